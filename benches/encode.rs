@@ -1,0 +1,132 @@
+//! Text exposition of gathered families, against `prometheus::TextEncoder` in the same run.
+//!
+//! `cargo bench --bench encode` times both and ends with lines of ratios; `cargo test --benches` only checks
+//! that both write the same and runs everything once.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, proto::MetricFamily,
+};
+use prometheus_hyper::internals::{Format, Pieces, encode};
+
+/// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
+const LINES_PER_HISTOGRAM: usize = 11 + 3;
+
+/// Metrics per family: about what a busy service has per route, method and status.
+const METRICS_PER_FAMILY: usize = 250;
+
+/// What the registry has, and the shares of its series that are counters and in histograms.
+const SHAPES: [(&str, usize, usize); 3] = [("mix", 1, 1), ("counters", 1, 0), ("histograms", 0, 1)];
+
+fn main() {
+    // `cargo bench` says so; anything else is a test.
+    let timed = std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test");
+    let sizes: &[usize] = if timed { &[1_000, 10_000, 100_000] } else { &[1_000] };
+
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    let mut ratios = Vec::new();
+    for (shape, counters, histograms) in SHAPES {
+        for &series in sizes {
+            let registry = registry(series, counters, histograms);
+            let families = registry.gather();
+            assert!(ours(&families).into_inner().concat() == theirs(&families), "{shape}/{series} differ");
+            if shape == "mix" {
+                time(&mut criterion, series, &families);
+            }
+            let rounds = if timed { (3_000_000 / series).clamp(21, 401) } else { 3 };
+            ratios.push(format!("ratio {shape}/{series}: {:.1}x", ratio(&families, rounds)));
+        }
+    }
+    criterion.final_summary();
+    println!("{}", ratios.join("\n"));
+}
+
+fn ours(families: &[MetricFamily]) -> Pieces {
+    let mut pieces = Pieces::default();
+    let omissions = encode(Format::Text, families, &mut pieces);
+    assert!(omissions.is_empty(), "{omissions:?}");
+    pieces
+}
+
+fn theirs(families: &[MetricFamily]) -> Vec<u8> {
+    let mut body = Vec::new();
+    TextEncoder::new().encode(families, &mut body).expect("families are valid");
+    body
+}
+
+fn time(criterion: &mut Criterion, series: usize, families: &[MetricFamily]) {
+    let mut group = criterion.benchmark_group("mix");
+    group.throughput(Throughput::Elements(series as u64));
+    group.bench_with_input(BenchmarkId::new("ours", series), families, |bencher, families| {
+        bencher.iter(|| ours(black_box(families)));
+    });
+    group.bench_with_input(BenchmarkId::new("TextEncoder", series), families, |bencher, families| {
+        bencher.iter(|| theirs(black_box(families)));
+    });
+    group.finish();
+}
+
+/// How many times as long `TextEncoder` takes: the ratio of the medians over interleaved rounds, so that
+/// what else the machine does hits both.
+fn ratio(families: &[MetricFamily], rounds: usize) -> f64 {
+    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let start = Instant::now();
+        black_box(ours(black_box(families)));
+        our_times.push(start.elapsed());
+        let start = Instant::now();
+        black_box(theirs(black_box(families)));
+        their_times.push(start.elapsed());
+    }
+    median(their_times) / median(our_times)
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64()
+}
+
+/// A registry with about `series` series, in these shares.
+fn registry(series: usize, counters: usize, histograms: usize) -> Registry {
+    let registry = Registry::new();
+    let counted = series * counters / (counters + histograms);
+    let observed = (series - counted).div_ceil(LINES_PER_HISTOGRAM);
+    for first in (0..counted).step_by(METRICS_PER_FAMILY) {
+        let opts = Opts::new(format!("service_{first}_requests_total"), "Requests by their result.");
+        let family = IntCounterVec::new(opts, &LABELS).expect("valid names");
+        for at in first..counted.min(first + METRICS_PER_FAMILY) {
+            family.with_label_values(&labels(at).each_ref()).inc_by((at * at) as u64 % 1_000_003);
+        }
+        registry.register(Box::new(family)).expect("a new name");
+    }
+    for first in (0..observed).step_by(METRICS_PER_FAMILY) {
+        let name = format!("service_{first}_request_duration_seconds");
+        let opts = HistogramOpts::new(name, "Time until the last byte.");
+        let family = HistogramVec::new(opts, &LABELS).expect("valid names");
+        for at in first..observed.min(first + METRICS_PER_FAMILY) {
+            let histogram = family.with_label_values(&labels(at).each_ref());
+            for observation in 0..20 {
+                histogram.observe(((at * 31 + observation * 97) % 4_096) as f64 / 512.0);
+            }
+        }
+        registry.register(Box::new(family)).expect("a new name");
+    }
+    registry
+}
+
+const LABELS: [&str; 3] = ["method", "path", "status"];
+
+fn labels(at: usize) -> [String; 3] {
+    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
+    let status = ["200", "204", "301", "400", "404", "500"][at / 4 % 6];
+    [method.to_owned(), format!("/api/v1/tenants/{}/orders", at / 24), status.to_owned()]
+}

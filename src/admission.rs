@@ -1,0 +1,254 @@
+//! Who gets in: a cap on connections that evicts and does not lock out, for otherwise a few hundred silent
+//! sockets keep Prometheus away.
+
+use std::collections::HashMap;
+use std::fs;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::Instant;
+
+use crate::connection::Activity;
+
+/// The default of [`Builder::max_connections`](crate::Builder::max_connections), unless a quarter of the process's
+/// descriptor limit is less: 128.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 128;
+
+/// [`DEFAULT_MAX_CONNECTIONS`], or a quarter of what the process may open: we must never be why the host's own
+/// `open` fails.
+pub(crate) fn default_max_connections() -> usize {
+    // Where there is no such file (elsewhere than on Linux), limits are generous or unknown.
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let quarter = soft_descriptor_limit(&limits).map_or(usize::MAX, |limit| limit / 4);
+    DEFAULT_MAX_CONNECTIONS.min(quarter).max(1)
+}
+
+/// The soft limit in the row `Max open files` of proc_pid_limits(5); none if it is unlimited.
+fn soft_descriptor_limit(limits: &str) -> Option<usize> {
+    let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    row.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The tasks of all open connections. Dropping it ends them all.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    max: usize,
+    /// How long a response may have been on its way before its connection may be evicted for want of another.
+    write_timeout: Duration,
+    tasks: JoinSet<()>,
+    seats: HashMap<Id, Seat>,
+    began_to_wait: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    activity: Arc<Activity>,
+    task: AbortHandle,
+}
+
+/// What the cap says about one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Free,
+    /// At the cap; this connection may be closed for the newcomer.
+    Evict(Id),
+    /// At the cap, and all are being answered; until then, if one of them is writing.
+    None {
+        until: Option<Instant>,
+    },
+}
+
+impl Connections {
+    pub(crate) fn new(max: usize, write_timeout: Duration) -> Self {
+        Connections {
+            max,
+            write_timeout,
+            tasks: JoinSet::new(),
+            seats: HashMap::new(),
+            began_to_wait: Arc::default(),
+        }
+    }
+
+    /// Waits until one more connection could get in.
+    pub(crate) async fn room(&mut self) {
+        while let Room::None { until } = self.look_for_room() {
+            let began_to_wait = Arc::clone(&self.began_to_wait);
+            tokio::select! {
+                () = self.ended() => {}
+                () = began_to_wait.notified() => {}
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// Lets a connection in; says whether another had to go. To be called where there is [`room`](Self::room).
+    pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F) -> bool
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let evicted = match self.look_for_room() {
+            Room::Evict(id) => self.seats.remove(&id),
+            Room::Free | Room::None { .. } => None,
+        };
+        if let Some(seat) = &evicted {
+            seat.task.abort();
+        }
+        let activity = Arc::new(Activity::new(Arc::clone(&self.began_to_wait)));
+        let task = self.tasks.spawn(connection(Arc::clone(&activity)));
+        self.seats.insert(task.id(), Seat { activity, task });
+        evicted.is_some()
+    }
+
+    /// Waits for the end of one connection; for ever if there is none.
+    pub(crate) async fn ended(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => self.seats.remove(&id),
+            Some(Err(error)) => self.seats.remove(&error.id()),
+            None => std::future::pending().await,
+        };
+    }
+
+    /// Waits for the end of all, and ends those that outlast the limit.
+    pub(crate) async fn drain(mut self, limit: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+
+    fn look_for_room(&self) -> Room {
+        if self.seats.len() < self.max {
+            return Room::Free;
+        }
+        let waiting = self.seats.iter().filter_map(|(id, seat)| Some((seat.activity.waiting_since()?, *id)));
+        if let Some((_, id)) = waiting.min_by_key(|(since, _)| *since) {
+            return Room::Evict(id);
+        }
+        let writing = self.seats.iter().filter_map(|(id, seat)| Some((seat.activity.writing_since()?, *id)));
+        let Some((since, id)) = writing.min_by_key(|(since, _)| *since) else {
+            return Room::None { until: None };
+        };
+        match since.checked_add(self.write_timeout) {
+            Some(until) if until <= Instant::now() => Room::Evict(id),
+            until => Room::None { until },
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITE: Duration = Duration::from_secs(30);
+
+    /// So many connections that never end by themselves, and what each of them does.
+    async fn full(max: usize) -> (Connections, Vec<Arc<Activity>>) {
+        let mut connections = Connections::new(max, WRITE);
+        let mut activities = Vec::new();
+        for _ in 0..max {
+            assert!(!admit(&mut connections, &mut activities));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        (connections, activities)
+    }
+
+    fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) -> bool {
+        connections.admit(|activity| {
+            activities.push(activity);
+            std::future::pending()
+        })
+    }
+
+    /// How long until there is room, and whose place it is.
+    async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
+        let start = Instant::now();
+        connections.room().await;
+        let Room::Evict(id) = connections.look_for_room() else { panic!("nobody ends by himself here") };
+        let evicted = &connections.seats[&id].activity;
+        (start.elapsed(), activities.iter().position(|activity| Arc::ptr_eq(activity, evicted)).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_longest_goes_and_who_is_answered_stays() {
+        let (mut connections, mut activities) = full(3).await;
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+        activities[0].head_complete(false);
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+        activities[1].head_complete(false);
+        activities[1].response_begun();
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+        assert!(admit(&mut connections, &mut activities));
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_are_answered_who_has_written_for_a_write_timeout_goes() {
+        let (mut connections, activities) = full(2).await;
+        for activity in &activities {
+            activity.head_complete(false);
+        }
+        let wait = tokio::time::timeout(100 * WRITE, connections.room()).await;
+        assert!(wait.is_err(), "while no response has begun nobody goes");
+        activities[1].response_begun();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        activities[0].response_begun();
+        assert_eq!(room(&mut connections, &activities).await, (WRITE - Duration::from_secs(10), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_makes_room_and_so_does_a_new_wait() {
+        let mut connections = Connections::new(1, Duration::MAX);
+        connections.admit(|activity| {
+            activity.head_complete(false);
+            tokio::time::sleep(Duration::from_secs(7))
+        });
+        let start = Instant::now();
+        connections.room().await;
+        assert_eq!((start.elapsed(), connections.look_for_room()), (Duration::from_secs(7), Room::Free));
+
+        let mut waiting = None;
+        connections.admit(|activity| {
+            activity.head_complete(false);
+            activity.response_begun();
+            waiting = Some(activity);
+            std::future::pending()
+        });
+        let waiting = waiting.unwrap();
+        let soon = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            waiting.handed_over();
+            waiting.flushed();
+        });
+        let start = Instant::now();
+        connections.room().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        soon.await.unwrap();
+    }
+
+    #[test]
+    fn the_descriptor_limit_is_the_soft_one() {
+        let table = [
+            ("Max open files            64                   1024                 files     \n", Some(64)),
+            (
+                "Limit   Soft Limit   Hard Limit   Units\nMax processes  1  2  processes\nMax open files 1024 4096 files\n",
+                Some(1024),
+            ),
+            ("Max open files            unlimited            unlimited            files\n", None),
+            ("Max open files", None),
+            ("", None),
+        ];
+        for (limits, expected) in table {
+            assert_eq!(soft_descriptor_limit(limits), expected, "{limits:?}");
+        }
+    }
+}

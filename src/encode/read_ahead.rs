@@ -1,0 +1,49 @@
+//! Brings the labels of the next metrics into the cache before they are needed.
+//!
+//! A gathered metric is some ten allocations in no order, and encoding one takes less time than waiting for
+//! its memory. Metric by metric the waits add up; reading a batch at once lets them overlap, at 100,000
+//! series for 1.7 to 2 times the speed. (`cargo bench --bench encode`)
+
+use std::hint::black_box;
+
+use prometheus::proto::{Metric, MetricFamily};
+
+/// Below this many metrics they are still in the cache from gathering, and reading ahead only costs.
+const FROM: usize = 4096;
+
+/// How many metrics to read at once.
+const BATCH: usize = 32;
+
+/// Counts the metrics until the next batch.
+pub(super) struct ReadAhead {
+    on: bool,
+    left: usize,
+}
+
+impl ReadAhead {
+    pub(super) fn for_families(families: &[MetricFamily]) -> Self {
+        let metrics: usize = families.iter().map(|family| family.get_metric().len()).sum();
+        Self { on: metrics >= FROM, left: 0 }
+    }
+
+    /// To be called before each metric with those to come, of one family.
+    pub(super) fn step(&mut self, to_come: &[Metric]) {
+        if !self.on {
+            return;
+        }
+        if self.left == 0 {
+            let batch = &to_come[..to_come.len().min(BATCH)];
+            // What is read does not matter, only that the compiler cannot leave the reading out.
+            black_box(batch.iter().fold(0, |read, metric| read ^ first_bytes(metric)));
+            self.left = batch.len();
+        }
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+fn first_bytes(metric: &Metric) -> u8 {
+    metric.get_label().iter().fold(0, |read, pair| {
+        let first = |text: &str| text.as_bytes().first().copied().unwrap_or_default();
+        read ^ first(pair.name()) ^ first(pair.value())
+    })
+}

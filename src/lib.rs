@@ -1,0 +1,192 @@
+//! **The /metrics endpoint: serve [`prometheus`] registries to Prometheus from inside any Rust program, with one
+//! line, and never hurt that program.**
+//!
+//! ```
+//! use prometheus_hyper::prometheus::register_int_counter;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let addr = "127.0.0.1:0"; /*
+//! let _guard = prometheus_hyper::start("0.0.0.0:9184")?;
+//! # */ let _guard = prometheus_hyper::start(addr)?;
+//!
+//! let jobs = register_int_counter!("jobs_total", "Jobs done")?;
+//! jobs.inc();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! That serves the default registry, the one that the `register_*!` macros of `prometheus` fill, on
+//! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on a thread of its own: with a tokio
+//! runtime around it or without one, and still when that runtime is blocked, which is when the metrics are needed
+//! most.
+//!
+//! # An explicit registry, a runtime of one's own
+//!
+//! [`run`] and [`Server::run`] are plain futures, and the API of prometheus-hyper 0.1 and 0.2:
+//!
+//! ```no_run
+//! use prometheus_hyper::prometheus::Registry;
+//! use std::sync::Arc;
+//! use tokio::sync::Notify;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let registry = Arc::new(Registry::new());
+//! let shutdown = Arc::new(Notify::new());
+//! prometheus_hyper::run(Arc::clone(&registry), ([0, 0, 0, 0], 8080), shutdown.notified()).await
+//! # }
+//! ```
+//!
+//! # Everything else
+//!
+//! ```text
+//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own thread)
+//! configured          bound      └─serve(shutdown).await  (the caller's runtime)
+//! ```
+//!
+//! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, so only
+//! it reports what is wrong with options and addresses.
+//!
+//! # What it answers
+//!
+//! | request | response |
+//! | --- | --- |
+//! | GET, HEAD `/metrics` | the registries in the text format 0.0.4 |
+//! | GET, HEAD `/` | a page with a link to the metrics |
+//! | GET, HEAD `/-/healthy` | 200 |
+//! | OPTIONS on these | 204 with `Allow` |
+//! | another method on these | 405 with `Allow` |
+//! | another path | 404 |
+//!
+//! Beside the registries it serves what it knows of itself: `prometheus_exporter_requests_total`,
+//! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections` and
+//! `…_errors_total{cause}`. These live in a registry of the server's own; nothing is ever registered into yours.
+//!
+//! # The host comes first
+//!
+//! * Collectors are asked, and the exposition is written, on a thread of the server's own: a collector that takes
+//!   its time, or hangs, stalls no runtime and keeps no process from exiting. One that panics is a 500 and a log line
+//!   (in a program built with `panic = "abort"` it is the end of the program; nobody can change that).
+//! * Connections, request heads, idle times, slow readers and stops have limits; see [`Builder`].
+//! * Running out of descriptors is waited out, and no more than a quarter of them is ever used.
+//! * What clients do wrong is logged at debug level, never above, and never becomes a label.
+//!
+//! # When to use something else
+//!
+//! * In a library: leave it to the program, and register into a [`Registry`] that it hands you.
+//! * Beside an HTTP server that the program has anyway, for as long as a handler to be mounted there is missing here:
+//!   encode the registry in a route of yours.
+//! * In a program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
+//! * For short jobs that nobody can scrape: the Pushgateway.
+//! * If your metrics are not `prometheus`' but those of the `metrics` facade: `metrics-exporter-prometheus`.
+//!
+//! # One `prometheus` only
+//!
+//! Two versions of `prometheus` in one program are two default registries, and an empty page without an error. Use the
+//! one that is re-exported here, [`prometheus_hyper::prometheus`](prometheus), or see to it that `cargo tree -d` does not
+//! list `prometheus`.
+
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
+mod admission;
+mod body;
+mod builder;
+mod connection;
+mod encode;
+mod gather;
+mod guard;
+mod listener;
+mod page;
+mod route;
+mod scrape;
+mod server;
+mod telemetry;
+mod throttle;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::Deref;
+
+use prometheus::Registry;
+
+pub use admission::DEFAULT_MAX_CONNECTIONS;
+pub use builder::{
+    Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_METRICS_PATH,
+    DEFAULT_WRITE_TIMEOUT,
+};
+pub use guard::Guard;
+pub use prometheus;
+pub use server::Server;
+pub use tokio_util::sync::CancellationToken;
+
+/// Registers metrics into a registry: the shape in which a part of a program can hand its metrics to whoever owns
+/// the [`Registry`].
+pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>>;
+
+/// Serves the default registry on `addr`, from a thread of its own, until the guard is dropped.
+///
+/// Synchronous: when it returns, the port is open. It works before, inside and after any tokio runtime, and without
+/// one. Metrics may be registered before it or after it.
+///
+/// # Errors
+///
+/// Those of [`Builder::bind`], the address named, and of [`Server::start`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let guard = prometheus_hyper::start("127.0.0.1:0")?;
+/// println!("{guard}"); // http://127.0.0.1:40739/metrics
+/// # Ok(())
+/// # }
+/// ```
+pub fn start(addr: impl ToSocketAddrs) -> io::Result<Guard> {
+    Server::builder().listen(addr).bind()?.start()
+}
+
+/// Serves `registry` on `addr`, on the runtime that polls it, until `shutdown` completes and what is in flight then
+/// has been answered.
+///
+/// `shutdown` is polled where this future is polled; it may borrow. Dropping the future closes everything at once.
+/// The future is `Send` if `shutdown` is.
+///
+/// # Errors
+///
+/// Those of [`Builder::bind`] and [`Server::serve`].
+///
+/// ```
+/// use prometheus_hyper::prometheus::Registry;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let registry = Registry::new();
+/// let shutdown = std::future::ready(()); // at once
+/// prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown).await
+/// # }
+/// ```
+pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> impl Future<Output = io::Result<()>>
+where
+    S: Into<SocketAddr>,
+    F: Future<Output = ()>,
+    R: Deref<Target = Registry>,
+{
+    Server::run(registry, addr, shutdown)
+}
+
+/// The registry that the `register_*!` macros of [`prometheus`] fill and that [`start`] serves.
+pub fn default_registry() -> &'static Registry {
+    prometheus::default_registry()
+}
+
+/// Not API: opens the pure modules to this crate's own benches and fuzz targets. It changes without notice.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::encode::{
+        Cause, Format, Omission, Omissions, PIECE, Pieces, Sink, encode, encode_consuming,
+    };
+}
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

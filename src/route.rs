@@ -1,0 +1,264 @@
+//! A request's head in, a response out. No socket, no runtime.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Response, StatusCode, Version};
+
+use crate::body::Body;
+use crate::encode::Format;
+use crate::page;
+use crate::scrape::{ScrapeError, Scraper};
+use crate::telemetry::Telemetry;
+
+const HEALTHY_PATH: &str = "/-/healthy";
+const PAGE_PATH: &str = "/";
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// All that answers requests; shared by every connection of a server.
+#[derive(Debug)]
+pub(crate) struct Router {
+    metrics_path: String,
+    page: Bytes,
+    scraper: Scraper,
+    telemetry: Arc<Telemetry>,
+}
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Metrics,
+    Page,
+    Healthy,
+}
+
+impl Router {
+    pub(crate) fn new(metrics_path: String, scraper: Scraper, telemetry: Arc<Telemetry>) -> Self {
+        let page = page::render(&metrics_path).into();
+        Router { metrics_path, page, scraper, telemetry }
+    }
+
+    pub(crate) fn metrics_path(&self) -> &str {
+        &self.metrics_path
+    }
+
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// Answers one request. Always an answer, never an error.
+    pub(crate) async fn respond(&self, head: &Parts) -> Response<Body> {
+        let _in_flight = self.telemetry.request_in_flight();
+        let started = Instant::now();
+        let mut response = self.route(head).await;
+
+        // `Content-Length` is that of the GET; hyper sends no body in answer to HEAD (RFC 9110, section 9.3.2).
+        // A 204 must not have one (section 8.6).
+        if response.status() != StatusCode::NO_CONTENT {
+            let length = response.body().len();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.telemetry.observe_request(started.elapsed());
+        response
+    }
+
+    async fn route(&self, head: &Parts) -> Response<Body> {
+        if !host_is_valid(head) {
+            let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+        // CONNECT names an authority, not a path (RFC 9110, section 9.3.6); there is none that it is allowed for.
+        if head.method == Method::CONNECT {
+            return method_not_allowed();
+        }
+        let Some(endpoint) = self.endpoint(head.uri.path()) else {
+            return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
+        };
+        match head.method {
+            Method::GET | Method::HEAD => match endpoint {
+                Endpoint::Metrics => self.metrics().await,
+                Endpoint::Page => respond(StatusCode::OK, HTML, self.page.clone()),
+                Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
+            },
+            Method::OPTIONS => {
+                let mut response = Response::new(Body::default());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().insert(ALLOW, METHODS);
+                response
+            }
+            _ => method_not_allowed(),
+        }
+    }
+
+    /// Exact match only: what is not written like the path is another path.
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        // First, for the metrics may be at `/`.
+        if path == self.metrics_path {
+            return Some(Endpoint::Metrics);
+        }
+        match path {
+            PAGE_PATH => Some(Endpoint::Page),
+            HEALTHY_PATH => Some(Endpoint::Healthy),
+            _ => None,
+        }
+    }
+
+    async fn metrics(&self) -> Response<Body> {
+        self.telemetry.count_scrape();
+        let format = Format::Text;
+        let mut response = match self.scraper.scrape(format).await {
+            Ok(exposition) => {
+                let content_type = HeaderValue::from_static(format.content_type());
+                let response = respond(StatusCode::OK, content_type, exposition);
+                self.telemetry.set_response_size(response.body().len());
+                response
+            }
+            Err(ScrapeError::Collector) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "A collector failed. The program's log has more.\n")
+            }
+            Err(ScrapeError::Gatherer) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+}
+
+/// Whether metrics can be served there: an absolute path as it stands in a request line, not one that is taken.
+pub(crate) fn metrics_path_is_valid(path: &str) -> bool {
+    path.starts_with('/')
+        && path.is_ascii()
+        && path != HEALTHY_PATH
+        && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
+}
+
+/// RFC 9112, section 3.2: 400 "to any HTTP/1.1 request message that lacks a Host header field and to any request
+/// message that contains more than one Host header field line or a Host header field with an invalid field value".
+fn host_is_valid(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version != Version::HTTP_11,
+        (Some(host), None) => host_value_is_valid(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `Host = uri-host [ ":" port ]` (RFC 9110, section 7.2), with RFC 3986's reg-name or IP-literal for the host.
+/// Empty is valid: that is what a target without an authority has.
+fn host_value_is_valid(value: &[u8]) -> bool {
+    let (host_is_valid, rest) = match value.strip_prefix(b"[") {
+        Some(literal) => {
+            let Some(end) = literal.iter().position(|&byte| byte == b']') else { return false };
+            let (address, rest) = (&literal[..end], &literal[end + 1..]);
+            let is_valid = |&byte: &u8| byte == b':' || is_reg_name(byte);
+            (!address.is_empty() && address.iter().all(is_valid), rest)
+        }
+        None => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            (value[..end].iter().copied().all(is_reg_name), &value[end..])
+        }
+    };
+    let port_is_valid = match rest.strip_prefix(b":") {
+        Some(port) => port.iter().all(u8::is_ascii_digit),
+        None => rest.is_empty(),
+    };
+    host_is_valid && port_is_valid
+}
+
+/// unreserved / pct-encoded / sub-delims (RFC 3986, section 3.2.2)
+fn is_reg_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+fn method_not_allowed() -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and OPTIONS are served here.\n");
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+fn text(status: StatusCode, sentence: &'static str) -> Response<Body> {
+    respond(status, TEXT, sentence)
+}
+
+fn respond(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        let table: &[(&str, bool)] = &[
+            ("", true),
+            ("localhost", true),
+            ("localhost:9184", true),
+            ("localhost:", true),
+            ("10.0.0.1:80", true),
+            ("[::1]", true),
+            ("[::1]:9184", true),
+            ("[fe80::1%25eth0]:1", true),
+            ("xn--bcher-kva.example", true),
+            ("a_b.example", true),
+            ("%41:1", true),
+            (":80", true),
+            ("[]", false),
+            ("[::1", false),
+            ("[::1]9184", false),
+            ("::1", false),
+            ("localhost:http", false),
+            ("user@localhost", false),
+            ("local host", false),
+            ("localhost/metrics", false),
+            ("localhost?x", false),
+            ("a,b:1:2", false),
+            ("<script>", false),
+            ("b\u{fc}cher", false),
+        ];
+        for (value, valid) in table {
+            assert_eq!(host_value_is_valid(value.as_bytes()), *valid, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn metrics_paths() {
+        let table: &[(&str, bool)] = &[
+            ("/metrics", true),
+            ("/", true),
+            ("/a/b.c/-/~x", true),
+            ("/%C3%BC", true),
+            ("", false),
+            ("metrics", false),
+            ("*", false),
+            ("/metrics?x", false),
+            ("/metrics?", false),
+            ("/metrics#x", false),
+            ("/m\u{fc}trics", false),
+            ("/me trics", false),
+            ("/me\ntrics", false),
+            ("http://host/metrics", false),
+            (HEALTHY_PATH, false),
+        ];
+        for (path, valid) in table {
+            assert_eq!(metrics_path_is_valid(path), *valid, "{path:?}");
+        }
+    }
+}

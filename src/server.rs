@@ -1,0 +1,223 @@
+//! A bound server: accepts, admits, drains.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::runtime::{self, Handle};
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Connections;
+use crate::builder::Builder;
+use crate::connection::{self, Deadlines};
+use crate::guard::Guard;
+use crate::listener::Listeners;
+use crate::route::Router;
+use crate::telemetry::Cause;
+
+/// A server that is bound: its ports are open and known, and connections queue until it is started.
+///
+/// [`start`](Self::start) runs it on a thread of its own, [`serve`](Self::serve) as a future on the caller's runtime.
+/// Dropping it closes its ports.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use prometheus_hyper::{Guard, Server, prometheus::Registry};
+///
+/// let registry = Registry::new();
+/// let guard: Guard = Server::builder().registry(&registry).listen("127.0.0.1:0").bind()?.start()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Server {
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) local_addrs: Vec<SocketAddr>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) max_connections: usize,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) drain_timeout: Duration,
+}
+
+impl Server {
+    /// A [`Builder`] with every option at its default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Serves `registry` on `addr` until `shutdown` completes. The same as [`run`](crate::run()).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::bind`] and [`serve`](Self::serve).
+    ///
+    /// ```no_run
+    /// use prometheus_hyper::{Server, prometheus::Registry};
+    /// use std::{net::SocketAddr, sync::Arc};
+    /// use tokio::sync::Notify;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let registry = Arc::new(Registry::new());
+    /// let shutdown = Notify::new();
+    /// Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], 8080)), shutdown.notified()).await
+    /// # }
+    /// ```
+    pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> impl Future<Output = io::Result<()>>
+    where
+        S: Into<SocketAddr>,
+        F: Future<Output = ()>,
+        R: Deref<Target = Registry>,
+    {
+        // No `async fn`, for its future would hold the arguments: this one is `Send` whenever `shutdown` is.
+        let addr: SocketAddr = addr.into();
+        let builder = Self::builder().registry(&registry).listen(addr);
+        async move { builder.bind()?.serve(shutdown).await }
+    }
+
+    /// The first address that it listens on, with its real port where 0 was asked for.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local_addrs.first().copied()
+    }
+
+    /// All addresses that it listens on, in the order of [`Builder::listen`], with their real ports.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// Serves on a thread of its own, named `prometheus-hyper`, with a runtime of its own, until the [`Guard`] is
+    /// dropped.
+    ///
+    /// It works the same with a tokio runtime around it and without one, and when the host's runtime is blocked,
+    /// the metrics are served still.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says if there can be no thread or no runtime (descriptors, memory).
+    pub fn start(self) -> io::Result<Guard> {
+        let stop = CancellationToken::new();
+        let stopped = CancellationToken::new();
+        let local_addrs = self.local_addrs.clone();
+        let metrics_path = self.router.metrics_path().to_owned();
+
+        let (started, start) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("prometheus-hyper".to_owned()).spawn({
+            let (stop, stopped) = (stop.clone(), stopped.clone());
+            move || {
+                // Dropped last, in the reverse order, whatever happens: a stop cancels the token, and the server
+                // has stopped once its runtime is gone.
+                let _stopped = stopped.drop_guard();
+                let _stop = stop.clone().drop_guard();
+                // Built here, for a runtime that is dropped within another one panics.
+                match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+                    Ok(runtime) => runtime.block_on(async {
+                        match self.enter() {
+                            Ok(running) => {
+                                let _ = started.send(Ok(()));
+                                running.until(stop.cancelled()).await;
+                            }
+                            Err(error) => drop(started.send(Err(error))),
+                        }
+                    }),
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            }
+        })?;
+        start.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread has ended")))?;
+        Ok(Guard::new(local_addrs, metrics_path, stop, stopped, thread))
+    }
+
+    /// Serves on the runtime that polls it, until `shutdown` completes; then it drains as [`Guard`] does, and
+    /// completes. Dropping the future closes everything at once.
+    ///
+    /// `shutdown` is polled where this future is polled, and need be neither `Send` nor `'static`.
+    ///
+    /// # Errors
+    ///
+    /// Outside of a tokio runtime, and on one without its I/O or time driver
+    /// ([`enable_all`](tokio::runtime::Builder::enable_all)). Finding that a driver is missing takes a panic of tokio's,
+    /// which is caught; a panic hook hears of it.
+    pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
+        self.enter()?.until(shutdown).await;
+        Ok(())
+    }
+
+    /// Takes the listeners onto the current runtime.
+    fn enter(self) -> io::Result<Running> {
+        let Server { listeners, local_addrs, router, max_connections, deadlines, drain_timeout } = self;
+        Handle::try_current().map_err(|_| {
+            io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
+        })?;
+        // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
+        let listeners = panic::catch_unwind(AssertUnwindSafe(|| {
+            drop(tokio::time::sleep(Duration::ZERO));
+            Listeners::new(listeners, router.telemetry())
+        }))
+        .map_err(|_| {
+            io::Error::other("the tokio runtime lacks its I/O or time driver: build it with `enable_all`")
+        })??;
+
+        for addr in &local_addrs {
+            tracing::info!(%addr, path = router.metrics_path(), "serving metrics");
+        }
+        let connections = Connections::new(max_connections, deadlines.write);
+        Ok(Running { listeners, connections, router, deadlines, drain_timeout })
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
+    }
+}
+
+/// A server on its runtime.
+struct Running {
+    listeners: Listeners,
+    connections: Connections,
+    router: Arc<Router>,
+    deadlines: Deadlines,
+    drain_timeout: Duration,
+}
+
+impl Running {
+    async fn until(self, shutdown: impl Future<Output = ()>) {
+        let Running { mut listeners, mut connections, router, deadlines, drain_timeout } = self;
+        let stop = CancellationToken::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let admitted = async {
+                connections.room().await; // where there is none, the newcomers wait in the backlog
+                let stream = loop {
+                    tokio::select! {
+                        stream = listeners.accept() => break stream,
+                        () = connections.ended() => {}
+                    }
+                };
+                connections.room().await; // for meanwhile the last one that could be evicted may have become busy
+                let evicted = connections.admit(|activity| {
+                    connection::serve(stream, Arc::clone(&router), activity, deadlines, stop.clone())
+                });
+                if evicted {
+                    router.telemetry().count_error(Cause::Evicted);
+                    tracing::debug!("too many connections: closed the one that has waited longest");
+                }
+            };
+            tokio::select! {
+                biased;
+                () = shutdown.as_mut() => break,
+                () = admitted => {}
+            }
+        }
+        drop(listeners);
+        stop.cancel();
+        connections.drain(drain_timeout).await;
+    }
+}

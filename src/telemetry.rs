@@ -1,0 +1,210 @@
+//! What the server says about itself. It lives in a private registry that is one more source of the scrape:
+//! nothing is ever registered into a registry we do not own, so starting twice, failing to bind and aborting
+//! leave no trace.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+};
+
+/// Why something went wrong: the closed set of values of `prometheus_exporter_errors_total{cause}`.
+/// Nothing that a client sends ever becomes a label (CVE-2022-21698).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Accepting a connection failed, but for connections that their client gave up.
+    Accept,
+    /// A connection ended by an I/O or protocol error, or at a deadline.
+    Connection,
+    /// A connection was closed in favour of a newcomer.
+    Evicted,
+    /// The gathering thread could not be started, or died.
+    Gather,
+    /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded.
+    LeftOut,
+    /// A collector panicked.
+    Panic,
+    /// Two sources have one name under two types.
+    TypeConflict,
+}
+
+impl Cause {
+    const ALL: [Cause; 7] = [
+        Cause::Accept,
+        Cause::Connection,
+        Cause::Evicted,
+        Cause::Gather,
+        Cause::LeftOut,
+        Cause::Panic,
+        Cause::TypeConflict,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Cause::Accept => "accept",
+            Cause::Connection => "connection",
+            Cause::Evicted => "evicted",
+            Cause::Gather => "gather",
+            Cause::LeftOut => "left_out",
+            Cause::Panic => "panic",
+            Cause::TypeConflict => "type_conflict",
+        }
+    }
+}
+
+/// The server's own metrics, one set per server.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    registry: Registry,
+    requests: IntCounter,
+    request_duration: Histogram,
+    response_size: IntGauge,
+    in_flight: IntGauge,
+    connections: IntGauge,
+    errors: IntCounterVec,
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let telemetry = Telemetry {
+            requests: register(
+                &registry,
+                IntCounter::new(
+                    "prometheus_exporter_requests_total",
+                    "HTTP requests received in metrics endpoint",
+                ),
+            ),
+            request_duration: register(
+                &registry,
+                Histogram::with_opts(HistogramOpts::new(
+                    "prometheus_exporter_request_duration_seconds",
+                    "HTTP request durations in seconds",
+                )),
+            ),
+            response_size: register(
+                &registry,
+                IntGauge::new(
+                    "prometheus_exporter_response_size_bytes",
+                    "Size of the last HTTP response of the metrics endpoint in bytes",
+                ),
+            ),
+            in_flight: register(
+                &registry,
+                IntGauge::new(
+                    "prometheus_exporter_requests_in_flight",
+                    "HTTP requests whose response is not ready yet",
+                ),
+            ),
+            connections: register(
+                &registry,
+                IntGauge::new("prometheus_exporter_connections", "Open connections to the metrics server"),
+            ),
+            errors: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "prometheus_exporter_errors_total",
+                        "What went wrong in the metrics server, by cause",
+                    ),
+                    &["cause"],
+                ),
+            ),
+            registry,
+        };
+        // Each series from the first scrape on, so that `increase()` sees the first error.
+        for cause in Cause::ALL {
+            telemetry.count_errors(cause, 0);
+        }
+        telemetry
+    }
+
+    /// The private registry.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn count_error(&self, cause: Cause) {
+        self.count_errors(cause, 1);
+    }
+
+    pub(crate) fn count_errors(&self, cause: Cause, count: u64) {
+        self.errors.with_label_values(&[cause.label()]).inc_by(count);
+    }
+
+    pub(crate) fn count_scrape(&self) {
+        self.requests.inc();
+    }
+
+    pub(crate) fn observe_request(&self, duration: Duration) {
+        self.request_duration.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn set_response_size(&self, bytes: u64) {
+        self.response_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a request as in flight while the answer lives.
+    pub(crate) fn request_in_flight(&self) -> Up {
+        Up::new(&self.in_flight)
+    }
+
+    /// Counts a connection as open while the answer lives.
+    pub(crate) fn open_connection(&self) -> Up {
+        Up::new(&self.connections)
+    }
+}
+
+/// A gauge that is one higher while this lives.
+#[derive(Debug)]
+pub(crate) struct Up(IntGauge);
+
+impl Up {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Up(gauge.clone())
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Both steps fail for malformed or repeated names only, and the names are the constants above, which a test registers.
+#[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
+fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
+    let metric = metric.expect("a constant, valid name");
+    registry.register(Box::new(metric.clone())).expect("a name registered once, in our own registry");
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_is_there_from_the_start() {
+        let names: Vec<String> =
+            Telemetry::new().registry().gather().iter().map(|family| family.name().to_owned()).collect();
+        let expected = [
+            "prometheus_exporter_connections",
+            "prometheus_exporter_errors_total",
+            "prometheus_exporter_request_duration_seconds",
+            "prometheus_exporter_requests_in_flight",
+            "prometheus_exporter_requests_total",
+            "prometheus_exporter_response_size_bytes",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_gauge_goes_down_when_its_holder_goes() {
+        let telemetry = Telemetry::new();
+        let held = (telemetry.open_connection(), telemetry.open_connection());
+        assert_eq!(telemetry.connections.get(), 2);
+        drop(held);
+        assert_eq!(telemetry.connections.get(), 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! What a user writes.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
+use prometheus_hyper::{Builder, Guard, RegistryFn, Server};
+use tokio::sync::Notify;
+
+use crate::client::get;
+
+#[test]
+fn the_types_go_anywhere() {
+    fn assert_anywhere<T: std::fmt::Debug + Send + Sync + Unpin + 'static>() {}
+    assert_anywhere::<Server>();
+    assert_anywhere::<Guard>();
+    assert_anywhere::<Builder>();
+}
+
+#[test]
+fn futures_are_send_where_their_parts_are() {
+    fn assert_send<T: Send>(_: &T) {}
+    let registry = Arc::new(Registry::new());
+    assert_send(&prometheus_hyper::run(Arc::clone(&registry), ([127, 0, 0, 1], 0), std::future::pending()));
+    let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+    assert_send(&Server::run(registry, addr, std::future::pending()));
+    let server = Server::builder().listen("127.0.0.1:0").bind().unwrap();
+    assert_send(&server.serve(std::future::pending()));
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+    assert_send(&guard.closed());
+    assert_send(&guard.shutdown());
+}
+
+#[test]
+fn one_line_serves_what_is_registered_before_and_after_it() {
+    let before = register_int_counter!("api_before_total", "help").unwrap();
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+    let after = register_int_counter!("api_after_total", "help").unwrap();
+    before.inc_by(2);
+    after.inc_by(3);
+    let answer = get(guard.local_addr().unwrap(), "/metrics");
+    assert_eq!(answer.sample("api_before_total"), Some(2.0));
+    assert_eq!(answer.sample("api_after_total"), Some(3.0));
+    assert_eq!(
+        prometheus_hyper::default_registry().gather().len(),
+        prometheus_hyper::prometheus::gather().len(),
+        "the default registry is the one of the macros"
+    );
+}
+
+#[test]
+fn registry_fn_is_what_it_was() {
+    let registry = Registry::new();
+    let register: RegistryFn =
+        Box::new(|registry| registry.register(Box::new(IntCounter::new("m", "help").unwrap())));
+    register(&registry).unwrap();
+    assert_eq!(registry.gather().len(), 1);
+}
+
+#[test]
+fn several_registries_and_addresses_are_one_page() {
+    let (one, two) = (Registry::new(), Registry::new());
+    one.register(Box::new(IntCounter::new("one_total", "help").unwrap())).unwrap();
+    two.register(Box::new(IntCounter::new("two_total", "help").unwrap())).unwrap();
+    let guard = Server::builder()
+        .registry(&one)
+        .registry(&two)
+        .listen("127.0.0.1:0")
+        .listen("[::1]:0")
+        .metrics_path("/m")
+        .bind()
+        .unwrap()
+        .start()
+        .unwrap();
+    assert_eq!(guard.local_addrs().len(), 2);
+    for addr in guard.local_addrs() {
+        assert_ne!(addr.port(), 0);
+        let answer = get(*addr, "/m");
+        assert_eq!(answer.status, 200, "{addr}");
+        assert_eq!(answer.sample("one_total"), Some(0.0), "{addr}");
+        assert_eq!(answer.sample("two_total"), Some(0.0), "{addr}");
+    }
+    let [v4, v6] = guard.local_addrs() else { unreachable!() };
+    assert_eq!(guard.to_string(), format!("http://127.0.0.1:{}/m, http://[::1]:{}/m", v4.port(), v6.port()));
+}
+
+#[test]
+fn an_unspecified_address_is_shown_as_localhost() {
+    for addr in ["0.0.0.0:0", "[::]:0"] {
+        let guard = prometheus_hyper::start(addr).unwrap();
+        let port = guard.local_addr().unwrap().port();
+        assert_eq!(guard.to_string(), format!("http://localhost:{port}/metrics"), "{addr}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
+    let sound = || Server::builder().listen("127.0.0.1:0");
+    let table: Vec<(Builder, &str)> = vec![
+        (Server::builder(), "listen"),
+        (Server::builder().listen(&[] as &[SocketAddr]), "listen"),
+        (sound().metrics_path("metrics"), "metrics_path"),
+        (sound().metrics_path("/metrics?x"), "metrics_path"),
+        (sound().metrics_path("/-/healthy"), "metrics_path"),
+        (sound().max_connections(0), "max_connections"),
+        (sound().head_timeout(Duration::ZERO), "head_timeout"),
+        (sound().idle_timeout(Duration::ZERO), "idle_timeout"),
+        (sound().write_timeout(Duration::ZERO), "write_timeout"),
+    ];
+    for (builder, option) in table {
+        let shown = format!("{builder:?}");
+        let error = builder.bind().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{option}: {shown}");
+        assert!(error.to_string().starts_with(option), "{option}: {error}");
+    }
+    let never = Duration::MAX;
+    let guard = sound()
+        .head_timeout(never)
+        .idle_timeout(never)
+        .write_timeout(never)
+        .drain_timeout(never)
+        .bind()
+        .unwrap()
+        .start()
+        .unwrap();
+    assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+    guard.shutdown_blocking();
+}
+
+#[test]
+fn an_address_in_use_is_told_with_the_address_and_its_kind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let error = prometheus_hyper::start(addr).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&addr.to_string()), "{error}");
+}
+
+#[test]
+fn of_several_addresses_the_first_that_works_is_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addrs = [taken.local_addr().unwrap(), SocketAddr::from(([127, 0, 0, 1], 0))];
+    let guard = prometheus_hyper::start(&addrs[..]).unwrap();
+    assert_eq!(guard.local_addrs().len(), 1);
+    assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+}
+
+#[test]
+fn an_address_that_does_not_resolve_is_an_error_of_bind() {
+    let error = prometheus_hyper::start("no port").unwrap_err();
+    assert!(error.to_string().contains("listen"), "{error}");
+}
+
+#[tokio::test]
+async fn a_shutdown_future_may_borrow_and_need_not_be_send() {
+    let notify = Notify::new();
+    let unsendable = std::rc::Rc::new(());
+    let shutdown = async {
+        notify.notified().await;
+        drop(unsendable);
+    };
+    let registry = Registry::new();
+    let served = prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown);
+    let (served, ()) = tokio::join!(served, async { notify.notify_one() });
+    served.unwrap();
+}
+
+#[test]
+fn without_a_runtime_or_its_drivers_serve_is_an_error() {
+    let serve = || Server::builder().listen("127.0.0.1:0").bind().unwrap().serve(std::future::pending());
+
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = std::pin::pin!(serve()).poll(&mut context) else {
+        panic!("an error without a runtime")
+    };
+    assert!(error.to_string().contains("runtime"), "{error}");
+
+    let mut io_only = tokio::runtime::Builder::new_current_thread();
+    io_only.enable_io();
+    let mut time_only = tokio::runtime::Builder::new_current_thread();
+    time_only.enable_time();
+    for mut builder in [io_only, time_only, tokio::runtime::Builder::new_current_thread()] {
+        let error = builder.build().unwrap().block_on(serve()).unwrap_err();
+        assert!(error.to_string().contains("enable_all"), "{error}");
+    }
+}

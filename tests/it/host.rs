@@ -1,0 +1,161 @@
+//! The host comes first.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::Server;
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::MetricFamily;
+use prometheus_hyper::prometheus::{Registry, default_registry};
+
+use crate::client::{Client, PATIENCE, get};
+
+/// Tells that it has been asked, and never answers.
+struct Hangs(Desc, std::sync::Mutex<mpsc::Sender<()>>);
+
+impl Hangs {
+    fn register(registry: &Registry) -> mpsc::Receiver<()> {
+        let (asked, was_asked) = mpsc::channel();
+        let desc = Desc::new("hangs".into(), "help".into(), vec![], HashMap::new()).unwrap();
+        registry.register(Box::new(Hangs(desc, asked.into()))).unwrap();
+        was_asked
+    }
+}
+
+impl Collector for Hangs {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.0]
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _ = self.1.lock().unwrap().send(());
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn start_works_wherever_it_is_called() {
+    let start_and_scrape = || {
+        let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+        assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+        guard
+    };
+    drop(start_and_scrape());
+
+    let current_thread = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let multi_thread =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for runtime in [current_thread(), multi_thread()] {
+        // The scrape blocks this very runtime, and is answered all the same.
+        let (inside, blocked, guard) = runtime.block_on(async {
+            let blocked = start_and_scrape();
+            blocked.shutdown_blocking(); // on a runtime's thread: it blocks, and does not deadlock
+            (start_and_scrape(), start_and_scrape(), start_and_scrape())
+        });
+        runtime.block_on(async { drop(inside) });
+        runtime.block_on(blocked.shutdown());
+        drop(runtime);
+        let (addr, closed) = (guard.local_addr().unwrap(), guard.closed());
+        assert_eq!(get(addr, "/metrics").status, 200, "after the runtime is gone");
+        drop(guard);
+        current_thread().block_on(closed);
+    }
+}
+
+#[test]
+fn a_guard_dropped_while_unwinding_stops_the_server() {
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+    let closed = guard.closed();
+    std::thread::spawn(move || {
+        let _guard = guard;
+        panic!("this panic is the test's");
+    })
+    .join()
+    .unwrap_err();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(closed);
+}
+
+#[test]
+fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
+    let registry = Registry::new();
+    let was_asked = Hangs::register(&registry);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::builder().registry(&registry).drain_timeout(Duration::ZERO);
+        let server = server.listen("127.0.0.1:0").bind().unwrap();
+        let addr = server.local_addr().unwrap();
+        let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut client = Client::connect(addr);
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            was_asked.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(get(addr, "/-/healthy").status, 200);
+            assert_eq!(get(addr, "/").status, 200);
+            stop.send(()).unwrap();
+            client
+        });
+        server.serve(async { drop(stopping.await) }).await.unwrap();
+        client.await.unwrap();
+    });
+}
+
+/// A child process whose collector blocks for ever: `#[tokio::main]` must return and the process exit.
+#[test]
+fn with_a_stuck_collector_main_returns_and_the_process_exits() {
+    for mode in ["start", "run"] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "host::child_with_a_stuck_collector", "--ignored", "--nocapture"])
+            .env("PROMETHEUS_HYPER_TEST_CHILD", mode)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("{mode}: the process does not exit");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut output = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        assert!(status.success() && output.contains("main returned"), "{mode}: {status}: {output}");
+    }
+}
+
+/// What the test above runs in a process of its own.
+#[test]
+#[ignore = "run by another test"]
+fn child_with_a_stuck_collector() {
+    let Ok(mode) = std::env::var("PROMETHEUS_HYPER_TEST_CHILD") else { return };
+    let was_asked = Hangs::register(default_registry());
+    let main = async {
+        let ask = |addr| {
+            let mut client = Client::connect(addr);
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            client
+        };
+        if mode == "start" {
+            let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+            let _client = ask(guard.local_addr().unwrap());
+            was_asked.recv_timeout(PATIENCE).unwrap();
+        } else {
+            let server =
+                Server::builder().drain_timeout(Duration::ZERO).listen("127.0.0.1:0").bind().unwrap();
+            let addr = server.local_addr().unwrap();
+            tokio::spawn(server.serve(std::future::pending()));
+            let _client = tokio::task::spawn_blocking(move || ask(addr)).await.unwrap();
+            tokio::task::spawn_blocking(move || was_asked.recv_timeout(PATIENCE)).await.unwrap().unwrap();
+        }
+    };
+    // What `#[tokio::main]` expands to; its drop waits for the runtime's blocking threads.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(main);
+    println!("main returned");
+}

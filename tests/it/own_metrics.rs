@@ -1,0 +1,67 @@
+//! What the server says about itself.
+
+use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
+use prometheus_hyper::{Builder, Guard, Server};
+
+use crate::client::{Client, get};
+
+fn start(builder: Builder) -> Guard {
+    builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap()
+}
+
+#[test]
+fn they_count_and_can_be_switched_off() {
+    let registry = Registry::new();
+    let guard = start(Server::builder().registry(&registry));
+    let addr = guard.local_addr().unwrap();
+    let mut idle = Client::connect(addr);
+    idle.send("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer(false).status, 200);
+    let first = get(addr, "/metrics");
+    let second = get(addr, "/metrics");
+
+    let table = [
+        ("prometheus_exporter_requests_total", 2.0),
+        ("prometheus_exporter_request_duration_seconds_count", 2.0), // the healthy one and the first scrape
+        ("prometheus_exporter_response_size_bytes", first.body.len() as f64),
+        ("prometheus_exporter_requests_in_flight", 1.0),
+        ("prometheus_exporter_errors_total{cause=\"panic\"}", 0.0),
+        ("prometheus_exporter_errors_total{cause=\"accept\"}", 0.0),
+    ];
+    for (series, value) in table {
+        assert_eq!(second.sample(series), Some(value), "{series} in {}", second.body);
+    }
+    // The connection of the first scrape may not be gone yet.
+    assert!(second.sample("prometheus_exporter_connections") >= Some(2.0), "{}", second.body);
+
+    let guard = start(Server::builder().registry(&registry).self_metrics(false));
+    assert_eq!(get(guard.local_addr().unwrap(), "/metrics").body, "");
+}
+
+#[test]
+fn a_name_of_ours_in_a_registry_of_yours_hurts_nobody() {
+    let registry = Registry::new();
+    let gauge = Gauge::new("prometheus_exporter_requests_total", "yours, and of another type").unwrap();
+    registry.register(Box::new(gauge)).unwrap();
+    let same = IntCounter::new("prometheus_exporter_errors_total", "yours, without labels").unwrap();
+    registry.register(Box::new(same)).unwrap();
+    let guard = start(Server::builder().registry(&registry));
+    let addr = guard.local_addr().unwrap();
+    get(addr, "/metrics");
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.sample("prometheus_exporter_requests_total"), Some(0.0), "the first keeps its name");
+    assert!(answer.body.contains("# TYPE prometheus_exporter_requests_total gauge"));
+    assert_eq!(answer.sample("prometheus_exporter_errors_total"), Some(0.0));
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}"), Some(1.0));
+}
+
+#[test]
+fn a_series_that_two_registries_have_is_served_once() {
+    let counter = IntCounter::new("twice_total", "help").unwrap();
+    let (one, two) = (Registry::new(), Registry::new());
+    one.register(Box::new(counter.clone())).unwrap();
+    two.register(Box::new(counter)).unwrap();
+    let guard = start(Server::builder().registry(&one).registry(&two));
+    let answer = get(guard.local_addr().unwrap(), "/metrics");
+    assert_eq!(answer.body.matches("\ntwice_total 0").count(), 1, "{}", answer.body);
+}

@@ -1,0 +1,235 @@
+//! The way of a stop.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::MetricFamily;
+use prometheus_hyper::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus_hyper::{Guard, Server};
+
+use crate::client::{Client, PATIENCE, get};
+
+const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn start(registry: &Registry, drain: Duration) -> (Guard, SocketAddr) {
+    let builder = Server::builder().registry(registry).drain_timeout(drain);
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    (guard, addr)
+}
+
+/// More than any socket's buffers hold: they grow to some megabytes on loopback.
+const LARGE: usize = 64 * 256 * 1024;
+
+fn large() -> Registry {
+    let registry = Registry::new();
+    let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
+    for n in 0..64 {
+        vec.with_label_values(&[&format!("{n}{}", "x".repeat(256 * 1024))]).inc();
+    }
+    registry.register(Box::new(vec)).unwrap();
+    registry
+}
+
+/// Collects when it is told to, and tells when it has begun.
+struct Gate {
+    counter: IntCounter,
+    begun: std::sync::Mutex<mpsc::Sender<()>>,
+    open: std::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+impl Gate {
+    fn register(registry: &Registry) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (begun, has_begun) = mpsc::channel();
+        let (opens, open) = mpsc::channel();
+        let counter = IntCounter::new("gate_total", "help").unwrap();
+        let gate = Gate { counter, begun: begun.into(), open: open.into() };
+        registry.register(Box::new(gate)).unwrap();
+        (has_begun, opens)
+    }
+}
+
+impl Collector for Gate {
+    fn desc(&self) -> Vec<&Desc> {
+        self.counter.desc()
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _ = self.begun.lock().unwrap().send(());
+        let _ = self.open.lock().unwrap().recv();
+        self.counter.collect()
+    }
+}
+
+/// An idle connection, one with half a head, one that has said nothing.
+fn clients_with_nothing_in_flight(addr: SocketAddr) -> [Client; 3] {
+    let mut idle = Client::connect(addr);
+    idle.send("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer(false).status, 200);
+    let mut half = Client::connect(addr);
+    half.send("GET /metrics HTTP/1.1\r\nHo");
+    let silent = Client::connect(addr);
+    [idle, half, silent]
+}
+
+#[test]
+fn nothing_in_flight_is_a_stop_at_once_and_a_free_port() {
+    let (guard, addr) = start(&Registry::new(), Duration::MAX);
+    let clients = clients_with_nothing_in_flight(addr);
+    let closed = guard.closed();
+    let token = guard.cancellation_token();
+    guard.shutdown_blocking(); // with a drain limit of never: it returns because there is nothing to drain
+    assert!(token.is_cancelled());
+    runtime().block_on(closed);
+    for mut client in clients {
+        assert_eq!(client.closed(), "");
+    }
+    TcpListener::bind(addr).expect("the port is free at once, whatever lingers in TIME_WAIT");
+}
+
+#[test]
+fn what_is_in_flight_is_answered_in_full() {
+    let registry = Registry::new();
+    let (has_begun, open) = Gate::register(&registry);
+    let (guard, addr) = start(&registry, PATIENCE);
+    let mut client = Client::connect(addr);
+    client.send(REQUEST);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+
+    let stopped = guard.closed();
+    drop(guard);
+    // Stopping, but not stopped: nobody gets in, the scrape goes on.
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(addr).is_ok() {
+        assert!(Instant::now() < deadline, "a stopping server still listens");
+    }
+    open.send(()).unwrap();
+    let answer = client.answer(false);
+    assert_eq!(answer.sample("gate_total"), Some(0.0));
+    assert_eq!(answer.header("connection"), Some("close"));
+    runtime().block_on(stopped);
+    assert_eq!(client.closed(), "");
+}
+
+#[test]
+fn a_reader_that_reads_is_given_the_rest_of_its_body() {
+    let (guard, addr) = start(&large(), PATIENCE);
+    let mut client = Client::connect(addr);
+    client.send(REQUEST);
+    let head = client.head();
+    let stopped = guard.closed();
+    drop(guard);
+    assert!(client.body(&head).len() > LARGE);
+    assert_eq!(client.closed(), "");
+    runtime().block_on(stopped);
+}
+
+/// hyper's graceful shutdown alone waits for ever here.
+#[test]
+fn a_reader_that_reads_nothing_and_a_stuck_collector_are_cut_at_the_limit() {
+    let drain = Duration::from_millis(200);
+    let registry = large();
+    let (guard, addr) = start(&registry, drain);
+    let mut reads_nothing = Client::connect(addr);
+    reads_nothing.send(REQUEST);
+
+    let stuck = Registry::new();
+    let (has_begun, open) = Gate::register(&stuck);
+    let (stuck_guard, stuck_addr) = start(&stuck, drain);
+    let mut waits = Client::connect(stuck_addr);
+    waits.send(REQUEST);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+
+    for guard in [guard, stuck_guard] {
+        let begin = Instant::now();
+        runtime().block_on(guard.shutdown());
+        assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+    }
+    assert_eq!(waits.closed(), "");
+    drop(open);
+    TcpListener::bind(addr).unwrap();
+    TcpListener::bind(stuck_addr).unwrap();
+}
+
+#[test]
+fn cancelling_the_token_stops_the_server() {
+    let (guard, addr) = start(&Registry::new(), Duration::ZERO);
+    guard.cancellation_token().cancel();
+    runtime().block_on(guard.closed());
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_detached_server_runs_on_until_its_token_is_cancelled() {
+    let (guard, addr) = start(&Registry::new(), Duration::ZERO);
+    let (token, closed) = (guard.cancellation_token(), guard.closed());
+    guard.detach();
+    assert_eq!(get(addr, "/metrics").status, 200);
+    token.cancel();
+    runtime().block_on(closed);
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn serve_and_run_return_after_the_drain_only() {
+    let registry = Registry::new();
+    let (has_begun, open) = Gate::register(&registry);
+    let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
+    let addr = server.local_addr().unwrap();
+    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+    let client = std::thread::spawn(move || {
+        let mut client = Client::connect(addr);
+        client.send(REQUEST);
+        has_begun.recv_timeout(PATIENCE).unwrap();
+        stop.send(()).unwrap();
+        open.send(()).unwrap();
+        client.answer(false)
+    });
+    runtime().block_on(server.serve(async { drop(stopping.await) })).unwrap();
+    assert_eq!(client.join().unwrap().status, 200);
+}
+
+#[test]
+fn dropping_the_serve_future_closes_everything_at_once() {
+    let registry = Registry::new();
+    let (has_begun, open) = Gate::register(&registry);
+    let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
+    let addr = server.local_addr().unwrap();
+    let runtime = runtime();
+    let serving = runtime.spawn(server.serve(std::future::pending()));
+    let mut idle = Client::connect(addr);
+    idle.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(idle.answer(false).status, 200);
+    let mut scraping = Client::connect(addr);
+    scraping.send(REQUEST);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    serving.abort();
+    assert_eq!(idle.closed(), "");
+    assert_eq!(scraping.closed(), "");
+    assert!(TcpStream::connect(addr).is_err());
+    drop(open);
+}
+
+#[test]
+fn a_thousand_starts_and_stops_leak_no_thread_and_no_descriptor() {
+    let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).map_or(0, Iterator::count);
+    let registry = Registry::new();
+    let cycle = || {
+        let (guard, addr) = start(&registry, Duration::ZERO);
+        assert_eq!(get(addr, "/metrics").status, 200);
+        guard.shutdown_blocking();
+    };
+    cycle();
+    let before = (count("task"), count("fd"));
+    for _ in 0..1_000 {
+        cycle();
+    }
+    // Other tests run beside this one, with threads and sockets of theirs; a leak would show a thousand.
+    let after = (count("task"), count("fd"));
+    assert!(after.0 < before.0 + 200 && after.1 < before.1 + 400, "{before:?} {after:?}");
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
