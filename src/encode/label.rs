@@ -38,6 +38,7 @@ impl LabelNames {
     }
 
     /// Goes on to the next metric's labels.
+    #[inline]
     pub(super) fn follow(&mut self, labels: &[LabelPair]) -> Names {
         let same = self.given.len() == labels.len()
             && self.given.iter().zip(labels).all(|(given, label)| given == label.name());
@@ -49,20 +50,19 @@ impl LabelNames {
     }
 
     /// The most bytes that [`write`](Self::write) takes for these labels.
+    #[inline]
     pub(super) fn most_bytes(&self, labels: &[LabelPair]) -> usize {
         let values: usize = labels.iter().map(|label| label.value().len()).sum();
-        self.lead_bytes + 2 * values + 1
+        self.lead_bytes + 2 * values
     }
 
-    /// Writes the labels without the closing brace: `{method="GET",path="/"`, or nothing. They must be those
-    /// of the last [`follow`](Self::follow).
+    /// Writes the labels up to the last value, `{method="GET",path="/`, or nothing if there are none. They must
+    /// be those of the last [`follow`](Self::follow).
+    #[inline]
     pub(super) fn write(&self, out: &mut Vec<u8>, labels: &[LabelPair]) {
         for (lead, label) in self.leads.iter().zip(labels) {
             out.extend_from_slice(lead.as_bytes());
             escape::label_value(out, label.value());
-        }
-        if !labels.is_empty() {
-            out.push(b'"');
         }
     }
 
@@ -94,6 +94,7 @@ impl LabelNames {
 }
 
 /// Whether two metrics with the same label names are the same series.
+#[inline]
 pub(super) fn same_values(one: &Metric, other: &Metric) -> bool {
     // Metrics are sorted by their values from the left, so neighbours differ on the right.
     let pairs = one.get_label().iter().zip(other.get_label());
@@ -121,17 +122,17 @@ mod tests {
         type Row = (&'static [(&'static str, &'static str)], Names, &'static str);
         let rows: [Row; 13] = [
             (&[], Names::AsBefore, ""),
-            (&[("a", "1")], Names::New, r#"{a="1""#),
-            (&[("a", "2")], Names::AsBefore, r#"{a="2""#),
-            (&[("a", "2"), ("b.c", "\"")], Names::New, r#"{a="2",b_c="\"""#),
-            (&[("a", "2"), ("b_c", "4")], Names::AsBefore, r#"{a="2",b_c="4""#),
-            (&[("b", ""), ("", "5")], Names::New, r#"{b="",_="5""#),
+            (&[("a", "1")], Names::New, r#"{a="1"#),
+            (&[("a", "2")], Names::AsBefore, r#"{a="2"#),
+            (&[("a", "2"), ("b.c", "\"")], Names::New, r#"{a="2",b_c="\""#),
+            (&[("a", "2"), ("b_c", "4")], Names::AsBefore, r#"{a="2",b_c="4"#),
+            (&[("b", ""), ("", "5")], Names::New, r#"{b="",_="5"#),
             (&[("a", "1"), ("b", "2"), ("a", "3")], Names::Unusable, ""),
             (&[("a", "1"), ("b", "2"), ("a", "4")], Names::Unusable, ""),
             (&[("a.", "1"), ("a:", "2")], Names::Unusable, ""),
             (&[("__name__", "up")], Names::Unusable, ""),
             (&[("le", "1")], Names::Unusable, ""),
-            (&[("quantile", "1")], Names::New, r#"{quantile="1""#),
+            (&[("quantile", "1")], Names::New, r#"{quantile="1"#),
             (&[], Names::New, ""),
         ];
         for (pairs, expected, text) in rows {

@@ -13,6 +13,7 @@ pub(super) const LONGEST_TIMESTAMP: usize = 20;
 const INTEGERS_END: u64 = 1 << 53;
 
 /// Writes a value. The text format 0.0.4 spells the values without digits `NaN`, `+Inf` and `-Inf`.
+#[inline]
 pub(super) fn value(out: &mut Vec<u8>, value: f64) {
     let integer = value as i64;
     // Compares bits, so that -0.0 is none of these.
@@ -30,6 +31,7 @@ pub(super) fn value(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Writes a count of observations, which the text format has as a float like any other value.
+#[inline]
 pub(super) fn count(out: &mut Vec<u8>, count: u64) {
     if count < INTEGERS_END {
         out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());

@@ -49,6 +49,7 @@ impl<'s, S: Sink> Output<'s, S> {
     }
 
     /// A buffer that takes `bytes` more without growing.
+    #[inline]
     pub(super) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         if PIECE.saturating_sub(self.piece.len()) < bytes {
             self.turn(bytes);

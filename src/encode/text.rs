@@ -93,7 +93,7 @@ impl Lines {
         self.start.extend_from_slice(series.name.as_bytes());
         self.start.extend_from_slice(suffix.as_bytes());
         series.names.write(&mut self.start, series.labels);
-        self.start.push(if series.labels.is_empty() { b'{' } else { b',' });
+        self.start.extend_from_slice(if series.labels.is_empty() { b"{" } else { b"\"," });
     }
 
     /// Writes the lines `_sum` and `_count`. The labels come from the start, which has `suffix`.
@@ -133,6 +133,7 @@ impl Bounds {
     }
 
     /// The text of `bound`, which is the one in place `at`; places are asked for in their order.
+    #[inline]
     fn text(&mut self, at: usize, bound: f64) -> &[u8] {
         let bits = bound.to_bits();
         if self.texts.get(at).is_none_or(|text| text.bits != bits) {
@@ -149,6 +150,7 @@ impl Bounds {
 }
 
 /// Begins a line with a bound, up to its value.
+#[inline]
 fn bounded<'o>(out: &'o mut Output<'_, impl Sink>, start: &[u8], bound: &[u8]) -> &'o mut Vec<u8> {
     let line = out.room(start.len() + bound.len() + TAIL);
     line.extend_from_slice(start);
@@ -157,6 +159,7 @@ fn bounded<'o>(out: &'o mut Output<'_, impl Sink>, start: &[u8], bound: &[u8]) -
 }
 
 /// Begins a `_sum` or `_count` line, up to its value.
+#[inline]
 fn total<'o>(out: &'o mut Output<'_, impl Sink>, name: &str, suffix: &str, labels: &[u8]) -> &'o mut Vec<u8> {
     let line = out.room(name.len() + labels.len() + TAIL);
     line.extend_from_slice(name.as_bytes());
@@ -171,12 +174,13 @@ fn single(out: &mut Output<'_, impl Sink>, series: &Series<'_>, value: f64) {
     let line = out.room(series.name.len() + series.names.most_bytes(series.labels) + TAIL);
     line.extend_from_slice(series.name.as_bytes());
     series.names.write(line, series.labels);
-    line.extend_from_slice(if series.labels.is_empty() { b" " } else { b"} " });
+    line.extend_from_slice(if series.labels.is_empty() { b" " } else { b"\"} " });
     number::value(line, value);
     end(line, series.timestamp);
 }
 
 /// Ends a line. To `prometheus` a timestamp of zero is none.
+#[inline]
 fn end(line: &mut Vec<u8>, timestamp: i64) {
     if timestamp != 0 {
         line.push(b' ');
