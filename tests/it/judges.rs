@@ -1,0 +1,244 @@
+//! What others read in our bytes: a real Prometheus, promtool, the Python client's parser. Nobody here wrote them.
+//!
+//! Ignored without the tools; `.ci/run judges` installs them, builds `hello` and runs this. By hand: the tools are
+//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL` and `PYTHON` say.
+
+mod known_values;
+mod process;
+mod prometheus;
+mod sample;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use serde_json::Value;
+
+use known_values::KnownValues;
+use process::{PATIENCE, Process, Scratch, poll, tool};
+use prometheus::Prometheus;
+use sample::{Key, Sample, Samples, differences};
+
+#[test]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+fn prometheus_scrapes_hello() {
+    let hello = Hello::start();
+    let prometheus = Prometheus::start(&[("hello", hello.addr)]);
+
+    prometheus.wait_for("hello is up", || match prometheus.query(r#"up{job="hello"}"#)?[..] {
+        [ref up] if up.value == 1.0 => Ok(()),
+        ref other => Err(Samples(other).to_string()),
+    });
+
+    let samples = samples_in(&hello.metrics()) as f64;
+    prometheus.wait_for("as many samples as we count ourselves", || {
+        match prometheus.query(r#"scrape_samples_scraped{job="hello"}"#)?[..] {
+            [ref scraped] if scraped.value == samples => Ok(()),
+            ref other => Err(format!("we count {samples}; Prometheus: {}", Samples(other))),
+        }
+    });
+
+    // The values move, and only up: what Prometheus has is not below what we saw before its scrape, nor above what we
+    // see after it.
+    let families = ["hello_greetings_total", "hello_greeting_seconds_bucket", "hello_greeting_seconds_count"];
+    let before = hello.samples(&families);
+    let query = r#"{__name__=~"hello_.*(_total|_bucket|_count)",job="hello"}"#;
+    let scraped = prometheus.wait_for("a scrape later than our own", || {
+        let scraped = prometheus.query(query)?;
+        let not_below =
+            before.iter().all(|(key, &value)| scraped.iter().any(|s| s.key() == *key && s.value >= value));
+        if not_below {
+            Ok(scraped)
+        } else {
+            Err(format!("we saw {before:?}; Prometheus: {}", Samples(&scraped)))
+        }
+    });
+    let after = hello.samples(&families);
+    assert_eq!(scraped.len(), after.len(), "ours: {after:?}; Prometheus: {}", Samples(&scraped));
+    for sample in &scraped {
+        let (low, high) = (before[&sample.key()], after[&sample.key()]);
+        assert!((low..=high).contains(&sample.value), "{sample}: not within {low}..={high}");
+    }
+}
+
+#[test]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+fn prometheus_reads_what_was_set() {
+    let set = KnownValues::serve();
+    let prometheus = Prometheus::start(&[("known", set.addr())]);
+
+    prometheus.wait_for("the values that were set", || {
+        let scraped = prometheus.query(r#"{__name__=~"judged_.*",job="known"}"#)?;
+        if scraped.is_empty() {
+            return Err("nothing yet".to_owned());
+        }
+        // To Prometheus a label with an empty value is no label.
+        let without_empty_labels = set.samples.iter().cloned().map(|mut sample| {
+            sample.labels.retain(|_, value| !value.is_empty());
+            sample
+        });
+        differences(without_empty_labels, scraped)
+    });
+
+    let samples = samples_in(&http_get(set.addr(), "/metrics").unwrap()) as f64;
+    prometheus.wait_for("as many samples as we count ourselves", || {
+        match prometheus.query(r#"scrape_samples_scraped{job="known"}"#)?[..] {
+            [ref scraped] if scraped.value == samples => Ok(()),
+            ref other => Err(format!("we count {samples}; Prometheus: {}", Samples(other))),
+        }
+    });
+
+    let metadata =
+        prometheus.get("/api/v1/targets/metadata", &[("match_target", r#"{job="known"}"#)]).unwrap();
+    for family in &set.families {
+        let found = metadata.as_array().unwrap().iter().find(|entry| entry["metric"] == family.name);
+        let found = found.unwrap_or_else(|| panic!("{family:?}: no metadata in {metadata}"));
+        assert_eq!(found["type"], family.kind, "{family:?}: {found}");
+        assert_eq!(found["help"], family.help, "{family:?}: {found}");
+    }
+}
+
+#[test]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+fn promtool_finds_nothing_to_say() {
+    let hello = Hello::start();
+    let set = KnownValues::serve();
+    for (what, body) in
+        [("hello", hello.metrics()), ("known values", http_get(set.addr(), "/metrics").unwrap())]
+    {
+        assert!(body.contains("\nprometheus_exporter_"), "{what}: our own metrics are judged, too: {body}");
+        let scratch = Scratch::new();
+        let mut promtool = Command::new(tool("PROMTOOL", "promtool"));
+        let verdict = scratch.run(promtool.args(["check", "metrics"]), &body);
+        // 1: it cannot read it; 3: it can, and would have it otherwise.
+        assert!(verdict.status.success(), "{what}: {verdict}\n{body}");
+        assert_eq!(verdict.stdout + &verdict.stderr, "", "{what}");
+    }
+}
+
+#[test]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+fn python_reads_what_was_set() {
+    let set = KnownValues::serve();
+    let body = http_get(set.addr(), "/metrics").unwrap();
+
+    let scratch = Scratch::new();
+    let mut python = Command::new(tool("PYTHON", "python3"));
+    let read = scratch.run(python.args(["-X", "utf8", "-c", include_str!("judges/read_back.py")]), &body);
+    assert!(read.status.success(), "{read}\n{body}");
+    let families: Value = serde_json::from_str(&read.stdout).unwrap();
+    let families = families.as_array().unwrap();
+
+    for family in &set.families {
+        // The parser names a counter's family as OpenMetrics does.
+        let name = family.name.strip_suffix("_total").unwrap_or(&family.name);
+        let found = families.iter().find(|entry| entry["name"] == name);
+        let found = found.unwrap_or_else(|| panic!("{family:?}: not in {families:?}"));
+        assert_eq!(found["type"], family.kind, "{family:?}");
+        assert_eq!(found["help"], family.help, "{family:?}");
+    }
+
+    let samples = families.iter().flat_map(|family| family["samples"].as_array().unwrap());
+    let read = samples.map(|sample| Sample {
+        name: sample["name"].as_str().unwrap().to_owned(),
+        labels: strings(&sample["labels"]),
+        value: f64::from_bits(u64::from_str_radix(sample["bits"].as_str().unwrap(), 16).unwrap()),
+    });
+    let judged = read.filter(|sample| sample.name.starts_with("judged_")).collect();
+    // "-0" is an integer to this parser, and its zero has no sign; Prometheus is the judge of that one.
+    let unsigned_zeros = set.samples.iter().cloned().map(|mut sample| {
+        sample.value += 0.0;
+        sample
+    });
+    if let Err(differences) = differences(unsigned_zeros, judged) {
+        panic!("{differences}\n{body}");
+    }
+}
+
+/// The example, as a user runs it.
+struct Hello {
+    addr: SocketAddr,
+    _process: Process,
+}
+
+impl Hello {
+    fn start() -> Self {
+        // The test is target/PROFILE/deps/it-HASH, the example target/PROFILE/examples/hello.
+        let test = env::current_exe().unwrap();
+        let hello = test.ancestors().nth(2).unwrap().join("examples/hello");
+        assert!(hello.exists(), "no {}: build it with `cargo build --example hello`", hello.display());
+
+        let mut command = Command::new(hello);
+        let mut process =
+            Process::spawn(command.arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::piped()));
+        let stdout = process.0.stdout.take().unwrap();
+        let (sender, first_line) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = sender.send(BufReader::new(stdout).read_line(&mut line).map(|_| line));
+        });
+        let line = first_line.recv_timeout(PATIENCE).expect("hello prints its URL").unwrap();
+        let url = line.trim_end();
+        let addr = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
+        let addr = addr.unwrap_or_else(|| panic!("hello prints its URL: {line:?}")).parse().unwrap();
+        let hello = Hello { addr, _process: process };
+        // It serves before it counts.
+        poll("hello's own metrics", || {
+            let body = http_get(addr, "/metrics").map_err(|error| error.to_string())?;
+            if body.contains("\nhello_greeting_seconds_count ") && body.contains("\nhello_greetings_total ") {
+                Ok(())
+            } else {
+                Err(body)
+            }
+        });
+        hello
+    }
+
+    fn metrics(&self) -> String {
+        http_get(self.addr, "/metrics").unwrap()
+    }
+
+    /// The samples of these names, which have no labels but `le`.
+    fn samples(&self, names: &[&str]) -> BTreeMap<Key, f64> {
+        let body = self.metrics();
+        let samples = body.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (name, le) = match series.split_once("{le=\"") {
+                Some((name, le)) => (name, Some(le.strip_suffix("\"}")?)),
+                None => (series, None),
+            };
+            let labels = le.map(|le| ("le".to_owned(), le.to_owned())).into_iter().collect();
+            names.contains(&name).then(|| ((name.to_owned(), labels), value.parse().unwrap()))
+        });
+        let samples: BTreeMap<Key, f64> = samples.collect();
+        assert!(samples.len() > names.len(), "{names:?} in {body}");
+        samples
+    }
+}
+
+fn samples_in(body: &str) -> usize {
+    body.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+}
+
+/// HTTP/1.0: no keep-alive and no chunks, so the body is all that follows the head.
+fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
+        _ => Err(io::Error::other(format!("GET {path}: {answer}"))),
+    }
+}
+
+/// A JSON object of strings.
+fn strings(object: &Value) -> BTreeMap<String, String> {
+    let entries = object.as_object().unwrap().iter();
+    entries.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
+}

@@ -1,0 +1,174 @@
+//! A server of fixed values, and what a reader must find in its answer.
+
+use std::net::SocketAddr;
+
+use prometheus_hyper::prometheus::{
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
+    core::Collector,
+};
+use prometheus_hyper::{Guard, Server};
+
+use super::sample::Sample;
+
+/// The server, and what a reader must find.
+pub(super) struct KnownValues {
+    guard: Guard,
+    pub(super) families: Vec<Family>,
+    pub(super) samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) help: String,
+}
+
+impl KnownValues {
+    pub(super) fn serve() -> Self {
+        let zone = ("zone".to_owned(), "north \"1\" \\ s\u{fc}d".to_owned());
+        let registry = Registry::new_custom(Some("judged".to_owned()), Some([zone.clone()].into())).unwrap();
+        let mut served = Recorder { registry: &registry, zone, families: Vec::new(), samples: Vec::new() };
+
+        let counter =
+            CounterVec::new(Opts::new("odd_labels_total", "Label values that need care"), &["odd"]).unwrap();
+        for (n, odd) in ODD_LABELS.into_iter().enumerate() {
+            let value = n as f64 + 0.5;
+            counter.with_label_values(&[odd]).inc_by(value);
+            served.sample("odd_labels_total", &[("odd", odd)], value);
+        }
+        served.family(counter, "counter", "odd_labels_total", "Label values that need care");
+
+        let help = "A help with \\ and \"quotes\",\nof two lines, \\n and \u{1f980}";
+        let counter = Counter::new("odd_help_total", help).unwrap();
+        counter.inc();
+        served.sample("odd_help_total", &[], 1.0);
+        served.family(counter, "counter", "odd_help_total", help);
+
+        let gauge = GaugeVec::new(Opts::new("values", "Values that need care"), &["n"]).unwrap();
+        for (n, value) in VALUES.into_iter().enumerate() {
+            gauge.with_label_values(&[&n.to_string()]).set(value);
+            served.sample("values", &[("n", &n.to_string())], value);
+        }
+        served.family(gauge, "gauge", "values", "Values that need care");
+
+        let gauge = Gauge::new("untouched", "A gauge that nobody has set").unwrap();
+        served.sample("untouched", &[], 0.0);
+        served.family(gauge, "gauge", "untouched", "A gauge that nobody has set");
+
+        let opts = HistogramOpts::new("latency_seconds", "A histogram").buckets(BOUNDS.to_vec());
+        let histogram = Histogram::with_opts(opts).unwrap();
+        OBSERVATIONS.into_iter().for_each(|value| histogram.observe(value));
+        served.histogram("latency_seconds", &[], &OBSERVATIONS);
+        served.family(histogram, "histogram", "latency_seconds", "A histogram");
+
+        let opts = HistogramOpts::new("endless_seconds", "Infinities").buckets(BOUNDS.to_vec());
+        let histogram = HistogramVec::new(opts, &["which"]).unwrap();
+        for (which, observed) in
+            [("none", &[][..]), ("+", &[f64::INFINITY]), ("-", &[f64::NEG_INFINITY, 0.5])]
+        {
+            let one = histogram.with_label_values(&[which]);
+            observed.iter().for_each(|&value| one.observe(value));
+            served.histogram("endless_seconds", &[("which", which)], observed);
+        }
+        served.family(histogram, "histogram", "endless_seconds", "Infinities");
+
+        let Recorder { families, samples, .. } = served;
+        let guard =
+            Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+        KnownValues { guard, families, samples }
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.guard.local_addr().unwrap()
+    }
+}
+
+const ODD_LABELS: [&str; 20] = [
+    "",
+    "plain",
+    " ",
+    " blanks around ",
+    "back\\slash",
+    "\\",
+    "\\\\",
+    "ends in \\",
+    "\\n, not a newline",
+    "a\nnewline",
+    "\n",
+    "\"quoted\"",
+    "\\\"",
+    "{a=\"b\"} 1",
+    "a,b=c#d",
+    "# HELP judged_values no help",
+    "tab\t, return\r, bell\u{7}",
+    "unicode: \u{fc} \u{65e5}\u{672c} \u{1f980} e\u{301}",
+    "line ends of others: \u{85} \u{2028} \u{2029} \u{b} \u{c} \u{1c}",
+    "\u{0}",
+];
+
+const VALUES: [f64; 26] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.1,
+    0.1 + 0.2,
+    1.0 / 3.0,
+    -2.5e-7,
+    1e-7,
+    1e15,
+    1e16,
+    1e17,
+    1e21,
+    1e22,
+    123_456_789.125,
+    9_007_199_254_740_991.0,
+    9_007_199_254_740_993.0,
+    5e-324,
+    2.225_073_858_507_201e-308,
+    f64::MIN_POSITIVE,
+    f64::MAX,
+    f64::MIN,
+    f64::EPSILON,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+const BOUNDS: [f64; 6] = [1e-9, 0.1, 0.25, 1.0, 2.5, 1e6];
+
+/// Sums of these are exact, in whatever order they are made.
+const OBSERVATIONS: [f64; 8] = [0.0, 0.0625, 0.25, 0.5, 1.0, 2.0, 1_000_000.0, 3_000_000.0];
+
+/// Remembers what was set.
+struct Recorder<'a> {
+    registry: &'a Registry,
+    zone: (String, String),
+    families: Vec<Family>,
+    samples: Vec<Sample>,
+}
+
+impl Recorder<'_> {
+    fn family(&mut self, collector: impl Collector + 'static, kind: &'static str, name: &str, help: &str) {
+        self.registry.register(Box::new(collector)).unwrap();
+        self.families.push(Family { name: format!("judged_{name}"), kind, help: help.to_owned() });
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let labels = labels.chain([self.zone.clone()]).collect();
+        self.samples.push(Sample { name: format!("judged_{name}"), labels, value });
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], observed: &[f64]) {
+        for bound in BOUNDS.into_iter().chain([f64::INFINITY]) {
+            let le = if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() };
+            let labels = [labels, &[("le", le.as_str())]].concat();
+            let count = observed.iter().filter(|&&value| value <= bound).count();
+            self.sample(&format!("{name}_bucket"), &labels, count as f64);
+        }
+        self.sample(&format!("{name}_count"), labels, observed.len() as f64);
+        self.sample(&format!("{name}_sum"), labels, observed.iter().fold(0.0, |sum, value| sum + value));
+    }
+}

@@ -1,0 +1,104 @@
+//! Programs as children of a test, and how it waits for them.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Far beyond whatever is waited for here, each of which takes a few seconds on a busy machine at most.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A child that does not outlive its test, even if the test panics.
+pub(super) struct Process(pub(super) Child);
+
+impl Process {
+    pub(super) fn spawn(command: &mut Command) -> Self {
+        Process(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    pub(super) fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A directory of the test's own, gone after it.
+pub(super) struct Scratch(PathBuf);
+
+/// What a program that has ended said.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nstdout: {}\nstderr: {}", self.status, self.stdout, self.stderr)
+    }
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("judges-{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(super) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| format!("cannot read {name}: {error}"))
+    }
+
+    /// Runs a program to its end. Its input and output are files, for pipes fill up.
+    pub(super) fn run(&self, command: &mut Command, stdin: &str) -> Ended {
+        fs::write(self.path("stdin"), stdin).unwrap();
+        command
+            .stdin(File::open(self.path("stdin")).unwrap())
+            .stdout(File::create(self.path("stdout")).unwrap())
+            .stderr(File::create(self.path("stderr")).unwrap());
+        let mut process = Process::spawn(command);
+        let status =
+            poll("a tool's end", || process.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
+        Ended { status, stdout: self.read("stdout"), stderr: self.read("stderr") }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where a tool is: as the environment says, else in the PATH.
+pub(super) fn tool(variable: &str, default: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| default.to_owned())
+}
+
+/// Polls until it is so; fails with the last answer.
+pub(super) fn poll<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(last) => assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}: {last}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,74 @@
+//! Nobody outside may write the host's log.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use prometheus_hyper::Server;
+use prometheus_hyper::prometheus::Registry;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::client::{Client, get};
+
+/// The log, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Log;
+    fn make_writer(&'w self) -> Log {
+        self.clone()
+    }
+}
+
+#[test]
+fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(log.clone());
+    // The server runs on this thread, and with it all that clients can reach.
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::builder().registry(&Registry::new()).max_connections(2);
+            let server = server.listen("127.0.0.1:0").bind().unwrap();
+            let addr = server.local_addr().unwrap();
+            let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+            let clients = std::thread::spawn(move || {
+                for sent in [
+                    "GET /a%0aERROR HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tERROR forged\r\nConnection: close\r\n\r\n",
+                    "\x16\x03\x01\r\nERROR forged\r\n\r\n",
+                    "GET / HTTP/1.1\r\nHost: ERROR forged\r\n\r\n",
+                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                    "GET /metr",
+                ] {
+                    let mut client = Client::connect(addr);
+                    client.send(sent);
+                    client.half_close();
+                    client.closed();
+                }
+                let _silent: Vec<Client> = (0..20).map(|_| Client::connect(addr)).collect();
+                assert_eq!(get(addr, "/-/healthy").status, 200);
+                stop.send(()).unwrap();
+            });
+            server.serve(async { drop(stopping.await) }).await.unwrap();
+            clients.join().unwrap();
+        });
+    });
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<&str> = log.lines().filter(|line| line.contains("prometheus_hyper")).collect();
+    let above_debug: Vec<&&str> = ours.iter().filter(|line| !line.contains(" DEBUG ")).collect();
+    assert_eq!(above_debug.len(), 1, "all but the one of the start: {log}");
+    assert!(above_debug[0].contains("serving metrics"), "{log}");
+    assert!(ours.len() > 1 && !log.contains("forged"), "{log}");
+}
