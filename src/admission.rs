@@ -72,34 +72,41 @@ impl Connections {
         }
     }
 
-    /// Waits until one more connection could get in.
+    /// Waits until one more connection could get in, if need be in another's place.
     pub(crate) async fn room(&mut self) {
         while let Room::None { until } = self.look_for_room() {
-            let began_to_wait = Arc::clone(&self.began_to_wait);
-            tokio::select! {
-                () = self.ended() => {}
-                () = began_to_wait.notified() => {}
-                () = sleep_until(until) => {}
+            self.change(until).await;
+        }
+    }
+
+    /// Makes a place for one more connection; says whether another had to go. Its socket is closed by then: the cap is
+    /// one on descriptors.
+    pub(crate) async fn make_room(&mut self) -> bool {
+        let mut evicted = false;
+        loop {
+            match self.look_for_room() {
+                Room::Free => return evicted,
+                Room::None { until } => self.change(until).await,
+                Room::Evict(_) => {
+                    // Who has just been let in may have sent its request without having been asked for it: one turn
+                    // for the I/O driver, one for the connection's task. Otherwise a burst evicts itself.
+                    tokio::task::yield_now().await;
+                    tokio::task::yield_now().await;
+                    let Room::Evict(id) = self.look_for_room() else { continue };
+                    evicted |= self.evict(id).await;
+                }
             }
         }
     }
 
-    /// Lets a connection in; says whether another had to go. To be called where there is [`room`](Self::room).
-    pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F) -> bool
+    /// Lets a connection in. Where there is no place for it, see [`make_room`](Self::make_room), it is one too many.
+    pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let evicted = match self.look_for_room() {
-            Room::Evict(id) => self.seats.remove(&id),
-            Room::Free | Room::None { .. } => None,
-        };
-        if let Some(seat) = &evicted {
-            seat.task.abort();
-        }
         let activity = Arc::new(Activity::new(Arc::clone(&self.began_to_wait)));
         let task = self.tasks.spawn(connection(Arc::clone(&activity)));
         self.seats.insert(task.id(), Seat { activity, task });
-        evicted.is_some()
     }
 
     /// Waits for the end of one connection; for ever if there is none.
@@ -117,6 +124,29 @@ impl Connections {
         if tokio::time::timeout(limit, all).await.is_err() {
             self.tasks.shutdown().await;
         }
+    }
+
+    /// Waits for something that may make room.
+    async fn change(&mut self, until: Option<Instant>) {
+        let began_to_wait = Arc::clone(&self.began_to_wait);
+        tokio::select! {
+            () = self.ended() => {}
+            () = began_to_wait.notified() => {}
+            () = sleep_until(until) => {}
+        }
+    }
+
+    /// Ends a connection, unless it has begun to be answered meanwhile, on another thread.
+    async fn evict(&mut self, id: Id) -> bool {
+        let Some(seat) = self.seats.get(&id) else { return false };
+        if !seat.activity.evict(self.write_timeout) {
+            return false;
+        }
+        seat.task.abort();
+        while self.seats.contains_key(&id) {
+            self.ended().await;
+        }
+        true
     }
 
     fn look_for_room(&self) -> Room {
@@ -156,13 +186,13 @@ mod tests {
         let mut connections = Connections::new(max, WRITE);
         let mut activities = Vec::new();
         for _ in 0..max {
-            assert!(!admit(&mut connections, &mut activities));
+            admit(&mut connections, &mut activities);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         (connections, activities)
     }
 
-    fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) -> bool {
+    fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
         connections.admit(|activity| {
             activities.push(activity);
             std::future::pending()
@@ -182,12 +212,16 @@ mod tests {
     async fn who_has_waited_longest_goes_and_who_is_answered_stays() {
         let (mut connections, mut activities) = full(3).await;
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
-        activities[0].head_complete(false);
+        assert!(activities[0].head_complete(false));
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
-        activities[1].head_complete(false);
+        assert!(activities[1].head_complete(false));
         activities[1].response_begun();
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
-        assert!(admit(&mut connections, &mut activities));
+        assert!(connections.make_room().await);
+        assert_eq!(connections.seats.len(), 2);
+        assert!(!activities[2].head_complete(false), "who is evicted is not answered");
+        assert!(!connections.make_room().await);
+        admit(&mut connections, &mut activities);
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
     }
 
@@ -195,7 +229,7 @@ mod tests {
     async fn where_all_are_answered_who_has_written_for_a_write_timeout_goes() {
         let (mut connections, activities) = full(2).await;
         for activity in &activities {
-            activity.head_complete(false);
+            assert!(activity.head_complete(false));
         }
         let wait = tokio::time::timeout(100 * WRITE, connections.room()).await;
         assert!(wait.is_err(), "while no response has begun nobody goes");
@@ -205,11 +239,25 @@ mod tests {
         assert_eq!(room(&mut connections, &activities).await, (WRITE - Duration::from_secs(10), 1));
     }
 
+    /// A burst evicted those of it whose complete requests nobody had read yet.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_come_is_given_a_turn_before_it_is_evicted() {
+        let mut connections = Connections::new(1, WRITE);
+        connections.admit(|activity| async move {
+            tokio::task::yield_now().await;
+            assert!(activity.head_complete(false));
+            tokio::time::sleep(Duration::from_secs(7)).await;
+        });
+        let start = Instant::now();
+        assert!(!connections.make_room().await);
+        assert_eq!(start.elapsed(), Duration::from_secs(7));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_end_makes_room_and_so_does_a_new_wait() {
         let mut connections = Connections::new(1, Duration::MAX);
         connections.admit(|activity| {
-            activity.head_complete(false);
+            assert!(activity.head_complete(false));
             tokio::time::sleep(Duration::from_secs(7))
         });
         let start = Instant::now();
@@ -218,7 +266,7 @@ mod tests {
 
         let mut waiting = None;
         connections.admit(|activity| {
-            activity.head_complete(false);
+            assert!(activity.head_complete(false));
             activity.response_begun();
             waiting = Some(activity);
             std::future::pending()

@@ -160,7 +160,8 @@ impl Builder {
     /// # Errors
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), naming the option, if one of them makes no sense.
-    /// * What resolving or binding an address failed with, its [`kind`](io::Error::kind) kept and the address named.
+    /// * What binding an address failed with, its [`kind`](io::Error::kind) kept and the address named, or what resolving one
+    ///   failed with.
     pub fn bind(self) -> io::Result<Server> {
         let Builder {
             mut registries,

@@ -75,10 +75,10 @@ pub(crate) async fn serve<I>(
     );
 
     let result = tokio::select! {
-        biased; // a request that is here already is answered, even if the stop is here, too
+        biased; // a request that can be read already is answered, even if the stop is here, too
         result = connection.as_mut() => result,
         () = stop.cancelled() => {
-            if activity.is_waiting() {
+            if !activity.is_busy() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
@@ -99,9 +99,12 @@ async fn answer(
 ) -> Response<AnswerBody> {
     let (head, request_body) = request.into_parts();
     let unread = !request_body.is_end_stream();
-    activity.head_complete(unread);
     // Nobody reads it. hyper sends no 100 to a body that is dropped.
     drop(request_body);
+    if !activity.head_complete(unread) {
+        // Evicted: this task is about to end.
+        std::future::pending::<()>().await;
+    }
 
     let mut response = router.respond(&head).await;
     if unread {
@@ -139,6 +142,10 @@ enum Phase {
     Answering,
     /// A response is on its way since `since`; `handed_over` once hyper has all of its body.
     Writing { since: Instant, handed_over: bool },
+    /// The last answer is written, and what the client may still be sending is read and forgotten, since `since`.
+    Lingering { since: Instant },
+    /// Its place is another's.
+    Evicted,
 }
 
 impl Activity {
@@ -155,8 +162,8 @@ impl Activity {
     /// Since when the connection has waited without a complete request head, if it does.
     pub(crate) fn waiting_since(&self) -> Option<Instant> {
         match self.state().phase {
-            Phase::Waiting { since, .. } => Some(since),
-            Phase::Answering | Phase::Writing { .. } => None,
+            Phase::Waiting { since, .. } | Phase::Lingering { since } => Some(since),
+            Phase::Answering | Phase::Writing { .. } | Phase::Evicted => None,
         }
     }
 
@@ -164,23 +171,43 @@ impl Activity {
     pub(crate) fn writing_since(&self) -> Option<Instant> {
         match self.state().phase {
             Phase::Writing { since, .. } => Some(since),
-            Phase::Waiting { .. } | Phase::Answering => None,
+            Phase::Waiting { .. } | Phase::Answering | Phase::Lingering { .. } | Phase::Evicted => None,
         }
     }
 
-    fn is_waiting(&self) -> bool {
-        self.waiting_since().is_some()
+    /// Takes its place away, unless it is being answered now and has not been for longer than a response may keep a
+    /// place from others.
+    pub(crate) fn evict(&self, write_timeout: Duration) -> bool {
+        let mut state = self.state();
+        let evictable = match state.phase {
+            Phase::Waiting { .. } | Phase::Lingering { .. } => true,
+            Phase::Writing { since, .. } => since.elapsed() >= write_timeout,
+            Phase::Answering | Phase::Evicted => false,
+        };
+        if evictable {
+            state.phase = Phase::Evicted;
+        }
+        evictable
+    }
+
+    /// Whether a stop would cut something off: an answer, or what its client needs to read it.
+    fn is_busy(&self) -> bool {
+        !matches!(self.state().phase, Phase::Waiting { .. } | Phase::Evicted)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request's head is here; `unread` if something follows that nobody will read.
-    pub(crate) fn head_complete(&self, unread: bool) {
+    /// A request's head is here; `unread` if something follows that nobody will read. Whether it is to be answered.
+    pub(crate) fn head_complete(&self, unread: bool) -> bool {
         let mut state = self.state();
+        if state.phase == Phase::Evicted {
+            return false;
+        }
         state.phase = Phase::Answering;
         state.unread = unread;
+        true
     }
 
     /// There is a response to write.
@@ -226,14 +253,18 @@ impl Activity {
         match self.state().phase {
             Phase::Waiting { head_since: Some(since), .. } => since.checked_add(deadlines.head),
             Phase::Waiting { since, head_since: None } => since.checked_add(deadlines.idle),
-            Phase::Answering | Phase::Writing { .. } => None,
+            Phase::Answering | Phase::Writing { .. } | Phase::Lingering { .. } | Phase::Evicted => None,
         }
     }
 
-    /// Whether the client may still be sending what nobody reads: a body, or a head that hyper has refused.
-    fn has_unread_input(&self) -> bool {
-        let state = self.state();
-        state.unread || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. })
+    /// Begins to linger, if the client may still be sending what nobody reads: a body, or a head that hyper has refused.
+    fn linger(&self) -> bool {
+        let mut state = self.state();
+        let lingers = state.unread || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
+        if lingers {
+            state.phase = Phase::Lingering { since: Instant::now() };
+        }
+        lingers
     }
 }
 
@@ -332,7 +363,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         Poll::Ready(Err(timed_out("the client takes nothing of its response")))
     }
 
-    /// Reads and forgets, until the client has closed its side or the limits of lingering are reached.
+    /// Reads and forgets, as much as there may be of it, until the client has closed its side or the time is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let fresh = || Linger { until: Instant::now() + LINGER, budget: MAX_LINGER_BYTES };
         let mut linger = self.linger.take().unwrap_or_else(fresh);
@@ -344,14 +375,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
                     linger.budget = linger.budget.saturating_sub(buffer.filled().len());
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let until = linger.until;
-                    self.linger = Some(linger);
-                    return self.poll_deadline(cx, Some(until));
-                }
+                Poll::Pending => break,
             }
         }
-        Poll::Ready(())
+        let until = linger.until;
+        self.linger = Some(linger);
+        self.poll_deadline(cx, Some(until))
     }
 }
 
@@ -409,7 +438,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-            if self.input_is_over || !self.activity.has_unread_input() {
+            if self.input_is_over || !self.activity.linger() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -500,7 +529,7 @@ mod tests {
         client.write_all(b"GET").await.unwrap();
         let (time, _) = time_of(task).await;
         assert_eq!(time, HEAD);
-        assert!(activity.is_waiting());
+        assert!(activity.waiting_since().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -584,6 +613,13 @@ mod tests {
             assert!(!task.is_finished(), "{status}");
             assert_eq!(time_of(task).await.0, LINGER, "{status}");
         }
+        // A stop waits for it, an eviction does not.
+        let (mut client, task, activity, stop) = connect(1024);
+        client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        stop.cancel();
+        assert!(activity.is_busy() && activity.waiting_since().is_some());
+        assert_eq!(time_of(task).await.0, LINGER);
         // Who closes ends it.
         let (mut client, task, ..) = connect(1024);
         client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();

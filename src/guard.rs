@@ -84,7 +84,8 @@ impl Guard {
     /// [`shutdown`](Self::shutdown) for synchronous code: blocks until the server has stopped.
     ///
     /// On a runtime's thread it blocks that thread, but does not deadlock, for the server has a thread of its own. On
-    /// that very thread it does not wait.
+    /// that very thread it does not wait. In a collector it waits for the scrape that waits for the collector, until
+    /// the drain limit.
     pub fn shutdown_blocking(mut self) {
         self.stop.cancel();
         if let Some(server) = self.thread.take() {

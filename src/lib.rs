@@ -68,7 +68,7 @@
 //!   its time, or hangs, stalls no runtime and keeps no process from exiting. One that panics is a 500 and a log line
 //!   (in a program built with `panic = "abort"` it is the end of the program; nobody can change that).
 //! * Connections, request heads, idle times, slow readers and stops have limits; see [`Builder`].
-//! * Running out of descriptors is waited out, and no more than a quarter of them is ever used.
+//! * Running out of descriptors is waited out; connections take no more than a quarter of them.
 //! * What clients do wrong is logged at debug level, never above, and never becomes a label.
 //!
 //! # When to use something else
@@ -131,7 +131,7 @@ pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>
 ///
 /// # Errors
 ///
-/// Those of [`Builder::bind`], the address named, and of [`Server::start`].
+/// Those of [`Builder::bind`], which names the address, and of [`Server::start`].
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {

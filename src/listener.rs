@@ -117,10 +117,23 @@ impl<A: Accept> Listener<A> {
     }
 }
 
-/// accept(2) hands on what went wrong with a connection that its client gave up before it was accepted.
+/// accept(2) hands on what went wrong with a connection before it was accepted: its client gave it up, or "already-pending
+/// network errors on the new socket".
 fn is_the_connections_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A request's head in, a response out. No socket, no runtime.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -163,15 +164,14 @@ fn host_value_is_valid(value: &[u8]) -> bool {
     let (host_is_valid, rest) = match value.strip_prefix(b"[") {
         Some(literal) => {
             let Some(end) = literal.iter().position(|&byte| byte == b']') else { return false };
-            let (address, rest) = (&literal[..end], &literal[end + 1..]);
-            let is_valid = |&byte: &u8| byte == b':' || is_reg_name(byte);
-            (!address.is_empty() && address.iter().all(is_valid), rest)
+            (is_ip_literal(&literal[..end]), &literal[end + 1..])
         }
         None => {
             let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            (value[..end].iter().copied().all(is_reg_name), &value[end..])
+            (is_reg_name(&value[..end]), &value[end..])
         }
     };
+    // *DIGIT: a number that is no port names no other host.
     let port_is_valid = match rest.strip_prefix(b":") {
         Some(port) => port.iter().all(u8::is_ascii_digit),
         None => rest.is_empty(),
@@ -179,9 +179,26 @@ fn host_value_is_valid(value: &[u8]) -> bool {
     host_is_valid && port_is_valid
 }
 
-/// unreserved / pct-encoded / sub-delims (RFC 3986, section 3.2.2)
-fn is_reg_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+/// An IPv6 address, with a zone (RFC 6874) or without. There is no other version in use.
+fn is_ip_literal(literal: &[u8]) -> bool {
+    let Ok(literal) = std::str::from_utf8(literal) else { return false };
+    let (address, zone) = literal.split_once("%25").unwrap_or((literal, "zone"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && is_reg_name(zone.as_bytes())
+}
+
+/// *( unreserved / pct-encoded / sub-delims ) (RFC 3986, section 3.2.2)
+fn is_reg_name(name: &[u8]) -> bool {
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        let valid = match byte {
+            b'%' => (0..2).all(|_| bytes.next().is_some_and(u8::is_ascii_hexdigit)),
+            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte),
+        };
+        if !valid {
+            return false;
+        }
+    }
+    true
 }
 
 fn method_not_allowed() -> Response<Body> {
@@ -220,7 +237,16 @@ mod tests {
             ("a_b.example", true),
             ("%41:1", true),
             (":80", true),
+            ("localhost:99999999", true),
+            ("[::ffff:10.0.0.1]", true),
             ("[]", false),
+            ("[zzz]", false),
+            ("[:::::]", false),
+            ("[::1%25]", false),
+            ("[::1%eth0]", false),
+            ("%zz", false),
+            ("a%", false),
+            ("a%4", false),
             ("[::1", false),
             ("[::1]9184", false),
             ("::1", false),

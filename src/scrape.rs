@@ -112,29 +112,26 @@ impl Work {
     fn expose(&self, format: Format) -> Outcome {
         let own = self.self_metrics.then(|| self.telemetry.registry());
         let gathered = gather::gather(self.registries.iter().chain(own));
-        for message in &gathered.panics {
-            self.telemetry.count_error(Cause::Panic);
-            if self.complaints.panic.allows() {
-                tracing::error!(panic = ?message, "a collector panicked");
-            }
+        self.telemetry.count_errors(Cause::Panic, gathered.panics.len() as u64);
+        if !gathered.panics.is_empty() && self.complaints.panic.allows() {
+            tracing::error!(panics = ?gathered.panics, "collectors panicked");
         }
-        for name in &gathered.conflicts {
-            self.telemetry.count_error(Cause::TypeConflict);
-            if self.complaints.type_conflict.allows() {
-                tracing::warn!(
-                    ?name,
-                    "two registries have one name under two types: only the first is served"
-                );
-            }
+        self.telemetry.count_errors(Cause::TypeConflict, gathered.conflicts.len() as u64);
+        if !gathered.conflicts.is_empty() && self.complaints.type_conflict.allows() {
+            tracing::warn!(
+                names = ?gathered.conflicts,
+                "names under two types, in two registries: only the first one's are served"
+            );
         }
         if !gathered.panics.is_empty() {
             return Err(ScrapeError::Collector);
         }
         let mut pieces = Pieces::default();
         let omissions = encode::encode_consuming(format, gathered.families, &mut pieces);
+        let complain = !omissions.is_empty() && self.complaints.left_out.allows();
         for omission in omissions.iter() {
             self.telemetry.count_errors(Cause::LeftOut, omission.count);
-            if self.complaints.left_out.allows() {
+            if complain {
                 tracing::warn!("{omission}");
             }
         }

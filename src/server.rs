@@ -142,8 +142,8 @@ impl Server {
     /// # Errors
     ///
     /// Outside of a tokio runtime, and on one without its I/O or time driver
-    /// ([`enable_all`](tokio::runtime::Builder::enable_all)). Finding that a driver is missing takes a panic of tokio's,
-    /// which is caught; a panic hook hears of it.
+    /// ([`enable_all`](tokio::runtime::Builder::enable_all)). tokio answers the question for a driver that is missing with
+    /// a panic, which is caught; a panic hook hears of it, and a program that is built with `panic = "abort"` ends.
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
         self.enter()?.until(shutdown).await;
         Ok(())
@@ -201,14 +201,13 @@ impl Running {
                         () = connections.ended() => {}
                     }
                 };
-                connections.room().await; // for meanwhile the last one that could be evicted may have become busy
-                let evicted = connections.admit(|activity| {
-                    connection::serve(stream, Arc::clone(&router), activity, deadlines, stop.clone())
-                });
-                if evicted {
+                if connections.make_room().await {
                     router.telemetry().count_error(Cause::Evicted);
                     tracing::debug!("too many connections: closed the one that has waited longest");
                 }
+                connections.admit(|activity| {
+                    connection::serve(stream, Arc::clone(&router), activity, deadlines, stop.clone())
+                });
             };
             tokio::select! {
                 biased;

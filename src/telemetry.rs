@@ -14,7 +14,7 @@ use prometheus::{
 pub(crate) enum Cause {
     /// Accepting a connection failed, but for connections that their client gave up.
     Accept,
-    /// A connection ended by an I/O or protocol error, or at a deadline.
+    /// A connection ended by an error of I/O or protocol, or amid a request or a response at a deadline.
     Connection,
     /// A connection was closed in favour of a newcomer.
     Evicted,

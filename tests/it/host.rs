@@ -103,30 +103,42 @@ fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
     });
 }
 
-/// A child process whose collector blocks for ever: `#[tokio::main]` must return and the process exit.
+/// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.
+pub(crate) fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
+    let this = std::env::current_exe().unwrap();
+    let this = this.to_str().unwrap();
+    let command: Vec<&str> =
+        prefix.iter().copied().chain([this, "--exact", test, "--ignored", "--nocapture"]).collect();
+    let mut child = Command::new(command[0])
+        .args(&command[1..])
+        .env("PROMETHEUS_HYPER_TEST_CHILD", mode)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + 2 * PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("{test} {mode}: the process does not exit");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
+    assert!(status.success() && output.contains("1 passed"), "{test} {mode}: {status}: {output}");
+    output
+}
+
 #[test]
 fn with_a_stuck_collector_main_returns_and_the_process_exits() {
     for mode in ["start", "run"] {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "host::child_with_a_stuck_collector", "--ignored", "--nocapture"])
-            .env("PROMETHEUS_HYPER_TEST_CHILD", mode)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                panic!("{mode}: the process does not exit");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        let mut output = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        assert!(status.success() && output.contains("main returned"), "{mode}: {status}: {output}");
+        let output = run_alone("host::child_with_a_stuck_collector", mode, &[]);
+        assert!(output.contains("main returned"), "{mode}: {output}");
     }
 }
 
@@ -158,4 +170,45 @@ fn child_with_a_stuck_collector() {
     // What `#[tokio::main]` expands to; its drop waits for the runtime's blocking threads.
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(main);
     println!("main returned");
+}
+
+/// Evicted connections kept their sockets until their tasks were polled, and a flood took the host's last descriptors.
+#[test]
+fn a_flood_does_not_take_the_hosts_descriptors() {
+    run_alone("host::child_under_a_flood", "", &["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""]);
+}
+
+/// What the test above runs in a process of its own, with 64 descriptors.
+#[test]
+#[ignore = "run by another test"]
+fn child_under_a_flood() {
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+    let addr = guard.local_addr().unwrap();
+    let flood = std::thread::spawn(move || {
+        // The clients have the descriptors of another process.
+        run_alone("host::child_that_floods", &addr.to_string(), &[])
+    });
+    let mut opened = 0_u32;
+    while !flood.is_finished() {
+        std::fs::File::open(std::env::current_exe().unwrap()).expect("the host can open what it likes");
+        opened += 1;
+    }
+    flood.join().unwrap();
+    assert!(opened > 100, "{opened}");
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"accept\"}"), Some(0.0));
+    assert!(answer.sample("prometheus_exporter_errors_total{cause=\"evicted\"}") >= Some(100.0));
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_floods() {
+    let Ok(addr) = std::env::var("PROMETHEUS_HYPER_TEST_CHILD").unwrap_or_default().parse() else { return };
+    for _ in 0..10 {
+        // The limit of 64 is inherited; what it leaves is enough, again and again.
+        let silent: Vec<Client> = (0..50).map(|_| Client::connect(addr)).collect();
+        assert_eq!(get(addr, "/-/healthy").status, 200);
+        drop(silent);
+    }
 }

@@ -18,7 +18,7 @@ fn start(builder: Builder) -> (Guard, SocketAddr) {
 
 #[test]
 fn a_head_that_is_not_finished_in_time_ends_its_connection() {
-    let (_guard, addr) = start(Server::builder().head_timeout(Duration::from_millis(50)));
+    let (_guard, addr) = start(Server::builder().head_timeout(Duration::from_millis(500)));
     for begun in ["", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = Client::connect(addr);
         client.send(begun);
@@ -35,14 +35,14 @@ fn a_head_that_is_not_finished_in_time_ends_its_connection() {
 
 #[test]
 fn an_idle_connection_outlives_the_heads_limit_and_ends_at_its_own() {
-    let head = Duration::from_millis(50);
-    let (_guard, addr) = start(Server::builder().head_timeout(head).idle_timeout(20 * head));
+    let head = Duration::from_millis(500);
+    let (_guard, addr) = start(Server::builder().head_timeout(head).idle_timeout(4 * head));
     let mut client = Client::connect(addr);
     client.send(HEALTHY);
     assert_eq!(client.answer(false).status, 200);
     let begin = Instant::now();
     assert_eq!(client.closed(), "");
-    assert!(begin.elapsed() > 10 * head, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() > 2 * head, "{:?}", begin.elapsed());
     assert!(begin.elapsed() < PATIENCE / 2, "{:?}", begin.elapsed());
 }
 
@@ -68,14 +68,30 @@ fn at_the_cap_the_one_that_has_waited_longest_makes_room() {
 }
 
 #[test]
-fn hundreds_of_silent_sockets_do_not_keep_a_scrape_out() {
-    let (_guard, addr) = start(Server::builder());
-    let silent: Vec<Client> = (0..500).map(|_| Client::connect(addr)).collect();
+fn many_silent_sockets_do_not_keep_a_scrape_out() {
+    let (_guard, addr) = start(Server::builder().max_connections(8));
+    let silent: Vec<Client> = (0..80).map(|_| Client::connect(addr)).collect();
     let begin = Instant::now();
-    assert_eq!(get(addr, "/metrics").status, 200);
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.status, 200);
     assert!(begin.elapsed() < PATIENCE / 2);
-    let evicted =
-        get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"evicted\"}").unwrap();
-    assert!(evicted >= 300.0, "{evicted}");
+    let evicted = answer.sample("prometheus_exporter_errors_total{cause=\"evicted\"}").unwrap();
+    assert!(evicted >= 80.0 - 8.0, "{evicted}");
     drop(silent);
+}
+
+/// Connections were evicted before their complete requests had been looked at.
+#[test]
+fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
+    let (_guard, addr) = start(Server::builder().max_connections(8));
+    let mut clients: Vec<Client> = (0..40)
+        .map(|_| {
+            let mut client = Client::connect(addr);
+            client.send("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            client
+        })
+        .collect();
+    let answers = clients.iter_mut().map(Client::closed);
+    let answered = answers.filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
+    assert!(answered >= 32, "{answered} of 40");
 }
