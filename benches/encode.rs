@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, proto::MetricFamily,
 };
-use prometheus_hyper::internals::{Format, Pieces, encode};
+use prometheus_hyper::internals::{Choice, Names, Pieces, encode};
 
 /// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
 const LINES_PER_HISTOGRAM: usize = 11 + 3;
@@ -52,7 +52,7 @@ fn main() {
 
 fn ours(families: &[MetricFamily]) -> Pieces {
     let mut pieces = Pieces::default();
-    let omissions = encode(Format::Text, families, &mut pieces);
+    let omissions = encode(Choice::FALLBACK, &Names::default(), families, &mut pieces);
     assert!(omissions.is_empty(), "{omissions:?}");
     pieces
 }

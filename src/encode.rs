@@ -1,190 +1,208 @@
 //! Families in, the bytes of an exposition out.
 //!
-//! Pure: no I/O, no clock. This file walks the families, keeps out what would cost Prometheus the whole
-//! scrape and counts it; a format's file writes what is left. The output leaves in [pieces](Sink), so it is
-//! never in memory twice.
+//! Pure: no I/O, no clock. First a [plan] gives each family its name, then a [walk] keeps out what would cost
+//! Prometheus the whole scrape, and a format's file writes what is left. The output leaves in [pieces](Sink), so
+//! it is never in memory twice.
 
-use std::{borrow::Borrow, collections::HashSet, slice, vec};
-
-use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
 mod escape;
+mod format;
 mod label;
 mod name;
 mod number;
 mod omission;
+mod openmetrics;
 mod piece;
+mod plan;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+#[cfg(not(feature = "protobuf"))]
+#[path = "encode/protobuf/disabled.rs"]
+mod protobuf;
 mod read_ahead;
 mod reading;
 #[cfg(test)]
 mod tests;
 mod text;
+mod walk;
 
+pub use format::{Choice, Escaping, Format};
 pub use omission::{Cause, Omission, Omissions};
 pub use piece::{PIECE, Pieces, Sink};
 
-use label::{LabelNames, Names};
+use crate::query::Names;
+use label::LabelNames;
 use piece::Output;
-use read_ahead::ReadAhead;
+use plan::Naming;
+use protobuf::Messages;
 use reading::Sample;
+use text::Lines;
+use walk::{Metrics, Walk};
 
-/// How an exposition is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The Prometheus text exposition format 0.0.4.
-    Text,
-}
-
-impl Format {
-    /// The `Content-Type` that announces this format.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Format::Text => text::CONTENT_TYPE,
-        }
-    }
-}
-
-/// Writes `families` to `sink` and leaves them as they are.
+/// Writes those of the `families` that `names` wants to `sink` and leaves them as they are.
 ///
-/// What cannot be served without breaking the scrape is left out; the result tells what and why.
-pub fn encode(format: Format, families: &[MetricFamily], sink: &mut impl Sink) -> Omissions {
-    let mut encoding = Encoding::new(format, families, sink);
-    for family in families {
-        encoding.family(family, family.get_metric().iter());
+/// What cannot be served without breaking the scrape is left out; the result tells what and why. A filter
+/// shows a part of the whole: what a family is called does not depend on which others are wanted.
+pub fn encode(choice: Choice, names: &Names, families: &[MetricFamily], sink: &mut impl Sink) -> Omissions {
+    let choice = Choice::escaped(choice.format, choice.escaping);
+    let mut encoding = Encoding::new(choice, families, sink);
+    for (family, naming) in families.iter().zip(plan::names(choice, families)) {
+        if wanted(names, family) {
+            encoding.family(family, naming, family.get_metric().iter());
+        }
     }
     encoding.finish()
 }
 
 /// Writes `families` to `sink` and drops each metric once it is written, so that the peak is about the
 /// families plus what the sink keeps. Otherwise the same as [`encode`].
-pub fn encode_consuming(format: Format, families: Vec<MetricFamily>, sink: &mut impl Sink) -> Omissions {
-    let mut encoding = Encoding::new(format, &families, sink);
-    for mut family in families {
-        let metrics = family.take_metric().into_iter();
-        encoding.family(&family, metrics);
+pub fn encode_consuming(
+    choice: Choice,
+    names: &Names,
+    families: Vec<MetricFamily>,
+    sink: &mut impl Sink,
+) -> Omissions {
+    let choice = Choice::escaped(choice.format, choice.escaping);
+    let mut encoding = Encoding::new(choice, &families, sink);
+    let namings = plan::names(choice, &families);
+    for (mut family, naming) in families.into_iter().zip(namings) {
+        if wanted(names, &family) {
+            let metrics = family.take_metric().into_iter();
+            encoding.family(&family, naming, metrics);
+        }
     }
     encoding.finish()
 }
 
-/// The metrics of one family, borrowed or owned, with a view of those to come.
-trait Metrics: Iterator<Item: Borrow<Metric>> {
-    fn to_come(&self) -> &[Metric];
+/// Whether the filter wants a family, by its name as it was gathered or by that of one of its samples.
+fn wanted(names: &Names, family: &MetricFamily) -> bool {
+    names.want(
+        family.name(),
+        match family.get_field_type() {
+            MetricType::HISTOGRAM => &["_bucket", "_sum", "_count"],
+            MetricType::SUMMARY => &["_sum", "_count"],
+            MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => &[],
+        },
+    )
 }
 
-impl Metrics for slice::Iter<'_, Metric> {
-    fn to_come(&self) -> &[Metric] {
-        self.as_slice()
-    }
-}
-
-impl Metrics for vec::IntoIter<Metric> {
-    fn to_come(&self) -> &[Metric] {
-        self.as_slice()
-    }
+/// What stands at the head of a family.
+struct Head<'f> {
+    /// As it is written.
+    name: &'f str,
+    /// As it is announced, which is not always what its values are read as.
+    kind: MetricType,
+    help: &'f str,
 }
 
 /// One metric, checked and ready to be written.
 struct Series<'m> {
-    /// The name of its family, as it is to be written.
-    name: &'m str,
     names: &'m LabelNames,
     labels: &'m [LabelPair],
     /// Milliseconds since the epoch, or zero for none.
     timestamp: i64,
     sample: Sample<'m>,
+    /// Whether a histogram's or a summary's sum is written.
+    sum: bool,
+}
+
+/// What writes the families.
+#[allow(clippy::large_enum_variant, reason = "there is one, and it stays where it is")]
+enum Form {
+    Lines(Lines),
+    Messages(Messages),
+}
+
+impl Form {
+    fn new(format: Format) -> Self {
+        match Messages::of(format) {
+            Some(messages) => Form::Messages(messages),
+            None if format.is_openmetrics() => Form::Lines(Lines::new(&openmetrics::DIALECT)),
+            None => Form::Lines(Lines::new(&text::DIALECT)),
+        }
+    }
+
+    /// Writes what comes before the metrics of a family, whose messages take `bytes` in all.
+    fn head(&mut self, out: &mut Output<'_, impl Sink>, head: &Head<'_>, bytes: usize) {
+        match self {
+            Form::Lines(lines) => lines.head(out, head),
+            Form::Messages(messages) => messages.head(out, head, bytes),
+        }
+    }
+
+    fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
+        match self {
+            Form::Lines(lines) => lines.metric(out, series),
+            Form::Messages(messages) => messages.metric(out, series),
+        }
+    }
+
+    fn end(self, out: &mut Output<'_, impl Sink>) {
+        match self {
+            Form::Lines(lines) => lines.end(out),
+            Form::Messages(_) => {}
+        }
+    }
 }
 
 /// One exposition in the making.
 struct Encoding<'s, S: Sink> {
     out: Output<'s, S>,
-    format: Format,
-    lines: text::Lines,
-    names: LabelNames,
-    taken: HashSet<String>,
-    read_ahead: ReadAhead,
+    form: Form,
+    walk: Walk,
     omissions: Omissions,
 }
 
 impl<'s, S: Sink> Encoding<'s, S> {
-    fn new(format: Format, families: &[MetricFamily], sink: &'s mut S) -> Self {
+    fn new(choice: Choice, families: &[MetricFamily], sink: &'s mut S) -> Self {
         Self {
             out: Output::new(sink),
-            format,
-            lines: text::Lines::new(),
-            names: LabelNames::default(),
-            taken: HashSet::with_capacity(families.len()),
-            read_ahead: ReadAhead::for_families(families),
+            form: Form::new(choice.format),
+            walk: Walk::new(choice, families),
             omissions: Omissions::default(),
         }
     }
 
-    fn family<M: Metrics>(&mut self, family: &MetricFamily, mut metrics: M) {
-        if family.name().is_empty() {
-            return self.omissions.add(Cause::Nameless, family.help());
-        }
-        if metrics.to_come().is_empty() {
-            return self.omissions.add(Cause::Empty, family.name());
-        }
-        // The text format: "Only one HELP line may exist for any given metric name", and the same for TYPE.
-        let name = name::metric_name(family.name());
-        if !self.taken.insert(name.to_string()) {
-            return self.omissions.add(Cause::NameTaken, family.name());
-        }
+    fn family<M: Metrics>(&mut self, family: &MetricFamily, naming: Result<Naming, Cause>, metrics: M) {
+        let Self { out, form, walk, omissions } = self;
+        let naming = match naming {
+            Ok(naming) => naming,
+            Err(Cause::Nameless) => return omissions.add(Cause::Nameless, family.help()),
+            Err(cause) => return omissions.add(cause, family.name()),
+        };
+        let head = Head { name: naming.name(family), kind: naming.kind, help: family.help() };
+        let lead = match form {
+            Form::Lines(_) => text::lead(head.name),
+            Form::Messages(_) => label::bare,
+        };
+        walk.start_family(family.get_field_type(), &head, lead);
 
-        let kind = family.get_field_type();
-        self.names.start_family(reserved_label(kind));
+        // A message begins with its length. Measuring walks the same way as writing, so both leave out the same.
+        let mut bytes = 0;
+        if let Form::Messages(messages) = form {
+            walk.metrics(metrics.to_come().iter(), |found| {
+                bytes += found.map_or(0, |series| messages.metric_size(series));
+            });
+        }
         // A head without a series says nothing, so it waits for the first one that is served.
         let mut headed = false;
-        let mut previous: Option<M::Item> = None;
-        loop {
-            self.read_ahead.step(metrics.to_come());
-            let Some(item) = metrics.next() else { break };
-            let metric = item.borrow();
-            let names = self.names.follow(metric.get_label());
-            if names == Names::Unusable {
-                self.omissions.add(Cause::Labels, family.name());
-                continue;
-            }
-            let repeats = |previous: &M::Item| label::same_values(previous.borrow(), metric);
-            if names == Names::AsBefore && previous.as_ref().is_some_and(repeats) {
-                self.omissions.add(Cause::Repeated, family.name());
-                continue;
-            }
-            let Some(sample) = reading::sample(kind, metric) else {
-                self.omissions.add(Cause::Unreadable, family.name());
-                continue;
-            };
-            let series = Series {
-                name: &name,
-                names: &self.names,
-                labels: metric.get_label(),
-                timestamp: metric.timestamp_ms(),
-                sample,
-            };
-            match self.format {
-                Format::Text => {
-                    if !headed {
-                        text::head(&mut self.out, &name, family.help(), kind);
-                        headed = true;
-                    }
-                    self.lines.metric(&mut self.out, &series);
+        walk.metrics(metrics, |found| match found {
+            Ok(series) => {
+                if !headed {
+                    form.head(out, &head, bytes);
+                    headed = true;
                 }
+                form.metric(out, series);
             }
-            previous = Some(item);
-        }
+            Err(cause) => omissions.add(cause, family.name()),
+        });
     }
 
     fn finish(self) -> Omissions {
-        self.out.finish();
-        self.omissions
-    }
-}
-
-/// The label that the format itself adds to a family's series.
-fn reserved_label(kind: MetricType) -> Option<&'static str> {
-    match kind {
-        MetricType::HISTOGRAM => Some("le"),
-        MetricType::SUMMARY => Some("quantile"),
-        MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => None,
+        let Self { mut out, form, walk: _, omissions } = self;
+        form.end(&mut out);
+        out.finish();
+        omissions
     }
 }

@@ -91,12 +91,15 @@
 mod admission;
 mod body;
 mod builder;
+mod compress;
 mod connection;
 mod encode;
 mod gather;
 mod guard;
 mod listener;
+mod negotiate;
 mod page;
+mod query;
 mod route;
 mod scrape;
 mod server;
@@ -181,9 +184,12 @@ pub fn default_registry() -> &'static Registry {
 /// Not API: opens the pure modules to this crate's own benches and fuzz targets. It changes without notice.
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::compress::{Coding, Compress, codings};
     pub use crate::encode::{
-        Cause, Format, Omission, Omissions, PIECE, Pieces, Sink, encode, encode_consuming,
+        Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, encode, encode_consuming,
     };
+    pub use crate::negotiate::{accept, accept_encoding};
+    pub use crate::query::{Names, Query, QueryError};
 }
 
 /// The README's examples compile.

@@ -14,7 +14,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Version};
 
 use crate::body::Body;
-use crate::encode::Format;
+use crate::encode::Choice;
 use crate::page;
 use crate::scrape::{ScrapeError, Scraper};
 use crate::telemetry::Telemetry;
@@ -119,10 +119,10 @@ impl Router {
 
     async fn metrics(&self) -> Response<Body> {
         self.telemetry.count_scrape();
-        let format = Format::Text;
-        let mut response = match self.scraper.scrape(format).await {
+        let choice = Choice::FALLBACK;
+        let mut response = match self.scraper.scrape(choice).await {
             Ok(exposition) => {
-                let content_type = HeaderValue::from_static(format.content_type());
+                let content_type = HeaderValue::from_static(choice.content_type());
                 let response = respond(StatusCode::OK, content_type, exposition);
                 self.telemetry.set_response_size(response.body().len());
                 response

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
-use crate::encode::{self, Format, Pieces};
+use crate::encode::{self, Choice, Pieces};
 use crate::gather;
+use crate::query::Names;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
@@ -36,7 +37,7 @@ type Outcome = Result<Vec<Bytes>, ScrapeError>;
 
 #[derive(Debug)]
 struct Job {
-    format: Format,
+    choice: Choice,
     reply: oneshot::Sender<Outcome>,
 }
 
@@ -65,9 +66,9 @@ impl Scraper {
     }
 
     /// The exposition in pieces, complete. Dropping the wait leaves no trace.
-    pub(crate) async fn scrape(&self, format: Format) -> Outcome {
+    pub(crate) async fn scrape(&self, choice: Choice) -> Outcome {
         let (reply, outcome) = oneshot::channel();
-        if let Err(error) = self.submit(Job { format, reply }) {
+        if let Err(error) = self.submit(Job { choice, reply }) {
             self.work.telemetry.count_error(Cause::Gather);
             if self.work.complaints.no_thread.allows() {
                 tracing::error!(%error, "cannot start the thread that gathers the metrics");
@@ -102,14 +103,14 @@ impl Scraper {
 
 impl Work {
     fn carry_out(&self, job: Job) {
-        let Job { format, reply } = job;
+        let Job { choice, reply } = job;
         if reply.is_closed() {
             return;
         }
-        let _ = reply.send(self.expose(format));
+        let _ = reply.send(self.expose(choice));
     }
 
-    fn expose(&self, format: Format) -> Outcome {
+    fn expose(&self, choice: Choice) -> Outcome {
         let own = self.self_metrics.then(|| self.telemetry.registry());
         let gathered = gather::gather(self.registries.iter().chain(own));
         self.telemetry.count_errors(Cause::Panic, gathered.panics.len() as u64);
@@ -127,7 +128,7 @@ impl Work {
             return Err(ScrapeError::Collector);
         }
         let mut pieces = Pieces::default();
-        let omissions = encode::encode_consuming(format, gathered.families, &mut pieces);
+        let omissions = encode::encode_consuming(choice, &Names::default(), gathered.families, &mut pieces);
         let complain = !omissions.is_empty() && self.complaints.left_out.allows();
         for omission in omissions.iter() {
             self.telemetry.count_errors(Cause::LeftOut, omission.count);

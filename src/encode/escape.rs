@@ -4,12 +4,12 @@
 //! escaped as `\\`, `\"`, and `\n`", in help "the line feed and backslash". Everything else, NUL and carriage
 //! return included, stands for itself.
 
-/// Writes a label value, without its quotes.
-pub(super) fn label_value(out: &mut Vec<u8>, value: &str) {
+/// Writes what stands in quotes, without them: a label value or a quoted name. In OpenMetrics also a help text.
+pub(super) fn quoted(out: &mut Vec<u8>, value: &str) {
     escaped(out, value.as_bytes(), b"\\\"\n");
 }
 
-/// Writes a help text.
+/// Writes a help text of the text format.
 pub(super) fn help(out: &mut Vec<u8>, help: &str) {
     escaped(out, help.as_bytes(), b"\\\n");
 }
@@ -89,7 +89,7 @@ mod tests {
             ("\0\r\t\u{7f}é😀", "\0\r\t\u{7f}é😀", "\0\r\t\u{7f}é😀"),
         ] {
             let (mut value_out, mut help_out) = (Vec::new(), Vec::new());
-            label_value(&mut value_out, text);
+            quoted(&mut value_out, text);
             help(&mut help_out, text);
             assert_eq!(value_out, value.as_bytes(), "label value {text:?}");
             assert_eq!(help_out, help_text.as_bytes(), "help {text:?}");

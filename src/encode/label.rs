@@ -3,26 +3,45 @@
 //! Names repeat from metric to metric, values do not: names are checked, escaped and put between their
 //! punctuation when they differ from those of the metric before, and else only compared.
 
+use std::borrow::Cow;
+
 use prometheus::proto::{LabelPair, Metric};
 
-use super::{escape, name};
+use super::{Choice, Escaping, escape, name};
+
+/// Makes what is written before the value in place `at` of a label with this name.
+pub(super) type Lead = fn(at: usize, name: &str) -> String;
+
+/// The lead of a format that writes a label's name by itself.
+pub(super) fn bare(_: usize, name: &str) -> String {
+    name.to_owned()
+}
 
 /// The label names of the metric at hand, kept for the next one.
-#[derive(Default)]
 pub(super) struct LabelNames {
-    reserved: Option<&'static str>,
+    escaping: Escaping,
+    /// Which names nobody may use.
+    private: fn(&str) -> bool,
+    family: Family,
     /// As the metric has them.
     given: Vec<String>,
-    /// As they are written, with what stands between the values: `{method="`, then `",path="`.
-    leads: Vec<String>,
+    /// What is written before each value: `{method="`, then `",path="`, or by [`bare`] just the names.
+    pub(super) leads: Vec<String>,
     /// The bytes in all leads.
     lead_bytes: usize,
     usable: bool,
 }
 
+/// What is particular to a family.
+struct Family {
+    lead: Lead,
+    /// A label name that only the format may use.
+    reserved: Option<&'static str>,
+}
+
 /// How a metric's label names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Names {
+pub(super) enum Judgement {
     /// Written the same as those of the metric before.
     AsBefore,
     /// Others.
@@ -32,19 +51,41 @@ pub(super) enum Names {
 }
 
 impl LabelNames {
-    /// Forgets the previous family. `reserved` is a label name that only the format may use.
-    pub(super) fn start_family(&mut self, reserved: Option<&'static str>) {
-        *self = Self { reserved, usable: true, ..Self::default() };
+    pub(super) fn new(choice: Choice) -> Self {
+        Self {
+            escaping: choice.escaping,
+            // OpenMetrics: "Label names beginning with underscores are RESERVED". The strict parser, and this,
+            // take one underscore.
+            private: if choice.format.is_openmetrics() {
+                |name| name.starts_with("__")
+            } else {
+                |name| name == "__name__"
+            },
+            family: Family { lead: bare, reserved: None },
+            given: Vec::new(),
+            leads: Vec::new(),
+            lead_bytes: 0,
+            usable: true,
+        }
+    }
+
+    /// Forgets the previous family.
+    pub(super) fn start_family(&mut self, reserved: Option<&'static str>, lead: Lead) {
+        self.family = Family { lead, reserved };
+        self.given.clear();
+        self.leads.clear();
+        self.lead_bytes = 0;
+        self.usable = true;
     }
 
     /// Goes on to the next metric's labels.
     #[inline]
-    pub(super) fn follow(&mut self, labels: &[LabelPair]) -> Names {
+    pub(super) fn follow(&mut self, labels: &[LabelPair]) -> Judgement {
         let same = self.given.len() == labels.len()
             && self.given.iter().zip(labels).all(|(given, label)| given == label.name());
         match (same, self.usable) {
-            (true, true) => Names::AsBefore,
-            (true, false) => Names::Unusable,
+            (true, true) => Judgement::AsBefore,
+            (true, false) => Judgement::Unusable,
             (false, _) => self.learn(labels),
         }
     }
@@ -62,23 +103,21 @@ impl LabelNames {
     pub(super) fn write(&self, out: &mut Vec<u8>, labels: &[LabelPair]) {
         for (lead, label) in self.leads.iter().zip(labels) {
             out.extend_from_slice(lead.as_bytes());
-            escape::label_value(out, label.value());
+            escape::quoted(out, label.value());
         }
     }
 
     #[cold]
-    fn learn(&mut self, labels: &[LabelPair]) -> Names {
+    fn learn(&mut self, labels: &[LabelPair]) -> Judgement {
         let given: Vec<String> = labels.iter().map(|label| label.name().to_owned()).collect();
-        let mut names: Vec<_> = given.iter().map(|given| name::label_name(given)).collect();
-        let leads: Vec<String> = names
-            .iter()
-            .enumerate()
-            .map(|(at, name)| if at == 0 { format!("{{{name}=\"") } else { format!("\",{name}=\"") })
-            .collect();
+        let mut names: Vec<_> = given.iter().map(|given| name::label_name(given, self.escaping)).collect();
+        let lead = |(at, name): (usize, &Cow<'_, str>)| (self.family.lead)(at, name);
+        let leads: Vec<String> = names.iter().enumerate().map(lead).collect();
 
         names.sort_unstable();
         let unique = names.windows(2).all(|pair| pair[0] != pair[1]);
-        let free = names.iter().all(|name| name != "__name__" && Some(name.as_ref()) != self.reserved);
+        let free =
+            names.iter().all(|name| !(self.private)(name) && Some(name.as_ref()) != self.family.reserved);
         let usable = unique && free;
         let as_before = self.usable && leads == self.leads;
 
@@ -86,9 +125,9 @@ impl LabelNames {
         self.lead_bytes = leads.iter().map(String::len).sum();
         (self.given, self.leads, self.usable) = (given, leads, usable);
         match (usable, as_before) {
-            (false, _) => Names::Unusable,
-            (true, true) => Names::AsBefore,
-            (true, false) => Names::New,
+            (false, _) => Judgement::Unusable,
+            (true, true) => Judgement::AsBefore,
+            (true, false) => Judgement::New,
         }
     }
 }
@@ -103,7 +142,11 @@ pub(super) fn same_values(one: &Metric, other: &Metric) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::text, *};
+
+    fn text_names() -> LabelNames {
+        LabelNames::new(Choice::FALLBACK)
+    }
 
     fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {
         let label = |&(name, value): &(&str, &str)| {
@@ -117,28 +160,28 @@ mod tests {
 
     #[test]
     fn names_are_learned_once_and_judged() {
-        let mut names = LabelNames::default();
-        names.start_family(Some("le"));
-        type Row = (&'static [(&'static str, &'static str)], Names, &'static str);
+        let mut names = text_names();
+        names.start_family(Some("le"), text::lead("up"));
+        type Row = (&'static [(&'static str, &'static str)], Judgement, &'static str);
         let rows: [Row; 13] = [
-            (&[], Names::AsBefore, ""),
-            (&[("a", "1")], Names::New, r#"{a="1"#),
-            (&[("a", "2")], Names::AsBefore, r#"{a="2"#),
-            (&[("a", "2"), ("b.c", "\"")], Names::New, r#"{a="2",b_c="\""#),
-            (&[("a", "2"), ("b_c", "4")], Names::AsBefore, r#"{a="2",b_c="4"#),
-            (&[("b", ""), ("", "5")], Names::New, r#"{b="",_="5"#),
-            (&[("a", "1"), ("b", "2"), ("a", "3")], Names::Unusable, ""),
-            (&[("a", "1"), ("b", "2"), ("a", "4")], Names::Unusable, ""),
-            (&[("a.", "1"), ("a:", "2")], Names::Unusable, ""),
-            (&[("__name__", "up")], Names::Unusable, ""),
-            (&[("le", "1")], Names::Unusable, ""),
-            (&[("quantile", "1")], Names::New, r#"{quantile="1"#),
-            (&[], Names::New, ""),
+            (&[], Judgement::AsBefore, ""),
+            (&[("a", "1")], Judgement::New, r#"{a="1"#),
+            (&[("a", "2")], Judgement::AsBefore, r#"{a="2"#),
+            (&[("a", "2"), ("b.c", "\"")], Judgement::New, r#"{a="2",b_c="\""#),
+            (&[("a", "2"), ("b_c", "4")], Judgement::AsBefore, r#"{a="2",b_c="4"#),
+            (&[("b", ""), ("", "5")], Judgement::New, r#"{b="",_="5"#),
+            (&[("a", "1"), ("b", "2"), ("a", "3")], Judgement::Unusable, ""),
+            (&[("a", "1"), ("b", "2"), ("a", "4")], Judgement::Unusable, ""),
+            (&[("a.", "1"), ("a:", "2")], Judgement::Unusable, ""),
+            (&[("__name__", "up")], Judgement::Unusable, ""),
+            (&[("le", "1")], Judgement::Unusable, ""),
+            (&[("quantile", "1")], Judgement::New, r#"{quantile="1"#),
+            (&[], Judgement::New, ""),
         ];
         for (pairs, expected, text) in rows {
             let labels = labels(pairs);
             assert_eq!(names.follow(&labels), expected, "{pairs:?}");
-            if expected != Names::Unusable {
+            if expected != Judgement::Unusable {
                 let mut out = Vec::new();
                 names.write(&mut out, &labels);
                 assert_eq!(String::from_utf8_lossy(&out), text, "{pairs:?}");
@@ -149,9 +192,9 @@ mod tests {
 
     #[test]
     fn an_unusable_metric_is_no_predecessor() {
-        let mut names = LabelNames::default();
-        names.start_family(None);
-        assert_eq!(names.follow(&labels(&[("__name__", "1")])), Names::Unusable);
-        assert_eq!(names.follow(&labels(&[("__name:_", "1")])), Names::Unusable);
+        let mut names = text_names();
+        names.start_family(None, text::lead("up"));
+        assert_eq!(names.follow(&labels(&[("__name__", "1")])), Judgement::Unusable);
+        assert_eq!(names.follow(&labels(&[("__name:_", "1")])), Judgement::Unusable);
     }
 }

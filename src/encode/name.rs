@@ -1,41 +1,154 @@
 //! Names as the formats allow them.
 //!
-//! The Prometheus data model: metric names match `[a-zA-Z_:][a-zA-Z0-9_:]*`, label names
+//! The Prometheus data model before 3.0: metric names match `[a-zA-Z_:][a-zA-Z0-9_:]*`, label names
 //! `[a-zA-Z_][a-zA-Z0-9_]*`. `prometheus` checks neither in a custom collector, nor a registry's prefix and
-//! labels; one wrong name costs Prometheus the whole scrape, so wrong names are escaped.
+//! labels; one wrong name costs Prometheus the whole scrape, so wrong names are escaped. As in
+//! `EscapeMetricFamily` of prometheus/common (model/metric.go), right ones stay as they are in every scheme.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
+
+use super::Escaping;
 
 /// `name` as a metric name. An empty one stays empty.
-pub(super) fn metric_name(name: &str) -> Cow<'_, str> {
-    escaped(name, |character| character == ':')
-}
-
-/// `name` as a label name. Without colons, which the text parser of Prometheus takes in metric names only.
-pub(super) fn label_name(name: &str) -> Cow<'_, str> {
-    if name.is_empty() { Cow::Borrowed("_") } else { escaped(name, |_| false) }
-}
-
-/// Prometheus' escaping scheme `underscores` (`EscapeName` in prometheus/common, model/metric.go): each
-/// character that is not allowed where it stands becomes an underscore, a leading digit included.
-fn escaped(name: &str, allowed_too: fn(char) -> bool) -> Cow<'_, str> {
-    let allowed = |(at, character): (usize, char)| {
-        character.is_ascii_alphabetic()
-            || character == '_'
-            || (character.is_ascii_digit() && at > 0)
-            || allowed_too(character)
-    };
-    if name.char_indices().all(allowed) {
-        return Cow::Borrowed(name);
+pub(super) fn metric_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
+    if name.is_empty() || is_metric_name(name) {
+        Cow::Borrowed(name)
+    } else {
+        escaped(name, escaping, in_metric_name)
     }
-    name.char_indices()
-        .map(|(at, character)| if allowed((at, character)) { character } else { '_' })
-        .collect()
+}
+
+/// `name` as a label name. Without colons, which `EscapeName` keeps and the text parser of Prometheus takes in
+/// metric names only.
+pub(super) fn label_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
+    match name {
+        // No scheme has anything for it, and no parser takes it, not even in quotes.
+        "" => Cow::Borrowed("_"),
+        name if is_label_name(name) => Cow::Borrowed(name),
+        name => escaped(name, escaping, in_label_name),
+    }
+}
+
+/// Whether a metric name can be written without quotes.
+pub(super) fn is_metric_name(name: &str) -> bool {
+    !name.is_empty() && name.char_indices().all(in_metric_name)
+}
+
+/// Whether a label name can be written without quotes.
+pub(super) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && name.char_indices().all(in_label_name)
+}
+
+/// `isValidLegacyRune` of prometheus/common.
+fn in_metric_name((at, character): (usize, char)) -> bool {
+    character == ':' || in_label_name((at, character))
+}
+
+fn in_label_name((at, character): (usize, char)) -> bool {
+    character.is_ascii_alphabetic() || character == '_' || (character.is_ascii_digit() && at > 0)
+}
+
+/// `EscapeName` of prometheus/common, model/metric.go
+/// (<https://prometheus.io/docs/instrumenting/escaping_schemes/>).
+fn escaped(name: &str, escaping: Escaping, allowed: fn((usize, char)) -> bool) -> Cow<'_, str> {
+    let mut escaped = String::with_capacity(name.len());
+    match escaping {
+        Escaping::AllowUtf8 => return Cow::Borrowed(name),
+        Escaping::Underscores => {
+            escaped.extend(name.char_indices().map(|place| if allowed(place) { place.1 } else { '_' }));
+        }
+        Escaping::Dots => {
+            for (at, character) in name.char_indices() {
+                match character {
+                    '_' => escaped.push_str("__"),
+                    '.' => escaped.push_str("_dot_"),
+                    _ if allowed((at, character)) => escaped.push(character),
+                    _ => escaped.push_str("__"),
+                }
+            }
+        }
+        Escaping::Values => {
+            escaped.push_str("U__");
+            for (at, character) in name.char_indices() {
+                match character {
+                    '_' => escaped.push_str("__"),
+                    _ if allowed((at, character)) => escaped.push(character),
+                    _ => {
+                        // A String takes whatever is written to it.
+                        let _ = write!(escaped, "_{:x}_", u32::from(character));
+                    }
+                }
+            }
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SCHEMES: [Escaping; 3] = [Escaping::Underscores, Escaping::Dots, Escaping::Values];
+
+    /// `TestEscapeName` of prometheus/common, model/metric_test.go, by `UnderscoreEscaping`, `DotsEscaping` and
+    /// `ValueEncodingEscaping`.
+    #[test]
+    fn names_are_escaped_as_upstream_tests_it() {
+        let rows = [
+            ("", ["", "", ""]),
+            // By itself `DotsEscaping` doubles the underscore; `EscapeMetricFamily` does not get there.
+            (
+                "no:escaping_required",
+                ["no:escaping_required", "no:escaping_required", "no:escaping_required"],
+            ),
+            (
+                "mysystem.prod.west.cpu.load",
+                [
+                    "mysystem_prod_west_cpu_load",
+                    "mysystem_dot_prod_dot_west_dot_cpu_dot_load",
+                    "U__mysystem_2e_prod_2e_west_2e_cpu_2e_load",
+                ],
+            ),
+            (
+                "mysystem.prod.west.cpu.load_total",
+                [
+                    "mysystem_prod_west_cpu_load_total",
+                    "mysystem_dot_prod_dot_west_dot_cpu_dot_load__total",
+                    "U__mysystem_2e_prod_2e_west_2e_cpu_2e_load__total",
+                ],
+            ),
+            ("http.status:sum", ["http_status:sum", "http_dot_status:sum", "U__http_2e_status:sum"]),
+            ("label with 😱", ["label_with__", "label__with____", "U__label_20_with_20__1f631_"]),
+            ("花火", ["__", "____", "U___82b1__706b_"]),
+            ("label with \u{100}", ["label_with__", "label__with____", "U__label_20_with_20__100_"]),
+        ];
+        for (name, expected) in rows {
+            for (scheme, expected) in SCHEMES.into_iter().zip(expected) {
+                assert_eq!(metric_name(name, scheme), expected, "{name:?} {scheme:?}");
+            }
+        }
+    }
+
+    /// `TestEscapeMetricFamily`, the same place.
+    #[test]
+    fn families_are_escaped_as_upstream_tests_it() {
+        use Escaping::{Dots, Values};
+        for (scheme, name, expected) in [
+            (Values, "my_metric", "my_metric"),
+            (Values, "my.metric", "U__my_2e_metric"),
+            (Dots, "unicode.and.dots.花火", "unicode_dot_and_dot_dots_dot_____"),
+        ] {
+            assert_eq!(metric_name(name, scheme), expected, "{name:?}");
+        }
+        for (scheme, name, expected) in [
+            (Values, "some_label", "some_label"),
+            (Values, "some.label", "U__some_2e_label"),
+            (Values, "some?label", "U__some_3f_label"),
+            (Dots, "some_label", "some_label"),
+        ] {
+            assert_eq!(label_name(name, scheme), expected, "{name:?}");
+        }
+    }
 
     #[test]
     fn names_become_legacy_names() {
@@ -52,8 +165,22 @@ mod tests {
             ("a\nb\"c\\d{e}", "a_b_c_d_e_", "a_b_c_d_e_"),
             ("٣", "_", "_"),
         ] {
-            assert_eq!(metric_name(name), metric, "metric {name:?}");
-            assert_eq!(label_name(name), label, "label {name:?}");
+            assert_eq!(metric_name(name, Escaping::Underscores), metric, "metric {name:?}");
+            assert_eq!(label_name(name, Escaping::Underscores), label, "label {name:?}");
+            for scheme in SCHEMES {
+                let (metric, label) = (metric_name(name, scheme), label_name(name, scheme));
+                assert!(name.is_empty() || is_metric_name(&metric), "{name:?} {metric}");
+                assert!(is_label_name(&label), "{name:?} {label}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_colon_is_escaped_in_a_label_name() {
+        for (scheme, expected) in
+            [(Escaping::AllowUtf8, "a:b_c"), (Escaping::Dots, "a__b__c"), (Escaping::Values, "U__a_3a_b__c")]
+        {
+            assert_eq!(label_name("a:b_c", scheme), expected, "{scheme:?}");
         }
     }
 }

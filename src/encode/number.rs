@@ -1,4 +1,5 @@
-//! Numbers as `f64`'s `Display` writes them, which is what `prometheus::TextEncoder` does, only faster.
+//! Numbers as `f64`'s `Display` writes them, which is what `prometheus::TextEncoder` does, only faster; and the
+//! few that OpenMetrics has in a form of its own.
 
 use std::io::Write;
 
@@ -7,12 +8,12 @@ use std::io::Write;
 pub(super) const LONGEST: usize = 360;
 
 /// The most bytes that a timestamp takes.
-pub(super) const LONGEST_TIMESTAMP: usize = 20;
+pub(super) const LONGEST_TIMESTAMP: usize = 21;
 
 /// From here on not every integer is an `f64`.
 const INTEGERS_END: u64 = 1 << 53;
 
-/// Writes a value. The text format 0.0.4 spells the values without digits `NaN`, `+Inf` and `-Inf`.
+/// Writes a value. The text formats spell the values without digits `NaN`, `+Inf` and `-Inf`.
 #[inline]
 pub(super) fn value(out: &mut Vec<u8>, value: f64) {
     let integer = value as i64;
@@ -43,6 +44,42 @@ pub(super) fn count(out: &mut Vec<u8>, count: u64) {
 /// Writes a timestamp in milliseconds.
 pub(super) fn timestamp(out: &mut Vec<u8>, milliseconds: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(milliseconds).as_bytes());
+}
+
+/// Writes a timestamp in seconds, whose fraction "SHOULD NOT use exponential float rendering" (OpenMetrics).
+pub(super) fn seconds(out: &mut Vec<u8>, milliseconds: i64) {
+    let magnitude = milliseconds.unsigned_abs();
+    let (seconds, fraction) = (magnitude / 1000, magnitude % 1000);
+    let sign = if milliseconds < 0 { "-" } else { "" };
+    // A Vec takes whatever is written to it.
+    let _ = if fraction == 0 {
+        write!(out, "{sign}{seconds}")
+    } else {
+        write!(out, "{sign}{seconds}.{fraction:03}")
+    };
+}
+
+/// Writes a value of `le` or `quantile` in the canonical form of OpenMetrics: "the default Go rendering of
+/// float64 values (i.e. %g), with a .0 appended in case there is no decimal point or exponent".
+pub(super) fn canonical(out: &mut Vec<u8>, value: f64) {
+    if !value.is_finite() {
+        return self::value(out, value);
+    }
+    if value == 0.0 {
+        // Without the sign, as Prometheus' own client has it.
+        return out.extend_from_slice(b"0.0");
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    // "%e is used if the exponent from the conversion is less than -4 or greater than or equal to the
+    // precision. If precision was the shortest possible, use precision 6 for this decision." (Go, strconv/ftoa.go)
+    let _ = if (-4..6).contains(&exponent) {
+        write!(out, "{value:?}")
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        write!(out, "{digits}e{sign}{:02}", exponent.unsigned_abs())
+    };
 }
 
 /// The fast crate finds the shortest digits as `Display` does, but with 16 or 17 of them the two break ties
@@ -125,6 +162,37 @@ mod tests {
         ] {
             assert_eq!(text(|out| count(out, number)), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn timestamps() {
+        for (number, milliseconds, in_seconds) in [
+            (0, "0", "0"),
+            (1, "1", "0.001"),
+            (-1, "-1", "-0.001"),
+            (120, "120", "0.120"),
+            (-1_000, "-1000", "-1"),
+            (1_520_879_607_789, "1520879607789", "1520879607.789"),
+            (i64::MAX, "9223372036854775807", "9223372036854775.807"),
+            (i64::MIN, "-9223372036854775808", "-9223372036854775.808"),
+        ] {
+            assert_eq!(text(|out| timestamp(out, number)), milliseconds);
+            assert_eq!(text(|out| seconds(out, number)), in_seconds);
+            assert!(in_seconds.len() <= LONGEST_TIMESTAMP);
+        }
+    }
+
+    /// The examples of the specification, then what Go prints.
+    #[test]
+    fn canonical_numbers() {
+        let examples = "0.0 0.001 0.002 0.01 0.1 0.9 0.95 0.99 0.999 1.0 1.7 10.0 \
+            1e-10 1e-09 1e-05 0.0001 0.1 1.0 100000.0 1e+06 1e+10 +Inf \
+            -Inf NaN -1.0 -0.5 -1e+06 999999.0 1.234567e+06 123456.7 0.00012 1.2e-05 5e-324 \
+            1.7976931348623157e+308 1e+100 0.30000000000000004 2.5 25.0 2.5e+06";
+        for example in examples.split_whitespace() {
+            assert_eq!(text(|out| canonical(out, example.parse().unwrap())), example);
+        }
+        assert_eq!(text(|out| canonical(out, -0.0)), "0.0");
     }
 
     #[test]

@@ -9,15 +9,23 @@ pub enum Cause {
     Nameless,
     /// A family without a metric.
     Empty,
-    /// A family whose name, as it would be written, an earlier family has already.
+    /// A family whose name, as it would be written, another family has, or in OpenMetrics one of the samples
+    /// that another family may have. A name that needs no escape goes before one that does, else the first.
     NameTaken,
     /// A metric whose label names, as they would be written, are not unique or collide with a name that the
-    /// format itself uses: `__name__`, `le` on a histogram, `quantile` on a summary.
+    /// format itself uses: `__name__`, `le` on a histogram, `quantile` on a summary, in OpenMetrics all that begin with `__`.
     Labels,
     /// A metric with the labels of the one before it: the same series a second time.
     Repeated,
     /// An untyped metric, whose value `prometheus` does not show when its feature `protobuf` is on.
     Unreadable,
+    /// A metric that OpenMetrics forbids: a counter below zero or not a number, a histogram whose buckets are
+    /// not ascending and cumulative up to its count, a summary with a quantile outside of 0 to 1 or of a value
+    /// below zero.
+    Forbidden,
+    /// The sum of a histogram or summary, and the count of the histogram with it, where OpenMetrics forbids
+    /// the sum: it is below zero or not a number, or the histogram has a bucket below zero.
+    Sum,
 }
 
 /// What was left out for one cause.
@@ -25,7 +33,7 @@ pub enum Cause {
 pub struct Omission {
     /// Why.
     pub cause: Cause,
-    /// How many: families or metrics, as the cause says.
+    /// How many: families, metrics or sums, as the cause says.
     pub count: u64,
     /// The name of the first family concerned, or the help of one that has no name.
     pub first: String,
@@ -65,6 +73,8 @@ impl fmt::Display for Cause {
             Cause::Labels => "label name used twice or reserved",
             Cause::Repeated => "series repeated",
             Cause::Unreadable => "untyped value not accessible",
+            Cause::Forbidden => "metric not allowed in OpenMetrics",
+            Cause::Sum => "sum not allowed in OpenMetrics",
         })
     }
 }

@@ -9,8 +9,9 @@ use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary, 
 
 /// What a metric holds, by the type of its family.
 pub(super) enum Sample<'m> {
-    /// A counter, a gauge, or untyped.
-    Single(f64),
+    Counter(f64),
+    Gauge(f64),
+    Untyped(f64),
     Histogram(&'m Histogram),
     Summary(&'m Summary),
 }
@@ -18,9 +19,9 @@ pub(super) enum Sample<'m> {
 /// `None` for an untyped metric that cannot be read.
 pub(super) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
     Some(match kind {
-        MetricType::COUNTER => Sample::Single(Value::value(counter(metric))),
-        MetricType::GAUGE => Sample::Single(Value::value(gauge(metric))),
-        MetricType::UNTYPED => Sample::Single(untyped(metric)?),
+        MetricType::COUNTER => Sample::Counter(Value::value(counter(metric))),
+        MetricType::GAUGE => Sample::Gauge(Value::value(gauge(metric))),
+        MetricType::UNTYPED => Sample::Untyped(untyped(metric)?),
         MetricType::HISTOGRAM => Sample::Histogram(metric.get_histogram()),
         MetricType::SUMMARY => Sample::Summary(metric.get_summary()),
     })

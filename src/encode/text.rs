@@ -1,43 +1,52 @@
-//! The Prometheus text exposition format 0.0.4.
+//! Lines: the Prometheus text formats 0.0.4 and 1.0.0, and all of OpenMetrics that is the same.
 //!
-//! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>; names that are only legal
+//! in quotes as `expfmt/text_create.go` of prometheus/common writes them.
 
 use prometheus::proto::{Histogram, MetricType, Summary};
 
 use super::{
-    Series, escape, number,
+    Head, Series, escape,
+    label::Lead,
+    name, number,
     piece::{Output, Sink},
     reading::Sample,
 };
 
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The most bytes of a line after its labels, or after its bound: punctuation, value, timestamp.
+const TAIL: usize = 8 + number::LONGEST + number::LONGEST_TIMESTAMP;
 
-/// The most bytes of a line after its labels, or after its bound: suffix, punctuation, value, timestamp.
-const TAIL: usize = 16 + number::LONGEST + number::LONGEST_TIMESTAMP;
-
-/// Writes a family's `HELP` and `TYPE` lines.
-pub(super) fn head(out: &mut Output<'_, impl Sink>, name: &str, help: &str, kind: MetricType) {
-    let line = out.room(2 * name.len() + 2 * help.len() + 64);
-    if !help.is_empty() {
-        line.extend_from_slice(b"# HELP ");
-        line.extend_from_slice(name.as_bytes());
-        line.push(b' ');
-        escape::help(line, help);
-        line.push(b'\n');
-    }
-    line.extend_from_slice(b"# TYPE ");
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(match kind {
-        MetricType::COUNTER => b" counter\n",
-        MetricType::GAUGE => b" gauge\n",
-        MetricType::HISTOGRAM => b" histogram\n",
-        MetricType::SUMMARY => b" summary\n",
-        MetricType::UNTYPED => b" untyped\n",
-    });
+/// Where the text formats differ.
+pub(super) struct Dialect {
+    /// What a counter's name ends in, and its head leaves away.
+    pub(super) counter_suffix: &'static str,
+    /// The end of an untyped family's `TYPE` line.
+    pub(super) untyped: &'static [u8],
+    /// Whether `TYPE` comes before `HELP`.
+    pub(super) type_first: bool,
+    pub(super) help: fn(&mut Vec<u8>, &str),
+    /// Writes the value of `le` or `quantile`.
+    pub(super) bound: fn(&mut Vec<u8>, f64),
+    pub(super) timestamp: fn(&mut Vec<u8>, i64),
+    /// The end of the exposition.
+    pub(super) end: &'static [u8],
 }
 
-/// Writes sample lines. What repeats, within a metric or from metric to metric, is made once and kept.
+pub(super) static DIALECT: Dialect = Dialect {
+    counter_suffix: "",
+    untyped: b" untyped\n",
+    // As everybody writes it.
+    type_first: false,
+    help: escape::help,
+    bound: number::value,
+    timestamp: number::timestamp,
+    end: b"",
+};
+
+/// Writes families. What repeats, within a metric or from metric to metric, is made once and kept.
 pub(super) struct Lines {
+    dialect: &'static Dialect,
+    names: SampleNames,
     /// What the lines of a histogram or summary begin with that have a bound: `name_bucket{method="GET",`.
     start: Vec<u8>,
     upper_bounds: Bounds,
@@ -45,107 +54,227 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new() -> Self {
-        Self { start: Vec::new(), upper_bounds: Bounds::new("le"), quantiles: Bounds::new("quantile") }
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
+        Self {
+            dialect,
+            names: SampleNames::default(),
+            start: Vec::new(),
+            upper_bounds: Bounds::new("le", dialect.bound),
+            quantiles: Bounds::new("quantile", dialect.bound),
+        }
+    }
+
+    /// Writes a family's `HELP` and `TYPE` lines.
+    pub(super) fn head(&mut self, out: &mut Output<'_, impl Sink>, head: &Head<'_>) {
+        self.names.start_family(head.name, head.kind);
+        let name = match head.kind {
+            MetricType::COUNTER => head.name.strip_suffix(self.dialect.counter_suffix).unwrap_or(head.name),
+            _ => head.name,
+        };
+        let lines = out.room(4 * name.len() + 2 * head.help.len() + 64);
+        if self.dialect.type_first {
+            self.type_line(lines, name, head.kind);
+        }
+        // OpenMetrics: "The value of a UNIT or HELP line MAY be empty. This MUST be treated as if no metadata
+        // line for the MetricFamily existed."
+        if !head.help.is_empty() {
+            lines.extend_from_slice(b"# HELP ");
+            family_name(lines, name);
+            lines.push(b' ');
+            (self.dialect.help)(lines, head.help);
+            lines.push(b'\n');
+        }
+        if !self.dialect.type_first {
+            self.type_line(lines, name, head.kind);
+        }
     }
 
     /// Writes all sample lines of one metric.
     pub(super) fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
         match series.sample {
-            Sample::Single(value) => single(out, series, value),
+            Sample::Counter(value) | Sample::Gauge(value) | Sample::Untyped(value) => {
+                self.single(out, series, value);
+            }
             Sample::Histogram(histogram) => self.histogram(out, series, histogram),
             Sample::Summary(summary) => self.summary(out, series, summary),
         }
     }
 
+    /// Writes what stands after the last family.
+    pub(super) fn end(self, out: &mut Output<'_, impl Sink>) {
+        out.room(self.dialect.end.len()).extend_from_slice(self.dialect.end);
+    }
+
+    fn type_line(&self, lines: &mut Vec<u8>, name: &str, kind: MetricType) {
+        lines.extend_from_slice(b"# TYPE ");
+        family_name(lines, name);
+        lines.extend_from_slice(match kind {
+            MetricType::COUNTER => b" counter\n",
+            MetricType::GAUGE => b" gauge\n",
+            MetricType::HISTOGRAM => b" histogram\n",
+            MetricType::SUMMARY => b" summary\n",
+            MetricType::UNTYPED => self.dialect.untyped,
+        });
+    }
+
+    fn single(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, value: f64) {
+        let line = out.room(self.names.own.len() + series.names.most_bytes(series.labels) + TAIL);
+        line.extend_from_slice(&self.names.own);
+        series.names.write(line, series.labels);
+        line.extend_from_slice(if series.labels.is_empty() { self.names.bare_end } else { b"\"} " });
+        number::value(line, value);
+        self.end_line(line, series);
+    }
+
     fn histogram(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, histogram: &Histogram) {
-        self.start(series, "_bucket");
+        start(&mut self.start, &self.names, &self.names.bucket, series);
         let (buckets, count) = (histogram.get_bucket(), histogram.get_sample_count());
         let mut complete = false;
         for (at, bucket) in buckets.iter().enumerate() {
             let line = bounded(out, &self.start, self.upper_bounds.text(at, bucket.upper_bound()));
             number::count(line, bucket.cumulative_count());
-            end(line, series.timestamp);
+            self.end_line(line, series);
             complete |= bucket.upper_bound() == f64::INFINITY;
         }
         // The text format: "A histogram must have a bucket with {le="+Inf"}."
         if !complete {
             let line = bounded(out, &self.start, self.upper_bounds.text(buckets.len(), f64::INFINITY));
             number::count(line, count);
-            end(line, series.timestamp);
+            self.end_line(line, series);
         }
-        self.totals(out, series, "_bucket", histogram.get_sample_sum(), count);
+        // OpenMetrics: "If and only if a Sum Value is present in a MetricPoint, then the MetricPoint's +Inf Bucket
+        // value MUST also appear in a Sample with a MetricName with the suffix "_count"."
+        if series.sum {
+            let labels = &self.start[self.names.bucket.len()..self.start.len() - 1];
+            self.sum(out, series, labels, histogram.get_sample_sum());
+            self.count(out, series, labels, count);
+        }
     }
 
     fn summary(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, summary: &Summary) {
-        self.start(series, "");
+        start(&mut self.start, &self.names, &self.names.own, series);
         for (at, quantile) in summary.get_quantile().iter().enumerate() {
             let line = bounded(out, &self.start, self.quantiles.text(at, quantile.quantile()));
             number::value(line, quantile.value());
-            end(line, series.timestamp);
+            self.end_line(line, series);
         }
-        self.totals(out, series, "", summary.sample_sum(), summary.sample_count());
+        let labels = &self.start[self.names.own.len()..self.start.len() - 1];
+        if series.sum {
+            self.sum(out, series, labels, summary.sample_sum());
+        }
+        self.count(out, series, labels, summary.sample_count());
     }
 
-    /// Makes the start of the lines with a bound, whose name ends in `suffix`.
-    fn start(&mut self, series: &Series<'_>, suffix: &str) {
-        self.start.clear();
-        self.start.extend_from_slice(series.name.as_bytes());
-        self.start.extend_from_slice(suffix.as_bytes());
-        series.names.write(&mut self.start, series.labels);
-        self.start.extend_from_slice(if series.labels.is_empty() { b"{" } else { b"\"," });
-    }
-
-    /// Writes the lines `_sum` and `_count`. The labels come from the start, which has `suffix`.
-    fn totals(
-        &self,
-        out: &mut Output<'_, impl Sink>,
-        series: &Series<'_>,
-        suffix: &str,
-        sum: f64,
-        count: u64,
-    ) {
-        let labels = &self.start[series.name.len() + suffix.len()..self.start.len() - 1];
-        let line = total(out, series.name, "_sum", labels);
+    fn sum(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], sum: f64) {
+        let line = self.total(out, &self.names.sum, labels);
         number::value(line, sum);
-        end(line, series.timestamp);
-        let line = total(out, series.name, "_count", labels);
+        self.end_line(line, series);
+    }
+
+    fn count(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], count: u64) {
+        let line = self.total(out, &self.names.count, labels);
         number::count(line, count);
-        end(line, series.timestamp);
-    }
-}
-
-/// The last text of the bound in each place: a family's metrics have the same bounds, as a rule.
-struct Bounds {
-    label: &'static str,
-    texts: Vec<BoundText>,
-}
-
-struct BoundText {
-    bits: u64,
-    /// `le="0.5"} `
-    text: Vec<u8>,
-}
-
-impl Bounds {
-    fn new(label: &'static str) -> Self {
-        Self { label, texts: Vec::new() }
+        self.end_line(line, series);
     }
 
-    /// The text of `bound`, which is the one in place `at`; places are asked for in their order.
+    /// Begins a `_sum` or `_count` line, up to its value.
     #[inline]
-    fn text(&mut self, at: usize, bound: f64) -> &[u8] {
-        let bits = bound.to_bits();
-        if self.texts.get(at).is_none_or(|text| text.bits != bits) {
-            self.texts.truncate(at);
-            let mut text = Vec::new();
-            text.extend_from_slice(self.label.as_bytes());
-            text.extend_from_slice(b"=\"");
-            number::value(&mut text, bound);
-            text.extend_from_slice(b"\"} ");
-            self.texts.push(BoundText { bits, text });
+    fn total<'o>(&self, out: &'o mut Output<'_, impl Sink>, name: &[u8], labels: &[u8]) -> &'o mut Vec<u8> {
+        let line = out.room(name.len() + labels.len() + TAIL);
+        line.extend_from_slice(name);
+        line.extend_from_slice(labels);
+        line.extend_from_slice(if labels.is_empty() { self.names.bare_end } else { b"} " });
+        line
+    }
+
+    /// Ends a line. To `prometheus` a timestamp of zero is none.
+    #[inline]
+    fn end_line(&self, line: &mut Vec<u8>, series: &Series<'_>) {
+        if series.timestamp != 0 {
+            line.push(b' ');
+            (self.dialect.timestamp)(line, series.timestamp);
         }
-        &self.texts[at].text
+        line.push(b'\n');
+    }
+}
+
+/// What a family's lines begin with: `name_sum`, or `{"name_sum"` if the name is only legal in quotes.
+#[derive(Default)]
+struct SampleNames {
+    own: Vec<u8>,
+    bucket: Vec<u8>,
+    sum: Vec<u8>,
+    count: Vec<u8>,
+    /// What follows if there are no labels but one to come.
+    separator: u8,
+    /// What follows if there are no labels.
+    bare_end: &'static [u8],
+}
+
+impl SampleNames {
+    fn start_family(&mut self, family: &str, kind: MetricType) {
+        let quoted = !name::is_metric_name(family);
+        self.separator = if quoted { b',' } else { b'{' };
+        self.bare_end = if quoted { b"} " } else { b" " };
+        let make = |name: &mut Vec<u8>, suffix: &str| {
+            name.clear();
+            if quoted {
+                name.extend_from_slice(b"{\"");
+                escape::quoted(name, family);
+            } else {
+                name.extend_from_slice(family.as_bytes());
+            }
+            name.extend_from_slice(suffix.as_bytes());
+            if quoted {
+                name.push(b'"');
+            }
+        };
+        make(&mut self.own, "");
+        if matches!(kind, MetricType::HISTOGRAM | MetricType::SUMMARY) {
+            make(&mut self.bucket, "_bucket");
+            make(&mut self.sum, "_sum");
+            make(&mut self.count, "_count");
+        }
+    }
+}
+
+/// What stands before the label values of a family.
+pub(super) fn lead(family: &str) -> Lead {
+    fn label(separator: &str, name: &str) -> String {
+        if name::is_label_name(name) {
+            return format!("{separator}{name}=\"");
+        }
+        let mut quoted = Vec::new();
+        escape::quoted(&mut quoted, name);
+        format!("{separator}\"{}\"=\"", String::from_utf8_lossy(&quoted))
+    }
+    if name::is_metric_name(family) {
+        |at, name| label(if at == 0 { "{" } else { "\"," }, name)
+    } else {
+        |at, name| label(if at == 0 { "," } else { "\"," }, name)
+    }
+}
+
+/// Writes a family's name where it stands by itself.
+fn family_name(line: &mut Vec<u8>, family: &str) {
+    if name::is_metric_name(family) {
+        line.extend_from_slice(family.as_bytes());
+    } else {
+        line.push(b'"');
+        escape::quoted(line, family);
+        line.push(b'"');
+    }
+}
+
+/// Makes the start of the lines with a bound.
+fn start(start: &mut Vec<u8>, names: &SampleNames, name: &[u8], series: &Series<'_>) {
+    start.clear();
+    start.extend_from_slice(name);
+    series.names.write(start, series.labels);
+    if series.labels.is_empty() {
+        start.push(names.separator);
+    } else {
+        start.extend_from_slice(b"\",");
     }
 }
 
@@ -158,33 +287,37 @@ fn bounded<'o>(out: &'o mut Output<'_, impl Sink>, start: &[u8], bound: &[u8]) -
     line
 }
 
-/// Begins a `_sum` or `_count` line, up to its value.
-#[inline]
-fn total<'o>(out: &'o mut Output<'_, impl Sink>, name: &str, suffix: &str, labels: &[u8]) -> &'o mut Vec<u8> {
-    let line = out.room(name.len() + labels.len() + TAIL);
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(suffix.as_bytes());
-    line.extend_from_slice(labels);
-    line.extend_from_slice(if labels.is_empty() { b" " } else { b"} " });
-    line
+/// The last text of the bound in each place: a family's metrics have the same bounds, as a rule.
+struct Bounds {
+    label: &'static str,
+    write: fn(&mut Vec<u8>, f64),
+    texts: Vec<BoundText>,
 }
 
-/// Writes the only line of a metric without bounds.
-fn single(out: &mut Output<'_, impl Sink>, series: &Series<'_>, value: f64) {
-    let line = out.room(series.name.len() + series.names.most_bytes(series.labels) + TAIL);
-    line.extend_from_slice(series.name.as_bytes());
-    series.names.write(line, series.labels);
-    line.extend_from_slice(if series.labels.is_empty() { b" " } else { b"\"} " });
-    number::value(line, value);
-    end(line, series.timestamp);
+struct BoundText {
+    bits: u64,
+    /// `le="0.5"} `
+    text: Vec<u8>,
 }
 
-/// Ends a line. To `prometheus` a timestamp of zero is none.
-#[inline]
-fn end(line: &mut Vec<u8>, timestamp: i64) {
-    if timestamp != 0 {
-        line.push(b' ');
-        number::timestamp(line, timestamp);
+impl Bounds {
+    fn new(label: &'static str, write: fn(&mut Vec<u8>, f64)) -> Self {
+        Self { label, write, texts: Vec::new() }
     }
-    line.push(b'\n');
+
+    /// The text of `bound`, which is the one in place `at`; places are asked for in their order.
+    #[inline]
+    fn text(&mut self, at: usize, bound: f64) -> &[u8] {
+        let bits = bound.to_bits();
+        if self.texts.get(at).is_none_or(|text| text.bits != bits) {
+            self.texts.truncate(at);
+            let mut text = Vec::new();
+            text.extend_from_slice(self.label.as_bytes());
+            text.extend_from_slice(b"=\"");
+            (self.write)(&mut text, bound);
+            text.extend_from_slice(b"\"} ");
+            self.texts.push(BoundText { bits, text });
+        }
+        &self.texts[at].text
+    }
 }

@@ -1,0 +1,117 @@
+//! OpenMetrics text 1.0.0: what it writes in another way than [`text`](super::text), and what it forbids.
+//!
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>; quotations are from there.
+
+use std::borrow::Cow;
+
+use prometheus::proto::{Histogram, MetricType, Summary};
+
+use super::{escape, number, reading::Sample, text::Dialect};
+
+pub(super) static DIALECT: Dialect = Dialect {
+    counter_suffix: TOTAL,
+    untyped: b" unknown\n",
+    // "The ordering SHOULD be TYPE, UNIT, HELP."
+    type_first: true,
+    // The same characters are escaped: "escaped-char =/ BS ("n" / DQUOTE / BS)".
+    help: escape::quoted,
+    bound: number::canonical,
+    timestamp: number::seconds,
+    // "Expositions MUST end with EOF and SHOULD end with 'EOF\n'."
+    end: b"# EOF\n",
+};
+
+/// "The MetricPoint's Total Value Sample MetricName MUST have the suffix "_total"."
+const TOTAL: &str = "_total";
+
+/// What a counter takes beside its full name, which ends in `_total`.
+pub(super) const COUNTER_SUFFIXES: &[&str] = &["_created"];
+
+/// What a family takes beside its name: "The name of a MetricFamily MUST NOT result in a potential clash for
+/// sample metric names", in use or not.
+pub(super) fn suffixes(kind: MetricType) -> &'static [&'static str] {
+    match kind {
+        MetricType::COUNTER => COUNTER_SUFFIXES,
+        MetricType::HISTOGRAM => &["_bucket", "_count", "_created", "_sum"],
+        MetricType::SUMMARY => &["_count", "_created", "_sum"],
+        MetricType::GAUGE | MetricType::UNTYPED => &[],
+    }
+}
+
+/// The name of a counter without its suffix, or `None` if it can not be called a counter.
+pub(super) fn counter_base(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let base = match name {
+        Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix(TOTAL)?),
+        Cow::Owned(name) => Cow::Owned(name.strip_suffix(TOTAL)?.to_owned()),
+    };
+    Some(base).filter(|base| !base.is_empty())
+}
+
+/// How much of a metric can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ruling {
+    Whole,
+    /// Without its sum, and if it is a histogram without its count.
+    WithoutSum,
+    Forbidden,
+}
+
+/// What the specification makes of a metric in a family that is announced as `kind`.
+///
+/// Prometheus takes more, but "partial or invalid expositions MUST be considered erroneous in their entirety",
+/// and others do.
+pub(super) fn ruling(kind: MetricType, sample: &Sample<'_>) -> Ruling {
+    match sample {
+        // "A Total is a non-NaN and MUST be monotonically non-decreasing over time, starting from 0."
+        Sample::Counter(value) if kind == MetricType::COUNTER && !counts(*value) => Ruling::Forbidden,
+        Sample::Counter(_) | Sample::Gauge(_) | Sample::Untyped(_) => Ruling::Whole,
+        Sample::Histogram(histogram) => histogram_ruling(histogram),
+        Sample::Summary(summary) => summary_ruling(summary),
+    }
+}
+
+fn histogram_ruling(histogram: &Histogram) -> Ruling {
+    let buckets = histogram.get_bucket();
+    // "Bucket thresholds within a MetricPoint MUST be unique." and "MUST NOT equal NaN"; "Buckets MUST be
+    // sorted in number increasing order of "le""; "Buckets MUST be cumulative."
+    let mut ascending = buckets.iter().all(|bucket| !bucket.upper_bound().is_nan());
+    for pair in buckets.windows(2) {
+        ascending &= pair[0].upper_bound() < pair[1].upper_bound();
+        ascending &= pair[0].cumulative_count() <= pair[1].cumulative_count();
+    }
+    // "The +Inf bucket counts all requests."
+    let (count, last) = (histogram.get_sample_count(), buckets.last());
+    let counts_all = last.is_none_or(|last| match last.upper_bound() {
+        f64::INFINITY => last.cumulative_count() == count,
+        _ => last.cumulative_count() <= count,
+    });
+    // "Negative threshold buckets MAY be used, but then the Histogram MetricPoint MUST NOT contain a sum value".
+    let negative = buckets.first().is_some_and(|first| first.upper_bound() < 0.0);
+    if !(ascending && counts_all) {
+        Ruling::Forbidden
+    } else if negative || !counts(histogram.get_sample_sum()) {
+        Ruling::WithoutSum
+    } else {
+        Ruling::Whole
+    }
+}
+
+fn summary_ruling(summary: &Summary) -> Ruling {
+    // "Quantiles MUST be between 0 and 1 inclusive. Quantile values MUST NOT be negative." Without an event they
+    // "MUST be NaN".
+    let legal = summary.get_quantile().iter().all(|entry| {
+        (0.0..=1.0).contains(&entry.quantile()) && (entry.value().is_nan() || entry.value() >= 0.0)
+    });
+    if !legal {
+        Ruling::Forbidden
+    } else if !counts(summary.sample_sum()) {
+        Ruling::WithoutSum
+    } else {
+        Ruling::Whole
+    }
+}
+
+/// "Semantically, Sum, and buckets values are counters so MUST NOT be NaN or negative."
+fn counts(value: f64) -> bool {
+    value >= 0.0
+}

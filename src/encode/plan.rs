@@ -1,0 +1,183 @@
+//! What each family is called, so that no two clash.
+//!
+//! All families are named before the first is written: who comes later may have the better claim to a name.
+
+use std::{borrow::Cow, collections::HashSet};
+
+use prometheus::proto::{MetricFamily, MetricType};
+
+use super::{Cause, Choice, name, openmetrics};
+
+/// The name and the type under which a family is served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Naming {
+    /// `None` if it is the one that it was gathered with.
+    escaped: Option<String>,
+    /// As it is announced: in OpenMetrics some counters are not called so.
+    pub(super) kind: MetricType,
+}
+
+impl Naming {
+    /// The name of `family`, which must be the one that this was made for.
+    pub(super) fn name<'f>(&'f self, family: &'f MetricFamily) -> &'f str {
+        self.escaped.as_deref().unwrap_or(family.name())
+    }
+
+    /// The same, to be kept while this changes.
+    fn written<'f>(&self, family: &'f MetricFamily) -> Cow<'f, str> {
+        self.escaped.clone().map_or(Cow::Borrowed(family.name()), Cow::Owned)
+    }
+}
+
+/// Names each family, or says why it is left out.
+///
+/// A family with a name that needs no escape takes no notice of those whose names do: one bad collector must
+/// not cost another its samples. Among equals the first wins.
+pub(super) fn names(choice: Choice, families: &[MetricFamily]) -> Vec<Result<Naming, Cause>> {
+    let mut namings: Vec<_> = families.iter().map(|family| naming(choice, family)).collect();
+    let openmetrics = choice.format.is_openmetrics();
+    let mut taken = HashSet::with_capacity(families.len());
+    for escaped in [false, true] {
+        for (entry, family) in namings.iter_mut().zip(families) {
+            let Ok(naming) = entry else { continue };
+            if naming.escaped.is_some() == escaped {
+                let suffixes = if openmetrics { openmetrics::suffixes(naming.kind) } else { &[] };
+                if !take(&mut taken, naming.written(family), suffixes) {
+                    *entry = Err(Cause::NameTaken);
+                }
+            }
+        }
+    }
+    // Last, for the other name of a counter costs nobody samples, and it can do without.
+    if openmetrics {
+        for (entry, family) in namings.iter_mut().zip(families) {
+            let Ok(naming) = entry else { continue };
+            if family.get_field_type() == MetricType::COUNTER {
+                let base = openmetrics::counter_base(naming.written(family));
+                if base.is_some_and(|base| take(&mut taken, base, openmetrics::COUNTER_SUFFIXES)) {
+                    naming.kind = MetricType::COUNTER;
+                }
+            }
+        }
+    }
+    namings
+}
+
+fn naming(choice: Choice, family: &MetricFamily) -> Result<Naming, Cause> {
+    if family.name().is_empty() {
+        return Err(Cause::Nameless);
+    }
+    if family.get_metric().is_empty() {
+        return Err(Cause::Empty);
+    }
+    let escaped = match name::metric_name(family.name(), choice.escaping) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(escaped) => Some(escaped),
+    };
+    let kind = match family.get_field_type() {
+        MetricType::COUNTER if choice.format.is_openmetrics() => MetricType::UNTYPED,
+        kind => kind,
+    };
+    Ok(Naming { escaped, kind })
+}
+
+/// Takes a name, and the same with each of the suffixes, if all of them are free.
+///
+/// The text format: "Only one HELP line may exist for any given metric name", and the same for TYPE. What its
+/// suffixes may clash with it does not say, and Prometheus does not mind.
+fn take<'f>(taken: &mut HashSet<Cow<'f, str>>, name: Cow<'f, str>, suffixes: &[&str]) -> bool {
+    let suffixed = |suffix: &&str| Cow::Owned(format!("{name}{suffix}"));
+    let suffixed: Vec<Cow<'f, str>> = suffixes.iter().map(suffixed).collect();
+    if suffixed.iter().any(|name| taken.contains(name)) || taken.contains(&name) {
+        return false;
+    }
+    taken.insert(name);
+    taken.extend(suffixed);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::proto::Metric;
+
+    use super::{
+        super::{Escaping, Format},
+        *,
+    };
+
+    const TEXT: Choice = Choice::FALLBACK;
+    const OPENMETRICS: Choice = Choice::plain(Format::OpenMetrics100);
+    const UTF8: Choice = Choice::escaped(Format::OpenMetrics100, Escaping::AllowUtf8);
+
+    fn named(choice: Choice, families: &[(&str, MetricType)]) -> Vec<String> {
+        let families: Vec<_> = families
+            .iter()
+            .map(|&(name, kind)| {
+                let mut family = MetricFamily::default();
+                family.set_name(name.to_owned());
+                family.set_field_type(kind);
+                family.set_metric(vec![Metric::default()]);
+                family
+            })
+            .collect();
+        let named = |(naming, family): (Result<Naming, Cause>, &MetricFamily)| match naming {
+            Ok(naming) => format!("{} {:?}", naming.name(family), naming.kind),
+            Err(cause) => format!("{cause:?}"),
+        };
+        names(choice, &families).into_iter().zip(&families).map(named).collect()
+    }
+
+    #[test]
+    fn nothing_clashes_and_who_needs_no_escape_wins() {
+        use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY, UNTYPED};
+        type Row = (Choice, &'static [(&'static str, MetricType)], &'static [&'static str]);
+        let rows: [Row; 19] = [
+            (TEXT, &[("a.b", GAUGE), ("a_b", COUNTER)], &["NameTaken", "a_b COUNTER"]),
+            (TEXT, &[("a.b", GAUGE), ("a-b", COUNTER)], &["a_b GAUGE", "NameTaken"]),
+            (TEXT, &[("a", GAUGE), ("a", COUNTER)], &["a GAUGE", "NameTaken"]),
+            (TEXT, &[("", GAUGE), ("a", HISTOGRAM)], &["Nameless", "a HISTOGRAM"]),
+            // Only OpenMetrics forbids these.
+            (
+                TEXT,
+                &[("a", HISTOGRAM), ("a_sum", GAUGE), ("b", GAUGE), ("b_total", COUNTER)],
+                &["a HISTOGRAM", "a_sum GAUGE", "b GAUGE", "b_total COUNTER"],
+            ),
+            (OPENMETRICS, &[("a.b", GAUGE), ("a_b", COUNTER)], &["NameTaken", "a_b UNTYPED"]),
+            (UTF8, &[("a.b", GAUGE), ("a_b", GAUGE)], &["a.b GAUGE", "a_b GAUGE"]),
+            (UTF8, &[("a.b_total", COUNTER), ("a.c", COUNTER)], &["a.b_total COUNTER", "a.c UNTYPED"]),
+            // A counter is one if its other names are free.
+            (OPENMETRICS, &[("a_total", COUNTER)], &["a_total COUNTER"]),
+            (OPENMETRICS, &[("a", COUNTER), ("_total", COUNTER)], &["a UNTYPED", "_total UNTYPED"]),
+            (OPENMETRICS, &[("a", GAUGE), ("a_total", COUNTER)], &["a GAUGE", "a_total UNTYPED"]),
+            (OPENMETRICS, &[("a_total", COUNTER), ("a", UNTYPED)], &["a_total UNTYPED", "a UNTYPED"]),
+            (
+                OPENMETRICS,
+                &[("a_created", GAUGE), ("a_total", COUNTER)],
+                &["a_created GAUGE", "a_total UNTYPED"],
+            ),
+            (
+                OPENMETRICS,
+                &[("h", HISTOGRAM), ("h_count_total", COUNTER)],
+                &["h HISTOGRAM", "h_count_total UNTYPED"],
+            ),
+            (OPENMETRICS, &[("a.b", GAUGE), ("a_b_total", COUNTER)], &["a_b GAUGE", "a_b_total UNTYPED"]),
+            // The full name of a counter is its own, whatever another would like to be called.
+            (
+                OPENMETRICS,
+                &[("a_total_total", COUNTER), ("a_total", COUNTER), ("a", GAUGE)],
+                &["a_total_total UNTYPED", "a_total UNTYPED", "a GAUGE"],
+            ),
+            // Nobody else can do without a name.
+            (
+                OPENMETRICS,
+                &[("h", HISTOGRAM), ("h_bucket", GAUGE), ("h_created", GAUGE), ("h_max", GAUGE)],
+                &["h HISTOGRAM", "NameTaken", "NameTaken", "h_max GAUGE"],
+            ),
+            (OPENMETRICS, &[("s_count", COUNTER), ("s", SUMMARY)], &["s_count UNTYPED", "NameTaken"]),
+            (OPENMETRICS, &[("s", SUMMARY), ("s_bucket", GAUGE)], &["s SUMMARY", "s_bucket GAUGE"]),
+        ];
+        for (choice, families, expected) in rows {
+            assert_eq!(named(choice, families), expected, "{choice:?} {families:?}");
+        }
+    }
+}

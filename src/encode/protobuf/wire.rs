@@ -1,0 +1,145 @@
+//! The binary encoding (<https://protobuf.dev/programming-guides/encoding/>), and how long it gets.
+
+use super::schema::{Field, Fields, Message};
+
+/// The most bytes of a varint.
+pub(super) const LONGEST_VARINT: usize = 10;
+
+const VARINT: u32 = 0;
+const FIXED64: u32 = 1;
+const LENGTH_DELIMITED: u32 = 2;
+
+/// Counts the bytes of fields.
+pub(super) struct Size(usize);
+
+impl Size {
+    /// The bytes of a message, without its length.
+    pub(super) fn of(message: &impl Message) -> usize {
+        let mut size = Size(0);
+        message.write(&mut size);
+        size.0
+    }
+
+    /// The bytes of a message where it is a field.
+    pub(super) fn of_field(field: Field, message: &impl Message) -> usize {
+        let mut size = Size(0);
+        size.message(field, message);
+        size.0
+    }
+
+    fn varint(&mut self, value: u64) {
+        // Seven bits a byte, and one byte for zero.
+        self.0 += (64 - (value | 1).leading_zeros()).div_ceil(7) as usize;
+    }
+
+    fn tag(&mut self, field: Field) {
+        self.varint(u64::from(field.0) << 3);
+    }
+
+    fn delimited(&mut self, field: Field, bytes: usize) {
+        self.tag(field);
+        self.varint(bytes as u64);
+        self.0 += bytes;
+    }
+}
+
+impl Fields for Size {
+    fn string(&mut self, field: Field, value: &str) {
+        self.delimited(field, value.len());
+    }
+
+    fn double(&mut self, field: Field, _: f64) {
+        self.tag(field);
+        self.0 += size_of::<f64>();
+    }
+
+    fn uint64(&mut self, field: Field, value: u64) {
+        self.tag(field);
+        self.varint(value);
+    }
+
+    fn int64(&mut self, field: Field, value: i64) {
+        self.uint64(field, value as u64);
+    }
+
+    fn constant(&mut self, field: Field, number: u64, _: &str) {
+        self.uint64(field, number);
+    }
+
+    fn message(&mut self, field: Field, message: &impl Message) {
+        self.delimited(field, Size::of(message));
+    }
+}
+
+/// Writes fields. A message is measured before it is written: the deepest, a bucket, four times.
+pub(super) struct Wire<'o>(pub(super) &'o mut Vec<u8>);
+
+impl Wire<'_> {
+    pub(super) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    fn tag(&mut self, field: Field, wire_type: u32) {
+        self.varint(u64::from(field.0 << 3 | wire_type));
+    }
+}
+
+impl Fields for Wire<'_> {
+    fn string(&mut self, field: Field, value: &str) {
+        self.tag(field, LENGTH_DELIMITED);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn double(&mut self, field: Field, value: f64) {
+        self.tag(field, FIXED64);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn uint64(&mut self, field: Field, value: u64) {
+        self.tag(field, VARINT);
+        self.varint(value);
+    }
+
+    /// Ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
+    fn int64(&mut self, field: Field, value: i64) {
+        self.uint64(field, value as u64);
+    }
+
+    fn constant(&mut self, field: Field, number: u64, _: &str) {
+        self.uint64(field, number);
+    }
+
+    fn message(&mut self, field: Field, message: &impl Message) {
+        self.tag(field, LENGTH_DELIMITED);
+        self.varint(Size::of(message) as u64);
+        message.write(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_varint_is_as_long_as_it_was_measured() {
+        for (value, bytes) in [
+            (0, &[0][..]),
+            (127, &[127]),
+            (128, &[128, 1]),
+            (300, &[0xac, 2]),
+            (u64::MAX >> 1, &[255, 255, 255, 255, 255, 255, 255, 255, 127]),
+            (u64::MAX, &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+        ] {
+            let (mut out, mut size) = (Vec::new(), Size(0));
+            Wire(&mut out).varint(value);
+            size.varint(value);
+            assert_eq!(out, bytes, "{value}");
+            assert_eq!(size.0, bytes.len(), "{value}");
+        }
+    }
+}

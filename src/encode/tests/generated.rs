@@ -1,0 +1,88 @@
+//! Families made by hand, with everything that may be in them.
+
+use proptest::{
+    collection::{btree_set, vec},
+    prelude::*,
+    sample::select,
+};
+
+use super::{
+    text::{ours, theirs},
+    *,
+};
+
+/// Finite values of every magnitude, the others being where `TextEncoder` is wrong.
+pub(super) fn finite() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>().prop_filter("finite", |value| value.is_finite()),
+        proptest::num::f64::SUBNORMAL,
+        select(vec![0.0, -0.0, 1.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, f64::EPSILON, 5e-324]),
+        (-(1i64 << 20)..1 << 20).prop_map(|integer| integer as f64),
+        (-1024i64..1024).prop_map(|offset| ((1i64 << 53) + offset) as f64),
+        (any::<i32>(), -12..12i32).prop_map(|(digits, exponent)| f64::from(digits) * 10f64.powi(exponent)),
+        (1.0..10.0, 15..300i32).prop_map(|(digits, exponent)| digits * 10f64.powi(exponent)),
+    ]
+}
+
+fn observations() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), 0..100_000u64, (1u64 << 53) - 9..(1 << 53) + 9]
+}
+
+pub(super) fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z/]{0,12}", "[\\\\\"\n\r\0a]{0,8}", any::<String>()]
+}
+
+/// One metric of each kind, in one: its family's type decides which value counts.
+pub(super) fn metric() -> impl Strategy<Value = Metric> {
+    let bounds = vec((finite(), observations(), finite()), 0..5);
+    let timestamp = prop_oneof![Just(0), any::<i64>()];
+    (finite(), observations(), bounds, timestamp).prop_map(|(value, count, bounds, timestamp)| {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        let buckets: Vec<_> = bounds.iter().map(|&(bound, count, _)| (bound, count)).collect();
+        let quantiles: Vec<_> = bounds.iter().map(|&(bound, _, value)| (bound, value)).collect();
+
+        let mut metric = gauge(&[], value);
+        metric.set_counter(counter);
+        metric.set_histogram(histogram(&buckets, value, count));
+        metric.set_summary(summary(&quantiles, value, count));
+        metric.set_timestamp_ms(timestamp);
+        metric
+    })
+}
+
+pub(super) fn families() -> impl Strategy<Value = Vec<MetricFamily>> {
+    let kinds = vec![MetricType::COUNTER, MetricType::GAUGE, MetricType::HISTOGRAM, MetricType::SUMMARY];
+    let label_names = btree_set("[a-zA-Z_][a-zA-Z0-9_]{0,6}", 0..4);
+    let series = vec((metric(), vec(text(), 4)), 1..6);
+    let family = (select(kinds), text(), label_names, series).prop_map(|(kind, help, names, series)| {
+        let names = Vec::from_iter(names);
+        let metric = |(at, (mut metric, mut values)): (usize, (Metric, Vec<String>))| {
+            // The first value tells the series apart.
+            values[0].push_str(&at.to_string());
+            let labels: Vec<_> =
+                names.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
+            metric.set_label(labelled(&labels).take_label());
+            metric
+        };
+        let series = series.into_iter().enumerate().map(metric);
+        let mut family = family("", kind, series.take(if names.is_empty() { 1 } else { 6 }).collect());
+        family.set_help(help);
+        family
+    });
+    (vec(family, 0..5), "[a-zA-Z_:][a-zA-Z0-9_:]{0,8}").prop_map(|(mut families, name)| {
+        for (at, family) in families.iter_mut().enumerate() {
+            family.set_name(format!("{name}{at}"));
+        }
+        families
+    })
+}
+
+proptest! {
+    #[test]
+    fn families_made_by_hand_are_written_as_text_encoder_does(families in families()) {
+        let (text, omissions) = ours(&families);
+        prop_assert!(omissions.is_empty(), "{:?}", omissions);
+        prop_assert_eq!(text, theirs(&families));
+    }
+}

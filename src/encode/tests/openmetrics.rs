@@ -1,0 +1,159 @@
+//! OpenMetrics, where it is not the text format.
+
+use super::*;
+
+const OPENMETRICS: Choice = Choice::plain(Format::OpenMetrics100);
+
+#[test]
+fn one_of_everything() {
+    let with_help = |mut family: MetricFamily, help: &str| {
+        family.set_help(help.to_owned());
+        family
+    };
+    let mut histogram_metric = labelled(&[("a", "\"\n\\")]);
+    histogram_metric.set_histogram(histogram(&[(0.00001, 0), (1.0, 1), (1e6, 2)], 0.5, 3));
+    histogram_metric.set_timestamp_ms(1_520_879_607_789);
+    let mut summary_metric = labelled(&[]);
+    summary_metric.set_summary(summary(&[(0.0, f64::NAN), (0.5, 1.0), (1.0, f64::INFINITY)], 2.0, 2));
+    let families = [
+        with_help(
+            family("c_total", MetricType::COUNTER, vec![counter(&[], 1.0), counter(&[("b", "c")], 1e21)]),
+            "A \"counter\".\\\n",
+        ),
+        family("d", MetricType::COUNTER, vec![counter(&[], f64::NAN)]),
+        family("g_total", MetricType::GAUGE, vec![gauge(&[("v", "")], -0.0)]),
+        family("h", MetricType::HISTOGRAM, vec![histogram_metric]),
+        family("s", MetricType::SUMMARY, vec![summary_metric]),
+    ];
+    let expected = r#"# TYPE c counter
+# HELP c A \"counter\".\\\n
+c_total 1
+c_total{b="c"} 1000000000000000000000
+# TYPE d unknown
+d NaN
+# TYPE g_total gauge
+g_total{v=""} -0
+# TYPE h histogram
+h_bucket{a="\"\n\\",le="1e-05"} 0 1520879607.789
+h_bucket{a="\"\n\\",le="1.0"} 1 1520879607.789
+h_bucket{a="\"\n\\",le="1e+06"} 2 1520879607.789
+h_bucket{a="\"\n\\",le="+Inf"} 3 1520879607.789
+h_sum{a="\"\n\\"} 0.5 1520879607.789
+h_count{a="\"\n\\"} 3 1520879607.789
+# TYPE s summary
+s{quantile="0.0"} NaN
+s{quantile="0.5"} 1
+s{quantile="1.0"} +Inf
+s_sum 2
+s_count 2
+# EOF
+"#;
+    for format in [Format::OpenMetrics100, Format::OpenMetrics001] {
+        let (text, omissions) = as_text(Choice::plain(format), &families);
+        assert_eq!(text, expected);
+        assert!(omissions.is_empty(), "{omissions:?}");
+    }
+    assert_eq!(as_text(OPENMETRICS, &[]).0, "# EOF\n");
+}
+
+#[test]
+fn a_counter_whose_other_name_is_taken_is_unknown() {
+    let families = [
+        family("a", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+        family("a_total", MetricType::COUNTER, vec![counter(&[], -1.0)]),
+    ];
+    let (text, omissions) = as_text(OPENMETRICS, &families);
+    assert_eq!(text, "# TYPE a gauge\na 1\n# TYPE a_total unknown\na_total -1\n# EOF\n");
+    assert!(omissions.is_empty(), "{omissions:?}");
+}
+
+#[test]
+fn a_filter_shows_a_part_and_changes_no_name() {
+    let mut metric = labelled(&[]);
+    metric.set_histogram(histogram(&[], 0.0, 0));
+    let families = [
+        family("a", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+        family("a_total", MetricType::COUNTER, vec![counter(&[], 1.0)]),
+        family("b.c", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+        family("h", MetricType::HISTOGRAM, vec![metric]),
+        family("h_sum", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+    ];
+    let histogram = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 0\nh_sum 0\nh_count 0\n";
+    for (query, expected, omitted) in [
+        ("name[]=a_total", "# TYPE a_total unknown\na_total 1\n", 0),
+        ("name[]=b.c", "# TYPE b_c gauge\nb_c 1\n", 0),
+        ("name[]=b_c", "", 0),
+        ("name[]=h_count", histogram, 0),
+        ("name[]=h_sum", histogram, 1),
+        ("name[]=", "", 0),
+    ] {
+        let (bytes, omissions) = written(OPENMETRICS, query, &families);
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!("{expected}# EOF\n"), "{query}");
+        assert_eq!(omissions.iter().count(), omitted, "{query}");
+    }
+}
+
+#[test]
+fn what_the_specification_forbids_is_left_out_and_counted() {
+    use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY};
+    let one_histogram = |buckets: &[(f64, u64)], sum, count| {
+        let mut metric = labelled(&[]);
+        metric.set_histogram(histogram(buckets, sum, count));
+        (HISTOGRAM, metric)
+    };
+    let one_summary = |quantiles: &[(f64, f64)], sum| {
+        let mut metric = labelled(&[]);
+        metric.set_summary(summary(quantiles, sum, 1));
+        (SUMMARY, metric)
+    };
+    let (nan, infinity) = (f64::NAN, f64::INFINITY);
+    let forbidden = Some((Cause::Forbidden, 1));
+    let without_sum = Some((Cause::Sum, 1));
+    let rows = [
+        ((COUNTER, counter(&[], nan)), forbidden, ""),
+        ((COUNTER, counter(&[], -1.0)), forbidden, ""),
+        ((COUNTER, counter(&[], -0.0)), None, "_total -0\n"),
+        ((COUNTER, counter(&[], infinity)), None, "_total +Inf\n"),
+        ((GAUGE, gauge(&[("__private", "")], 1.0)), Some((Cause::Labels, 1)), ""),
+        ((GAUGE, gauge(&[("_private", "")], 1.0)), None, "_total{_private=\"\"} 1\n"),
+        // Buckets that do not ascend, are not cumulative, or do not end with the count.
+        (one_histogram(&[(1.0, 1), (1.0, 1)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(2.0, 1), (1.0, 1)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(1.0, 2), (2.0, 1)], 1.0, 2), forbidden, ""),
+        (one_histogram(&[(nan, 1)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(1.0, 1), (nan, 1)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(-0.0, 1), (0.0, 1)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(1.0, 2)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(infinity, 2)], 1.0, 1), forbidden, ""),
+        (one_histogram(&[(infinity, 2)], 1.0, 3), forbidden, ""),
+        // Sums that do not count.
+        (one_histogram(&[], nan, 1), without_sum, "_total_bucket{le=\"+Inf\"} 1\n"),
+        (one_histogram(&[(infinity, 1)], -1.0, 1), without_sum, "_total_bucket{le=\"+Inf\"} 1\n"),
+        (
+            one_histogram(&[(-1.0, 1)], 1.0, 1),
+            without_sum,
+            "_total_bucket{le=\"-1.0\"} 1\nx_total_bucket{le=\"+Inf\"} 1\n",
+        ),
+        (one_summary(&[], nan), without_sum, "_total_count 1\n"),
+        (one_summary(&[], -1.0), without_sum, "_total_count 1\n"),
+        // Quantiles that are none, or have values that are none.
+        (one_summary(&[(0.5, nan), (1.1, 1.0)], 1.0), forbidden, ""),
+        (one_summary(&[(-0.1, 1.0)], 1.0), forbidden, ""),
+        (one_summary(&[(nan, 1.0)], 1.0), forbidden, ""),
+        (one_summary(&[(0.5, -1.0)], 1.0), forbidden, ""),
+    ];
+    for (at, ((kind, metric), omitted, expected)) in rows.into_iter().enumerate() {
+        let families = [family("x_total", kind, vec![metric])];
+        let (text, omissions) = as_text(OPENMETRICS, &families);
+        let lines = match text.split_once('\n') {
+            Some((head, rest)) if head.starts_with("# TYPE") => rest,
+            _ => &text,
+        };
+        let expected = if expected.is_empty() { String::new() } else { format!("x{expected}") };
+        assert_eq!(lines, format!("{expected}# EOF\n"), "row {at}");
+        assert_eq!(counted(&omissions), Vec::from_iter(omitted), "row {at}");
+        // Prometheus takes all of it, and in text it is served.
+        let (_, omissions) = as_text(Choice::FALLBACK, &families);
+        assert!(omissions.is_empty() || kind == SUMMARY || kind == GAUGE, "row {at}: {omissions:?}");
+    }
+}

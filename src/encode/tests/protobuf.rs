@@ -1,0 +1,87 @@
+//! Messages. That the `protobuf` crate reads them back is for `proto-check`, a package of its own, to see.
+
+use super::*;
+
+fn families() -> Vec<MetricFamily> {
+    let mut counters = family("c_total", MetricType::COUNTER, vec![counter(&[("a.b", "é\n\u{1}")], 1.5)]);
+    counters.set_help("Help.".to_owned());
+    let mut metric = labelled(&[]);
+    metric.set_histogram(histogram(&[(1.0, 1)], f64::NAN, 300));
+    metric.set_timestamp_ms(-1);
+    vec![counters, family("h", MetricType::HISTOGRAM, vec![metric])]
+}
+
+#[test]
+fn messages_are_delimited() {
+    let expected = [
+        &b"\x2c"[..],
+        b"\x0a\x07c_total\x12\x05Help.\x18\x00",
+        b"\x22\x18",
+        b"\x0a\x0b\x0a\x03a.b\x12\x04\xc3\xa9\n\x01",
+        b"\x1a\x09\x09\0\0\0\0\0\0\xf8\x3f",
+    ];
+    let (bytes, omissions) = written(Choice::plain(Format::Protobuf), "", &families()[..1]);
+    assert!(omissions.is_empty(), "{omissions:?}");
+    assert_eq!(bytes, expected.concat());
+}
+
+#[test]
+fn people_get_the_text_form() {
+    let expected = r#"name: "c_total"
+help: "Help."
+type: COUNTER
+metric {
+  label {
+    name: "a.b"
+    value: "é\n\001"
+  }
+  counter {
+    value: 1.5
+  }
+}
+
+name: "h"
+type: HISTOGRAM
+metric {
+  histogram {
+    sample_count: 300
+    sample_sum: nan
+    bucket {
+      cumulative_count: 1
+      upper_bound: 1
+    }
+  }
+  timestamp_ms: -1
+}
+"#;
+    assert_eq!(as_text(Choice::plain(Format::ProtobufText), &families()).0, expected);
+}
+
+#[test]
+fn what_is_left_out_is_not_measured() {
+    let metrics = || vec![gauge(&[("a", "1")], 1.0), gauge(&[("b", "1")], 1.0)];
+    let bad = || vec![gauge(&[("a", "1")], 2.0), gauge(&[("__name__", "1")], 1.0)];
+    let with_bad = [metrics()[..1].to_vec(), bad(), metrics()[1..].to_vec()].concat();
+    let (expected, _) =
+        written(Choice::plain(Format::Protobuf), "", &[family("g", MetricType::GAUGE, metrics())]);
+    let families = [
+        family("g", MetricType::GAUGE, with_bad),
+        family("only_bad", MetricType::GAUGE, bad()[1..].to_vec()),
+    ];
+    let (bytes, omissions) = written(Choice::plain(Format::Protobuf), "", &families);
+    assert_eq!(bytes, expected);
+    assert_eq!(counted(&omissions), [(Cause::Repeated, 1), (Cause::Labels, 2)]);
+}
+
+#[test]
+fn pieces_are_cut_between_metrics() {
+    let metrics = (0..50_000).map(|at| gauge(&[("at", &at.to_string())], 1.0)).collect();
+    let mut pieces = Pieces::default();
+    let families = [family("g", MetricType::GAUGE, metrics)];
+    encode(Choice::plain(Format::Protobuf), &Names::default(), &families, &mut pieces);
+    let pieces = pieces.into_inner();
+    assert!(pieces.len() > 10);
+    for piece in &pieces[1..] {
+        assert!(piece.len() <= PIECE && piece[0] == 0x22, "{}", piece.len());
+    }
+}

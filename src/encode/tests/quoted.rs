@@ -1,0 +1,95 @@
+//! Names outside of the legacy alphabet, as `expfmt/text_create_test.go` of prometheus/common has them.
+
+use super::*;
+
+fn families() -> [MetricFamily; 3] {
+    let mut named = family(
+        "http.status_total",
+        MetricType::COUNTER,
+        vec![counter(&[], 1.0), counter(&[("code", "200"), ("label.name", "x\"")], 2.0)],
+    );
+    named.set_help("Help.".to_owned());
+    let mut histogram_metrics = [labelled(&[]), labelled(&[("a:b", "1")])];
+    for metric in &mut histogram_metrics {
+        metric.set_histogram(histogram(&[(1.0, 1)], 0.5, 1));
+    }
+    [
+        named,
+        family("a\"\\\n温", MetricType::HISTOGRAM, histogram_metrics.to_vec()),
+        family("plain", MetricType::GAUGE, vec![gauge(&[("\"", "1"), ("b", "2")], 1.0)]),
+    ]
+}
+
+#[test]
+fn names_are_quoted_where_utf8_is_allowed() {
+    let text = r#"# HELP "http.status_total" Help.
+# TYPE "http.status_total" counter
+{"http.status_total"} 1
+{"http.status_total",code="200","label.name"="x\""} 2
+# TYPE "a\"\\\n温" histogram
+{"a\"\\\n温_bucket",le="1"} 1
+{"a\"\\\n温_bucket",le="+Inf"} 1
+{"a\"\\\n温_sum"} 0.5
+{"a\"\\\n温_count"} 1
+{"a\"\\\n温_bucket","a:b"="1",le="1"} 1
+{"a\"\\\n温_bucket","a:b"="1",le="+Inf"} 1
+{"a\"\\\n温_sum","a:b"="1"} 0.5
+{"a\"\\\n温_count","a:b"="1"} 1
+# TYPE plain gauge
+plain{"\""="1",b="2"} 1
+"#;
+    let choice = Choice::escaped(Format::Text100, Escaping::AllowUtf8);
+    assert_eq!(as_text(choice, &families()).0, text);
+
+    let openmetrics = text
+        .replace("# HELP \"http.status_total\" Help.\n", "")
+        .replace(
+            "# TYPE \"http.status_total\" counter\n",
+            "# TYPE \"http.status\" counter\n# HELP \"http.status\" Help.\n",
+        )
+        .replace("le=\"1\"", "le=\"1.0\"");
+    let choice = Choice::escaped(Format::OpenMetrics100, Escaping::AllowUtf8);
+    assert_eq!(as_text(choice, &families()).0, format!("{openmetrics}# EOF\n"));
+}
+
+#[test]
+fn names_are_escaped_where_it_is_not() {
+    let rows = [
+        (Escaping::Underscores, ["http_status_total", "a_____bucket", "label_name", "a_b"]),
+        (Escaping::Dots, ["http_dot_status__total", "a_________bucket", "label_dot_name", "a__b"]),
+        (
+            Escaping::Values,
+            ["U__http_2e_status__total", "U__a_22__5c__a__6e29__bucket", "U__label_2e_name", "U__a_3a_b"],
+        ),
+    ];
+    for (escaping, [counter, bucket, label, colon]) in rows {
+        let (text, omissions) = as_text(Choice::escaped(Format::Text100, escaping), &families());
+        assert!(omissions.is_empty(), "{omissions:?}");
+        for line in [
+            format!("# TYPE {counter} counter\n{counter} 1\n{counter}{{code=\"200\",{label}=\"x\\\"\"}} 2\n"),
+            format!("\n{bucket}{{le=\"1\"}} 1\n"),
+            format!("\n{bucket}{{{colon}=\"1\",le=\"1\"}} 1\n"),
+        ] {
+            assert!(text.contains(&line), "{line:?} not in\n{text}");
+        }
+        // 0.0.4 and 0.0.1 are always `underscores`, even for one who makes a choice by hand.
+        let underscores = as_text(Choice::FALLBACK, &families()).0;
+        let by_hand = Choice { format: Format::Text004, escaping };
+        assert_eq!(as_text(by_hand, &families()).0, underscores);
+        assert!(!underscores.contains("{\""));
+    }
+}
+
+#[test]
+fn whole_pieces_of_long_names() {
+    let name = "\"".repeat(PIECE);
+    let mut metric = labelled(&[(&name, "1")]);
+    metric.set_histogram(histogram(&[], 0.0, 0));
+    let families = [family(&name, MetricType::HISTOGRAM, vec![metric])];
+    let choice = Choice::escaped(Format::Text100, Escaping::AllowUtf8);
+    let mut pieces = Pieces::default();
+    encode(choice, &Names::default(), &families, &mut pieces);
+    for piece in pieces.into_inner() {
+        assert_eq!(piece.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! Text 0.0.4: the same as `prometheus::TextEncoder` writes where that is right, and what is right where it is
+//! not.
+
+use prometheus::{Encoder, TextEncoder, proto::Untyped};
+
+use super::*;
+
+pub(super) fn ours(families: &[MetricFamily]) -> (String, Omissions) {
+    as_text(Choice::FALLBACK, families)
+}
+
+pub(super) fn theirs(families: &[MetricFamily]) -> String {
+    let mut out = Vec::new();
+    TextEncoder::new().encode(families, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn values_without_digits_are_spelled_as_the_format_has_them() {
+    let mut histogram_metric = labelled(&[]);
+    histogram_metric.set_histogram(histogram(&[(f64::NEG_INFINITY, 0), (f64::INFINITY, 2)], f64::NAN, 2));
+    let mut summary_metric = labelled(&[("a", "b")]);
+    summary_metric.set_summary(summary(&[(0.5, f64::NAN), (f64::NAN, f64::INFINITY)], f64::NEG_INFINITY, 0));
+    let families = [
+        family("g", MetricType::GAUGE, [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(one).to_vec()),
+        family("h", MetricType::HISTOGRAM, vec![histogram_metric]),
+        family("s", MetricType::SUMMARY, vec![summary_metric]),
+    ];
+    fn one(value: f64) -> Metric {
+        gauge(&[("v", &value.to_string())], value)
+    }
+    let expected = r#"# TYPE g gauge
+g{v="inf"} +Inf
+g{v="-inf"} -Inf
+g{v="NaN"} NaN
+# TYPE h histogram
+h_bucket{le="-Inf"} 0
+h_bucket{le="+Inf"} 2
+h_sum NaN
+h_count 2
+# TYPE s summary
+s{a="b",quantile="0.5"} NaN
+s{a="b",quantile="NaN"} +Inf
+s_sum{a="b"} -Inf
+s_count{a="b"} 0
+"#;
+    let (text, omissions) = ours(&families);
+    assert_eq!(text, expected);
+    assert!(omissions.is_empty(), "{omissions:?}");
+}
+
+/// `prometheus::TextEncoder` panics here.
+#[test]
+fn an_untyped_metric_is_served_where_its_value_can_be_read() {
+    /// Does nothing where `prometheus` has no such method, as in [`reading`].
+    #[allow(dead_code, reason = "not needed without the feature")]
+    trait WithoutUntyped {
+        fn set_untyped(&mut self, _: Untyped) {}
+    }
+    impl WithoutUntyped for Metric {}
+
+    #[allow(deprecated)]
+    let metric = {
+        let mut untyped = Untyped::default();
+        untyped.set_value(1.5);
+        let mut metric = labelled(&[("a", "b")]);
+        metric.set_untyped(untyped);
+        metric
+    };
+    let (text, omissions) = ours(&[family("u", MetricType::UNTYPED, vec![metric])]);
+    if omissions.is_empty() {
+        assert_eq!(text, "# TYPE u untyped\nu{a=\"b\"} 1.5\n");
+    } else {
+        assert_eq!(text, "");
+        let omission = Omission { cause: Cause::Unreadable, count: 1, first: "u".to_owned() };
+        assert_eq!(omissions.iter().collect::<Vec<_>>(), [&omission]);
+    }
+}
+
+#[test]
+fn what_would_cost_the_scrape_is_left_out_and_counted() {
+    use MetricType::{GAUGE, HISTOGRAM, SUMMARY};
+    let one = |labels: &[(&str, &str)]| vec![gauge(labels, 1.0)];
+    let ok = || family("ok", GAUGE, one(&[]));
+    let served = "# TYPE ok gauge\nok 1\n";
+    let head = |name: &str, text: &str| format!("# TYPE {name} gauge\n{text}");
+    for (what, families, omitted, text) in [
+        ("nameless", vec![family("", GAUGE, one(&[]))], Some((Cause::Nameless, 1)), String::new()),
+        ("empty", vec![family("e", GAUGE, vec![])], Some((Cause::Empty, 1)), String::new()),
+        (
+            "escaped",
+            vec![family("1.é", GAUGE, one(&[("b.c", "d")]))],
+            None,
+            head("___", "___{b_c=\"d\"} 1\n"),
+        ),
+        (
+            "same name",
+            vec![family("a", GAUGE, one(&[])), family("a", SUMMARY, one(&[]))],
+            Some((Cause::NameTaken, 1)),
+            head("a", "a 1\n"),
+        ),
+        (
+            "same name once escaped",
+            vec![family("a.b", GAUGE, one(&[])), family("a_b", GAUGE, one(&[]))],
+            Some((Cause::NameTaken, 1)),
+            head("a_b", "a_b 1\n"),
+        ),
+        (
+            "same name once escaped, and to whom it belongs",
+            vec![family("a.b", GAUGE, one(&[])), family("a_b", GAUGE, vec![gauge(&[], 2.0)])],
+            Some((Cause::NameTaken, 1)),
+            head("a_b", "a_b 2\n"),
+        ),
+        (
+            "label names not unique",
+            vec![family(
+                "a",
+                GAUGE,
+                vec![
+                    gauge(&[("b", "1"), ("b", "2")], 1.0),
+                    gauge(&[("b.", "1"), ("b_", "2")], 2.0),
+                    gauge(&[("b", "1"), ("c", "2")], 3.0),
+                    gauge(&[("__name__", "1")], 4.0),
+                ],
+            )],
+            Some((Cause::Labels, 3)),
+            head("a", "a{b=\"1\",c=\"2\"} 3\n"),
+        ),
+        ("le", vec![family("h", HISTOGRAM, one(&[("le", "1")]))], Some((Cause::Labels, 1)), String::new()),
+        ("le on a gauge", vec![family("a", GAUGE, one(&[("le", "1")]))], None, head("a", "a{le=\"1\"} 1\n")),
+        (
+            "quantile",
+            vec![family("s", SUMMARY, one(&[("quantile", "1")]))],
+            Some((Cause::Labels, 1)),
+            String::new(),
+        ),
+        (
+            "repeated",
+            vec![family(
+                "a",
+                GAUGE,
+                vec![
+                    gauge(&[("b", "1")], 1.0),
+                    gauge(&[("b", "1")], 2.0),
+                    gauge(&[("c", "1")], 3.0),
+                    gauge(&[("c.", "1")], 4.0),
+                    gauge(&[("c_", "1")], 5.0),
+                ],
+            )],
+            Some((Cause::Repeated, 2)),
+            head("a", "a{b=\"1\"} 1\na{c=\"1\"} 3\na{c_=\"1\"} 4\n"),
+        ),
+        ("repeated", vec![family("a", GAUGE, one(&[])), ok()], None, head("a", "a 1\n")),
+    ] {
+        let mut families = families;
+        if families.last().map(MetricFamily::name) != Some("ok") {
+            families.push(ok());
+        }
+        let (found, omissions) = ours(&families);
+        assert_eq!(found, text + served, "{what}");
+        assert_eq!(counted(&omissions), Vec::from_iter(omitted), "{what}");
+    }
+}
+
+/// Labels of 20 MB exist. Such a line is a piece of its own, and its neighbours stay in theirs.
+#[test]
+fn a_line_that_is_bigger_than_a_piece() {
+    let value = "\"x".repeat(PIECE);
+    let mut metric = labelled(&[("a", &value)]);
+    metric.set_histogram(histogram(&[(1.0, 1), (2.0, 2)], 1.0, 2));
+    let families = [
+        family("a", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+        family("h", MetricType::HISTOGRAM, vec![metric]),
+        family("z", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
+    ];
+    assert_eq!(ours(&families).0, theirs(&families));
+
+    let mut pieces = Pieces::default();
+    encode(Choice::FALLBACK, &Names::default(), &families, &mut pieces);
+    let lines: Vec<usize> =
+        pieces.into_inner().iter().map(|piece| piece.iter().filter(|&&byte| byte == b'\n').count()).collect();
+    assert_eq!(lines, [3, 1, 1, 1, 1, 1, 2]);
+}
+
+/// Enough metrics for reading ahead, in families that are not a multiple of its batch.
+#[test]
+fn many_metrics_and_pieces() {
+    let metrics =
+        |family: usize| (0..731 + family).map(|at| gauge(&[("at", &format!("{at:05}"))], at as f64));
+    let families: Vec<_> =
+        (0..9).map(|at| family(&format!("family_{at}"), MetricType::GAUGE, metrics(at).collect())).collect();
+    let (text, omissions) = ours(&families);
+    assert!(omissions.is_empty(), "{omissions:?}");
+    assert!(text == theirs(&families));
+
+    let mut pieces = Pieces::default();
+    encode(Choice::FALLBACK, &Names::default(), &families, &mut pieces);
+    let pieces = pieces.into_inner();
+    assert!(pieces.len() > 2);
+    for piece in &pieces[..pieces.len() - 1] {
+        assert!((PIECE - 1024..=PIECE).contains(&piece.len()), "{}", piece.len());
+    }
+}
