@@ -1,16 +1,21 @@
 //! Every option, its default, its doc. `bind` composes the rest.
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use tokio::runtime::Handle;
 
 use crate::admission;
+use crate::compress;
 use crate::connection::Deadlines;
-use crate::route::{self, Router};
-use crate::scrape::Scraper;
+use crate::encode::Format;
+use crate::route::{self, Offer, Router, ScrapeTimeouts};
+use crate::scrape::{BoxError, Hook, Scrape, Scraper, Source, Work};
 use crate::server::Server;
 use crate::telemetry::Telemetry;
 
@@ -24,6 +29,13 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default of [`Builder::drain_timeout`]: 5 seconds.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The default of [`Builder::scrape_timeout`]: 10 seconds, which is also Prometheus' own.
+pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of [`Builder::max_scrape_timeout`]: 2 minutes.
+pub const DEFAULT_MAX_SCRAPE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The default of [`Builder::scrape_timeout_margin`]: half a second.
+pub const DEFAULT_SCRAPE_TIMEOUT_MARGIN: Duration = Duration::from_millis(500);
 
 /// A server to be: options in, a bound [`Server`] out.
 ///
@@ -48,11 +60,19 @@ pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `bind()`"]
 pub struct Builder {
-    registries: Vec<Registry>,
+    /// A name where one was given.
+    registries: Vec<(Option<String>, Registry)>,
+    hooks: Vec<Hook>,
     /// What each call of `listen` resolved to.
     listen: Vec<io::Result<Vec<SocketAddr>>>,
     metrics_path: String,
     self_metrics: bool,
+    openmetrics: bool,
+    protobuf: bool,
+    compression: bool,
+    scrape_timeout: Duration,
+    max_scrape_timeout: Duration,
+    scrape_timeout_margin: Duration,
     max_connections: Option<usize>,
     head_timeout: Duration,
     idle_timeout: Duration,
@@ -64,9 +84,16 @@ impl Default for Builder {
     fn default() -> Self {
         Builder {
             registries: Vec::new(),
+            hooks: Vec::new(),
             listen: Vec::new(),
             metrics_path: DEFAULT_METRICS_PATH.to_owned(),
             self_metrics: true,
+            openmetrics: false,
+            protobuf: false,
+            compression: true,
+            scrape_timeout: DEFAULT_SCRAPE_TIMEOUT,
+            max_scrape_timeout: DEFAULT_MAX_SCRAPE_TIMEOUT,
+            scrape_timeout_margin: DEFAULT_SCRAPE_TIMEOUT_MARGIN,
             max_connections: None,
             head_timeout: DEFAULT_HEAD_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
@@ -82,8 +109,64 @@ impl Builder {
     /// Where several registries know one name, its metrics stand together, as in one registry; a series that two of
     /// them have is served once, the earlier registry's; a name under two types is served as the earlier has it, and
     /// counted in `prometheus_exporter_errors_total{cause="type_conflict"}`.
+    ///
+    /// Each registry is gathered by itself: one whose collector panics is left out, and the others are served. With more
+    /// than one, `prometheus_exporter_registry_up{registry}` tells. Its name, there and for `registry[]`, is its place:
+    /// `default` for the first, then `1`, `2`, …; see [`registry_named`](Self::registry_named).
     pub fn registry(mut self, registry: &Registry) -> Self {
-        self.registries.push(registry.clone());
+        self.registries.push((None, registry.clone()));
+        self
+    }
+
+    /// [`registry`](Self::registry) with a name of its own, by which a scrape can ask for it: `/metrics?registry[]=db`.
+    ///
+    /// No two registries may have the same name; [`bind`](Self::bind) tells.
+    pub fn registry_named(mut self, name: impl Into<String>, registry: &Registry) -> Self {
+        self.registries.push((Some(name.into()), registry.clone()));
+        self
+    }
+
+    /// Runs async work before each gather; repeatable. Default: none.
+    ///
+    /// `prometheus`' collectors are synchronous: what takes a query or a request to find out is found out here, and set.
+    /// All hooks run at once, once per gather however many clients share it, within half of the time that is left to
+    /// them ([`Scrape::deadline`]). They run on the runtime on which [`bind`](Self::bind) was called, if there was one, for
+    /// their sockets and timers belong there; else on the server's own, which a hook must not block.
+    ///
+    /// One that fails, panics or is late is cancelled and logged, and the scrape goes on with the values there are.
+    /// `prometheus_exporter_hook_success{hook}` and `prometheus_exporter_hook_duration_seconds{hook}` tell. No two hooks
+    /// may have the same name; `bind` tells.
+    ///
+    /// ```
+    /// use prometheus_hyper::{Scrape, Server, prometheus::{Gauge, Registry}};
+    /// # async fn queue_depth() -> std::io::Result<f64> { Ok(7.0) }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::new();
+    /// let depth = Gauge::new("queue_depth", "Jobs that wait")?;
+    /// registry.register(Box::new(depth.clone()))?;
+    ///
+    /// let guard = Server::builder()
+    ///     .registry(&registry)
+    ///     .before_scrape("queue", move |_: Scrape| {
+    ///         let depth = depth.clone();
+    ///         async move {
+    ///             depth.set(queue_depth().await?);
+    ///             Ok(())
+    ///         }
+    ///     })
+    ///     .listen("127.0.0.1:0")
+    ///     .bind()?
+    ///     .start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn before_scrape<F, Fut>(mut self, name: impl Into<String>, hook: F) -> Self
+    where
+        F: Fn(Scrape) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        self.hooks.push(Hook::new(name.into(), hook));
         self
     }
 
@@ -111,6 +194,58 @@ impl Builder {
     /// They live in a registry of the server's own; nothing is ever registered into yours.
     pub fn self_metrics(mut self, serve: bool) -> Self {
         self.self_metrics = serve;
+        self
+    }
+
+    /// Whether OpenMetrics 1.0.0 is served to those who prefer it. Default: `false`.
+    ///
+    /// Prometheus 2 does. It writes `le="1.0"` where the text format writes `le="1"`: to Prometheus 2 another series, so
+    /// this is yours to choose.
+    pub fn openmetrics(mut self, serve: bool) -> Self {
+        self.openmetrics = serve;
+        self
+    }
+
+    /// Whether the protobuf format is served to those who prefer it. Default: `false`.
+    ///
+    /// Prometheus does with native histograms switched on, or with `scrape_protocols` so set. As OpenMetrics it makes
+    /// `le="1"` to `le="1.0"` in Prometheus 2. Names outside of the legacy alphabet go out as they are, unless the client
+    /// asks for an `escaping`; Prometheus 2 can not store them, and does not ask: if your registries have such names, leave
+    /// this off for it.
+    #[cfg(feature = "protobuf")]
+    pub fn protobuf(mut self, serve: bool) -> Self {
+        self.protobuf = serve;
+        self
+    }
+
+    /// Whether responses are compressed for those who ask for it, which Prometheus does, with what the features have:
+    /// `gzip` (on by default) and `zstd`. Default: `true`. Below 1 KiB they are sent as they are.
+    pub fn compression(mut self, compress: bool) -> Self {
+        self.compression = compress;
+        self
+    }
+
+    /// How long a scrape may take if the scraper does not say how long it waits. Above zero; [`Duration::MAX`] is for
+    /// ever, but for [`max_scrape_timeout`](Self::max_scrape_timeout). Default: [`DEFAULT_SCRAPE_TIMEOUT`].
+    ///
+    /// Prometheus says it, with the header `X-Prometheus-Scrape-Timeout-Seconds`. Past its time a scrape is answered with
+    /// a 503.
+    pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
+        self.scrape_timeout = timeout;
+        self
+    }
+
+    /// How long a scrape may take at the most, whatever the scraper says. Above zero; [`Duration::MAX`] is for ever.
+    /// Default: [`DEFAULT_MAX_SCRAPE_TIMEOUT`].
+    pub fn max_scrape_timeout(mut self, timeout: Duration) -> Self {
+        self.max_scrape_timeout = timeout;
+        self
+    }
+
+    /// What is taken off the scraper's own timeout, for the way there and back; a fifth of it at the most. Default:
+    /// [`DEFAULT_SCRAPE_TIMEOUT_MARGIN`].
+    pub fn scrape_timeout_margin(mut self, margin: Duration) -> Self {
+        self.scrape_timeout_margin = margin;
         self
     }
 
@@ -164,10 +299,17 @@ impl Builder {
     ///   failed with.
     pub fn bind(self) -> io::Result<Server> {
         let Builder {
-            mut registries,
+            registries,
+            hooks,
             listen,
             metrics_path,
             self_metrics,
+            openmetrics,
+            protobuf,
+            compression,
+            scrape_timeout,
+            max_scrape_timeout,
+            scrape_timeout_margin,
             max_connections,
             head_timeout,
             idle_timeout,
@@ -186,9 +328,18 @@ impl Builder {
             ("head_timeout", head_timeout),
             ("idle_timeout", idle_timeout),
             ("write_timeout", write_timeout),
+            ("scrape_timeout", scrape_timeout),
+            ("max_scrape_timeout", max_scrape_timeout),
         ];
         if let Some((option, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
             return Err(invalid(format!("{option}: must be above zero")));
+        }
+        let sources = sources(registries);
+        if let Some(name) = twice(sources.iter().map(|source| source.name.as_str())) {
+            return Err(invalid(format!("registry_named: {name:?} is the name of two registries")));
+        }
+        if let Some(name) = twice(hooks.iter().map(Hook::name)) {
+            return Err(invalid(format!("before_scrape: {name:?} is the name of two hooks")));
         }
         if listen.is_empty() {
             return Err(invalid("listen: there is no address to listen on".to_owned()));
@@ -197,20 +348,52 @@ impl Builder {
         let listeners = listen.into_iter().map(listen_on).collect::<io::Result<Vec<_>>>()?;
         let local_addrs = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
 
-        if registries.is_empty() {
-            registries.push(prometheus::default_registry().clone());
-        }
         let telemetry = Arc::new(Telemetry::new());
-        let scraper = Scraper::new(registries, self_metrics, Arc::clone(&telemetry));
+        let scraper = Scraper::new(Work::new(sources, hooks, self_metrics, Arc::clone(&telemetry)));
+        if let Ok(runtime) = Handle::try_current() {
+            scraper.run_hooks_on(runtime);
+        }
+        let mut formats = vec![Format::Text004, Format::Text100];
+        if openmetrics {
+            formats.extend([Format::OpenMetrics100, Format::OpenMetrics001]);
+        }
+        if protobuf {
+            formats.push(Format::Protobuf);
+        }
+        let codings = if compression { compress::codings() } else { Vec::new() };
+        let offer = Offer { formats, codings };
+        let scrape_timeouts = ScrapeTimeouts {
+            default: scrape_timeout,
+            max: max_scrape_timeout,
+            margin: scrape_timeout_margin,
+        };
         Ok(Server {
             listeners,
             local_addrs,
-            router: Arc::new(Router::new(metrics_path, scraper, telemetry)),
+            router: Arc::new(Router::new(metrics_path, offer, scrape_timeouts, scraper, telemetry)),
             max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
             deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },
             drain_timeout,
         })
     }
+}
+
+/// The registries under their names; the default one, if there is none.
+fn sources(registries: Vec<(Option<String>, Registry)>) -> Vec<Source> {
+    if registries.is_empty() {
+        return sources(vec![(None, prometheus::default_registry().clone())]);
+    }
+    let name = |place: usize| if place == 0 { "default".to_owned() } else { place.to_string() };
+    let registries = registries.into_iter().enumerate();
+    registries
+        .map(|(place, (given, registry))| Source { name: given.unwrap_or_else(|| name(place)), registry })
+        .collect()
+}
+
+/// A name that occurs more than once.
+fn twice<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
 }
 
 /// The first of the addresses that works, else the last one's error, as std has it.

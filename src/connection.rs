@@ -458,7 +458,8 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::scrape::Scraper;
+    use crate::route::{Offer, ScrapeTimeouts};
+    use crate::scrape::{Scraper, Work};
     use crate::telemetry::Telemetry;
 
     const HEAD: Duration = Duration::from_secs(10);
@@ -470,8 +471,12 @@ mod tests {
     fn connect(capacity: usize) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
         let (client, server) = tokio::io::duplex(capacity);
         let telemetry = Arc::new(Telemetry::new());
-        let scraper = Scraper::new(Vec::new(), true, Arc::clone(&telemetry));
-        let router = Arc::new(Router::new("/metrics".to_owned(), scraper, telemetry));
+        let work = Work::new(Vec::new(), Vec::new(), true, Arc::clone(&telemetry));
+        let offer = Offer { formats: Vec::new(), codings: Vec::new() };
+        let second = Duration::from_secs(1);
+        let timeouts = ScrapeTimeouts { default: second, max: second, margin: second };
+        let scraper = Scraper::new(work);
+        let router = Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, scraper, telemetry));
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };

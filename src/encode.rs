@@ -48,7 +48,7 @@ pub fn encode(choice: Choice, names: &Names, families: &[MetricFamily], sink: &m
     let choice = Choice::escaped(choice.format, choice.escaping);
     let mut encoding = Encoding::new(choice, families, sink);
     for (family, naming) in families.iter().zip(plan::names(choice, families)) {
-        if wanted(names, family) {
+        if wanted(names, family, &naming) {
             encoding.family(family, naming, family.get_metric().iter());
         }
     }
@@ -67,7 +67,7 @@ pub fn encode_consuming(
     let mut encoding = Encoding::new(choice, &families, sink);
     let namings = plan::names(choice, &families);
     for (mut family, naming) in families.into_iter().zip(namings) {
-        if wanted(names, &family) {
+        if wanted(names, &family, &naming) {
             let metrics = family.take_metric().into_iter();
             encoding.family(&family, naming, metrics);
         }
@@ -75,16 +75,16 @@ pub fn encode_consuming(
     encoding.finish()
 }
 
-/// Whether the filter wants a family, by its name as it was gathered or by that of one of its samples.
-fn wanted(names: &Names, family: &MetricFamily) -> bool {
-    names.want(
-        family.name(),
-        match family.get_field_type() {
-            MetricType::HISTOGRAM => &["_bucket", "_sum", "_count"],
-            MetricType::SUMMARY => &["_sum", "_count"],
-            MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => &[],
-        },
-    )
+/// Whether the filter wants a family, by its name or by that of one of its samples: as they were gathered, and as the
+/// client sees them.
+fn wanted(names: &Names, family: &MetricFamily, naming: &Result<Naming, Cause>) -> bool {
+    let suffixes: &[&str] = match family.get_field_type() {
+        MetricType::HISTOGRAM => &["_bucket", "_sum", "_count"],
+        MetricType::SUMMARY => &["_sum", "_count"],
+        MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => &[],
+    };
+    names.want(family.name(), suffixes)
+        || naming.as_ref().is_ok_and(|naming| names.want(naming.name(family), suffixes))
 }
 
 /// What stands at the head of a family.

@@ -51,7 +51,10 @@
 //!
 //! | request | response |
 //! | --- | --- |
-//! | GET, HEAD `/metrics` | the registries in the text format 0.0.4 |
+//! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf where they are switched on; gzip, zstd |
+//! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
+//! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
+//! | `/metrics?format=…` | `text`, `openmetrics`, `protobuf`, where it is switched on, shown as text: for a browser |
 //! | GET, HEAD `/` | a page with a link to the metrics |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | OPTIONS on these | 204 with `Allow` |
@@ -60,16 +63,35 @@
 //!
 //! Beside the registries it serves what it knows of itself: `prometheus_exporter_requests_total`,
 //! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections` and
-//! `…_errors_total{cause}`. These live in a registry of the server's own; nothing is ever registered into yours.
+//! `…_errors_total{cause}`; where there are several registries `…_registry_up{registry}`, where there are hooks
+//! `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`. These live in a registry of the server's own; nothing is ever registered into yours.
+//!
+//! # A scrape
+//!
+//! * **Shared.** A gather serves all who ask before its result is encoded, in whatever form each wants it; who asks later
+//!   waits for the next. A hundred scrapers at once cost two gathers at most.
+//! * **On time.** Past the scraper's own timeout, which Prometheus sends along, less a margin, the answer is a 503, also
+//!   while a collector hangs; that costs one thread, and no second gather is begun.
+//! * **Isolated.** Each registry is gathered by itself; one whose collector panics is left out and shown.
+//! * **After async work**, if need be: [`Builder::before_scrape`].
 //!
 //! # The host comes first
 //!
 //! * Collectors are asked, and the exposition is written, on a thread of the server's own: a collector that takes
-//!   its time, or hangs, stalls no runtime and keeps no process from exiting. One that panics is a 500 and a log line
-//!   (in a program built with `panic = "abort"` it is the end of the program; nobody can change that).
+//!   its time, or hangs, stalls no runtime and keeps no process from exiting. One that panics is a log line and, if it
+//!   is the only registry's, a 500 (in a program built with `panic = "abort"` it is the end of the program; nobody can change that).
 //! * Connections, request heads, idle times, slow readers and stops have limits; see [`Builder`].
 //! * Running out of descriptors is waited out; connections take no more than a quarter of them.
 //! * What clients do wrong is logged at debug level, never above, and never becomes a label.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for those who ask for it |
+//! | `zstd` | no | the same with Zstandard; links the C library |
+//! | `protobuf` | no | adds `Builder::protobuf` |
+//! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
 //!
 //! # When to use something else
 //!
@@ -115,11 +137,12 @@ use prometheus::Registry;
 
 pub use admission::DEFAULT_MAX_CONNECTIONS;
 pub use builder::{
-    Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_METRICS_PATH,
-    DEFAULT_WRITE_TIMEOUT,
+    Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_SCRAPE_TIMEOUT,
+    DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_WRITE_TIMEOUT,
 };
 pub use guard::Guard;
 pub use prometheus;
+pub use scrape::{BoxError, Scrape};
 pub use server::Server;
 pub use tokio_util::sync::CancellationToken;
 
@@ -188,7 +211,7 @@ pub mod internals {
     pub use crate::encode::{
         Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, encode, encode_consuming,
     };
-    pub use crate::negotiate::{accept, accept_encoding};
+    pub use crate::negotiate::{Accepted, accept, accept_encoding};
     pub use crate::query::{Names, Query, QueryError};
 }
 

@@ -7,5 +7,5 @@ mod accept;
 mod accept_encoding;
 mod element;
 
-pub use accept::accept;
+pub use accept::{Accepted, accept};
 pub use accept_encoding::accept_encoding;

@@ -72,6 +72,11 @@ impl Query {
 }
 
 impl Names {
+    /// Whether none was given, so that all are wanted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a family is wanted: because no name was given, because its own was, or because that of one of
     /// its samples was: its name and one of the `suffixes` of its type, such as `_bucket`, `_sum` and
     /// `_count`.

@@ -2,22 +2,25 @@
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Version};
 
 use crate::body::Body;
-use crate::encode::Choice;
+use crate::compress::Coding;
+use crate::encode::{Choice, Format};
+use crate::negotiate;
 use crate::page;
-use crate::scrape::{ScrapeError, Scraper};
-use crate::telemetry::Telemetry;
+use crate::query::Query;
+use crate::scrape::{Form, ScrapeError, Scraper};
+use crate::telemetry::{Cause, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
 const PAGE_PATH: &str = "/";
@@ -31,8 +34,28 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 pub(crate) struct Router {
     metrics_path: String,
     page: Bytes,
+    offer: Offer,
+    scrape_timeouts: ScrapeTimeouts,
     scraper: Scraper,
     telemetry: Arc<Telemetry>,
+}
+
+/// What a client may choose from, beside text 0.0.4 as it is.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) formats: Vec<Format>,
+    pub(crate) codings: Vec<Coding>,
+}
+
+/// How long a scrape may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScrapeTimeouts {
+    /// For a scraper that does not say how long it waits.
+    pub(crate) default: Duration,
+    /// At the most.
+    pub(crate) max: Duration,
+    /// What is taken off a scraper's own timeout for the way, but never more than a fifth of it.
+    pub(crate) margin: Duration,
 }
 
 /// What a path names.
@@ -44,9 +67,19 @@ enum Endpoint {
 }
 
 impl Router {
-    pub(crate) fn new(metrics_path: String, scraper: Scraper, telemetry: Arc<Telemetry>) -> Self {
+    pub(crate) fn new(
+        metrics_path: String,
+        offer: Offer,
+        scrape_timeouts: ScrapeTimeouts,
+        scraper: Scraper,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         let page = page::render(&metrics_path).into();
-        Router { metrics_path, page, scraper, telemetry }
+        Router { metrics_path, page, offer, scrape_timeouts, scraper, telemetry }
+    }
+
+    pub(crate) fn scraper(&self) -> &Scraper {
+        &self.scraper
     }
 
     pub(crate) fn metrics_path(&self) -> &str {
@@ -90,7 +123,7 @@ impl Router {
         };
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
-                Endpoint::Metrics => self.metrics().await,
+                Endpoint::Metrics => self.metrics(head).await,
                 Endpoint::Page => respond(StatusCode::OK, HTML, self.page.clone()),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
             },
@@ -117,13 +150,39 @@ impl Router {
         }
     }
 
-    async fn metrics(&self) -> Response<Body> {
+    async fn metrics(&self, head: &Parts) -> Response<Body> {
         self.telemetry.count_scrape();
-        let choice = Choice::FALLBACK;
-        let mut response = match self.scraper.scrape(choice).await {
+        let mut response = self.scrape(head).await;
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    async fn scrape(&self, head: &Parts) -> Response<Body> {
+        let query = match Query::parse(head.uri.query().unwrap_or_default()) {
+            Ok(query) => query,
+            Err(error) => return respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n"))),
+        };
+        let Some(selection) = self.scraper.select(&query.registries) else {
+            return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
+        };
+        let (choice, content_type) = match query.format.and_then(|format| self.offer.shown(format)) {
+            // For people: a browser shows it and does not offer to save it.
+            Some(choice) => (choice, TEXT),
+            None => {
+                let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
+                (accepted.choice, HeaderValue::from_static(accepted.content_type))
+            }
+        };
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        let form = Form { choice, coding, names: query.names };
+        let deadline = deadline(self.scrape_timeouts.of(head));
+
+        match self.scraper.scrape(form, selection, deadline).await {
             Ok(exposition) => {
-                let content_type = HeaderValue::from_static(choice.content_type());
-                let response = respond(StatusCode::OK, content_type, exposition);
+                let mut response = respond(StatusCode::OK, content_type, exposition.pieces);
+                if let Some(coding) = exposition.coding.content_encoding() {
+                    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+                }
                 self.telemetry.set_response_size(response.body().len());
                 response
             }
@@ -133,10 +192,51 @@ impl Router {
             Err(ScrapeError::Gatherer) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
             }
-        };
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        response
+            Err(ScrapeError::Timeout) => {
+                self.telemetry.count_error(Cause::Timeout);
+                let mut response =
+                    text(StatusCode::SERVICE_UNAVAILABLE, "The metrics could not be gathered in time.\n");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
+        }
     }
+}
+
+impl Offer {
+    /// What `?format=` shows, if that format is switched on.
+    fn shown(&self, format: Format) -> Option<Choice> {
+        let switched_on = format == Format::Text004 || self.formats.contains(&format);
+        let readable = if format == Format::Protobuf { Format::ProtobufText } else { format };
+        switched_on.then(|| Choice::plain(readable))
+    }
+}
+
+impl ScrapeTimeouts {
+    /// What is left to a scrape: the scraper's own timeout less the margin, else the default.
+    fn of(&self, head: &Parts) -> Duration {
+        // As Prometheus says it (`scrape/scrape.go`): seconds, a decimal.
+        const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+        let seconds =
+            head.headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
+        let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0) else {
+            return self.default.min(self.max);
+        };
+        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        (timeout - self.margin.min(timeout / 5)).min(self.max)
+    }
+}
+
+/// So long from now; for a timeout beyond what the clock can count, such as [`Duration::MAX`], in some decades.
+fn deadline(timeout: Duration) -> Instant {
+    const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + DECADES)
+}
+
+/// The values of a header, line by line.
+fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+    head.headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }
 
 /// Whether metrics can be served there: an absolute path as it stands in a request line, not one that is taken.
@@ -262,6 +362,43 @@ mod tests {
         for (value, valid) in table {
             assert_eq!(host_value_is_valid(value.as_bytes()), *valid, "{value:?}");
         }
+    }
+
+    #[test]
+    fn what_is_left_to_a_scrape() {
+        let timeouts = ScrapeTimeouts {
+            default: Duration::from_secs(10),
+            max: Duration::from_secs(120),
+            margin: Duration::from_millis(500),
+        };
+        let table: &[(&str, f64)] = &[
+            ("10", 9.5),
+            ("1.5", 1.2),
+            ("2.000", 1.6),
+            ("2.5", 2.0),
+            ("0.1", 0.08),
+            (" 5 ", 4.5),
+            ("120", 119.5),
+            ("1000", 120.0),
+            ("1e300", 120.0),
+            ("0", 10.0),
+            ("-1", 10.0),
+            ("", 10.0),
+            ("NaN", 10.0),
+            ("inf", 10.0),
+            ("-inf", 10.0),
+            ("10s", 10.0),
+            ("1,5", 10.0),
+            ("ten", 10.0),
+        ];
+        for (value, seconds) in table {
+            let request = http::Request::builder().header("X-Prometheus-Scrape-Timeout-Seconds", *value);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let left = timeouts.of(&head).as_secs_f64();
+            assert!((left - seconds).abs() < 1e-6, "{value:?}: {left} instead of {seconds}");
+        }
+        let (head, ()) = http::Request::new(()).into_parts();
+        assert_eq!(timeouts.of(&head), timeouts.default);
     }
 
     #[test]

@@ -152,9 +152,10 @@ impl Server {
     /// Takes the listeners onto the current runtime.
     fn enter(self) -> io::Result<Running> {
         let Server { listeners, local_addrs, router, max_connections, deadlines, drain_timeout } = self;
-        Handle::try_current().map_err(|_| {
+        let runtime = Handle::try_current().map_err(|_| {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
         })?;
+        router.scraper().run_hooks_on(runtime);
         // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
         let listeners = panic::catch_unwind(AssertUnwindSafe(|| {
             drop(tokio::time::sleep(Duration::ZERO));

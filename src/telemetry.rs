@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
 };
 
 /// Why something went wrong: the closed set of values of `prometheus_exporter_errors_total{cause}`.
@@ -24,18 +25,21 @@ pub(crate) enum Cause {
     LeftOut,
     /// A collector panicked.
     Panic,
+    /// A scrape was not done at its deadline.
+    Timeout,
     /// Two sources have one name under two types.
     TypeConflict,
 }
 
 impl Cause {
-    const ALL: [Cause; 7] = [
+    const ALL: [Cause; 8] = [
         Cause::Accept,
         Cause::Connection,
         Cause::Evicted,
         Cause::Gather,
         Cause::LeftOut,
         Cause::Panic,
+        Cause::Timeout,
         Cause::TypeConflict,
     ];
 
@@ -47,6 +51,7 @@ impl Cause {
             Cause::Gather => "gather",
             Cause::LeftOut => "left_out",
             Cause::Panic => "panic",
+            Cause::Timeout => "timeout",
             Cause::TypeConflict => "type_conflict",
         }
     }
@@ -62,6 +67,9 @@ pub(crate) struct Telemetry {
     in_flight: IntGauge,
     connections: IntGauge,
     errors: IntCounterVec,
+    registry_up: IntGaugeVec,
+    hook_success: IntGaugeVec,
+    hook_duration: GaugeVec,
 }
 
 impl Telemetry {
@@ -110,6 +118,34 @@ impl Telemetry {
                     &["cause"],
                 ),
             ),
+            // These three have no series, and so are not shown, where there are no hooks and but one registry.
+            registry_up: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "prometheus_exporter_registry_up",
+                        "Whether the last gather of a registry succeeded",
+                    ),
+                    &["registry"],
+                ),
+            ),
+            hook_success: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("prometheus_exporter_hook_success", "Whether the last run of a hook succeeded"),
+                    &["hook"],
+                ),
+            ),
+            hook_duration: register(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "prometheus_exporter_hook_duration_seconds",
+                        "How long the last run of a hook took",
+                    ),
+                    &["hook"],
+                ),
+            ),
             registry,
         };
         // Each series from the first scrape on, so that `increase()` sees the first error.
@@ -142,6 +178,15 @@ impl Telemetry {
 
     pub(crate) fn set_response_size(&self, bytes: u64) {
         self.response_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn set_registry_up(&self, registry: &str, up: bool) {
+        self.registry_up.with_label_values(&[registry]).set(up.into());
+    }
+
+    pub(crate) fn hook_ended(&self, hook: &str, success: bool, duration: Duration) {
+        self.hook_success.with_label_values(&[hook]).set(success.into());
+        self.hook_duration.with_label_values(&[hook]).set(duration.as_secs_f64());
     }
 
     /// Counts a request as in flight while the answer lives.

@@ -42,6 +42,20 @@ pub struct Choice {
 }
 
 impl Format {
+    /// The `Content-Type` without a word about escaping.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
+            Format::ProtobufText => "text/plain; charset=utf-8",
+            Format::OpenMetrics100 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::OpenMetrics001 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            Format::Text100 => "text/plain; version=1.0.0; charset=utf-8",
+            Format::Text004 => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
     /// Every format, the one that wins a tie first: the order of Prometheus' own `scrape_protocols` with all
     /// of them on (`DefaultProtoFirstScrapeProtocols`). Both ends had to ask for the first three, so a tie
     /// means that they are wanted; text 0.0.4 is last because it is what all others fall back to.
@@ -102,11 +116,9 @@ impl Choice {
         }
     }
 
-    /// The `Content-Type` of the answer.
-    ///
-    /// "For text formats version 1.0.0 and above, the escaping scheme parameter" is a MUST
-    /// (<https://prometheus.io/docs/instrumenting/content_negotiation/>), asked for or not; protobuf says it,
-    /// too, as `expfmt` of Prometheus' own client does.
+    /// The `Content-Type` for a client that has asked for an escaping: with the one that it gets, which the 1.0.0 formats
+    /// say (<https://prometheus.io/docs/instrumenting/content_negotiation/>); else that of the
+    /// [format](Format::content_type).
     pub const fn content_type(self) -> &'static str {
         macro_rules! escaped {
             ($content_type:literal) => {
@@ -119,14 +131,11 @@ impl Choice {
             };
         }
         match self.format {
-            Format::Protobuf => escaped!(
-                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
-            ),
-            Format::ProtobufText => "text/plain; charset=utf-8",
             Format::OpenMetrics100 => escaped!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-            Format::OpenMetrics001 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
             Format::Text100 => escaped!("text/plain; version=1.0.0; charset=utf-8"),
-            Format::Text004 => "text/plain; version=0.0.4; charset=utf-8",
+            Format::Protobuf | Format::ProtobufText | Format::OpenMetrics001 | Format::Text004 => {
+                self.format.content_type()
+            }
         }
     }
 }
@@ -163,7 +172,7 @@ mod tests {
                 Values,
                 "application/openmetrics-text; version=0.0.1; charset=utf-8".to_owned(),
             ),
-            (Format::Protobuf, Values, format!("{PROTOBUF}; escaping=values")),
+            (Format::Protobuf, Values, PROTOBUF.to_owned()),
         ];
         for (format, escaping, expected) in rows {
             let choice = Choice::escaped(format, escaping);
@@ -177,9 +186,9 @@ mod tests {
             for escaping in Escaping::ALL {
                 let content_type = Choice::escaped(format, escaping).content_type();
                 let named = content_type.ends_with(&format!("; escaping={}", escaping.name()));
-                let legacy = matches!(format, Format::Text004 | Format::OpenMetrics001);
-                assert_eq!(named, !legacy, "{content_type}");
-                assert_eq!(content_type.contains("escaping"), !legacy, "{content_type}");
+                let names_it = matches!(format, Format::Text100 | Format::OpenMetrics100);
+                assert_eq!(named, names_it, "{content_type}");
+                assert_eq!(content_type.contains("escaping"), names_it, "{content_type}");
             }
         }
     }

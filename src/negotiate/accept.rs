@@ -11,7 +11,7 @@ use crate::encode::{Choice, Escaping, Format};
 /// `offered` are the formats that are switched on; text 0.0.4 always is. The heaviest wins, and among equals
 /// the first of [`Format::ALL`]. Nothing, nothing that we have, or everything excluded gives text 0.0.4 and
 /// no 406: "If no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
-pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Format]) -> Choice {
+pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Format]) -> Accepted {
     let mut bids = Format::ALL.map(|format| (format, None::<Bid>));
     for element in elements(lines) {
         let Some(bid) = read(element) else { continue };
@@ -31,15 +31,39 @@ pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Format])
         .filter_map(|(_, bid)| bid.filter(|bid| bid.weight > 0))
         // The first of the heaviest.
         .min_by_key(|bid| Reverse(bid.weight))
-        .map_or(Choice::FALLBACK, |bid| bid.choice)
+        .map_or(Accepted::FALLBACK, Bid::accept)
+}
+
+/// What `Accept` comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What the client gets.
+    pub choice: Choice,
+    /// How it is announced: with its escaping if the client has asked for one and the format knows it.
+    pub content_type: &'static str,
+}
+
+impl Accepted {
+    const FALLBACK: Accepted =
+        Accepted { choice: Choice::FALLBACK, content_type: Choice::FALLBACK.format.content_type() };
 }
 
 /// What a clause says about the one format that it names.
 #[derive(Clone, Copy, Debug)]
 struct Bid {
     choice: Choice,
+    /// Whether it asks for an escaping, whichever.
+    escaping: bool,
     specificity: Specificity,
     weight: Weight,
+}
+
+impl Bid {
+    fn accept(self) -> Accepted {
+        let Bid { choice, escaping, specificity: _, weight: _ } = self;
+        let content_type = if escaping { choice.content_type() } else { choice.format.content_type() };
+        Accepted { choice, content_type }
+    }
 }
 
 /// How closely a media range names a format, from the widest.
@@ -107,7 +131,7 @@ fn read(element: Element<'_>) -> Option<Bid> {
             Choice::escaped(format, known.unwrap_or(Escaping::Underscores))
         }
     };
-    Some(Bid { choice, specificity, weight: element.weight() })
+    Some(Bid { choice, escaping: escaping.is_some(), specificity, weight: element.weight() })
 }
 
 #[cfg(test)]
@@ -122,6 +146,48 @@ mod tests {
 
     const PROTO: &str =
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+
+    fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Format]) -> Choice {
+        super::accept(lines, offered).choice
+    }
+
+    /// Prometheus 2 does not know the parameter and is not told of it.
+    #[test]
+    fn an_escaping_is_echoed_to_those_who_have_asked_for_one() {
+        let rows = [
+            ("", "text/plain; version=0.0.4; charset=utf-8"),
+            ("text/plain;version=0.0.4;escaping=allow-utf-8", "text/plain; version=0.0.4; charset=utf-8"),
+            ("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8"),
+            (
+                "text/plain;version=1.0.0;escaping=dots",
+                "text/plain; version=1.0.0; charset=utf-8; escaping=dots",
+            ),
+            (
+                "text/plain;version=1.0.0;escaping=other",
+                "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
+            ),
+            (
+                "application/openmetrics-text;version=1.0.0",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            ),
+            (
+                "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8",
+                "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            ),
+            (
+                &format!("{PROTO};escaping=values"),
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+            ),
+        ];
+        for (header, content_type) in rows {
+            let accepted = super::accept([header.as_bytes()], &Format::ALL);
+            assert_eq!(accepted.content_type, content_type, "{header}");
+        }
+    }
 
     fn choose(header: &str, offered: &[Format]) -> (Format, Escaping) {
         let choice = accept([header.as_bytes()], offered);

@@ -109,6 +109,8 @@ fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
         (sound().head_timeout(Duration::ZERO), "head_timeout"),
         (sound().idle_timeout(Duration::ZERO), "idle_timeout"),
         (sound().write_timeout(Duration::ZERO), "write_timeout"),
+        (sound().scrape_timeout(Duration::ZERO), "scrape_timeout"),
+        (sound().max_scrape_timeout(Duration::ZERO), "max_scrape_timeout"),
     ];
     for (builder, option) in table {
         let shown = format!("{builder:?}");
@@ -122,6 +124,9 @@ fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
         .idle_timeout(never)
         .write_timeout(never)
         .drain_timeout(never)
+        .scrape_timeout(never)
+        .max_scrape_timeout(never)
+        .scrape_timeout_margin(never)
         .bind()
         .unwrap()
         .start()

@@ -75,11 +75,16 @@ impl Client {
 
     /// Reads the body that belongs to a head.
     pub(crate) fn body(&mut self, head: &Answer) -> String {
+        String::from_utf8(self.body_bytes(head)).unwrap()
+    }
+
+    /// The same, whatever it is.
+    pub(crate) fn body_bytes(&mut self, head: &Answer) -> Vec<u8> {
         let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
         while self.rest.len() < length {
             self.read_some();
         }
-        String::from_utf8(self.rest.drain(..length).collect()).unwrap()
+        self.rest.drain(..length).collect()
     }
 
     /// Waits until the server has closed, and returns what it has sent until then.
@@ -108,4 +113,16 @@ pub(crate) fn get(addr: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     client.answer(false)
+}
+
+/// Asks, and comes back when the request is being answered: the answer to another one in front of it, in one piece with
+/// it, has come, and the server, which has one thread, has then turned to somebody else.
+pub(crate) fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(format!(
+        "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\nGET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+    ));
+    assert_eq!(client.answer(false).status, 200);
+    assert_eq!(get(addr, "/-/healthy").status, 200);
+    client
 }

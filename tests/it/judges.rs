@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use prometheus_hyper::Builder;
 use serde_json::Value;
 
 use known_values::KnownValues;
@@ -100,6 +101,76 @@ fn prometheus_reads_what_was_set() {
         assert_eq!(found["type"], family.kind, "{family:?}: {found}");
         assert_eq!(found["help"], family.help, "{family:?}: {found}");
     }
+}
+
+#[test]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+fn prometheus_reads_what_was_set_in_every_format_and_coding() {
+    type Options = fn(Builder) -> Builder;
+    // What is switched on, whether a bound is `1.0`, and whether the body is compressed.
+    let table: &[(&str, Options, bool, bool)] = &[
+        ("text", |b| b.compression(false), false, false),
+        ("text-gzip", |b| b, false, true),
+        ("openmetrics", |b| b.openmetrics(true).compression(false), true, false),
+        ("openmetrics-gzip", |b| b.openmetrics(true), true, true),
+        #[cfg(feature = "protobuf")]
+        ("protobuf", |b| b.protobuf(true).compression(false), true, false),
+        #[cfg(feature = "protobuf")]
+        ("protobuf-gzip", |b| b.protobuf(true), true, true),
+    ];
+    let served: Vec<KnownValues> =
+        table.iter().map(|(_, options, ..)| KnownValues::serve_with(options)).collect();
+    let targets: Vec<(&str, SocketAddr)> =
+        table.iter().zip(&served).map(|((job, ..), set)| (*job, set.addr())).collect();
+    // It asks for protobuf with native histograms only.
+    let prometheus = Prometheus::start_with(&["--enable-feature=native-histograms"], &targets);
+
+    for ((job, _, canonical, compressed), set) in table.iter().zip(&served) {
+        let scraped = prometheus.wait_for(&format!("the values of {job}"), || {
+            let scraped = prometheus.query(&format!(r#"{{__name__=~"judged_.*",job="{job}"}}"#))?;
+            if scraped.is_empty() { Err("nothing yet".to_owned()) } else { Ok(scraped) }
+        });
+        let bounds = scraped.iter().filter_map(|sample| sample.labels.get("le"));
+        let has_a_canonical_bound = bounds.map(String::as_str).any(|le| le == "1.0");
+        assert_eq!(has_a_canonical_bound, *canonical, "{job}: {}", Samples(&scraped));
+        // OpenMetrics, "Histogram": one with negative buckets has no sum, and where there is no sum there is no count.
+        let has_no_sum = |sample: &&Sample| {
+            job.starts_with("openmetrics") && sample.name.ends_with("_sum") && sample.value.is_sign_negative()
+        };
+        let sumless: Vec<_> = set.samples.iter().filter(has_no_sum).collect();
+        let is_served = |sample: &&Sample| {
+            !sumless.iter().any(|sumless| {
+                let family = sumless.name.trim_end_matches("_sum");
+                let total = sample
+                    .name
+                    .strip_prefix(family)
+                    .is_some_and(|suffix| matches!(suffix, "_sum" | "_count"));
+                total && sample.labels == sumless.labels
+            })
+        };
+        let set_samples = set.samples.iter().filter(is_served).cloned().map(|mut sample| {
+            sample.labels.retain(|_, value| !value.is_empty());
+            as_numbers(sample)
+        });
+        if let Err(differences) = differences(set_samples, scraped.into_iter().map(as_numbers).collect()) {
+            panic!("{job}: {differences}");
+        }
+        let identity = http_get(set.addr(), "/metrics").unwrap().len() as f64;
+        let size = prometheus.wait_for(&format!("the size of {job}"), || {
+            let query = format!(r#"prometheus_exporter_response_size_bytes{{job="{job}"}} > 0"#);
+            prometheus.query(&query)?.first().map(|sample| sample.value).ok_or("nothing yet".to_owned())
+        });
+        // Of the scrape before.
+        assert_eq!(size < identity / 2.0, *compressed, "{job}: {size} of {identity} bytes");
+    }
+}
+
+/// With its bounds as numbers, which formats write differently.
+fn as_numbers(mut sample: Sample) -> Sample {
+    if let Some(le) = sample.labels.get_mut("le") {
+        *le = le.parse::<f64>().unwrap().to_string();
+    }
+    sample
 }
 
 #[test]

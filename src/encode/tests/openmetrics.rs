@@ -82,7 +82,7 @@ fn a_filter_shows_a_part_and_changes_no_name() {
     for (query, expected, omitted) in [
         ("name[]=a_total", "# TYPE a_total unknown\na_total 1\n", 0),
         ("name[]=b.c", "# TYPE b_c gauge\nb_c 1\n", 0),
-        ("name[]=b_c", "", 0),
+        ("name[]=b_c", "# TYPE b_c gauge\nb_c 1\n", 0),
         ("name[]=h_count", histogram, 0),
         ("name[]=h_sum", histogram, 1),
         ("name[]=", "", 0),

@@ -6,7 +6,7 @@ use prometheus_hyper::prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
     core::Collector,
 };
-use prometheus_hyper::{Guard, Server};
+use prometheus_hyper::{Builder, Guard, Server};
 
 use super::sample::Sample;
 
@@ -26,6 +26,10 @@ pub(super) struct Family {
 
 impl KnownValues {
     pub(super) fn serve() -> Self {
+        Self::serve_with(|builder| builder)
+    }
+
+    pub(super) fn serve_with(options: impl FnOnce(Builder) -> Builder) -> Self {
         let zone = ("zone".to_owned(), "north \"1\" \\ s\u{fc}d".to_owned());
         let registry = Registry::new_custom(Some("judged".to_owned()), Some([zone.clone()].into())).unwrap();
         let mut served = Recorder { registry: &registry, zone, families: Vec::new(), samples: Vec::new() };
@@ -74,8 +78,8 @@ impl KnownValues {
         served.family(histogram, "histogram", "endless_seconds", "Infinities");
 
         let Recorder { families, samples, .. } = served;
-        let guard =
-            Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+        let builder = options(Server::builder().registry(&registry));
+        let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
         KnownValues { guard, families, samples }
     }
 

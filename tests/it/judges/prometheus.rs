@@ -20,6 +20,10 @@ pub(super) struct Prometheus {
 
 impl Prometheus {
     pub(super) fn start(targets: &[(&str, SocketAddr)]) -> Self {
+        Self::start_with(&[], targets)
+    }
+
+    pub(super) fn start_with(flags: &[&str], targets: &[(&str, SocketAddr)]) -> Self {
         let scratch = Scratch::new();
         let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
         for (job, addr) in targets {
@@ -35,6 +39,7 @@ impl Prometheus {
                 .arg(format!("--config.file={}", scratch.path("prometheus.yml").display()))
                 .arg(format!("--storage.tsdb.path={}", scratch.path("data").display()))
                 .arg(format!("--web.listen-address={addr}"))
+                .args(flags)
                 .stdin(Stdio::null())
                 .stdout(File::create(scratch.path("stdout")).unwrap())
                 .stderr(File::create(scratch.path("stderr")).unwrap());

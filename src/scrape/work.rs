@@ -1,0 +1,216 @@
+//! What a run does on the gathering thread: gather, encode, compress.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use prometheus::Registry;
+use tokio::sync::oneshot;
+
+use super::hooks::{Ended, Hook};
+use super::{Exposition, Form, Outcome, ScrapeError, Waiter};
+use crate::compress::Compress;
+use crate::encode;
+use crate::gather::{Families, Gathering};
+use crate::telemetry::{Cause, Telemetry};
+use crate::throttle::Throttle;
+
+/// A registry under the name by which `registry[]` selects it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) registry: Registry,
+}
+
+/// What is gathered, and what is told about it.
+#[derive(Debug)]
+pub(crate) struct Work {
+    sources: Vec<Source>,
+    hooks: Arc<[Hook]>,
+    self_metrics: bool,
+    telemetry: Arc<Telemetry>,
+    complaints: Complaints,
+}
+
+/// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
+#[derive(Debug, Default)]
+struct Complaints {
+    no_thread: Throttle,
+    run: Throttle,
+    panic: Throttle,
+    type_conflict: Throttle,
+    left_out: Throttle,
+    compressor: Throttle,
+    hooks: Vec<Throttle>,
+}
+
+impl Work {
+    pub(crate) fn new(
+        sources: Vec<Source>,
+        hooks: Vec<Hook>,
+        self_metrics: bool,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let hook_complaints = hooks.iter().map(|_| Throttle::default()).collect();
+        let complaints = Complaints { hooks: hook_complaints, ..Complaints::default() };
+        Work { sources, hooks: hooks.into(), self_metrics, telemetry, complaints }
+    }
+
+    pub(super) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    pub(super) fn hooks(&self) -> &Arc<[Hook]> {
+        &self.hooks
+    }
+
+    /// Gathers the registries at these places, or all; fails if every one of them does.
+    pub(super) fn gather(&self, places: Option<&[usize]>) -> Result<Families, ScrapeError> {
+        let selected = |place: &usize| places.is_none_or(|places| places.contains(place));
+        let mut gathering = Gathering::default();
+        let mut succeeded = 0;
+        let mut panics = Vec::new();
+        for (place, source) in self.sources.iter().enumerate() {
+            if !selected(&place) {
+                continue;
+            }
+            let result = gathering.add(&source.registry);
+            if self.sources.len() > 1 {
+                self.telemetry.set_registry_up(&source.name, result.is_ok());
+            }
+            match result {
+                Ok(()) => succeeded += 1,
+                Err(message) => panics.push((&source.name, message)),
+            }
+        }
+        self.telemetry.count_errors(Cause::Panic, panics.len() as u64);
+        if !panics.is_empty() && self.complaints.panic.allows() {
+            tracing::error!(?panics, "collectors panicked, in these registries");
+        }
+        if succeeded == 0 && !panics.is_empty() {
+            return Err(ScrapeError::Collector);
+        }
+        // After the others, for it tells how they fared.
+        if self.self_metrics {
+            // A panic in it would be a fault of ours; the others' families are served all the same.
+            let _ = gathering.add(self.telemetry.registry());
+        }
+        let (families, conflicts) = gathering.merge();
+        for name in conflicts {
+            self.telemetry.count_error(Cause::TypeConflict);
+            if self.complaints.type_conflict.allows() {
+                tracing::warn!(
+                    ?name,
+                    "two registries have one name under two types: only the first is served"
+                );
+            }
+        }
+        Ok(families)
+    }
+
+    /// Makes each form that somebody still waits for, once; the last one consumes the families.
+    pub(super) fn expose(&self, gathered: Result<Families, ScrapeError>, waiters: Vec<Waiter>) {
+        let mut groups = group(waiters);
+        let mut families = match gathered {
+            Ok(families) => families,
+            Err(error) => return groups.drain(..).for_each(|group| group.reply(&Err(error))),
+        };
+        while let Some(group) = groups.pop_front() {
+            groups.retain(Group::is_waited_for);
+            if group.is_waited_for() {
+                let mut body = Compress::new(group.form.coding);
+                let (choice, names) = (group.form.choice, &group.form.names);
+                let omissions = if groups.is_empty() {
+                    encode::encode_consuming(choice, names, std::mem::take(&mut families), &mut body)
+                } else {
+                    encode::encode(choice, names, &families, &mut body)
+                };
+                self.report_omissions(&omissions);
+                group.reply(&self.complete(body));
+            }
+        }
+    }
+
+    fn complete(&self, body: Compress) -> Outcome {
+        match body.finish() {
+            Ok((pieces, coding)) => Ok(Exposition { pieces, coding }),
+            Err(error) => {
+                self.telemetry.count_error(Cause::Gather);
+                if self.complaints.compressor.allows() {
+                    tracing::error!(%error, "cannot compress the metrics");
+                }
+                Err(ScrapeError::Gatherer)
+            }
+        }
+    }
+
+    fn report_omissions(&self, omissions: &encode::Omissions) {
+        let complain = !omissions.is_empty() && self.complaints.left_out.allows();
+        for omission in omissions.iter() {
+            self.telemetry.count_errors(Cause::LeftOut, omission.count);
+            if complain {
+                tracing::warn!("{omission}");
+            }
+        }
+    }
+
+    pub(super) fn report_panic(&self) {
+        self.telemetry.count_error(Cause::Gather);
+        if self.complaints.run.allows() {
+            tracing::error!("a scrape panicked outside of its collectors");
+        }
+    }
+
+    pub(super) fn report_no_thread(&self, error: &io::Error) {
+        self.telemetry.count_error(Cause::Gather);
+        if self.complaints.no_thread.allows() {
+            tracing::error!(%error, "cannot start the thread that gathers the metrics");
+        }
+    }
+
+    pub(super) fn report_hook(&self, index: usize, ended: &Ended) {
+        let (Some(hook), Some(complaint)) = (self.hooks.get(index), self.complaints.hooks.get(index)) else {
+            return;
+        };
+        self.telemetry.hook_ended(hook.name(), ended.result.is_ok(), ended.duration);
+        if let Err(failure) = &ended.result {
+            if complaint.allows() {
+                tracing::warn!(hook = ?hook.name(), %failure, "a hook failed: the metrics are served as they are");
+            }
+        }
+    }
+}
+
+/// Those who wait for one form.
+struct Group {
+    form: Form,
+    replies: Vec<oneshot::Sender<Outcome>>,
+}
+
+impl Group {
+    fn is_waited_for(&self) -> bool {
+        !self.replies.iter().all(oneshot::Sender::is_closed)
+    }
+
+    fn reply(self, outcome: &Outcome) {
+        for reply in self.replies {
+            let _ = reply.send(outcome.clone());
+        }
+    }
+}
+
+/// The distinct forms, those without a filter first, else in the order of the first to ask for each.
+fn group(waiters: Vec<Waiter>) -> VecDeque<Group> {
+    let mut groups: VecDeque<Group> = VecDeque::new();
+    let mut places = HashMap::new();
+    for Waiter { form, reply } in waiters {
+        let place = *places.entry(form.clone()).or_insert_with(|| {
+            groups.push_back(Group { form, replies: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].replies.push(reply);
+    }
+    // Who wants all goes first: Prometheus does, and does not wait for a hundred filters.
+    groups.make_contiguous().sort_by_key(|group| !group.form.names.is_empty());
+    groups
+}

@@ -1,0 +1,161 @@
+//! Async work before a scrape.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::{Gauge, Registry};
+use prometheus_hyper::{Builder, Guard, Scrape, Server};
+
+use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+
+fn start(builder: Builder) -> (Guard, SocketAddr) {
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    (guard, addr)
+}
+
+fn gauge(registry: &Registry, name: &str) -> Gauge {
+    let gauge = Gauge::new(name, "help").unwrap();
+    registry.register(Box::new(gauge.clone())).unwrap();
+    gauge
+}
+
+fn success(answer: &Answer, hook: &str) -> Option<f64> {
+    answer.sample(&format!("prometheus_exporter_hook_success{{hook=\"{hook}\"}}"))
+}
+
+#[test]
+fn what_a_hook_sets_is_in_the_scrape_it_ran_before() {
+    let registry = Registry::new();
+    let depth = gauge(&registry, "depth");
+    let (_guard, addr) =
+        start(Server::builder().registry(&registry).before_scrape("queue", move |_: Scrape| {
+            let depth = depth.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                depth.inc();
+                Ok(())
+            }
+        }));
+    for n in [1.0, 2.0, 3.0] {
+        let answer = get(addr, "/metrics");
+        assert_eq!(answer.sample("depth"), Some(n));
+        assert_eq!(success(&answer, "queue"), Some(1.0));
+        let duration = answer.sample("prometheus_exporter_hook_duration_seconds{hook=\"queue\"}");
+        assert!(duration > Some(0.0), "{duration:?}");
+    }
+}
+
+/// Each waits until all have begun: were they run one after the other, the first would be late.
+#[test]
+fn hooks_run_at_once() {
+    let barrier = Arc::new(tokio::sync::Barrier::new(3));
+    let mut builder = Server::builder().registry(&Registry::new());
+    for name in ["a", "b", "c"] {
+        let barrier = Arc::clone(&barrier);
+        builder = builder.before_scrape(name, move |_| {
+            let barrier = Arc::clone(&barrier);
+            async move {
+                barrier.wait().await;
+                Ok(())
+            }
+        });
+    }
+    let (_guard, addr) = start(builder);
+    let answer = get(addr, "/metrics");
+    for name in ["a", "b", "c"] {
+        assert_eq!(success(&answer, name), Some(1.0), "{name}");
+    }
+}
+
+#[test]
+fn a_hook_that_fails_panics_or_is_late_costs_its_own_values_only() {
+    let registry = Registry::new();
+    gauge(&registry, "others").set(7.0);
+    let builder = Server::builder()
+        .registry(&registry)
+        .before_scrape("fails", |_| async { Err("no such table".into()) })
+        .before_scrape("panics", |_| async { panic!("this panic is the test's") })
+        .before_scrape("panics at once", |_| -> std::future::Ready<_> { panic!("this panic is the test's") })
+        .before_scrape("is late", |_| std::future::pending())
+        .before_scrape("is well", |scrape: Scrape| async move {
+            assert!(scrape.deadline() > Instant::now());
+            Ok(())
+        })
+        .scrape_timeout(Duration::from_secs(6));
+    let (_guard, addr) = start(builder);
+    for _ in 0..2 {
+        let answer = get(addr, "/metrics");
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.sample("others"), Some(7.0));
+        let table =
+            [("fails", 0.0), ("panics", 0.0), ("panics at once", 0.0), ("is late", 0.0), ("is well", 1.0)];
+        for (hook, expected) in table {
+            assert_eq!(success(&answer, hook), Some(expected), "{hook}");
+        }
+    }
+}
+
+#[test]
+fn clients_that_share_a_gather_share_its_hooks() {
+    let runs = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&runs);
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let builder = Server::builder().registry(&Registry::new()).before_scrape("slow", move |_| {
+        counting.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&opened);
+        async move {
+            let _permit = gate.acquire().await?;
+            Ok(())
+        }
+    });
+    let (_guard, addr) = start(builder);
+    let mut clients: Vec<Client> = (0..50).map(|_| ask_and_be_heard(addr, "/metrics", "")).collect();
+    gate.add_permits(1);
+    for client in &mut clients {
+        assert_eq!(client.answer(false).status, 200);
+    }
+    let runs = runs.load(Ordering::SeqCst);
+    assert!((1..=2).contains(&runs), "{runs} runs for 50 clients");
+}
+
+/// A hook's sockets and timers belong to the runtime that the server was bound on.
+#[test]
+fn hooks_run_on_the_runtime_of_bind_else_on_the_servers_own() {
+    let thread_of_hook = |builder: Builder| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let builder = builder.registry(&Registry::new()).before_scrape("where", move |_| {
+            let tell = tell.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                tell.send(std::thread::current().name().unwrap_or_default().to_owned())?;
+                Ok(())
+            }
+        });
+        let (guard, addr) = start(builder);
+        assert_eq!(get(addr, "/metrics").status, 200);
+        guard.shutdown_blocking();
+        told.recv_timeout(PATIENCE).unwrap()
+    };
+    assert_eq!(thread_of_hook(Server::builder()), "prometheus-hyper");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("hosts-worker")
+        .enable_all()
+        .build()
+        .unwrap();
+    assert_eq!(runtime.block_on(async { thread_of_hook(Server::builder()) }), "hosts-worker");
+}
+
+#[test]
+fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let builder = Server::builder().registry(&Registry::new()).before_scrape("orphan", |_| async { Ok(()) });
+    let (_guard, addr) = runtime.block_on(async { start(builder) });
+    drop(runtime);
+    let answer = get(addr, "/metrics");
+    assert_eq!((answer.status, success(&answer, "orphan")), (200, Some(0.0)));
+}

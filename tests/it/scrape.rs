@@ -1,0 +1,313 @@
+//! The scrape: shared, on time, isolated, with hooks before it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::MetricFamily;
+use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus_hyper::{Builder, Guard, Server};
+
+use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+
+/// Counts its gathers; each waits while the gate is closed.
+#[derive(Clone)]
+struct Gated {
+    desc: Desc,
+    gathers: Arc<AtomicU64>,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gated {
+    fn register(registry: &Registry, open: bool) -> Self {
+        let desc = Desc::new("gathers".into(), "help".into(), vec![], HashMap::new()).unwrap();
+        let gated =
+            Gated { desc, gathers: Arc::default(), gate: Arc::new((Mutex::new(open), Condvar::new())) };
+        registry.register(Box::new(gated.clone())).unwrap();
+        gated
+    }
+
+    fn open(&self) {
+        *self.gate.0.lock().unwrap() = true;
+        self.gate.1.notify_all();
+    }
+
+    fn gathers(&self) -> u64 {
+        self.gathers.load(Ordering::SeqCst)
+    }
+
+    fn wait_for_gathers(&self, count: u64) {
+        wait_for("a gather", || self.gathers() >= count);
+    }
+}
+
+impl Collector for Gated {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        let count = self.gathers.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut open = self.gate.0.lock().unwrap();
+        while !*open {
+            open = self.gate.1.wait(open).unwrap();
+        }
+        let gauge = Gauge::new("gathers", "help").unwrap();
+        gauge.set(count as f64);
+        gauge.collect()
+    }
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} does not come");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn start(builder: Builder) -> (Guard, SocketAddr) {
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    (guard, addr)
+}
+
+fn ask(addr: SocketAddr, path: &str, headers: &str) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
+    client
+}
+
+fn scrape(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+    ask(addr, path, headers).answer(false)
+}
+
+#[test]
+fn a_hundred_scrapes_at_once_in_five_forms_are_two_gathers() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (_guard, addr) = start(Server::builder().registry(&registry).openmetrics(true));
+    let forms = [
+        "Accept: text/plain;version=0.0.4\r\n",
+        "Accept: application/openmetrics-text;version=1.0.0\r\n",
+        "Accept-Encoding: gzip\r\n",
+        "Accept: application/openmetrics-text;version=1.0.0\r\nAccept-Encoding: gzip\r\n",
+        "Accept: text/plain;version=1.0.0;escaping=allow-utf-8\r\n",
+    ];
+    let mut clients: Vec<Client> =
+        (0..100).map(|n| ask_and_be_heard(addr, "/metrics", forms[n % forms.len()])).collect();
+    gated.wait_for_gathers(1);
+    gated.open();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let head = client.head();
+        assert_eq!(head.status, 200, "{}: {head:?}", forms[n % forms.len()]);
+        client.body_bytes(&head);
+    }
+    assert!(gated.gathers() <= 2, "{} gathers", gated.gathers());
+}
+
+#[test]
+fn as_many_filters_as_clients_are_no_more_gathers() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (_guard, addr) = start(Server::builder().registry(&registry).self_metrics(false));
+    let mut filtered: Vec<Client> = (0..126)
+        .map(|n| ask_and_be_heard(addr, &format!("/metrics?name[]=x{n}&name%5B%5D=gathers"), ""))
+        .collect();
+    let mut prometheus = ask_and_be_heard(addr, "/metrics", "");
+    gated.wait_for_gathers(1);
+    gated.open();
+    assert!(prometheus.answer(false).sample("gathers") <= Some(2.0));
+    for client in &mut filtered {
+        assert!(client.answer(false).sample("gathers") <= Some(2.0));
+    }
+    assert!(gated.gathers() <= 2, "{} gathers", gated.gathers());
+}
+
+#[test]
+fn who_asks_after_a_gather_gets_a_new_one_and_who_stalls_delays_nobody() {
+    let registry = Registry::new();
+    let _gated = Gated::register(&registry, true);
+    // More than the sockets of one who does not read hold.
+    let large = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
+    for n in 0..64 {
+        large.with_label_values(&[&format!("{n}{}", "x".repeat(256 * 1024))]).inc();
+    }
+    registry.register(Box::new(large)).unwrap();
+    let (_guard, addr) = start(Server::builder().registry(&registry));
+    let mut stalls: Vec<Client> = (0..4).map(|_| ask(addr, "/metrics", "")).collect();
+    for client in &mut stalls {
+        assert_eq!(client.head().status, 200); // and nothing of the body
+    }
+    let gathers = || scrape(addr, "/metrics?name[]=gathers", "").sample("gathers").unwrap();
+    let (first, second) = (gathers(), gathers());
+    assert!(second > first, "{second} after {first}");
+}
+
+#[test]
+fn a_collector_that_hangs_costs_one_thread_and_a_503_in_time_until_it_returns() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (guard, addr) = start(Server::builder().registry(&registry));
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let answer = scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.2\r\n");
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+        assert!(begin.elapsed() < PATIENCE / 2, "{:?}", begin.elapsed());
+    }
+    for path in ["/", "/-/healthy"] {
+        assert_eq!(get(addr, path).status, 200, "{path}");
+    }
+    gated.wait_for_gathers(1);
+    assert_eq!(gated.gathers(), 1, "later scrapes start no second gather");
+
+    gated.open();
+    let answer = scrape(addr, "/metrics", "");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"timeout\"}"), Some(3.0));
+    guard.shutdown_blocking();
+}
+
+#[test]
+fn a_collector_that_registers_deadlocks_its_registry_and_nothing_else() {
+    struct Registers(Desc, Registry);
+    impl Collector for Registers {
+        fn desc(&self) -> Vec<&Desc> {
+            vec![&self.0]
+        }
+        fn collect(&self) -> Vec<MetricFamily> {
+            let _ = self.1.register(Box::new(IntCounter::new("late_total", "help").unwrap()));
+            Vec::new()
+        }
+    }
+    let registry = Registry::new();
+    let desc = Desc::new("registers".into(), "help".into(), vec![], HashMap::new()).unwrap();
+    registry.register(Box::new(Registers(desc, registry.clone()))).unwrap();
+    let (guard, addr) =
+        start(Server::builder().registry(&registry).scrape_timeout(Duration::from_millis(100)));
+    for _ in 0..2 {
+        assert_eq!(scrape(addr, "/metrics", "").status, 503);
+        assert_eq!(get(addr, "/-/healthy").status, 200);
+    }
+    guard.shutdown_blocking();
+}
+
+/// Collects one counter, or panics.
+struct Moody(IntCounter, Arc<AtomicBool>);
+
+impl Moody {
+    fn register(registry: &Registry, name: &str) -> Arc<AtomicBool> {
+        let panics = Arc::new(AtomicBool::new(true));
+        let counter = IntCounter::new(name, "help").unwrap();
+        registry.register(Box::new(Moody(counter, Arc::clone(&panics)))).unwrap();
+        panics
+    }
+}
+
+impl Collector for Moody {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        assert!(!self.1.load(Ordering::SeqCst), "this panic is the test's");
+        self.0.collect()
+    }
+}
+
+#[test]
+fn a_registry_that_panics_is_left_out_and_shown() {
+    let [good, bad, worse] = [(); 3].map(|()| Registry::new());
+    good.register(Box::new(IntCounter::new("good_total", "help").unwrap())).unwrap();
+    let bad_panics = Moody::register(&bad, "bad_total");
+    let worse_panics = Moody::register(&worse, "worse_total");
+    worse_panics.store(false, Ordering::SeqCst);
+    let builder = Server::builder().registry(&good).registry_named("db", &bad).registry(&worse);
+    let (_guard, addr) = start(builder);
+
+    let up = |answer: &Answer, name: &str| {
+        answer.sample(&format!("prometheus_exporter_registry_up{{registry=\"{name}\"}}")).unwrap()
+    };
+    let answer = scrape(addr, "/metrics", "");
+    assert_eq!(answer.status, 200);
+    assert_eq!(["default", "db", "2"].map(|name| up(&answer, name)), [1.0, 0.0, 1.0]);
+    assert_eq!((answer.sample("good_total"), answer.sample("bad_total")), (Some(0.0), None));
+    assert_eq!(answer.sample("worse_total"), Some(0.0));
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"panic\"}"), Some(1.0));
+
+    // Selected before it is gathered: alone it is the only one, and all of it fails.
+    assert_eq!(scrape(addr, "/metrics?registry[]=db", "").status, 500);
+    let answer = scrape(addr, "/metrics?registry[]=default&registry%5b%5d=2", "");
+    assert_eq!((answer.sample("good_total"), answer.sample("worse_total")), (Some(0.0), Some(0.0)));
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"panic\"}"), Some(2.0));
+    assert_eq!(scrape(addr, "/metrics?registry[]=unknown", "").status, 400);
+
+    bad_panics.store(false, Ordering::SeqCst);
+    assert_eq!(up(&scrape(addr, "/metrics", ""), "db"), 1.0);
+}
+
+#[test]
+fn all_registries_failing_is_a_500_and_one_registry_has_no_up() {
+    let [one, two] = [(); 2].map(|()| Registry::new());
+    let panics = Moody::register(&one, "one_total");
+    Moody::register(&two, "two_total");
+    let (_guard, addr) = start(Server::builder().registry(&one).registry(&two));
+    assert_eq!(scrape(addr, "/metrics", "").status, 500);
+
+    panics.store(false, Ordering::SeqCst);
+    let (_guard, addr) = start(Server::builder().registry(&one));
+    assert!(!scrape(addr, "/metrics", "").body.contains("registry_up"));
+}
+
+#[test]
+fn names_given_twice_are_told_by_bind() {
+    let registry = Registry::new();
+    let twice = Server::builder().registry(&registry).registry_named("default", &registry);
+    let error = twice.listen("127.0.0.1:0").bind().unwrap_err();
+    assert!(error.to_string().starts_with("registry_named"), "{error}");
+    let hook = |_| async { Ok(()) };
+    let twice = Server::builder().before_scrape("a", hook).before_scrape("a", hook);
+    let error = twice.listen("127.0.0.1:0").bind().unwrap_err();
+    assert!(error.to_string().starts_with("before_scrape"), "{error}");
+}
+
+#[test]
+fn a_filter_is_a_familys_name_or_that_of_its_samples() {
+    let registry = Registry::new();
+    for name in ["a_total", "b_total", "c d_total"] {
+        let name = name.replace(' ', "_");
+        registry.register(Box::new(IntCounter::new(name, "help").unwrap())).unwrap();
+    }
+    let histogram = prometheus_hyper::prometheus::Histogram::with_opts(
+        prometheus_hyper::prometheus::HistogramOpts::new("h", "help").buckets(vec![1.0]),
+    );
+    registry.register(Box::new(histogram.unwrap())).unwrap();
+    let (_guard, addr) = start(Server::builder().registry(&registry).self_metrics(false));
+    let types = |path: &str| {
+        let answer = scrape(addr, path, "");
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let names = answer.body.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        names.map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    let table = [
+        ("/metrics?name[]=a_total", "a_total"),
+        ("/metrics?name[]=b_total&name[]=a_total", "a_total b_total"),
+        ("/metrics?name%5B%5D=%61_total", "a_total"),
+        ("/metrics?name[]=h_bucket", "h"),
+        ("/metrics?name[]=h_sum&name[]=h_count", "h"),
+        ("/metrics?name[]=a", ""),
+        ("/metrics?name[]=unknown", ""),
+        ("/metrics?name=a_total&other=%zz", "a_total b_total c_d_total h"),
+        ("/metrics", "a_total b_total c_d_total h"),
+    ];
+    for (path, expected) in table {
+        assert_eq!(types(path), expected, "{path}");
+    }
+    let many = |count: usize| format!("/metrics?{}", "name[]=&".repeat(count));
+    for (path, status) in [("/metrics?name[]=%zz".to_owned(), 400), (many(1024), 200), (many(1025), 400)] {
+        assert_eq!(scrape(addr, &path, "").status, status, "{path}");
+    }
+}
