@@ -163,6 +163,11 @@ fn prometheus_reads_what_was_set_in_every_format_and_coding() {
             other => Err(format!("{other:?} of {identity} bytes")),
         });
     }
+    let active = prometheus.get("/api/v1/targets", &[]).unwrap()["activeTargets"].take();
+    assert_eq!(active.as_array().unwrap().len(), table.len());
+    for target in active.as_array().unwrap() {
+        assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
+    }
 }
 
 /// With its bounds as numbers, which formats write differently.
