@@ -1,0 +1,271 @@
+//! A whole scrape, against `gather()` alone and against what the published 0.2.1 did: `gather()` and
+//! `prometheus::TextEncoder` into a `Vec`.
+//!
+//! `cargo bench --bench scrape --all-features` times them and ends with lines of ratios; `cargo test --benches` only
+//! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
+//! what each level of each coding costs and saves: `src/compress/` chose by that table.
+
+use std::{
+    hint::black_box,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus_hyper::internals::{Choice, Coding, Compress, Names, codings, encode_consuming};
+
+/// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
+const LINES_PER_HISTOGRAM: usize = 11 + 3;
+
+/// Metrics per family: about what a busy service has per route, method and status.
+const METRICS_PER_FAMILY: usize = 250;
+
+fn main() {
+    // As in a server: one thread that lives long, and is not the first.
+    let thread = thread::Builder::new().name("gather".to_owned()).spawn(bench).expect("a thread");
+    thread.join().expect("no panic");
+}
+
+fn bench() {
+    // `cargo bench` says so; anything else is a test.
+    let timed = std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test");
+    if timed && std::env::var_os("LEVELS").is_some() {
+        return levels::print(&registry(100_000));
+    }
+    let sizes: &[usize] = if timed { &[1_000, 10_000, 100_000] } else { &[1_000] };
+
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    let mut ratios = Vec::new();
+    for &series in sizes {
+        let registry = registry(series);
+        let expected = published(&registry);
+        let contenders = contenders();
+        for (name, coding, scrape) in &contenders {
+            let body = scrape(&registry);
+            let decoded = coding.map(|coding| decode(coding, &body.concat()));
+            assert!(decoded.is_none_or(|decoded| decoded == expected), "{name}/{series} differs");
+        }
+        time(&mut criterion, series, &registry, &contenders);
+        let rounds = if timed { (1_000_000 / series).clamp(15, 201) } else { 3 };
+        ratios.push(compare(series, &registry, &contenders, rounds));
+    }
+    criterion.final_summary();
+    println!("{}", ratios.join("\n"));
+}
+
+type Scrape = Box<dyn Fn(&Registry) -> Vec<Bytes>>;
+
+/// The published way first, then gathering alone, then ours in each coding, with the coding of what each gives.
+fn contenders() -> Vec<(String, Option<Coding>, Scrape)> {
+    let published: Scrape = Box::new(|registry| vec![published(registry).into()]);
+    let gather: Scrape = Box::new(|registry| {
+        drop(black_box(registry.gather()));
+        Vec::new()
+    });
+    let mut contenders =
+        vec![("0.2.1".to_owned(), Some(Coding::Identity), published), ("gather".to_owned(), None, gather)];
+    for coding in [Coding::Identity].into_iter().chain(codings()) {
+        let name = coding.names()[0].to_owned();
+        contenders.push((name, Some(coding), Box::new(move |registry| ours(registry, coding))));
+    }
+    contenders
+}
+
+fn ours(registry: &Registry, coding: Coding) -> Vec<Bytes> {
+    let mut body = Compress::new(coding);
+    let omissions = encode_consuming(Choice::FALLBACK, &Names::default(), registry.gather(), &mut body);
+    assert!(omissions.is_empty(), "{omissions:?}");
+    body.finish().expect("there is memory").0
+}
+
+fn published(registry: &Registry) -> Vec<u8> {
+    let mut body = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut body).expect("families are valid");
+    body
+}
+
+fn decode(coding: Coding, body: &[u8]) -> Vec<u8> {
+    match coding {
+        Coding::Identity => body.to_vec(),
+        Coding::Gzip => miniz_oxide::inflate::decompress_to_vec(&body[10..]).expect("a deflate stream"),
+        Coding::Zstd => {
+            let mut decoded = Vec::new();
+            let mut decoder = ruzstd::decoding::StreamingDecoder::new(body).expect("a zstd frame");
+            std::io::Read::read_to_end(&mut decoder, &mut decoded).expect("a zstd stream");
+            decoded
+        }
+    }
+}
+
+fn time(
+    criterion: &mut Criterion,
+    series: usize,
+    registry: &Registry,
+    contenders: &[(String, Option<Coding>, Scrape)],
+) {
+    let mut group = criterion.benchmark_group("scrape");
+    group.throughput(Throughput::Elements(series as u64));
+    for (name, _, scrape) in contenders {
+        group.bench_with_input(BenchmarkId::new(name, series), registry, |bencher, registry| {
+            bencher.iter(|| scrape(black_box(registry)));
+        });
+    }
+    group.finish();
+}
+
+/// The medians over interleaved rounds, so that what else the machine does hits all, and how often each would have
+/// been done while the published one was done once.
+fn compare(
+    series: usize,
+    registry: &Registry,
+    contenders: &[(String, Option<Coding>, Scrape)],
+    rounds: usize,
+) -> String {
+    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+    for _ in 0..rounds {
+        for ((_, _, scrape), times) in contenders.iter().zip(&mut times) {
+            let start = Instant::now();
+            black_box(scrape(black_box(registry)));
+            times.push(start.elapsed());
+        }
+    }
+    let medians: Vec<f64> = times.into_iter().map(median).collect();
+    let columns = contenders
+        .iter()
+        .zip(&medians)
+        .map(|((name, ..), time)| format!("{name} {:.2} ms ({:.1}x)", time * 1e3, medians[0] / time));
+    format!("ratio {series}: {}", columns.collect::<Vec<_>>().join(", "))
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64()
+}
+
+/// What the levels cost and save.
+mod levels {
+    use super::*;
+
+    /// Compresses; the size of the body, and if it can be known the memory that the stream took.
+    type Level = (String, Box<dyn Fn(&[Bytes]) -> (usize, Option<usize>)>);
+
+    const ROUNDS: usize = 21;
+
+    pub(super) fn print(registry: &Registry) {
+        let plain = ours(registry, Coding::Identity);
+        let bytes: usize = plain.iter().map(Bytes::len).sum();
+        let levels: Vec<Level> = gzip().into_iter().chain(zstd()).collect();
+        let mut times = vec![Vec::with_capacity(ROUNDS); levels.len()];
+        for _ in 0..ROUNDS {
+            for ((_, compress), times) in levels.iter().zip(&mut times) {
+                let start = Instant::now();
+                black_box(compress(black_box(&plain)));
+                times.push(start.elapsed());
+            }
+        }
+        println!("{bytes} bytes\n\n| level | ms | MB/s | size | of plain | stream's memory |");
+        println!("| --- | --- | --- | --- | --- | --- |");
+        for ((name, compress), times) in levels.iter().zip(times) {
+            let (time, (size, memory)) = (median(times), compress(&plain));
+            let speed = bytes as f64 / 1e6 / time;
+            let share = 100.0 * size as f64 / bytes as f64;
+            let memory = memory.map_or(String::new(), |memory| format!("{} KiB", memory / 1024));
+            println!("| {name} | {:.1} | {speed:.0} | {size} | {share:.1} % | {memory} |", time * 1e3);
+        }
+    }
+
+    #[cfg(not(feature = "gzip"))]
+    fn gzip() -> Vec<Level> {
+        Vec::new()
+    }
+
+    #[cfg(feature = "gzip")]
+    fn gzip() -> Vec<Level> {
+        use flate2::{Compression, write::GzEncoder};
+        let level = |level| -> Level {
+            let compress = move |pieces: &[Bytes]| {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+                for piece in pieces {
+                    std::io::Write::write_all(&mut encoder, piece).expect("there is memory");
+                }
+                (encoder.finish().expect("there is memory").len(), None)
+            };
+            (format!("gzip {level}"), Box::new(compress))
+        };
+        (1..=6).map(level).collect()
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    fn zstd() -> Vec<Level> {
+        Vec::new()
+    }
+
+    #[cfg(feature = "zstd")]
+    fn zstd() -> Vec<Level> {
+        use zstd::stream::write::Encoder;
+        use zstd::zstd_safe::{CCtx, CParameter};
+        let level = |(level, window): (i32, Option<u32>)| -> Level {
+            let compress = move |pieces: &[Bytes]| {
+                let mut context = CCtx::create();
+                context.set_parameter(CParameter::CompressionLevel(level)).expect("a level of zstd");
+                if let Some(window) = window {
+                    context.set_parameter(CParameter::WindowLog(window)).expect("a window of zstd");
+                }
+                let mut encoder = Encoder::with_context(Vec::new(), &mut context);
+                for piece in pieces {
+                    std::io::Write::write_all(&mut encoder, piece).expect("there is memory");
+                }
+                let size = encoder.finish().expect("there is memory").len();
+                (size, Some(context.sizeof()))
+            };
+            let window = window.map_or("its own window".to_owned(), |window| format!("window 2^{window}"));
+            (format!("zstd {level}, {window}"), Box::new(compress))
+        };
+        let levels = [-5, -3, -1, 1, 2, 3, 4, 5].map(|level| (level, None));
+        let windows = [15, 16, 17, 18, 19, 20, 21, 23].map(|window| (1, Some(window)));
+        let others = [-1, 2, 3].map(|level| (level, Some(17)));
+        levels.into_iter().chain(windows).chain(others).map(level).collect()
+    }
+}
+
+/// A registry with about `series` series, half counters, half in histograms.
+fn registry(series: usize) -> Registry {
+    let registry = Registry::new();
+    let counted = series / 2;
+    let observed = (series - counted).div_ceil(LINES_PER_HISTOGRAM);
+    for first in (0..counted).step_by(METRICS_PER_FAMILY) {
+        let opts = Opts::new(format!("service_{first}_requests_total"), "Requests by their result.");
+        let family = IntCounterVec::new(opts, &LABELS).expect("valid names");
+        for at in first..counted.min(first + METRICS_PER_FAMILY) {
+            family.with_label_values(&labels(at).each_ref()).inc_by((at * at) as u64 % 1_000_003);
+        }
+        registry.register(Box::new(family)).expect("a new name");
+    }
+    for first in (0..observed).step_by(METRICS_PER_FAMILY) {
+        let name = format!("service_{first}_request_duration_seconds");
+        let opts = HistogramOpts::new(name, "Time until the last byte.");
+        let family = HistogramVec::new(opts, &LABELS).expect("valid names");
+        for at in first..observed.min(first + METRICS_PER_FAMILY) {
+            let histogram = family.with_label_values(&labels(at).each_ref());
+            for observation in 0..20 {
+                histogram.observe(((at * 31 + observation * 97) % 4_096) as f64 / 512.0);
+            }
+        }
+        registry.register(Box::new(family)).expect("a new name");
+    }
+    registry
+}
+
+const LABELS: [&str; 3] = ["method", "path", "status"];
+
+fn labels(at: usize) -> [String; 3] {
+    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
+    let status = ["200", "204", "301", "400", "404", "500"][at / 4 % 6];
+    [method.to_owned(), format!("/api/v1/tenants/{}/orders", at / 24), status.to_owned()]
+}

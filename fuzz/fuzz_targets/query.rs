@@ -1,0 +1,55 @@
+//! Any query string is read or refused; what is read can be written and read again.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prometheus_hyper::internals::{Query, QueryError};
+
+fuzz_target!(|text: &str| {
+    let query = match Query::parse(text) {
+        Ok(query) => query,
+        Err(error) => {
+            let sentence = error.to_string();
+            assert!(sentence.ends_with('.') && sentence.is_ascii());
+            let selectors = text.split('&').count();
+            assert!(error != QueryError::TooMany || selectors > Query::MAX_SELECTORS);
+            assert!(
+                error == QueryError::TooMany || text.contains('%'),
+                "what is not escaped is not malformed"
+            );
+            return;
+        }
+    };
+    // What no parameter of ours stands in selects everything.
+    if !text.contains(['[', '%']) {
+        assert!(query.registries.is_empty() && query.names == Query::default().names);
+        assert!(query.names.want(text, &["_sum"]));
+    }
+    assert!(query.registries.is_sorted_by(|a, b| a < b), "sorted, each once");
+
+    // `Names` keeps its own to itself: take them from the text, as a naive reader does, and from `want`.
+    if !text.contains('%') {
+        for parameter in text.split('&') {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = value.replace('+', " ");
+            match key {
+                "name[]" => {
+                    assert!(query.names.want(&value, &[]), "{value:?} is wanted");
+                    if let Some(family) = value.strip_suffix("_bucket") {
+                        assert!(query.names.want(family, &["_sum", "_bucket"]), "{value:?} is wanted");
+                    }
+                }
+                "registry[]" => assert!(query.registries.contains(&value), "{value:?} is selected"),
+                _ => {}
+            }
+        }
+    }
+    // Every byte escaped, and twice, is the same selection.
+    let escape = |value: &String| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let registries: Vec<String> =
+        query.registries.iter().rev().map(|name| format!("%72egistry%5b]={}", escape(name))).collect();
+    if registries.len() * 2 <= Query::MAX_SELECTORS {
+        let again = Query::parse(&format!("{0}&{0}&x=%", registries.join("&"))).expect("well-formed");
+        assert_eq!(again.registries, query.registries);
+    }
+});

@@ -1,0 +1,207 @@
+//! What a scrape takes of memory: no more than the families, the bodies and 1 MiB; and for one form alone not even both,
+//! for a metric is dropped once it is written.
+//!
+//! In a binary of its own, for it counts every allocation of the process; and one test, for two would count each
+//! other's. It does not count those of zstd, which is in C: `LEVELS=1 cargo bench --bench scrape` tells them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use peak_alloc::PeakAlloc;
+use prometheus_hyper::Server;
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::MetricFamily;
+use prometheus_hyper::prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+const SERIES: usize = 100_000;
+
+/// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
+const LINES_PER_HISTOGRAM: usize = 11 + 3;
+
+const METRICS_PER_FAMILY: usize = 250;
+
+const MARGIN: usize = 1024 * 1024;
+
+/// Far beyond whatever this waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_scrape_peaks_at_the_families_and_the_bodies() {
+    let registry = registry();
+    let families = {
+        let before = ALLOCATED.current_usage();
+        let families = registry.gather();
+        let after = ALLOCATED.current_usage();
+        drop(families);
+        after - before
+    };
+    let gate = Gate::default();
+    registry.register(Box::new(gate.clone())).unwrap();
+    let guard = Server::builder().listen("127.0.0.1:0").registry(&registry).bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    // What is made once: the thread, its buffers, the log's call sites.
+    ask(addr, "").body();
+    ask(addr, "Accept-Encoding: gzip\r\n").body();
+
+    let rows: [(&str, &[&str]); 4] = [
+        ("identity", &[""]),
+        ("gzip", &["Accept-Encoding: gzip\r\n"]),
+        ("zstd", &["Accept-Encoding: zstd\r\n"]),
+        ("identity and gzip at once", &["", "Accept-Encoding: gzip\r\n"]),
+    ];
+    for (row, forms) in rows {
+        gate.close();
+        let gathers = gate.gathers.load(Ordering::SeqCst);
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let clients: Vec<_> = forms.iter().map(|headers| ask(addr, headers)).collect();
+        gate.open();
+        let bodies: usize = clients.into_iter().map(Client::body).sum();
+        let peak = ALLOCATED.peak_usage() - before;
+
+        assert_eq!(gate.gathers.load(Ordering::SeqCst), gathers + 1, "{row}: not at once");
+        // Of the last form the body grows as the families shrink.
+        let together = if forms.len() == 1 { families.max(bodies) } else { families + bodies };
+        println!("{row}: peak {peak}, families {families}, bodies {bodies}");
+        assert!(
+            peak <= together + MARGIN,
+            "{row}: peak {peak}, {} more than may be",
+            peak.saturating_sub(together + MARGIN)
+        );
+    }
+}
+
+struct Client(TcpStream);
+
+/// Asks for the metrics, and comes back when the request is being answered: the answer to another one in front of it,
+/// in one piece with it, has come, and the server, which has one thread, has then turned to somebody else.
+fn ask(addr: SocketAddr, headers: &str) -> Client {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let requests = format!(
+        "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n\
+         GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         X-Prometheus-Scrape-Timeout-Seconds: 60\r\n{headers}\r\n"
+    );
+    stream.write_all(requests.as_bytes()).unwrap();
+    healthy(&mut stream);
+    let mut another = TcpStream::connect(addr).unwrap();
+    another.set_read_timeout(Some(PATIENCE)).unwrap();
+    another.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    healthy(&mut another);
+    Client(stream)
+}
+
+/// Reads an answer with a body of less than a line, and nothing beyond.
+fn healthy(stream: &mut TcpStream) {
+    let head = head(stream);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let mut body = vec![0; content_length(&head)];
+    stream.read_exact(&mut body).unwrap();
+}
+
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::with_capacity(1024);
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap().to_ascii_lowercase().replace("http/1.1", "HTTP/1.1")
+}
+
+fn content_length(head: &str) -> usize {
+    let value = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap();
+    value.trim().parse().unwrap()
+}
+
+impl Client {
+    /// Reads all of the answer and keeps nothing; the length of its body.
+    fn body(mut self) -> usize {
+        let head = head(&mut self.0);
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let length = content_length(&head);
+        let mut buffer = [0; 16 * 1024];
+        let mut read = 0;
+        loop {
+            match self.0.read(&mut buffer).unwrap() {
+                0 => break,
+                bytes => read += bytes,
+            }
+        }
+        assert_eq!(read, length);
+        length
+    }
+}
+
+/// A collector of nothing that waits while it is closed, so that whoever asks meanwhile takes part.
+#[derive(Clone, Default)]
+struct Gate {
+    closed: Arc<AtomicBool>,
+    gathers: Arc<AtomicUsize>,
+    descs: Vec<Desc>,
+}
+
+impl Gate {
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Collector for Gate {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gathers.fetch_add(1, Ordering::SeqCst);
+        let deadline = Instant::now() + PATIENCE;
+        while self.closed.load(Ordering::SeqCst) && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        Vec::new()
+    }
+}
+
+/// Half counters with three labels, half histograms with as many.
+fn registry() -> Registry {
+    let registry = Registry::new();
+    let counted = SERIES / 2;
+    let observed = (SERIES - counted).div_ceil(LINES_PER_HISTOGRAM);
+    for first in (0..counted).step_by(METRICS_PER_FAMILY) {
+        let opts = Opts::new(format!("service_{first}_requests_total"), "Requests by their result.");
+        let family = IntCounterVec::new(opts, &LABELS).unwrap();
+        for at in first..counted.min(first + METRICS_PER_FAMILY) {
+            family.with_label_values(&labels(at).each_ref()).inc_by(at as u64);
+        }
+        registry.register(Box::new(family)).unwrap();
+    }
+    for first in (0..observed).step_by(METRICS_PER_FAMILY) {
+        let opts = HistogramOpts::new(format!("service_{first}_request_duration_seconds"), "Its time.");
+        let family = HistogramVec::new(opts, &LABELS).unwrap();
+        for at in first..observed.min(first + METRICS_PER_FAMILY) {
+            family.with_label_values(&labels(at).each_ref()).observe((at % 4_096) as f64 / 512.0);
+        }
+        registry.register(Box::new(family)).unwrap();
+    }
+    registry
+}
+
+const LABELS: [&str; 3] = ["method", "path", "status"];
+
+fn labels(at: usize) -> [String; 3] {
+    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
+    let status = ["200", "204", "301", "400", "404", "500"][at / 4 % 6];
+    [method.to_owned(), format!("/api/v1/tenants/{}/orders", at / 24), status.to_owned()]
+}
