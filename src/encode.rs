@@ -181,21 +181,19 @@ impl<'s, S: Sink> Encoding<'s, S> {
         // A message begins with its length. Measuring walks the same way as writing, so both leave out the same.
         let mut bytes = 0;
         if let Form::Messages(messages) = form {
-            walk.metrics(metrics.to_come().iter(), |found| {
-                bytes += found.map_or(0, |series| messages.metric_size(series));
+            walk.metrics(metrics.to_come().iter(), &mut |_| {}, |series| {
+                bytes += messages.metric_size(series)
             });
         }
         // A head without a series says nothing, so it waits for the first one that is served.
         let mut headed = false;
-        walk.metrics(metrics, |found| match found {
-            Ok(series) => {
-                if !headed {
-                    form.head(out, &head, bytes);
-                    headed = true;
-                }
-                form.metric(out, series);
+        let mut omit = |cause| omissions.add(cause, family.name());
+        walk.metrics(metrics, &mut omit, |series| {
+            if !headed {
+                form.head(out, &head, bytes);
+                headed = true;
             }
-            Err(cause) => omissions.add(cause, family.name()),
+            form.metric(out, series);
         });
     }
 

@@ -121,7 +121,12 @@ impl Lines {
         let line = out.room(self.names.own.len() + series.names.most_bytes(series.labels) + TAIL);
         line.extend_from_slice(&self.names.own);
         series.names.write(line, series.labels);
-        line.extend_from_slice(if series.labels.is_empty() { self.names.bare_end } else { b"\"} " });
+        // Branch by branch, for a copy of a known length is no call.
+        if series.labels.is_empty() {
+            line.extend_from_slice(self.names.bare_end);
+        } else {
+            line.extend_from_slice(b"\"} ");
+        }
         number::value(line, value);
         self.end_line(line, series);
     }
@@ -183,7 +188,11 @@ impl Lines {
         let line = out.room(name.len() + labels.len() + TAIL);
         line.extend_from_slice(name);
         line.extend_from_slice(labels);
-        line.extend_from_slice(if labels.is_empty() { self.names.bare_end } else { b"} " });
+        if labels.is_empty() {
+            line.extend_from_slice(self.names.bare_end);
+        } else {
+            line.extend_from_slice(b"} ");
+        }
         line
     }
 
@@ -191,10 +200,15 @@ impl Lines {
     #[inline]
     fn end_line(&self, line: &mut Vec<u8>, series: &Series<'_>) {
         if series.timestamp != 0 {
-            line.push(b' ');
-            (self.dialect.timestamp)(line, series.timestamp);
+            self.timestamp(line, series.timestamp);
         }
         line.push(b'\n');
+    }
+
+    #[cold]
+    fn timestamp(&self, line: &mut Vec<u8>, milliseconds: i64) {
+        line.push(b' ');
+        (self.dialect.timestamp)(line, milliseconds);
     }
 }
 

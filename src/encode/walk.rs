@@ -54,11 +54,12 @@ impl Walk {
         self.kinds = (kind, head.kind);
     }
 
-    /// Shows each metric that can be served to `each`, and each cause for leaving something out.
+    /// Serves each metric that can be served; for whatever is left out `omit` is told the cause.
     pub(super) fn metrics<M: Metrics>(
         &mut self,
         mut metrics: M,
-        mut each: impl FnMut(Result<&Series<'_>, Cause>),
+        omit: &mut dyn FnMut(Cause),
+        mut serve: impl FnMut(&Series<'_>),
     ) {
         let (kind, announced) = self.kinds;
         let mut previous: Option<M::Item> = None;
@@ -68,35 +69,34 @@ impl Walk {
             let metric = item.borrow();
             let names = self.names.follow(metric.get_label());
             if names == Judgement::Unusable {
-                each(Err(Cause::Labels));
+                omit(Cause::Labels);
                 continue;
             }
             let repeats = |previous: &M::Item| label::same_values(previous.borrow(), metric);
             if names == Judgement::AsBefore && previous.as_ref().is_some_and(repeats) {
-                each(Err(Cause::Repeated));
+                omit(Cause::Repeated);
                 continue;
             }
             let Some(sample) = reading::sample(kind, metric) else {
-                each(Err(Cause::Unreadable));
+                omit(Cause::Unreadable);
                 continue;
             };
-            let ruling =
-                if self.openmetrics { openmetrics::ruling(announced, &sample) } else { Ruling::Whole };
-            match ruling {
-                Ruling::Whole => {}
-                Ruling::WithoutSum => each(Err(Cause::Sum)),
-                Ruling::Forbidden => {
-                    each(Err(Cause::Forbidden));
-                    continue;
+            let mut sum = true;
+            if self.openmetrics {
+                match openmetrics::ruling(announced, &sample) {
+                    Ruling::Whole => {}
+                    Ruling::WithoutSum => {
+                        omit(Cause::Sum);
+                        sum = false;
+                    }
+                    Ruling::Forbidden => {
+                        omit(Cause::Forbidden);
+                        continue;
+                    }
                 }
             }
-            each(Ok(&Series {
-                names: &self.names,
-                labels: metric.get_label(),
-                timestamp: metric.timestamp_ms(),
-                sample,
-                sum: ruling == Ruling::Whole,
-            }));
+            let (labels, timestamp) = (metric.get_label(), metric.timestamp_ms());
+            serve(&Series { names: &self.names, labels, timestamp, sample, sum });
             previous = Some(item);
         }
     }
