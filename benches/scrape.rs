@@ -5,6 +5,8 @@
 //! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
 //! what each level of each coding costs and saves: `src/compress/` chose by that table.
 
+mod workload;
+
 use std::{
     hint::black_box,
     thread,
@@ -13,14 +15,8 @@ use std::{
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder};
 use prometheus_hyper::internals::{Choice, Coding, Compress, Names, codings, encode_consuming};
-
-/// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
-const LINES_PER_HISTOGRAM: usize = 11 + 3;
-
-/// Metrics per family: about what a busy service has per route, method and status.
-const METRICS_PER_FAMILY: usize = 250;
 
 fn main() {
     // As in a server: one thread that lives long, and is not the first.
@@ -32,7 +28,7 @@ fn bench() {
     // `cargo bench` says so; anything else is a test.
     let timed = std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test");
     if timed && std::env::var_os("LEVELS").is_some() {
-        return levels::print(&registry(100_000));
+        return levels::print(&workload::registry(100_000, 1, 1));
     }
     let sizes: &[usize] = if timed { &[1_000, 10_000, 100_000] } else { &[1_000] };
 
@@ -43,7 +39,7 @@ fn bench() {
         .configure_from_args();
     let mut ratios = Vec::new();
     for &series in sizes {
-        let registry = registry(series);
+        let registry = workload::registry(series, 1, 1);
         let expected = published(&registry);
         let contenders = contenders();
         for (name, coding, scrape) in &contenders {
@@ -232,40 +228,4 @@ mod levels {
         let others = [-1, 2, 3].map(|level| (level, Some(17)));
         levels.into_iter().chain(windows).chain(others).map(level).collect()
     }
-}
-
-/// A registry with about `series` series, half counters, half in histograms.
-fn registry(series: usize) -> Registry {
-    let registry = Registry::new();
-    let counted = series / 2;
-    let observed = (series - counted).div_ceil(LINES_PER_HISTOGRAM);
-    for first in (0..counted).step_by(METRICS_PER_FAMILY) {
-        let opts = Opts::new(format!("service_{first}_requests_total"), "Requests by their result.");
-        let family = IntCounterVec::new(opts, &LABELS).expect("valid names");
-        for at in first..counted.min(first + METRICS_PER_FAMILY) {
-            family.with_label_values(&labels(at).each_ref()).inc_by((at * at) as u64 % 1_000_003);
-        }
-        registry.register(Box::new(family)).expect("a new name");
-    }
-    for first in (0..observed).step_by(METRICS_PER_FAMILY) {
-        let name = format!("service_{first}_request_duration_seconds");
-        let opts = HistogramOpts::new(name, "Time until the last byte.");
-        let family = HistogramVec::new(opts, &LABELS).expect("valid names");
-        for at in first..observed.min(first + METRICS_PER_FAMILY) {
-            let histogram = family.with_label_values(&labels(at).each_ref());
-            for observation in 0..20 {
-                histogram.observe(((at * 31 + observation * 97) % 4_096) as f64 / 512.0);
-            }
-        }
-        registry.register(Box::new(family)).expect("a new name");
-    }
-    registry
-}
-
-const LABELS: [&str; 3] = ["method", "path", "status"];
-
-fn labels(at: usize) -> [String; 3] {
-    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
-    let status = ["200", "204", "301", "400", "404", "500"][at / 4 % 6];
-    [method.to_owned(), format!("/api/v1/tenants/{}/orders", at / 24), status.to_owned()]
 }

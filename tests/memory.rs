@@ -4,6 +4,9 @@
 //! In a binary of its own, for it counts every allocation of the process; and one test, for two would count each
 //! other's. It does not count those of zstd, which is in C: `LEVELS=1 cargo bench --bench scrape` tells them.
 
+#[path = "../benches/workload/mod.rs"]
+mod workload;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,17 +18,11 @@ use peak_alloc::PeakAlloc;
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
-use prometheus_hyper::prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
 const SERIES: usize = 100_000;
-
-/// Sample lines of a histogram with eleven buckets: these, `+Inf`, `_sum` and `_count`.
-const LINES_PER_HISTOGRAM: usize = 11 + 3;
-
-const METRICS_PER_FAMILY: usize = 250;
 
 const MARGIN: usize = 1024 * 1024;
 
@@ -34,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_scrape_peaks_at_the_families_and_the_bodies() {
-    let registry = registry();
+    let registry = workload::registry(SERIES, 1, 1);
     let families = {
         let before = ALLOCATED.current_usage();
         let families = registry.gather();
@@ -172,36 +169,4 @@ impl Collector for Gate {
         }
         Vec::new()
     }
-}
-
-/// Half counters with three labels, half histograms with as many.
-fn registry() -> Registry {
-    let registry = Registry::new();
-    let counted = SERIES / 2;
-    let observed = (SERIES - counted).div_ceil(LINES_PER_HISTOGRAM);
-    for first in (0..counted).step_by(METRICS_PER_FAMILY) {
-        let opts = Opts::new(format!("service_{first}_requests_total"), "Requests by their result.");
-        let family = IntCounterVec::new(opts, &LABELS).unwrap();
-        for at in first..counted.min(first + METRICS_PER_FAMILY) {
-            family.with_label_values(&labels(at).each_ref()).inc_by(at as u64);
-        }
-        registry.register(Box::new(family)).unwrap();
-    }
-    for first in (0..observed).step_by(METRICS_PER_FAMILY) {
-        let opts = HistogramOpts::new(format!("service_{first}_request_duration_seconds"), "Its time.");
-        let family = HistogramVec::new(opts, &LABELS).unwrap();
-        for at in first..observed.min(first + METRICS_PER_FAMILY) {
-            family.with_label_values(&labels(at).each_ref()).observe((at % 4_096) as f64 / 512.0);
-        }
-        registry.register(Box::new(family)).unwrap();
-    }
-    registry
-}
-
-const LABELS: [&str; 3] = ["method", "path", "status"];
-
-fn labels(at: usize) -> [String; 3] {
-    let method = ["GET", "POST", "PUT", "DELETE"][at % 4];
-    let status = ["200", "204", "301", "400", "404", "500"][at / 4 % 6];
-    [method.to_owned(), format!("/api/v1/tenants/{}/orders", at / 24), status.to_owned()]
 }
