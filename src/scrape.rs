@@ -7,6 +7,7 @@ mod work;
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -259,13 +260,18 @@ impl Shared {
         let run = self.state().hooks.begin(hooks.len());
         running.tasks.resize_with(hooks.len(), || None);
         for (index, task) in running.tasks.iter_mut().enumerate() {
-            if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            if task.as_ref().is_some_and(|task| !task.has_ended.load(Ordering::Acquire)) {
                 self.hook_ended(run, index, hooks::Ended::late(started));
                 continue;
             }
-            let shared = Arc::clone(self);
-            let report = move |ended| shared.hook_ended(run, index, ended);
-            *task = Some(hooks::start(hooks, index, limit, runtime, report));
+            let has_ended = Arc::new(AtomicBool::new(false));
+            let (shared, tell) = (Arc::clone(self), Arc::clone(&has_ended));
+            let report = move |ended| {
+                tell.store(true, Ordering::Release);
+                shared.hook_ended(run, index, ended);
+            };
+            let handle = hooks::start(hooks, index, limit, runtime, report);
+            *task = Some(RunningHook { handle, has_ended });
         }
 
         let mut state = self.state();
@@ -277,7 +283,7 @@ impl Shared {
         let ended = state.hooks.close();
         drop(state);
 
-        running.tasks.iter().flatten().for_each(JoinHandle::abort);
+        running.tasks.iter().flatten().for_each(|task| task.handle.abort());
         for (index, ended) in ended.into_iter().enumerate() {
             // One that was cut short because nobody waits has neither succeeded nor failed.
             if let Some(ended) = ended.or_else(|| (!abandoned).then(|| hooks::Ended::late(started))) {
@@ -309,7 +315,13 @@ impl Shared {
 /// The last task of each hook, ended or not.
 #[derive(Default)]
 struct RunningHooks {
-    tasks: Vec<Option<JoinHandle<()>>>,
+    tasks: Vec<Option<RunningHook>>,
+}
+
+struct RunningHook {
+    handle: JoinHandle<()>,
+    /// Set with its report, for the handle says so a moment later only, in which the next run may have begun.
+    has_ended: Arc<AtomicBool>,
 }
 
 impl HooksOfRun {
