@@ -96,14 +96,12 @@ impl Work {
             let _ = gathering.add(self.telemetry.registry());
         }
         let (families, conflicts) = gathering.merge();
-        for name in conflicts {
-            self.telemetry.count_error(Cause::TypeConflict);
-            if self.complaints.type_conflict.allows() {
-                tracing::warn!(
-                    ?name,
-                    "two registries have one name under two types: only the first is served"
-                );
-            }
+        self.telemetry.count_errors(Cause::TypeConflict, conflicts.len() as u64);
+        if !conflicts.is_empty() && self.complaints.type_conflict.allows() {
+            tracing::warn!(
+                names = ?conflicts,
+                "names under two types, in two registries: only the first one's are served"
+            );
         }
         Ok(families)
     }
