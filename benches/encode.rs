@@ -3,14 +3,13 @@
 //! `cargo bench --bench encode` times both and ends with lines of ratios; `cargo test --benches` only checks
 //! that both write the same and runs everything once.
 
+mod measure;
 mod workload;
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use measure::median;
 use prometheus::{Encoder, TextEncoder, proto::MetricFamily};
 use prometheus_hyper::internals::{Choice, Names, Pieces, encode};
 use workload::registry;
@@ -19,18 +18,12 @@ use workload::registry;
 const SHAPES: [(&str, usize, usize); 3] = [("mix", 1, 1), ("counters", 1, 0), ("histograms", 0, 1)];
 
 fn main() {
-    // `cargo bench` says so; anything else is a test.
-    let timed = std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test");
-    let sizes: &[usize] = if timed { &[1_000, 10_000, 100_000] } else { &[1_000] };
+    let timed = measure::timed();
 
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .configure_from_args();
+    let mut criterion = measure::criterion();
     let mut ratios = Vec::new();
     for (shape, counters, histograms) in SHAPES {
-        for &series in sizes {
+        for &series in measure::sizes() {
             let registry = registry(series, counters, histograms);
             let families = registry.gather();
             assert!(ours(&families).into_inner().concat() == theirs(&families), "{shape}/{series} differ");
@@ -83,9 +76,4 @@ fn ratio(families: &[MetricFamily], rounds: usize) -> f64 {
         their_times.push(start.elapsed());
     }
     median(their_times) / median(our_times)
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64()
 }

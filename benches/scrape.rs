@@ -5,16 +5,14 @@
 //! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
 //! what each level of each coding costs and saves: `src/compress/` chose by that table.
 
+mod measure;
 mod workload;
 
-use std::{
-    hint::black_box,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, thread, time::Instant};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use measure::median;
 use prometheus::{Encoder, Registry, TextEncoder};
 use prometheus_hyper::internals::{Choice, Coding, Compress, Names, codings, encode_consuming};
 
@@ -25,20 +23,14 @@ fn main() {
 }
 
 fn bench() {
-    // `cargo bench` says so; anything else is a test.
-    let timed = std::env::args().any(|arg| arg == "--bench") && !std::env::args().any(|arg| arg == "--test");
+    let timed = measure::timed();
     if timed && std::env::var_os("LEVELS").is_some() {
         return levels::print(&workload::registry(100_000, 1, 1));
     }
-    let sizes: &[usize] = if timed { &[1_000, 10_000, 100_000] } else { &[1_000] };
 
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .configure_from_args();
+    let mut criterion = measure::criterion();
     let mut ratios = Vec::new();
-    for &series in sizes {
+    for &series in measure::sizes() {
         let registry = workload::registry(series, 1, 1);
         let expected = published(&registry);
         let contenders = contenders();
@@ -137,11 +129,6 @@ fn compare(
         .zip(&medians)
         .map(|((name, ..), time)| format!("{name} {:.2} ms ({:.1}x)", time * 1e3, medians[0] / time));
     format!("ratio {series}: {}", columns.collect::<Vec<_>>().join(", "))
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64()
 }
 
 /// What the levels cost and save.

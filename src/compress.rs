@@ -10,7 +10,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::encode::{PIECE, Sink};
+use crate::encode::{PIECE, Pieces, Sink};
 
 /// A content coding (RFC 9110, section 8.4.1), whether this build has it or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,15 +69,19 @@ pub fn codings() -> Vec<Coding> {
 /// A body in the making: compresses the pieces of an exposition as they come, so that the whole is never in memory
 /// uncompressed.
 pub struct Compress {
+    /// What was asked for.
     coding: Coding,
     state: State,
 }
 
 enum State {
     /// The pieces are the body.
-    Plain(Vec<Bytes>),
+    Plain(Pieces),
     /// Nothing is known yet but a beginning that is too small to be worth it, if it is all.
-    Begun(Vec<u8>),
+    Begun {
+        start: Start,
+        beginning: Vec<u8>,
+    },
     Compressing(Box<dyn Compressor>),
     Failed(io::Error),
 }
@@ -91,11 +95,9 @@ trait Compressor: Write + Send {
 impl Compress {
     /// Begins a body. What this build has no compressor for is not compressed.
     pub fn new(coding: Coding) -> Self {
-        let has_it = TABLE.iter().any(|(row, _)| *row == coding);
-        let (coding, state) = if has_it {
-            (coding, State::Begun(Vec::new()))
-        } else {
-            (Coding::Identity, State::Plain(Vec::new()))
+        let state = match TABLE.iter().find(|(row, _)| *row == coding) {
+            Some(&(_, start)) => State::Begun { start, beginning: Vec::new() },
+            None => State::Plain(Pieces::default()),
         };
         Compress { coding, state }
     }
@@ -107,9 +109,9 @@ impl Compress {
     /// Those of the compressor, which is short of memory.
     pub fn finish(self) -> io::Result<(Vec<Bytes>, Coding)> {
         match self.state {
-            State::Plain(pieces) => Ok((pieces, Coding::Identity)),
-            State::Begun(all) if all.is_empty() => Ok((Vec::new(), Coding::Identity)),
-            State::Begun(all) => Ok((vec![all.into()], Coding::Identity)),
+            State::Plain(pieces) => Ok((pieces.into_inner(), Coding::Identity)),
+            State::Begun { beginning: all, .. } if all.is_empty() => Ok((Vec::new(), Coding::Identity)),
+            State::Begun { beginning: all, .. } => Ok((vec![all.into()], Coding::Identity)),
             State::Compressing(compressor) => Ok((compressor.finish()?.into_pieces(), self.coding)),
             State::Failed(error) => Err(error),
         }
@@ -117,13 +119,11 @@ impl Compress {
 
     /// Writes to the compressor; begins it if need be.
     fn compress(&mut self, piece: &[u8]) -> io::Result<()> {
-        if let State::Begun(beginning) = &mut self.state {
+        if let State::Begun { start, beginning } = &mut self.state {
             if beginning.len() + piece.len() < WORTHWHILE {
                 beginning.extend_from_slice(piece);
                 return Ok(());
             }
-            let row = TABLE.iter().find(|(row, _)| *row == self.coding);
-            let (_, start) = row.ok_or(io::ErrorKind::Unsupported)?;
             let mut compressor = start()?;
             compressor.write_all(beginning)?;
             self.state = State::Compressing(compressor);
@@ -138,8 +138,7 @@ impl Compress {
 impl Sink for Compress {
     fn piece(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
         if let State::Plain(pieces) = &mut self.state {
-            pieces.push(piece.into());
-            return Vec::new();
+            return pieces.piece(piece);
         }
         if let Err(error) = self.compress(&piece) {
             self.state = State::Failed(error);
@@ -186,7 +185,6 @@ impl Write for Cut {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encode::Pieces;
 
     /// Pieces as an encoder hands them on, of about as much as an exposition has of sense.
     fn pieces(size: usize, piece: usize) -> Vec<Vec<u8>> {

@@ -18,8 +18,17 @@ pub(super) trait Fields {
     fn string(&mut self, field: Field, value: &str);
     fn double(&mut self, field: Field, value: f64);
     fn uint64(&mut self, field: Field, value: u64);
-    fn int64(&mut self, field: Field, value: i64);
-    fn constant(&mut self, field: Field, number: u64, name: &str);
+
+    /// As it goes over the wire, ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
+    fn int64(&mut self, field: Field, value: i64) {
+        self.uint64(field, value as u64);
+    }
+
+    /// A value of an enum, as it goes over the wire.
+    fn constant(&mut self, field: Field, number: u64, _name: &str) {
+        self.uint64(field, number);
+    }
+
     fn message(&mut self, field: Field, message: &impl Message);
 }
 

@@ -58,14 +58,6 @@ impl Fields for Size {
         self.varint(value);
     }
 
-    fn int64(&mut self, field: Field, value: i64) {
-        self.uint64(field, value as u64);
-    }
-
-    fn constant(&mut self, field: Field, number: u64, _: &str) {
-        self.uint64(field, number);
-    }
-
     fn message(&mut self, field: Field, message: &impl Message) {
         self.delimited(field, Size::of(message));
     }
@@ -103,15 +95,6 @@ impl Fields for Wire<'_> {
     fn uint64(&mut self, field: Field, value: u64) {
         self.tag(field, VARINT);
         self.varint(value);
-    }
-
-    /// Ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
-    fn int64(&mut self, field: Field, value: i64) {
-        self.uint64(field, value as u64);
-    }
-
-    fn constant(&mut self, field: Field, number: u64, _: &str) {
-        self.uint64(field, number);
     }
 
     fn message(&mut self, field: Field, message: &impl Message) {

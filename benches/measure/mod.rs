@@ -1,0 +1,30 @@
+//! How the benches measure.
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+/// `cargo bench` says so; anything else is a test.
+pub(crate) fn timed() -> bool {
+    let given = |wanted: &str| std::env::args().any(|arg| arg == wanted);
+    given("--bench") && !given("--test")
+}
+
+/// How many series are measured.
+pub(crate) fn sizes() -> &'static [usize] {
+    if timed() { &[1_000, 10_000, 100_000] } else { &[1_000] }
+}
+
+pub(crate) fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args()
+}
+
+/// In seconds.
+pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64()
+}
