@@ -1,14 +1,14 @@
-//! The one line, beside a counter and a histogram that move.
+//! The one line, beside a counter and a histogram that move. What the process and the runtime are doing comes along.
 //!
 //! `cargo run --example hello`, and beside it `curl -i localhost:9184/metrics`. The address may be given:
 //! `cargo run --example hello -- 127.0.0.1:9999`.
 
-use std::thread;
 use std::time::Duration;
 
 use prometheus_hyper::prometheus::{register_histogram, register_int_counter};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9184".to_owned());
 
     let guard = prometheus_hyper::start(addr)?;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for n in 0u32.. {
         greetings.inc();
         lengths.observe(0.005 * f64::from(n % 100));
-        thread::sleep(Duration::from_millis(100));
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
 }

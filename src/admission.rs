@@ -12,6 +12,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
 use crate::connection::Activity;
+use crate::limits::soft_limit;
 
 /// The default of [`Builder::max_connections`](crate::Builder::max_connections), unless a quarter of the process's
 /// descriptor limit is less: 128.
@@ -22,14 +23,9 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 128;
 pub(crate) fn default_max_connections() -> usize {
     // Where there is no such file (elsewhere than on Linux), limits are generous or unknown.
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let quarter = soft_descriptor_limit(&limits).map_or(usize::MAX, |limit| limit / 4);
+    let quarter = soft_limit(&limits, "Max open files").map(|limit| limit / 4);
+    let quarter = quarter.and_then(|quarter| usize::try_from(quarter).ok()).unwrap_or(usize::MAX);
     DEFAULT_MAX_CONNECTIONS.min(quarter).max(1)
-}
-
-/// The soft limit in the row `Max open files` of proc_pid_limits(5); none if it is unlimited.
-fn soft_descriptor_limit(limits: &str) -> Option<usize> {
-    let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    row.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// The tasks of all open connections. Dropping it ends them all.
@@ -215,7 +211,7 @@ mod tests {
         assert!(activities[0].head_complete(false));
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
         assert!(activities[1].head_complete(false));
-        activities[1].response_begun();
+        activities[1].response_begun(None);
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
         assert!(connections.make_room().await);
         assert_eq!(connections.seats.len(), 2);
@@ -233,9 +229,9 @@ mod tests {
         }
         let wait = tokio::time::timeout(100 * WRITE, connections.room()).await;
         assert!(wait.is_err(), "while no response has begun nobody goes");
-        activities[1].response_begun();
+        activities[1].response_begun(None);
         tokio::time::sleep(Duration::from_secs(10)).await;
-        activities[0].response_begun();
+        activities[0].response_begun(None);
         assert_eq!(room(&mut connections, &activities).await, (WRITE - Duration::from_secs(10), 1));
     }
 
@@ -267,7 +263,7 @@ mod tests {
         let mut waiting = None;
         connections.admit(|activity| {
             assert!(activity.head_complete(false));
-            activity.response_begun();
+            activity.response_begun(None);
             waiting = Some(activity);
             std::future::pending()
         });
@@ -281,22 +277,5 @@ mod tests {
         connections.room().await;
         assert_eq!(start.elapsed(), Duration::from_secs(3));
         soon.await.unwrap();
-    }
-
-    #[test]
-    fn the_descriptor_limit_is_the_soft_one() {
-        let table = [
-            ("Max open files            64                   1024                 files     \n", Some(64)),
-            (
-                "Limit   Soft Limit   Hard Limit   Units\nMax processes  1  2  processes\nMax open files 1024 4096 files\n",
-                Some(1024),
-            ),
-            ("Max open files            unlimited            unlimited            files\n", None),
-            ("Max open files", None),
-            ("", None),
-        ];
-        for (limits, expected) in table {
-            assert_eq!(soft_descriptor_limit(limits), expected, "{limits:?}");
-        }
     }
 }

@@ -8,9 +8,10 @@ use std::vec;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-/// A complete body in pieces; its size is exact.
+/// The body of a response of [`Handler`](crate::Handler): complete before the response is given out, so that its size
+/// is exact and it can not fail.
 #[derive(Debug, Default)]
-pub(crate) struct Body {
+pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     remaining: u64,
 }

@@ -1,23 +1,22 @@
 //! Every option, its default, its doc. `bind` composes the rest.
 
-use std::collections::HashSet;
+mod served;
+mod transport;
+
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::Arc;
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::runtime::Handle;
 
-use crate::admission;
-use crate::compress;
-use crate::connection::Deadlines;
-use crate::encode::Format;
-use crate::route::{self, Offer, Router, ScrapeTimeouts};
-use crate::scrape::{BoxError, Hook, Scrape, Scraper, Source, Work};
+use crate::collector::BuildInfo;
+use crate::handler::Handler;
+use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
-use crate::telemetry::Telemetry;
+
+use served::Served;
+use transport::Transport;
 
 /// The default of [`Builder::metrics_path`]: `/metrics`.
 pub const DEFAULT_METRICS_PATH: &str = "/metrics";
@@ -57,50 +56,11 @@ pub const DEFAULT_SCRAPE_TIMEOUT_MARGIN: Duration = Duration::from_millis(500);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "a builder does nothing until `bind()`"]
 pub struct Builder {
-    /// A name where one was given.
-    registries: Vec<(Option<String>, Registry)>,
-    hooks: Vec<Hook>,
-    /// What each call of `listen` resolved to.
-    listen: Vec<io::Result<Vec<SocketAddr>>>,
-    metrics_path: String,
-    self_metrics: bool,
-    openmetrics: bool,
-    protobuf: bool,
-    compression: bool,
-    scrape_timeout: Duration,
-    max_scrape_timeout: Duration,
-    scrape_timeout_margin: Duration,
-    max_connections: Option<usize>,
-    head_timeout: Duration,
-    idle_timeout: Duration,
-    write_timeout: Duration,
-    drain_timeout: Duration,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Builder {
-            registries: Vec::new(),
-            hooks: Vec::new(),
-            listen: Vec::new(),
-            metrics_path: DEFAULT_METRICS_PATH.to_owned(),
-            self_metrics: true,
-            openmetrics: false,
-            protobuf: false,
-            compression: true,
-            scrape_timeout: DEFAULT_SCRAPE_TIMEOUT,
-            max_scrape_timeout: DEFAULT_MAX_SCRAPE_TIMEOUT,
-            scrape_timeout_margin: DEFAULT_SCRAPE_TIMEOUT_MARGIN,
-            max_connections: None,
-            head_timeout: DEFAULT_HEAD_TIMEOUT,
-            idle_timeout: DEFAULT_IDLE_TIMEOUT,
-            write_timeout: DEFAULT_WRITE_TIMEOUT,
-            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
-        }
-    }
+    served: Served,
+    transport: Transport,
 }
 
 impl Builder {
@@ -114,7 +74,7 @@ impl Builder {
     /// than one, `prometheus_exporter_registry_up{registry}` tells. Its name, there and for `registry[]`, is its place:
     /// `default` for the first, then `1`, `2`, …; see [`registry_named`](Self::registry_named).
     pub fn registry(mut self, registry: &Registry) -> Self {
-        self.registries.push((None, registry.clone()));
+        self.served.registries.push((None, registry.clone()));
         self
     }
 
@@ -122,7 +82,7 @@ impl Builder {
     ///
     /// No two registries may have the same name; [`bind`](Self::bind) tells.
     pub fn registry_named(mut self, name: impl Into<String>, registry: &Registry) -> Self {
-        self.registries.push((Some(name.into()), registry.clone()));
+        self.served.registries.push((Some(name.into()), registry.clone()));
         self
     }
 
@@ -166,7 +126,7 @@ impl Builder {
         F: Fn(Scrape) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        self.hooks.push(Hook::new(name.into(), hook));
+        self.served.hooks.push(Hook::new(name.into(), hook));
         self
     }
 
@@ -176,16 +136,43 @@ impl Builder {
     /// `bind` takes the first that works, as [`TcpListener::bind`] does. Port 0 lets the operating system choose;
     /// [`Server::local_addr`] tells.
     pub fn listen(mut self, addr: impl ToSocketAddrs) -> Self {
-        self.listen.push(addr.to_socket_addrs().map(Iterator::collect));
+        self.transport.listen.push(addr.to_socket_addrs().map(Iterator::collect));
         self
     }
 
     /// Where the metrics are served. Default: [`DEFAULT_METRICS_PATH`].
     ///
     /// An absolute path as it stands in a request, percent-encoded where need be, without a query; it is matched
-    /// exactly. At `/` the metrics take the place of the page. `/-/healthy` is taken.
+    /// exactly. At `/` the metrics take the place of the page. `/-/healthy` and `/-/ready` are taken.
     pub fn metrics_path(mut self, path: impl Into<String>) -> Self {
-        self.metrics_path = path.into();
+        self.transport.metrics_path = path.into();
+        self
+    }
+
+    /// Whether the default collectors are served: [`ProcessCollector`](crate::collector::ProcessCollector) (feature `process`)
+    /// and, if [`bind`](Self::bind), [`start`](Server::start) or [`serve`](Server::serve) is called within a tokio runtime, that
+    /// runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), with `start` also how long that
+    /// runtime keeps a ready task waiting. Default: `true` with the default registry, `false` with explicit ones.
+    ///
+    /// They live in registries of their own, and come along whatever `registry[]` selects. Where a registry has a series of
+    /// theirs, it is served once: theirs.
+    pub fn default_collectors(mut self, serve: bool) -> Self {
+        self.served.default_collectors = Some(serve);
+        self
+    }
+
+    /// Serves `<name>_build_info{version="…"} 1`, by which a graph shows which version ran when. Default: not served.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use prometheus_hyper::{Server, build_info};
+    ///
+    /// let guard = Server::builder().build_info(build_info!()).listen("127.0.0.1:0").bind()?.start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_info(mut self, build_info: BuildInfo) -> Self {
+        self.served.build_info = Some(build_info);
         self
     }
 
@@ -193,7 +180,7 @@ impl Builder {
     ///
     /// They live in a registry of the server's own; nothing is ever registered into yours.
     pub fn self_metrics(mut self, serve: bool) -> Self {
-        self.self_metrics = serve;
+        self.served.self_metrics = serve;
         self
     }
 
@@ -202,7 +189,7 @@ impl Builder {
     /// Prometheus 2 does. It writes `le="1.0"` where the text format writes `le="1"`: to Prometheus 2 another series, so
     /// this is yours to choose.
     pub fn openmetrics(mut self, serve: bool) -> Self {
-        self.openmetrics = serve;
+        self.served.openmetrics = serve;
         self
     }
 
@@ -214,14 +201,14 @@ impl Builder {
     /// this off for it.
     #[cfg(feature = "protobuf")]
     pub fn protobuf(mut self, serve: bool) -> Self {
-        self.protobuf = serve;
+        self.served.protobuf = serve;
         self
     }
 
     /// Whether responses are compressed for those who ask for it, which Prometheus does, with what the features have:
     /// `gzip` (on by default) and `zstd`. Default: `true`. Below 1 KiB they are sent as they are.
     pub fn compression(mut self, compress: bool) -> Self {
-        self.compression = compress;
+        self.served.compression = compress;
         self
     }
 
@@ -231,21 +218,21 @@ impl Builder {
     /// Prometheus says it, with the header `X-Prometheus-Scrape-Timeout-Seconds`. Past its time a scrape is answered with
     /// a 503.
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
-        self.scrape_timeout = timeout;
+        self.served.scrape_timeout = timeout;
         self
     }
 
     /// How long a scrape may take at the most, whatever the scraper says. Above zero; [`Duration::MAX`] is for ever.
     /// Default: [`DEFAULT_MAX_SCRAPE_TIMEOUT`].
     pub fn max_scrape_timeout(mut self, timeout: Duration) -> Self {
-        self.max_scrape_timeout = timeout;
+        self.served.max_scrape_timeout = timeout;
         self
     }
 
     /// What is taken off the scraper's own timeout, for the way there and back; a fifth of it at the most. Default:
     /// [`DEFAULT_SCRAPE_TIMEOUT_MARGIN`].
     pub fn scrape_timeout_margin(mut self, margin: Duration) -> Self {
-        self.scrape_timeout_margin = margin;
+        self.served.scrape_timeout_margin = margin;
         self
     }
 
@@ -258,35 +245,35 @@ impl Builder {
     /// longest has taken [`write_timeout`](Self::write_timeout) or more: then that one goes. Otherwise newcomers wait
     /// in the backlog.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = Some(connections);
+        self.transport.max_connections = Some(connections);
         self
     }
 
     /// How long a request's head may take, counted from its first byte, for a connection's first request from the
     /// moment it was accepted. Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_HEAD_TIMEOUT`].
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.transport.head_timeout = timeout;
         self
     }
 
     /// How long a connection may be idle between a response and the next request. Above zero; [`Duration::MAX`] is
     /// for ever. Default: [`DEFAULT_IDLE_TIMEOUT`].
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.transport.idle_timeout = timeout;
         self
     }
 
     /// How long a client may take nothing of a response that waits for it; each byte it takes begins the time anew.
     /// Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_WRITE_TIMEOUT`].
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.write_timeout = timeout;
+        self.transport.write_timeout = timeout;
         self
     }
 
     /// How long a stop may take for what is in flight; then the rest is cut. Zero cuts at once, [`Duration::MAX`]
     /// waits for ever. Default: [`DEFAULT_DRAIN_TIMEOUT`].
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout;
+        self.transport.drain_timeout = timeout;
         self
     }
 
@@ -298,125 +285,28 @@ impl Builder {
     /// * What binding an address failed with, its [`kind`](io::Error::kind) kept and the address named, or what resolving one
     ///   failed with.
     pub fn bind(self) -> io::Result<Server> {
-        let Builder {
-            registries,
-            hooks,
-            listen,
-            metrics_path,
-            self_metrics,
-            openmetrics,
-            protobuf,
-            compression,
-            scrape_timeout,
-            max_scrape_timeout,
-            scrape_timeout_margin,
-            max_connections,
-            head_timeout,
-            idle_timeout,
-            write_timeout,
-            drain_timeout,
-        } = self;
-
-        if !route::metrics_path_is_valid(&metrics_path) {
-            let reason = "is no absolute path, as it stands in a request, that is free";
-            return Err(invalid(format!("metrics_path: {metrics_path:?} {reason}")));
+        let Builder { served, transport } = self;
+        if let Some(fault) = transport.fault().or_else(|| served.fault()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
         }
-        if max_connections == Some(0) {
-            return Err(invalid("max_connections: must be at least 1".to_owned()));
-        }
-        let timeouts = [
-            ("head_timeout", head_timeout),
-            ("idle_timeout", idle_timeout),
-            ("write_timeout", write_timeout),
-            ("scrape_timeout", scrape_timeout),
-            ("max_scrape_timeout", max_scrape_timeout),
-        ];
-        if let Some((option, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
-            return Err(invalid(format!("{option}: must be above zero")));
-        }
-        let sources = sources(registries);
-        if let Some(name) = twice(sources.iter().map(|source| source.name.as_str())) {
-            return Err(invalid(format!("registry_named: {name:?} is the name of two registries")));
-        }
-        if let Some(name) = twice(hooks.iter().map(Hook::name)) {
-            return Err(invalid(format!("before_scrape: {name:?} is the name of two hooks")));
-        }
-        if listen.is_empty() {
-            return Err(invalid("listen: there is no address to listen on".to_owned()));
-        }
-
-        let listeners = listen.into_iter().map(listen_on).collect::<io::Result<Vec<_>>>()?;
-        let local_addrs = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-
-        let telemetry = Arc::new(Telemetry::new());
-        let scraper = Scraper::new(Work::new(sources, hooks, self_metrics, Arc::clone(&telemetry)));
-        if let Ok(runtime) = Handle::try_current() {
-            scraper.run_hooks_on(runtime);
-        }
-        let mut formats = vec![Format::Text004, Format::Text100];
-        if openmetrics {
-            formats.extend([Format::OpenMetrics100, Format::OpenMetrics001]);
-        }
-        if protobuf {
-            formats.push(Format::Protobuf);
-        }
-        let codings = if compression { compress::codings() } else { Vec::new() };
-        let offer = Offer { formats, codings };
-        let scrape_timeouts = ScrapeTimeouts {
-            default: scrape_timeout,
-            max: max_scrape_timeout,
-            margin: scrape_timeout_margin,
-        };
-        Ok(Server {
-            listeners,
-            local_addrs,
-            router: Arc::new(Router::new(metrics_path, offer, scrape_timeouts, scraper, telemetry)),
-            max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
-            deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },
-            drain_timeout,
-        })
+        transport.bind(|metrics_path| served.router(metrics_path))
     }
-}
 
-/// The registries under their names; the default one, if there is none.
-fn sources(registries: Vec<(Option<String>, Registry)>) -> Vec<Source> {
-    if registries.is_empty() {
-        return sources(vec![(None, prometheus::default_registry().clone())]);
-    }
-    let name = |place: usize| if place == 0 { "default".to_owned() } else { place.to_string() };
-    let registries = registries.into_iter().enumerate();
-    registries
-        .map(|(place, (given, registry))| Source { name: given.unwrap_or_else(|| name(place)), registry })
-        .collect()
-}
-
-/// A name that occurs more than once.
-fn twice<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let mut seen = HashSet::new();
-    names.into_iter().find(|name| !seen.insert(*name))
-}
-
-/// The first of the addresses that works, else the last one's error, as std has it.
-fn listen_on(resolved: io::Result<Vec<SocketAddr>>) -> io::Result<TcpListener> {
-    let addrs =
-        resolved.map_err(|error| annotated(&error, "listen: cannot resolve the address".to_owned()))?;
-    let mut last_error = None;
-    for addr in addrs {
-        match TcpListener::bind(addr).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        }) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last_error = Some(annotated(&error, format!("cannot listen on {addr}"))),
+    /// The same metrics for an HTTP server that the program has already: a service to be mounted there.
+    ///
+    /// It serves the metrics wherever it is mounted; paths, connections and their limits are that server's, so
+    /// [`listen`](Self::listen) and the like mean nothing here. The default collectors watch the runtime around this call,
+    /// and hooks run there; without one, where the first request is answered.
+    ///
+    /// It never fails. Where [`bind`](Self::bind) would refuse an option, a line in the log, at level error, says so, and it
+    /// is served as well as can be: of two registries or hooks with one name the first is meant by it, and a timeout of zero
+    /// is the default.
+    pub fn into_handler(self) -> Handler {
+        let Builder { mut served, transport: _ } = self;
+        if let Some(fault) = served.fault() {
+            tracing::error!("{fault}");
+            served.repair();
         }
+        Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned()))
     }
-    Err(last_error.unwrap_or_else(|| invalid("listen: resolves to no address".to_owned())))
-}
-
-fn annotated(error: &io::Error, what: String) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
-}
-
-fn invalid(message: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
 }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
 use crate::route::Router;
+use crate::scrape::Receipt;
 use crate::telemetry::Cause;
 
 /// The largest request head, in bytes. hyper's default buffer lets half a megabyte pass.
@@ -110,7 +111,7 @@ async fn answer(
     if unread {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    activity.response_begun();
+    activity.response_begun(response.extensions_mut().remove::<Receipt>());
     response.map(|body| AnswerBody { body, _handing_over: HandingOver(activity) })
 }
 
@@ -122,7 +123,7 @@ pub(crate) struct Activity {
     began_to_wait: Arc<Notify>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct State {
     phase: Phase,
     /// Whether the client has sent what nobody will read: a request's body.
@@ -131,6 +132,8 @@ struct State {
     at_blank_line: bool,
     /// The last bytes read, newest last: where reads part may be amid the blank line.
     tail: [u8; 3],
+    /// To be handed in once the response is written.
+    receipt: Option<Receipt>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +157,13 @@ impl Activity {
         let now = Instant::now();
         let phase = Phase::Waiting { since: now, head_since: Some(now) };
         Activity {
-            state: Mutex::new(State { phase, unread: false, at_blank_line: true, tail: [0; 3] }),
+            state: Mutex::new(State {
+                phase,
+                unread: false,
+                at_blank_line: true,
+                tail: [0; 3],
+                receipt: None,
+            }),
             began_to_wait,
         }
     }
@@ -211,8 +220,10 @@ impl Activity {
     }
 
     /// There is a response to write.
-    pub(crate) fn response_begun(&self) {
-        self.state().phase = Phase::Writing { since: Instant::now(), handed_over: false };
+    pub(crate) fn response_begun(&self, receipt: Option<Receipt>) {
+        let mut state = self.state();
+        state.phase = Phase::Writing { since: Instant::now(), handed_over: false };
+        state.receipt = receipt;
     }
 
     /// hyper has the whole body.
@@ -230,8 +241,12 @@ impl Activity {
             // What came behind the last head and is no complete head is the beginning of the next.
             let head_since = (!state.at_blank_line).then_some(now);
             state.phase = Phase::Waiting { since: now, head_since };
+            let receipt = state.receipt.take();
             drop(state);
             self.began_to_wait.notify_one();
+            if let Some(receipt) = receipt {
+                receipt.delivered();
+            }
         }
     }
 
@@ -459,8 +474,7 @@ mod tests {
 
     use super::*;
     use crate::route::{Offer, ScrapeTimeouts};
-    use crate::scrape::{Scraper, Work};
-    use crate::telemetry::Telemetry;
+    use crate::scrape::Contents;
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(360);
@@ -470,13 +484,11 @@ mod tests {
     /// A connection over a pipe that holds so many bytes; no socket, and the time is the test's.
     fn connect(capacity: usize) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
         let (client, server) = tokio::io::duplex(capacity);
-        let telemetry = Arc::new(Telemetry::new());
-        let work = Work::new(Vec::new(), Vec::new(), true, Arc::clone(&telemetry));
         let offer = Offer { formats: Vec::new(), codings: Vec::new() };
         let second = Duration::from_secs(1);
         let timeouts = ScrapeTimeouts { default: second, max: second, margin: second };
-        let scraper = Scraper::new(work);
-        let router = Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, scraper, telemetry));
+        let contents = Contents { self_metrics: true, ..Contents::default() };
+        let router = Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, contents));
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };

@@ -1,30 +1,54 @@
 //! Sources in, one sorted list of families out. Pure: no async, no clock, no I/O.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 
 use prometheus::Registry;
-use prometheus::proto::{Metric, MetricFamily};
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
 /// What an exposition is made of, sorted by name, each name once.
 pub(crate) type Families = Vec<MetricFamily>;
+
+/// Whether `prometheus` registers a family of this name by itself, which it does with its feature `process`
+/// (`process_collector.rs`).
+pub(crate) fn is_of_prometheus_itself(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_threads",
+        "process_virtual_memory_bytes",
+    ];
+    NAMES.contains(&name)
+}
 
 /// One pass over several sources, each gathered by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     families: Families,
+    /// Of the sources whose series hide those of the others.
+    first: Families,
 }
 
 impl Gathering {
     /// Gathers a source; if a collector of it panics, that is all there is of it: what it said.
     pub(crate) fn add(&mut self, source: &Registry) -> Result<(), String> {
-        // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
-        match panic::catch_unwind(AssertUnwindSafe(|| source.gather())) {
-            Ok(families) if self.families.is_empty() => self.families = families,
-            Ok(families) => self.families.extend(families),
-            Err(payload) => return Err(panic_message(payload.as_ref())),
-        }
+        append(&mut self.families, gather(source)?);
         Ok(())
+    }
+
+    /// The same, for a source whose series hide the same series of those that were [added](Self::add).
+    pub(crate) fn add_first(&mut self, source: &Registry) -> Result<(), String> {
+        append(&mut self.first, gather(source)?);
+        Ok(())
+    }
+
+    /// The names of all families that were [added](Self::add).
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.families.iter().map(MetricFamily::name)
     }
 
     /// The families of all sources, and the names of those that were left out, because an earlier source has their
@@ -33,7 +57,9 @@ impl Gathering {
     /// Two sources that know the same name make one family, its metrics sorted as [`Registry::gather`] sorts them, the
     /// earlier source first among equals.
     pub(crate) fn merge(self) -> (Families, Vec<String>) {
-        let mut sorted = self.families;
+        let Gathering { families, first: mut sorted } = self;
+        let hiding: HashSet<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
+        append(&mut sorted, families);
         // Stable, so that of two families of one name the earlier source's comes first; and quick, for each source's
         // are sorted.
         sorted.sort_by(|a, b| a.name().cmp(b.name()));
@@ -43,9 +69,16 @@ impl Gathering {
         let mut sorted = sorted.into_iter().peekable();
         while let Some(mut family) = sorted.next() {
             let mut merged = false;
+            // How many of its metrics hide others; looked up where there is something to hide only.
+            let mut hiding_metrics = None;
             while let Some(mut twin) = sorted.next_if(|next| next.name() == family.name()) {
                 if twin.get_field_type() == family.get_field_type() {
-                    family.mut_metric().append(&mut twin.take_metric());
+                    let mut metrics = twin.take_metric();
+                    let hides = || if hiding.contains(family.name()) { family.get_metric().len() } else { 0 };
+                    let hiding_metrics = *hiding_metrics.get_or_insert_with(hides);
+                    let hiding_metrics = &family.get_metric()[..hiding_metrics];
+                    metrics.retain(|metric| !hiding_metrics.iter().any(|first| same_series(first, metric)));
+                    family.mut_metric().append(&mut metrics);
                     merged = true;
                 } else {
                     conflicts.push(twin.name().to_owned());
@@ -59,6 +92,29 @@ impl Gathering {
         }
         (families, conflicts)
     }
+}
+
+fn gather(source: &Registry) -> Result<Families, String> {
+    // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
+    panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
+        .map_err(|payload| panic_message(payload.as_ref()))
+}
+
+fn append(families: &mut Families, more: Families) {
+    if families.is_empty() {
+        *families = more;
+    } else {
+        families.extend(more);
+    }
+}
+
+/// Whether two metrics have the same labels, in whatever order.
+fn same_series(a: &Metric, b: &Metric) -> bool {
+    let (a, b) = (a.get_label(), b.get_label());
+    let has = |label: &LabelPair| {
+        b.iter().any(|other| (other.name(), other.value()) == (label.name(), label.value()))
+    };
+    a.len() == b.len() && a.iter().all(has)
 }
 
 /// Within a registry the labels of a family stand in one order; common labels of another are at its metrics' ends.
@@ -200,6 +256,34 @@ mod tests {
             .map(|metric| metric.get_label().iter().map(|label| label.name()).collect())
             .collect();
         assert_eq!(series, ["a", "a", "b", "bc", "bc"]);
+    }
+
+    #[test]
+    fn a_series_of_a_source_that_comes_first_hides_the_same_series_of_the_others() {
+        // The user's `process` collector, and a label that ours has not.
+        let ours = registry(vec![vec("m", &["1"]), vec("only_ours", &["1"])]);
+        let theirs = registry(vec![vec("m", &["1", "0", "2"])]);
+        let mut gathering = Gathering::default();
+        gathering.add(&theirs).unwrap();
+        gathering.add(&theirs).unwrap();
+        gathering.add_first(&ours).unwrap();
+        // Theirs stand twice, and are left out with a complaint where they are written; ours hides without one.
+        let (families, conflicts) = gathering.merge();
+        let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
+        assert_eq!(shape(&families), expected);
+        assert!(conflicts.is_empty());
+    }
+
+    #[test]
+    fn a_name_of_another_type_gives_way_to_a_source_that_comes_first() {
+        let ours = registry(vec![Box::new(Counter::new("m", "help").unwrap())]);
+        let theirs = registry(vec![Box::new(Gauge::new("m", "help").unwrap())]);
+        let mut gathering = Gathering::default();
+        gathering.add(&theirs).unwrap();
+        gathering.add_first(&ours).unwrap();
+        let (families, conflicts) = gathering.merge();
+        assert_eq!(conflicts, ["m"]);
+        assert_eq!(families[0].get_field_type(), prometheus::proto::MetricType::COUNTER);
     }
 
     #[test]

@@ -3,17 +3,23 @@
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+
+use crate::route::Router;
+use crate::scrape::Epoch;
 
 /// A running server: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
 ///
 /// Dropping it stops the server and never blocks: the server closes its listeners, closes idle connections, finishes
 /// what is in flight within [`drain_timeout`](crate::Builder::drain_timeout), and its thread ends. That holds on a
 /// runtime's thread and outside one, after the runtime is gone, and while unwinding. To wait for the end use
-/// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking); to have none,
-/// [`detach`](Self::detach).
+/// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking), to be scraped once more before it
+/// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to have none, [`detach`](Self::detach).
 ///
 /// Its `Display` is where to find the metrics: `http://localhost:9184/metrics`.
 ///
@@ -29,6 +35,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Guard {
     local_addrs: Vec<SocketAddr>,
     metrics_path: String,
+    /// Gone once the server has stopped.
+    router: Weak<Router>,
+    /// None once it has been asked for.
+    last_scrape: Option<oneshot::Sender<LastScrape>>,
     /// Cancelled to stop the server.
     stop: CancellationToken,
     /// Cancelled as the last thing that the server's thread does.
@@ -37,15 +47,35 @@ pub struct Guard {
     detached: bool,
 }
 
+/// What the server is asked for before it stops.
+#[derive(Debug)]
+pub(crate) struct LastScrape {
+    /// In which its gather has to begin, if not later.
+    pub(crate) epoch: Epoch,
+    /// When to stop without it.
+    pub(crate) until: Option<Instant>,
+}
+
 impl Guard {
     pub(crate) fn new(
         local_addrs: Vec<SocketAddr>,
         metrics_path: String,
+        router: Weak<Router>,
+        last_scrape: oneshot::Sender<LastScrape>,
         stop: CancellationToken,
         stopped: CancellationToken,
         thread: JoinHandle<()>,
     ) -> Self {
-        Guard { local_addrs, metrics_path, stop, stopped, thread: Some(thread), detached: false }
+        Guard {
+            local_addrs,
+            metrics_path,
+            router,
+            last_scrape: Some(last_scrape),
+            stop,
+            stopped,
+            thread: Some(thread),
+            detached: false,
+        }
     }
 
     /// The first address that the server listens on, with its real port where 0 was asked for.
@@ -57,6 +87,14 @@ impl Guard {
     /// their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Says whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
+    /// orchestrator, and `prometheus_exporter_ready` tells Prometheus. Default: `true`. The metrics are served in either case.
+    pub fn set_ready(&self, ready: bool) {
+        if let Some(router) = self.router.upgrade() {
+            router.telemetry().set_ready(ready);
+        }
     }
 
     /// The token behind this guard: cancelling it stops the server, and a stop, whoever caused it, cancels it.
@@ -88,6 +126,60 @@ impl Guard {
     /// the drain limit.
     pub fn shutdown_blocking(mut self) {
         self.stop.cancel();
+        self.join();
+    }
+
+    /// Serves until the metrics have been scraped once more, then stops, and waits until it has stopped: so that the final
+    /// values of a job that ends are not lost. Whether there was such a scrape.
+    ///
+    /// What counts is a GET of the metrics that is answered with a 200, whose values are gathered after this call, and whose
+    /// body is written to the socket, whole. If there is none within `limit`, the server stops without; zero stops at once,
+    /// [`Duration::MAX`] waits for ever. One that is on its way at the limit may still be finished within
+    /// [`drain_timeout`](crate::Builder::drain_timeout), and then counts.
+    ///
+    /// Prometheus comes once per scrape interval, so let `limit` be a little more than that; where two of them scrape, only
+    /// the first one is waited for. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
+    ///
+    /// ```no_run
+    /// # async fn job() {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let guard = prometheus_hyper::start("0.0.0.0:9184")?;
+    /// job().await;
+    /// let scraped: bool = guard.shutdown_after_scrape(Duration::from_secs(20)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shutdown_after_scrape(mut self, limit: Duration) -> impl Future<Output = bool> + Send {
+        // Now, and not when it is first polled: the values are final.
+        let asked = self.ask_for_the_last_scrape(limit);
+        async move {
+            self.stopped.cancelled().await;
+            asked.is_some_and(|asked| asked.is_delivered())
+        }
+    }
+
+    /// [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous code: blocks until the server has stopped, as
+    /// [`shutdown_blocking`](Self::shutdown_blocking) does.
+    pub fn shutdown_after_scrape_blocking(mut self, limit: Duration) -> bool {
+        let asked = self.ask_for_the_last_scrape(limit);
+        self.join();
+        asked.is_some_and(|asked| asked.is_delivered())
+    }
+
+    /// Nothing if the server has stopped.
+    fn ask_for_the_last_scrape(&mut self, limit: Duration) -> Option<Asked> {
+        let router = self.router.upgrade()?;
+        let epoch = router.scraper().seal();
+        let until = Instant::now().checked_add(limit);
+        // It fails for a server that is stopping, which has an end by itself.
+        let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
+        Some(Asked { router, epoch })
+    }
+
+    fn join(&mut self) {
         if let Some(server) = self.thread.take() {
             if server.thread().id() != thread::current().id() {
                 // An error is the server's panic, of which there is none; it has stopped then, too.
@@ -99,6 +191,18 @@ impl Guard {
     /// Lets the server run until the process ends, or its [token](Self::cancellation_token) is cancelled.
     pub fn detach(mut self) {
         self.detached = true;
+    }
+}
+
+/// A last scrape that the server has been asked for.
+struct Asked {
+    router: Arc<Router>,
+    epoch: Epoch,
+}
+
+impl Asked {
+    fn is_delivered(&self) -> bool {
+        self.router.scraper().deliveries().include(self.epoch)
     }
 }
 

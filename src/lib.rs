@@ -18,7 +18,7 @@
 //! That serves the default registry, the one that the `register_*!` macros of `prometheus` fill, on
 //! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on a thread of its own: with a tokio
 //! runtime around it or without one, and still when that runtime is blocked, which is when the metrics are needed
-//! most.
+//! most. Beside what is registered it serves what a Go or a Python program would tell, too: see [`collector`].
 //!
 //! # An explicit registry, a runtime of one's own
 //!
@@ -45,7 +45,8 @@
 //! ```
 //!
 //! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, so only
-//! it reports what is wrong with options and addresses.
+//! it reports what is wrong with options and addresses. [`Builder::into_handler`] is for a program that has an HTTP server
+//! already: a service to be mounted there.
 //!
 //! # What it answers
 //!
@@ -57,12 +58,13 @@
 //! | `/metrics?format=…` | `text`, `openmetrics`, `protobuf`, where it is switched on, shown as text: for a browser |
 //! | GET, HEAD `/` | a page with a link to the metrics |
 //! | GET, HEAD `/-/healthy` | 200 |
+//! | GET, HEAD `/-/ready` | 200, or 503 after [`Guard::set_ready`]`(false)` |
 //! | OPTIONS on these | 204 with `Allow` |
 //! | another method on these | 405 with `Allow` |
 //! | another path | 404 |
 //!
 //! Beside the registries it serves what it knows of itself: `prometheus_exporter_requests_total`,
-//! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections` and
+//! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready` and
 //! `…_errors_total{cause}`; where there are several registries `…_registry_up{registry}`, where there are hooks
 //! `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`. These live in a registry of the server's own; nothing is ever registered into yours.
 //!
@@ -89,35 +91,39 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for those who ask for it |
-//! | `zstd` | no | the same with Zstandard; links the C library |
+//! | `process` | yes | the default collector of the process, `process_*` |
+//! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
+//! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
 //! | `protobuf` | no | adds `Builder::protobuf` |
+//! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
 //! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
 //!
 //! # When to use something else
 //!
 //! * In a library: leave it to the program, and register into a [`Registry`] that it hands you.
-//! * Beside an HTTP server that the program has anyway, for as long as a handler to be mounted there is missing here:
-//!   encode the registry in a route of yours.
 //! * In a program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
-//! * For short jobs that nobody can scrape: the Pushgateway.
+//! * For jobs that can not wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
 //! * If your metrics are not `prometheus`' but those of the `metrics` facade: `metrics-exporter-prometheus`.
 //!
 //! # One `prometheus` only
 //!
 //! Two versions of `prometheus` in one program are two default registries, and an empty page without an error. Use the
 //! one that is re-exported here, [`prometheus_hyper::prometheus`](prometheus), or see to it that `cargo tree -d` does not
-//! list `prometheus`.
+//! list `prometheus`. A page that is empty for that reason says so.
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod admission;
 mod body;
 mod builder;
+pub mod collector;
 mod compress;
 mod connection;
 mod encode;
 mod gather;
 mod guard;
+mod handler;
+mod limits;
 mod listener;
 mod negotiate;
 mod page;
@@ -136,11 +142,13 @@ use std::ops::Deref;
 use prometheus::Registry;
 
 pub use admission::DEFAULT_MAX_CONNECTIONS;
+pub use body::Body;
 pub use builder::{
     Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_SCRAPE_TIMEOUT,
     DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_WRITE_TIMEOUT,
 };
 pub use guard::Guard;
+pub use handler::Handler;
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};
 pub use server::Server;

@@ -1,5 +1,6 @@
 //! A request's head in, a response out. No socket, no runtime.
 
+use std::future::Future;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,10 +20,11 @@ use crate::encode::{Choice, Format};
 use crate::negotiate;
 use crate::page;
 use crate::query::Query;
-use crate::scrape::{Form, ScrapeError, Scraper};
+use crate::scrape::{Contents, Form, Receipt, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
+const READY_PATH: &str = "/-/ready";
 const PAGE_PATH: &str = "/";
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -64,6 +66,7 @@ enum Endpoint {
     Metrics,
     Page,
     Healthy,
+    Ready,
 }
 
 impl Router {
@@ -71,9 +74,10 @@ impl Router {
         metrics_path: String,
         offer: Offer,
         scrape_timeouts: ScrapeTimeouts,
-        scraper: Scraper,
-        telemetry: Arc<Telemetry>,
+        contents: Contents,
     ) -> Self {
+        let telemetry = Arc::new(Telemetry::new());
+        let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
         let page = page::render(&metrics_path).into();
         Router { metrics_path, page, offer, scrape_timeouts, scraper, telemetry }
     }
@@ -92,10 +96,37 @@ impl Router {
 
     /// Answers one request. Always an answer, never an error.
     pub(crate) async fn respond(&self, head: &Parts) -> Response<Body> {
+        self.complete(self.route(head)).await
+    }
+
+    /// Answers one request with the metrics, whatever its path and its Host: those are the business of the server that it
+    /// has come through.
+    pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
+        let mut response = self.complete(self.serve(Endpoint::Metrics, head)).await;
+        // Nobody waits for it there.
+        response.extensions_mut().remove::<Receipt>();
+        // Not every server leaves the body of an answer to HEAD away.
+        if head.method == Method::HEAD {
+            *response.body_mut() = Body::default();
+        }
+        response
+    }
+
+    /// The answer where there is no runtime to serve on.
+    pub(crate) fn refuse() -> Response<Body> {
+        Self::finish(text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n"))
+    }
+
+    async fn complete(&self, response: impl Future<Output = Response<Body>>) -> Response<Body> {
         let _in_flight = self.telemetry.request_in_flight();
         let started = Instant::now();
-        let mut response = self.route(head).await;
+        let response = response.await;
+        self.telemetry.observe_request(started.elapsed());
+        Self::finish(response)
+    }
 
+    /// What each answer has.
+    fn finish(mut response: Response<Body>) -> Response<Body> {
         // `Content-Length` is that of the GET; hyper sends no body in answer to HEAD (RFC 9110, section 9.3.2).
         // A 204 must not have one (section 8.6).
         if response.status() != StatusCode::NO_CONTENT {
@@ -104,7 +135,6 @@ impl Router {
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        self.telemetry.observe_request(started.elapsed());
         response
     }
 
@@ -121,11 +151,17 @@ impl Router {
         let Some(endpoint) = self.endpoint(head.uri.path()) else {
             return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
         };
+        self.serve(endpoint, head).await
+    }
+
+    async fn serve(&self, endpoint: Endpoint, head: &Parts) -> Response<Body> {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head).await,
                 Endpoint::Page => respond(StatusCode::OK, HTML, self.page.clone()),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
+                Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
+                Endpoint::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "Not ready.\n"),
             },
             Method::OPTIONS => {
                 let mut response = Response::new(Body::default());
@@ -146,6 +182,7 @@ impl Router {
         match path {
             PAGE_PATH => Some(Endpoint::Page),
             HEALTHY_PATH => Some(Endpoint::Healthy),
+            READY_PATH => Some(Endpoint::Ready),
             _ => None,
         }
     }
@@ -184,6 +221,10 @@ impl Router {
                     response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
                 }
                 self.telemetry.set_response_size(response.body().len());
+                // HEAD brings nobody any values.
+                if head.method == Method::GET {
+                    response.extensions_mut().insert(exposition.receipt);
+                }
                 response
             }
             Err(ScrapeError::Collector) => {
@@ -243,7 +284,7 @@ fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u
 pub(crate) fn metrics_path_is_valid(path: &str) -> bool {
     path.starts_with('/')
         && path.is_ascii()
-        && path != HEALTHY_PATH
+        && ![HEALTHY_PATH, READY_PATH].contains(&path)
         && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
 }
 
@@ -419,6 +460,7 @@ mod tests {
             ("/me\ntrics", false),
             ("http://host/metrics", false),
             (HEALTHY_PATH, false),
+            (READY_PATH, false),
         ];
         for (path, valid) in table {
             assert_eq!(metrics_path_is_valid(path), *valid, "{path:?}");

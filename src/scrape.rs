@@ -1,6 +1,7 @@
 //! A scrape: hooks, gather, encode and compress, off the runtime, shared by all who ask meanwhile, each under a deadline
 //! of its own. Knows neither HTTP nor sockets.
 
+mod delivery;
 mod hooks;
 mod share;
 mod work;
@@ -23,8 +24,10 @@ use crate::query::Names;
 
 pub use hooks::{BoxError, Scrape};
 
+pub(crate) use delivery::{Deliveries, Receipt};
 pub(crate) use hooks::Hook;
-pub(crate) use work::{Source, Work};
+pub(crate) use share::Epoch;
+pub(crate) use work::{Contents, Source, Work};
 
 use share::{Share, WaiterId};
 
@@ -46,6 +49,8 @@ pub(crate) struct Exposition {
     pub(crate) pieces: Vec<Bytes>,
     /// What it is compressed with, which may be less than was asked for.
     pub(crate) coding: Coding,
+    /// To be handed in when it has been written to a client.
+    pub(crate) receipt: Receipt,
 }
 
 /// Why there is no exposition.
@@ -85,6 +90,7 @@ struct Shared {
     state: Mutex<State>,
     /// Told of everything that the thread may wait for.
     changed: Condvar,
+    deliveries: Deliveries,
 }
 
 #[derive(Debug)]
@@ -108,14 +114,45 @@ struct HooksOfRun {
 impl Scraper {
     pub(crate) fn new(work: Work) -> Self {
         let state = State { share: Share::new(), served: false, closed: false, hooks: HooksOfRun::default() };
-        let shared =
-            Shared { work, runtime: OnceLock::new(), state: Mutex::new(state), changed: Condvar::new() };
+        let shared = Shared {
+            work,
+            runtime: OnceLock::new(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            deliveries: Deliveries::new(),
+        };
         Scraper { shared: Arc::new(shared) }
     }
 
     /// Lets hooks run on this runtime, unless they have one.
     pub(crate) fn run_hooks_on(&self, runtime: Handle) {
         self.shared.runtime.get_or_init(|| runtime);
+    }
+
+    /// Lets the default collectors watch this runtime, unless they watch one or there are none.
+    pub(crate) fn watch(&self, runtime: &Handle) {
+        if let Some(collectors) = self.shared.work.default_collectors() {
+            collectors.watch(runtime);
+        }
+    }
+
+    /// Measures how long the runtime that is watched keeps a ready task waiting, for as long as this is polled.
+    pub(crate) async fn probe(&self) {
+        match self.shared.work.default_collectors() {
+            Some(collectors) => collectors.probe().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whoever asks from now on gets nothing that was begun before. What is gathered from now on belongs to the epoch
+    /// that this returns, or to a later one.
+    pub(crate) fn seal(&self) -> Epoch {
+        self.shared.state().share.seal()
+    }
+
+    /// What has been written to clients.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.shared.deliveries
     }
 
     /// The places of the registries of these names; none if one of them is unknown.
@@ -207,7 +244,8 @@ impl Shared {
             // themselves, the log.
             let run = AssertUnwindSafe(|| self.run(selection.as_deref(), deadline, &mut hooks));
             if panic::catch_unwind(run).is_err() {
-                drop(self.close());
+                let orphans = self.state().share.close();
+                drop(orphans);
                 self.work.report_panic();
             }
         }
@@ -224,12 +262,11 @@ impl Shared {
         if Instant::now() > deadline {
             return self.state().share.restart();
         }
-        let waiters = self.close();
-        self.work.expose(gathered, waiters);
-    }
-
-    fn close(&self) -> Vec<Waiter> {
-        self.state().share.close()
+        let (epoch, waiters) = {
+            let mut state = self.state();
+            (state.share.began_in(), state.share.close())
+        };
+        self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch));
     }
 
     fn next_run(&self) -> Option<(Selection, Instant)> {
@@ -410,7 +447,8 @@ mod tests {
         let registry = Registry::new();
         registry.register(Box::new(Gate(gathers.clone(), tell.into(), opened.into()))).unwrap();
         let sources = vec![Source { name: "default".to_owned(), registry }];
-        let scraper = Scraper::new(Work::new(sources, hooks, false, Arc::new(Telemetry::new())));
+        let contents = Contents { sources, hooks, ..Contents::default() };
+        let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())));
         if let Ok(runtime) = Handle::try_current() {
             scraper.run_hooks_on(runtime);
         }
@@ -551,7 +589,8 @@ mod tests {
             .map(|name| Source { name: name.to_owned(), registry: Registry::new() })
             .into_iter()
             .collect();
-        let scraper = Scraper::new(Work::new(sources, Vec::new(), true, Arc::new(Telemetry::new())));
+        let contents = Contents { sources, self_metrics: true, ..Contents::default() };
+        let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())));
         let select = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             scraper.select(&names)

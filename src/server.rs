@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Connections;
 use crate::builder::Builder;
 use crate::connection::{self, Deadlines};
-use crate::guard::Guard;
+use crate::guard::{Guard, LastScrape};
 use crate::listener::Listeners;
 use crate::route::Router;
+use crate::scrape::Scraper;
 use crate::telemetry::Cause;
 
 /// A server that is bound: its ports are open and known, and connections queue until it is started.
@@ -105,8 +107,13 @@ impl Server {
         let stop = CancellationToken::new();
         let stopped = CancellationToken::new();
         let local_addrs = self.local_addrs.clone();
+        let router = Arc::downgrade(&self.router);
         let metrics_path = self.router.metrics_path().to_owned();
+        if let Ok(host) = Handle::try_current() {
+            self.router.scraper().watch(&host);
+        }
 
+        let (last_scrape, asked_for_the_last) = oneshot::channel();
         let (started, start) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("prometheus-hyper".to_owned()).spawn({
             let (stop, stopped) = (stop.clone(), stopped.clone());
@@ -118,10 +125,15 @@ impl Server {
                 // Built here, for a runtime that is dropped within another one panics.
                 match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
                     Ok(runtime) => runtime.block_on(async {
+                        let router = Arc::clone(&self.router);
                         match self.enter() {
                             Ok(running) => {
                                 let _ = started.send(Ok(()));
-                                running.until(stop.cancelled()).await;
+                                let the_end = the_end(&stop, asked_for_the_last, router.scraper());
+                                tokio::select! {
+                                    () = running.until(the_end) => {}
+                                    () = router.scraper().probe() => {}
+                                }
                             }
                             Err(error) => drop(started.send(Err(error))),
                         }
@@ -131,7 +143,7 @@ impl Server {
             }
         })?;
         start.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread has ended")))?;
-        Ok(Guard::new(local_addrs, metrics_path, stop, stopped, thread))
+        Ok(Guard::new(local_addrs, metrics_path, router, last_scrape, stop, stopped, thread))
     }
 
     /// Serves on the runtime that polls it, until `shutdown` completes; then it drains as [`Guard`] does, and
@@ -145,6 +157,9 @@ impl Server {
     /// ([`enable_all`](tokio::runtime::Builder::enable_all)). tokio answers the question for a driver that is missing with
     /// a panic, which is caught; a panic hook hears of it, and a program that is built with `panic = "abort"` ends.
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
+        if let Ok(runtime) = Handle::try_current() {
+            self.router.scraper().watch(&runtime);
+        }
         self.enter()?.until(shutdown).await;
         Ok(())
     }
@@ -156,12 +171,11 @@ impl Server {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
         })?;
         router.scraper().run_hooks_on(runtime);
-        // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
-        let listeners = panic::catch_unwind(AssertUnwindSafe(|| {
+        let listeners = with_drivers(|| {
             drop(tokio::time::sleep(Duration::ZERO));
             Listeners::new(listeners, router.telemetry())
-        }))
-        .map_err(|_| {
+        })
+        .ok_or_else(|| {
             io::Error::other("the tokio runtime lacks its I/O or time driver: build it with `enable_all`")
         })??;
 
@@ -176,6 +190,31 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
+    }
+}
+
+/// What comes of it if the runtime has the drivers that it uses. There is no way to ask a runtime for them but to use
+/// them, and no answer but a panic.
+pub(crate) fn with_drivers<T>(uses: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(uses)).ok()
+}
+
+/// Completes when a server on a thread of its own is to stop: its token is cancelled, or the guard has asked for one last
+/// scrape, and that has been delivered or is given up.
+async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>, scraper: &Scraper) {
+    let last_scrape = async {
+        match asked.await {
+            Ok(LastScrape { epoch, until: Some(until) }) => {
+                let delivery = scraper.deliveries().of(epoch);
+                let _ = tokio::time::timeout_at(until.into(), delivery).await;
+            }
+            Ok(LastScrape { epoch, until: None }) => scraper.deliveries().of(epoch).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = last_scrape => stop.cancel(),
     }
 }
 

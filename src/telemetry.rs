@@ -65,6 +65,7 @@ pub(crate) struct Telemetry {
     request_duration: Histogram,
     response_size: IntGauge,
     in_flight: IntGauge,
+    ready: IntGauge,
     connections: IntGauge,
     errors: IntCounterVec,
     registry_up: IntGaugeVec,
@@ -102,6 +103,13 @@ impl Telemetry {
                 IntGauge::new(
                     "prometheus_exporter_requests_in_flight",
                     "HTTP requests whose response is not ready yet",
+                ),
+            ),
+            ready: register(
+                &registry,
+                IntGauge::new(
+                    "prometheus_exporter_ready",
+                    "Whether the program says that it is ready: what /-/ready answers",
                 ),
             ),
             connections: register(
@@ -148,6 +156,7 @@ impl Telemetry {
             ),
             registry,
         };
+        telemetry.set_ready(true);
         // Each series from the first scrape on, so that `increase()` sees the first error.
         for cause in Cause::ALL {
             telemetry.count_errors(cause, 0);
@@ -178,6 +187,14 @@ impl Telemetry {
 
     pub(crate) fn set_response_size(&self, bytes: u64) {
         self.response_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.set(ready.into());
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.get() != 0
     }
 
     pub(crate) fn set_registry_up(&self, registry: &str, up: bool) {
@@ -236,6 +253,7 @@ mod tests {
         let expected = [
             "prometheus_exporter_connections",
             "prometheus_exporter_errors_total",
+            "prometheus_exporter_ready",
             "prometheus_exporter_request_duration_seconds",
             "prometheus_exporter_requests_in_flight",
             "prometheus_exporter_requests_total",

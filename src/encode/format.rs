@@ -65,6 +65,11 @@ impl Format {
     pub(super) const fn is_openmetrics(self) -> bool {
         matches!(self, Format::OpenMetrics100 | Format::OpenMetrics001)
     }
+
+    /// Whether a line that begins with `#` may say anything: in OpenMetrics it may not.
+    pub(crate) const fn has_comments(self) -> bool {
+        matches!(self, Format::Text004 | Format::Text100)
+    }
 }
 
 impl Escaping {

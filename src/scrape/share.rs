@@ -9,6 +9,9 @@ use std::time::Instant;
 /// One who waits for the result of a run.
 pub(super) type WaiterId = u64;
 
+/// The time between two seals. A run belongs to the one in which it began.
+pub(crate) type Epoch = u64;
+
 /// The runs of a server: `K` selects what is gathered, `W` is what is known of one who waits.
 #[derive(Debug)]
 pub(super) struct Share<K, W> {
@@ -17,12 +20,15 @@ pub(super) struct Share<K, W> {
     /// Those that have not begun; each selection once.
     queue: VecDeque<Run<K, W>>,
     next_id: WaiterId,
+    epoch: Epoch,
 }
 
 #[derive(Debug)]
 struct Run<K, W> {
     selection: K,
     waiters: HashMap<WaiterId, Waiter<W>>,
+    /// When it began; before that, when it was asked for.
+    epoch: Epoch,
 }
 
 #[derive(Debug)]
@@ -33,22 +39,29 @@ struct Waiter<W> {
 
 impl<K: PartialEq, W> Share<K, W> {
     pub(super) fn new() -> Self {
-        Share { current: None, queue: VecDeque::new(), next_id: 0 }
+        Share { current: None, queue: VecDeque::new(), next_id: 0, epoch: 0 }
     }
 
     /// Takes part in the run of this selection that is under way, else in the next one.
     pub(super) fn join(&mut self, selection: K, deadline: Instant, waiter: W) -> WaiterId {
         let id = self.next_id;
         self.next_id += 1;
-        let mut runs = self.current.iter_mut().chain(&mut self.queue);
+        let epoch = self.epoch;
+        let current = self.current.iter_mut().filter(|run| run.epoch == epoch);
         let waiter = Waiter { deadline, waiter };
-        match runs.find(|run| run.selection == selection) {
+        match current.chain(&mut self.queue).find(|run| run.selection == selection) {
             Some(run) => {
                 run.waiters.insert(id, waiter);
             }
-            None => self.queue.push_back(Run { selection, waiters: HashMap::from([(id, waiter)]) }),
+            None => self.queue.push_back(Run { selection, waiters: HashMap::from([(id, waiter)]), epoch }),
         }
         id
+    }
+
+    /// Whoever asks from now on takes part in no run that has begun already: the epoch of those that have not.
+    pub(super) fn seal(&mut self) -> Epoch {
+        self.epoch += 1;
+        self.epoch
     }
 
     /// Waits no more. A run that has not begun and for which nobody waits is forgotten; whether the one that is under
@@ -67,7 +80,7 @@ impl<K: PartialEq, W> Share<K, W> {
     pub(super) fn begin(&mut self) -> Option<(&K, Instant)> {
         let run = self.queue.pop_front()?;
         let deadline = run.waiters.values().map(|waiter| waiter.deadline).max()?;
-        let run = self.current.insert(run);
+        let run = self.current.insert(Run { epoch: self.epoch, ..run });
         Some((&run.selection, deadline))
     }
 
@@ -78,7 +91,11 @@ impl<K: PartialEq, W> Share<K, W> {
 
     /// Begins the run that is under way anew, before all others, for those who wait for it now.
     pub(super) fn restart(&mut self) {
-        if let Some(run) = self.current.take().filter(|run| !run.waiters.is_empty()) {
+        if let Some(mut run) = self.current.take().filter(|run| !run.waiters.is_empty()) {
+            // Those who were kept from it by a seal wait for the same again.
+            if let Some(at) = self.queue.iter().position(|queued| queued.selection == run.selection) {
+                run.waiters.extend(self.queue.remove(at).into_iter().flat_map(|queued| queued.waiters));
+            }
             self.queue.push_front(run);
         }
     }
@@ -90,6 +107,11 @@ impl<K: PartialEq, W> Share<K, W> {
             self.current = None;
         }
         abandoned
+    }
+
+    /// In which epoch the run that is under way began.
+    pub(super) fn began_in(&self) -> Option<Epoch> {
+        self.current.as_ref().map(|run| run.epoch)
     }
 
     /// Ends the time in which one can take part in the run that is under way: those who do, in the order in which
@@ -156,6 +178,37 @@ mod tests {
         assert_eq!(share.close().len(), 2);
         share.leave(gone);
         share.restart();
+        assert_eq!(share.begin(), None);
+    }
+
+    #[test]
+    fn after_a_seal_nobody_joins_what_began_before_it() {
+        let (mut share, now) = share();
+        share.join("all", now, 1);
+        share.join("other", now, 2);
+        assert!(share.begin().is_some());
+        assert_eq!(share.seal(), 1);
+        share.join("all", now, 3);
+        assert_eq!((share.began_in(), share.close()), (Some(0), vec![1]));
+        // What had not begun is as good as what is asked for now.
+        share.join("other", now, 4);
+        assert_eq!(share.begin(), Some((&"other", now)));
+        assert_eq!((share.began_in(), share.close()), (Some(1), vec![2, 4]));
+        assert_eq!(share.begin(), Some((&"all", now)));
+        assert_eq!((share.began_in(), share.close()), (Some(1), vec![3]));
+        assert_eq!(share.began_in(), None);
+    }
+
+    #[test]
+    fn a_sealed_run_that_begins_anew_takes_those_along_who_were_kept_from_it() {
+        let (mut share, now) = share();
+        share.join("all", now, 1);
+        assert!(share.begin().is_some());
+        share.seal();
+        share.join("all", now, 2);
+        share.restart();
+        assert_eq!(share.begin(), Some((&"all", now)));
+        assert_eq!((share.began_in(), share.close()), (Some(1), vec![1, 2]));
         assert_eq!(share.begin(), None);
     }
 

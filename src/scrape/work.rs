@@ -3,15 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
 use super::hooks::{Ended, Hook};
-use super::{Exposition, Form, Outcome, ScrapeError, Waiter};
+use super::{Exposition, Form, Outcome, Receipt, ScrapeError, Waiter};
+use crate::collector::DefaultCollectors;
 use crate::compress::Compress;
-use crate::encode;
-use crate::gather::{Families, Gathering};
+use crate::encode::{self, Sink};
+use crate::gather::{self, Families, Gathering};
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
@@ -22,15 +24,47 @@ pub(crate) struct Source {
     pub(crate) registry: Registry,
 }
 
+/// What a server was given to gather.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Selected by name.
+    pub(crate) sources: Vec<Source>,
+    /// Whether the one source is the default registry, because no other was named: then it may be that another version
+    /// of `prometheus` is filled.
+    pub(crate) by_default: bool,
+    pub(crate) hooks: Vec<Hook>,
+    /// These two come along whatever is selected, and where a source has a series of theirs, it is served once: theirs.
+    pub(crate) default_collectors: Option<DefaultCollectors>,
+    pub(crate) build_info: Option<Registry>,
+    /// Comes along, too.
+    pub(crate) self_metrics: bool,
+}
+
 /// What is gathered, and what is told about it.
 #[derive(Debug)]
 pub(crate) struct Work {
     sources: Vec<Source>,
+    by_default: bool,
     hooks: Arc<[Hook]>,
+    default_collectors: Option<DefaultCollectors>,
+    build_info: Option<Registry>,
     self_metrics: bool,
     telemetry: Arc<Telemetry>,
     complaints: Complaints,
 }
+
+/// What a run has found.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    families: Families,
+    /// A comment in front of them.
+    comment: Option<&'static str>,
+}
+
+const EMPTY: &str = "\
+# Nothing of yours is here: the default registry of prometheus_hyper::prometheus has no metrics yet.
+# If you have registered some, look for a second version of prometheus in the program: cargo tree -d
+";
 
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
 #[derive(Debug, Default)]
@@ -41,19 +75,26 @@ struct Complaints {
     type_conflict: Throttle,
     left_out: Throttle,
     compressor: Throttle,
+    /// Whether it has been said, which is done once.
+    empty: AtomicBool,
     hooks: Vec<Throttle>,
 }
 
 impl Work {
-    pub(crate) fn new(
-        sources: Vec<Source>,
-        hooks: Vec<Hook>,
-        self_metrics: bool,
-        telemetry: Arc<Telemetry>,
-    ) -> Self {
+    pub(crate) fn new(contents: Contents, telemetry: Arc<Telemetry>) -> Self {
+        let Contents { sources, by_default, hooks, default_collectors, build_info, self_metrics } = contents;
         let hook_complaints = hooks.iter().map(|_| Throttle::default()).collect();
         let complaints = Complaints { hooks: hook_complaints, ..Complaints::default() };
-        Work { sources, hooks: hooks.into(), self_metrics, telemetry, complaints }
+        Work {
+            sources,
+            by_default,
+            hooks: hooks.into(),
+            default_collectors,
+            build_info,
+            self_metrics,
+            telemetry,
+            complaints,
+        }
     }
 
     pub(super) fn sources(&self) -> &[Source] {
@@ -64,8 +105,12 @@ impl Work {
         &self.hooks
     }
 
+    pub(super) fn default_collectors(&self) -> Option<&DefaultCollectors> {
+        self.default_collectors.as_ref()
+    }
+
     /// Gathers the registries at these places, or all; fails if every one of them does.
-    pub(super) fn gather(&self, places: Option<&[usize]>) -> Result<Families, ScrapeError> {
+    pub(super) fn gather(&self, places: Option<&[usize]>) -> Result<Gathered, ScrapeError> {
         let selected = |place: &usize| places.is_none_or(|places| places.contains(place));
         let mut gathering = Gathering::default();
         let mut succeeded = 0;
@@ -90,9 +135,21 @@ impl Work {
         if succeeded == 0 && !panics.is_empty() {
             return Err(ScrapeError::Collector);
         }
+        let empty =
+            self.by_default && panics.is_empty() && gathering.names().all(gather::is_of_prometheus_itself);
+        if empty && !self.complaints.empty.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the default registry has no metrics: nothing is registered in it. If something is, look for a second \
+                 version of prometheus with `cargo tree -d`"
+            );
+        }
+        // A panic in what is ours would be a fault of ours; the others' families are served all the same.
+        let default_collectors = self.default_collectors.iter().flat_map(DefaultCollectors::registries);
+        for registry in default_collectors.chain(&self.build_info) {
+            let _ = gathering.add_first(registry);
+        }
         // After the others, for it tells how they fared.
         if self.self_metrics {
-            // A panic in it would be a fault of ours; the others' families are served all the same.
             let _ = gathering.add(self.telemetry.registry());
         }
         let (families, conflicts) = gathering.merge();
@@ -103,14 +160,19 @@ impl Work {
                 "names under two types, in two registries: only the first one's are served"
             );
         }
-        Ok(families)
+        Ok(Gathered { families, comment: empty.then_some(EMPTY) })
     }
 
     /// Makes each form that somebody still waits for, once; the last one consumes the families.
-    pub(super) fn expose(&self, gathered: Result<Families, ScrapeError>, waiters: Vec<Waiter>) {
+    pub(super) fn expose(
+        &self,
+        gathered: Result<Gathered, ScrapeError>,
+        waiters: Vec<Waiter>,
+        receipt: &Receipt,
+    ) {
         let mut groups = group(waiters);
-        let mut families = match gathered {
-            Ok(families) => families,
+        let Gathered { mut families, comment } = match gathered {
+            Ok(gathered) => gathered,
             Err(error) => return groups.drain(..).for_each(|group| group.reply(&Err(error))),
         };
         while let Some(group) = groups.pop_front() {
@@ -118,20 +180,23 @@ impl Work {
             if group.is_waited_for() {
                 let mut body = Compress::new(group.form.coding);
                 let (choice, names) = (group.form.choice, &group.form.names);
+                if let Some(comment) = comment.filter(|_| choice.format.has_comments()) {
+                    body.piece(comment.as_bytes().to_vec());
+                }
                 let omissions = if groups.is_empty() {
                     encode::encode_consuming(choice, names, std::mem::take(&mut families), &mut body)
                 } else {
                     encode::encode(choice, names, &families, &mut body)
                 };
                 self.report_omissions(&omissions);
-                group.reply(&self.complete(body));
+                group.reply(&self.complete(body, receipt.clone()));
             }
         }
     }
 
-    fn complete(&self, body: Compress) -> Outcome {
+    fn complete(&self, body: Compress, receipt: Receipt) -> Outcome {
         match body.finish() {
-            Ok((pieces, coding)) => Ok(Exposition { pieces, coding }),
+            Ok((pieces, coding)) => Ok(Exposition { pieces, coding, receipt }),
             Err(error) => {
                 self.telemetry.count_error(Cause::Gather);
                 if self.complaints.compressor.allows() {

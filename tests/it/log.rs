@@ -11,7 +11,13 @@ use crate::client::{Client, get};
 
 /// The log, as text.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -65,7 +71,7 @@ fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
             clients.join().unwrap();
         });
     });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let ours: Vec<&str> = log.lines().filter(|line| line.contains("prometheus_hyper")).collect();
     let above_debug: Vec<&&str> = ours.iter().filter(|line| !line.contains(" DEBUG ")).collect();
     assert_eq!(above_debug.len(), 1, "all but the one of the start: {log}");

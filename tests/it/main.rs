@@ -3,14 +3,19 @@
 mod answers;
 mod api;
 mod client;
+mod default_collectors;
 mod drop_in;
 mod forms;
+mod handler;
 mod hooks;
 mod host;
 mod judges;
+mod last_scrape;
 mod limits;
 mod log;
 mod own_metrics;
+#[cfg(feature = "runtime")]
+mod scheduling_delay;
 mod scrape;
 mod stop;
 mod tidy;

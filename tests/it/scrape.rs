@@ -16,14 +16,14 @@ use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
 
 /// Counts its gathers; each waits while the gate is closed.
 #[derive(Clone)]
-struct Gated {
+pub(crate) struct Gated {
     desc: Desc,
     gathers: Arc<AtomicU64>,
     gate: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Gated {
-    fn register(registry: &Registry, open: bool) -> Self {
+    pub(crate) fn register(registry: &Registry, open: bool) -> Self {
         let desc = Desc::new("gathers".into(), "help".into(), vec![], HashMap::new()).unwrap();
         let gated =
             Gated { desc, gathers: Arc::default(), gate: Arc::new((Mutex::new(open), Condvar::new())) };
@@ -31,16 +31,16 @@ impl Gated {
         gated
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.gate.0.lock().unwrap() = true;
         self.gate.1.notify_all();
     }
 
-    fn gathers(&self) -> u64 {
+    pub(crate) fn gathers(&self) -> u64 {
         self.gathers.load(Ordering::SeqCst)
     }
 
-    fn wait_for_gathers(&self, count: u64) {
+    pub(crate) fn wait_for_gathers(&self, count: u64) {
         wait_for("a gather", || self.gathers() >= count);
     }
 }
@@ -61,7 +61,7 @@ impl Collector for Gated {
     }
 }
 
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "{what} does not come");
@@ -69,13 +69,13 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn start(builder: Builder) -> (Guard, SocketAddr) {
+pub(crate) fn start(builder: Builder) -> (Guard, SocketAddr) {
     let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
     (guard, addr)
 }
 
-fn ask(addr: SocketAddr, path: &str, headers: &str) -> Client {
+pub(crate) fn ask(addr: SocketAddr, path: &str, headers: &str) -> Client {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
     client

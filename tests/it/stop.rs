@@ -22,9 +22,9 @@ fn start(registry: &Registry, drain: Duration) -> (Guard, SocketAddr) {
 }
 
 /// More than any socket's buffers hold: they grow to some megabytes on loopback.
-const LARGE: usize = 64 * 256 * 1024;
+pub(crate) const LARGE: usize = 64 * 256 * 1024;
 
-fn large() -> Registry {
+pub(crate) fn large() -> Registry {
     let registry = Registry::new();
     let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
     for n in 0..64 {

@@ -12,10 +12,12 @@ const LEVELS: &[(&str, u8)] = &[
     ("listener", 3),
     ("admission", 3),
     ("connection", 3),
+    ("handler", 3),
     ("route", 2),
     ("body", 2),
     ("page", 2),
     ("scrape", 1),
+    ("collector", 1),
     ("throttle", 1),
     ("negotiate", 0),
     ("query", 0),
@@ -23,6 +25,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("gather", 0),
     ("encode", 0),
     ("telemetry", 0),
+    ("limits", 0),
 ];
 
 struct Source {
@@ -92,13 +95,26 @@ fn names(code: &str, name: &str) -> bool {
 #[test]
 fn each_library_stays_where_it_belongs() {
     let table: &[(&str, &[&str])] = &[
-        ("hyper::", &["server", "connection"]),
+        ("hyper::", &["connection", "handler"]),
         ("hyper_util::", &["connection"]),
         ("tokio::net", &["listener"]),
-        ("http::", &["route", "connection"]),
+        ("http::", &["route", "connection", "handler"]),
         ("http_body::", &["body", "connection"]),
-        ("prometheus::proto", &["gather", "encode", "telemetry"]),
-        ("tokio::", &["builder", "server", "listener", "admission", "connection", "scrape"]),
+        ("prometheus::proto", &["gather", "encode", "telemetry", "collector"]),
+        (
+            "tokio::",
+            &[
+                "builder",
+                "server",
+                "guard",
+                "listener",
+                "admission",
+                "connection",
+                "handler",
+                "scrape",
+                "collector",
+            ],
+        ),
         ("tokio_util::", &["lib", "server", "guard", "connection"]),
     ];
     for source in sources() {

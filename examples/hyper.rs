@@ -1,0 +1,50 @@
+//! The metrics beside a program's own routes, on its own hyper server.
+//!
+//! `cargo run --example hyper`, and beside it `curl localhost:8082/metrics`.
+
+use std::convert::Infallible;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use prometheus_hyper::prometheus::register_int_counter;
+use prometheus_hyper::{Body, Server};
+use tokio::net::TcpListener;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:8082".to_owned());
+    let greetings = register_int_counter!("hyper_greetings_total", "Greetings said")?;
+    let metrics = Server::builder().into_handler();
+
+    let listener = TcpListener::bind(addr).await?;
+    println!("http://{}/metrics", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let (metrics, greetings) = (metrics.clone(), greetings.clone());
+        let routes = service_fn(move |request: Request<Incoming>| {
+            let (metrics, greetings) = (metrics.clone(), greetings.clone());
+            async move {
+                match request.uri().path() {
+                    "/metrics" => metrics.call(request).await,
+                    "/" => {
+                        greetings.inc();
+                        Ok::<_, Infallible>(Response::new(Body::from("Hello.\n")))
+                    }
+                    _ => {
+                        let mut response = Response::new(Body::from("Nothing here.\n"));
+                        *response.status_mut() = StatusCode::NOT_FOUND;
+                        Ok(response)
+                    }
+                }
+            }
+        });
+        tokio::spawn(async move {
+            if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), routes).await {
+                eprintln!("a connection ended with an error: {error}");
+            }
+        });
+    }
+}

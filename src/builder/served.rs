@@ -1,0 +1,160 @@
+//! What is served, and in which forms.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use prometheus::Registry;
+use prometheus::core::Collector;
+use tokio::runtime::Handle;
+
+use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN};
+use crate::collector::{BuildInfo, DefaultCollectors};
+use crate::compress;
+use crate::encode::Format;
+use crate::route::{Offer, Router, ScrapeTimeouts};
+use crate::scrape::{Contents, Hook, Source};
+
+#[derive(Debug)]
+pub(super) struct Served {
+    /// A name where one was given.
+    pub(super) registries: Vec<(Option<String>, Registry)>,
+    pub(super) hooks: Vec<Hook>,
+    /// If there is no word: with the default registry.
+    pub(super) default_collectors: Option<bool>,
+    pub(super) build_info: Option<BuildInfo>,
+    pub(super) self_metrics: bool,
+    pub(super) openmetrics: bool,
+    pub(super) protobuf: bool,
+    pub(super) compression: bool,
+    pub(super) scrape_timeout: Duration,
+    pub(super) max_scrape_timeout: Duration,
+    pub(super) scrape_timeout_margin: Duration,
+}
+
+impl Default for Served {
+    fn default() -> Self {
+        Served {
+            registries: Vec::new(),
+            hooks: Vec::new(),
+            default_collectors: None,
+            build_info: None,
+            self_metrics: true,
+            openmetrics: false,
+            protobuf: false,
+            compression: true,
+            scrape_timeout: DEFAULT_SCRAPE_TIMEOUT,
+            max_scrape_timeout: DEFAULT_MAX_SCRAPE_TIMEOUT,
+            scrape_timeout_margin: DEFAULT_SCRAPE_TIMEOUT_MARGIN,
+        }
+    }
+}
+
+impl Served {
+    /// What makes no sense, beginning with the option's name.
+    pub(super) fn fault(&self) -> Option<String> {
+        let timeouts =
+            [("scrape_timeout", self.scrape_timeout), ("max_scrape_timeout", self.max_scrape_timeout)];
+        if let Some((option, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
+            return Some(format!("{option}: must be above zero"));
+        }
+        let names: Vec<String> = (0..)
+            .zip(&self.registries)
+            .map(|(place, (given, _))| source_name(place, given.as_deref()))
+            .collect();
+        if let Some(name) = twice(names.iter().map(String::as_str)) {
+            return Some(format!("registry_named: {name:?} is the name of two registries"));
+        }
+        let name = twice(self.hooks.iter().map(Hook::name))?;
+        Some(format!("before_scrape: {name:?} is the name of two hooks"))
+    }
+
+    /// Makes do with what has a fault.
+    pub(super) fn repair(&mut self) {
+        for (timeout, default) in [
+            (&mut self.scrape_timeout, DEFAULT_SCRAPE_TIMEOUT),
+            (&mut self.max_scrape_timeout, DEFAULT_MAX_SCRAPE_TIMEOUT),
+        ] {
+            if timeout.is_zero() {
+                *timeout = default;
+            }
+        }
+    }
+
+    pub(super) fn router(self, metrics_path: String) -> Router {
+        let Served {
+            registries,
+            hooks,
+            default_collectors,
+            build_info,
+            self_metrics,
+            openmetrics,
+            protobuf,
+            compression,
+            scrape_timeout,
+            max_scrape_timeout,
+            scrape_timeout_margin,
+        } = self;
+        let by_default = registries.is_empty();
+        let contents = Contents {
+            sources: sources(registries),
+            by_default,
+            hooks,
+            default_collectors: default_collectors.unwrap_or(by_default).then(DefaultCollectors::default),
+            build_info: build_info.map(registry_of),
+            self_metrics,
+        };
+        let mut formats = vec![Format::Text004, Format::Text100];
+        if openmetrics {
+            formats.extend([Format::OpenMetrics100, Format::OpenMetrics001]);
+        }
+        if protobuf {
+            formats.push(Format::Protobuf);
+        }
+        let codings = if compression { compress::codings() } else { Vec::new() };
+        let offer = Offer { formats, codings };
+        let scrape_timeouts = ScrapeTimeouts {
+            default: scrape_timeout,
+            max: max_scrape_timeout,
+            margin: scrape_timeout_margin,
+        };
+        let router = Router::new(metrics_path, offer, scrape_timeouts, contents);
+        if let Ok(runtime) = Handle::try_current() {
+            router.scraper().watch(&runtime);
+            router.scraper().run_hooks_on(runtime);
+        }
+        router
+    }
+}
+
+/// The registries under their names; the default one, if there is none.
+fn sources(registries: Vec<(Option<String>, Registry)>) -> Vec<Source> {
+    if registries.is_empty() {
+        return sources(vec![(None, prometheus::default_registry().clone())]);
+    }
+    let registries = (0..).zip(registries);
+    registries
+        .map(|(place, (given, registry))| Source { name: source_name(place, given.as_deref()), registry })
+        .collect()
+}
+
+fn source_name(place: usize, given: Option<&str>) -> String {
+    match (given, place) {
+        (Some(given), _) => given.to_owned(),
+        (None, 0) => "default".to_owned(),
+        (None, place) => place.to_string(),
+    }
+}
+
+/// A registry of its own, for nothing is registered into one that is not ours.
+fn registry_of(collector: impl Collector + 'static) -> Registry {
+    let registry = Registry::new();
+    // It fails for a name that is there already.
+    let _ = registry.register(Box::new(collector));
+    registry
+}
+
+/// A name that occurs more than once.
+fn twice<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}

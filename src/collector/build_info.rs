@@ -1,0 +1,160 @@
+//! Which build of the program it is.
+
+use once_cell::sync::OnceCell;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, Opts};
+
+/// Which build of the program runs: `<name>_build_info{version="…"} 1`, to be joined with other series or to mark in a
+/// graph which version ran when.
+///
+/// [`build_info!`](crate::build_info!) makes one for the crate in which it stands.
+/// [`Builder::build_info`](crate::Builder::build_info) serves it; as a collector it goes into any registry:
+///
+/// ```
+/// use prometheus_hyper::{collector::BuildInfo, prometheus::Registry};
+///
+/// # fn main() -> prometheus_hyper::prometheus::Result<()> {
+/// let registry = Registry::new();
+/// registry.register(Box::new(BuildInfo::new("my-service", "1.2.3").revision("0f27d57")))?;
+/// let families = registry.gather();
+/// assert_eq!(families[0].name(), "my_service_build_info");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct BuildInfo {
+    name: String,
+    version: String,
+    revision: Option<String>,
+    rustversion: Option<String>,
+    /// Made when it is first asked for, which the setters come before.
+    gauge: OnceCell<IntGauge>,
+}
+
+impl BuildInfo {
+    /// Of a program of this name, in this version.
+    ///
+    /// The name goes into that of the metric: whatever is no ASCII letter or digit becomes an underscore, and one that
+    /// would begin with a digit begins with an underscore.
+    pub fn new(name: impl AsRef<str>, version: impl Into<String>) -> Self {
+        BuildInfo {
+            name: metric_name(name.as_ref()),
+            version: version.into(),
+            revision: None,
+            rustversion: None,
+            gauge: OnceCell::new(),
+        }
+    }
+
+    /// The label `revision`: the commit that was built, say `option_env!("GIT_COMMIT")` of a build script. Default: none.
+    #[must_use]
+    pub fn revision(mut self, revision: impl Into<String>) -> Self {
+        self.revision = Some(revision.into());
+        self.gauge = OnceCell::new();
+        self
+    }
+
+    /// The label `rustversion`: the compiler's version, which only a build script knows. Default: none.
+    #[must_use]
+    pub fn rustversion(mut self, rustversion: impl Into<String>) -> Self {
+        self.rustversion = Some(rustversion.into());
+        self.gauge = OnceCell::new();
+        self
+    }
+
+    /// Fails for malformed names only.
+    #[expect(clippy::expect_used, reason = "constant label names, and a name that `metric_name` has made")]
+    fn gauge(&self) -> &IntGauge {
+        self.gauge.get_or_init(|| {
+            let help = "Which build of the program runs: the labels tell, the value is always 1";
+            let labels = [("revision", &self.revision), ("rustversion", &self.rustversion)];
+            let mut opts = Opts::new(&self.name, help).const_label("version", &self.version);
+            for (name, value) in labels {
+                if let Some(value) = value {
+                    opts = opts.const_label(name, value);
+                }
+            }
+            let gauge = IntGauge::with_opts(opts).expect("a valid name with valid labels");
+            gauge.set(1);
+            gauge
+        })
+    }
+}
+
+impl Collector for BuildInfo {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge().desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge().collect()
+    }
+}
+
+/// `[a-zA-Z_][a-zA-Z0-9_]*` with the suffix, whatever the program is called.
+fn metric_name(program: &str) -> String {
+    let mut name: String = program.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name + "_build_info"
+}
+
+/// A [`BuildInfo`](crate::collector::BuildInfo) for the crate in which this stands: its name and its version, as Cargo
+/// knows them.
+///
+/// ```
+/// use prometheus_hyper::{build_info, collector::BuildInfo};
+///
+/// let info: BuildInfo = build_info!().revision("0f27d57").rustversion("1.95.0");
+/// ```
+#[macro_export]
+macro_rules! build_info {
+    () => {
+        $crate::collector::BuildInfo::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        let table = [
+            ("hello", "hello_build_info"),
+            ("my-service", "my_service_build_info"),
+            ("Ünique crate", "_nique_crate_build_info"),
+            ("7zip", "_7zip_build_info"),
+            ("", "__build_info"),
+            ("a:b\0", "a_b__build_info"),
+        ];
+        for (program, name) in table {
+            assert_eq!(metric_name(program), name, "{program:?}");
+            BuildInfo::new(program, "\0").gauge();
+        }
+    }
+
+    #[test]
+    fn labels_are_those_that_were_set_in_the_end() {
+        let unasked = BuildInfo::new("p", "1");
+        assert_eq!(unasked.collect()[0].get_metric()[0].get_label().len(), 1);
+        let info = unasked.revision("first").revision("r \"1\"\n").rustversion("1.95.0");
+
+        let registry = Registry::new();
+        registry.register(Box::new(info)).unwrap();
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let sample = r#"p_build_info{revision="r \"1\"\n",rustversion="1.95.0",version="1"} 1"#;
+        assert_eq!(text.lines().last(), Some(sample));
+    }
+
+    #[test]
+    fn the_macro_takes_the_callers_package() {
+        let info = crate::build_info!();
+        assert_eq!(info.name, "prometheus_hyper_build_info");
+        assert_eq!(info.version, env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -1,0 +1,278 @@
+//! The standard metrics of the process: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>
+
+#[cfg(any(test, target_os = "freebsd", target_os = "macos", target_os = "openbsd", target_os = "windows"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
+use std::collections::HashMap;
+
+use once_cell::sync::{Lazy, OnceCell};
+use prometheus::Registry;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+
+use super::family::{self, Labelled};
+
+/// The standard metrics of the process, [as all client libraries of Prometheus name
+/// them](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics).
+///
+/// | metric | type | |
+/// | --- | --- | --- |
+/// | `process_cpu_seconds_total` | counter | user and system CPU time, with fractions of a second |
+/// | `process_max_fds` | gauge | the soft limit on descriptors |
+/// | `process_open_fds` | gauge | open descriptors; on Windows handles |
+/// | `process_resident_memory_bytes` | gauge | memory in RAM |
+/// | `process_start_time_seconds` | gauge | since the epoch; it stays as first seen when the clock is set |
+/// | `process_threads` | gauge | threads of the operating system |
+/// | `process_virtual_memory_bytes` | gauge | address space in use; on Windows committed memory |
+/// | `process_virtual_memory_max_bytes` | gauge | the soft limit on it; 2⁶⁴ - 1 for none, as from Go's client |
+///
+/// What can not be had is left out. Everything is there on Linux, if `/proc` is; most of it on macOS, Windows, FreeBSD
+/// and OpenBSD; nothing on other systems. Building for macOS takes libclang, which Apple's Command Line Tools have; to build
+/// for it elsewhere, switch the feature `process` off.
+///
+/// ```
+/// use prometheus_hyper::collector::ProcessCollector;
+/// use prometheus_hyper::prometheus::Registry;
+///
+/// # fn main() -> Result<(), prometheus_hyper::prometheus::Error> {
+/// let registry = Registry::new();
+/// registry.register(Box::new(ProcessCollector::new()))?;
+///
+/// # #[cfg(target_os = "linux")]
+/// assert!(registry.gather().iter().any(|family| family.name() == "process_cpu_seconds_total"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `prometheus` has a collector of this name behind its feature `process`: on Linux only, with whole seconds of CPU time,
+/// without `process_virtual_memory_max_bytes`, and registered into its default registry. A registry takes one of the two.
+#[derive(Debug)]
+pub struct ProcessCollector {
+    descs: Vec<Desc>,
+    start_time: OnceCell<f64>,
+}
+
+impl ProcessCollector {
+    /// A collector for the process that it is in. It reads nothing before it is asked.
+    pub fn new() -> Self {
+        ProcessCollector { descs: METRICS.iter().map(desc).collect(), start_time: OnceCell::new() }
+    }
+}
+
+impl Default for ProcessCollector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Collector for ProcessCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let reading = SYSTEMS.first().map(|read| read(&self.start_time)).unwrap_or_default();
+        families(&reading)
+    }
+}
+
+/// A registry of our own with the process in it, one for all servers: nothing is registered into a registry that we
+/// do not own.
+pub(crate) fn registry() -> Option<&'static Registry> {
+    static REGISTRY: Lazy<Registry> = Lazy::new(own_registry);
+    Some(&REGISTRY)
+}
+
+/// How this system is read; empty on one that nobody here knows.
+const SYSTEMS: &[fn(&OnceCell<f64>) -> Reading] = &[
+    #[cfg(target_os = "linux")]
+    linux::read,
+    #[cfg(any(target_os = "freebsd", target_os = "macos", target_os = "openbsd", target_os = "windows"))]
+    elsewhere::read,
+];
+
+/// What the system says about the process, as far as it does.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Reading {
+    cpu_seconds: Option<f64>,
+    resident_bytes: Option<f64>,
+    virtual_bytes: Option<f64>,
+    virtual_max_bytes: Option<f64>,
+    open_fds: Option<f64>,
+    max_fds: Option<f64>,
+    start_time_seconds: Option<f64>,
+    threads: Option<f64>,
+}
+
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    kind: fn(&str, &str, [Labelled; 1]) -> MetricFamily,
+    value: fn(&Reading) -> Option<f64>,
+}
+
+/// The help texts are those of Go's client (process_collector.go); it has no threads, their text is `prometheus`'.
+const METRICS: [Metric; 8] = [
+    Metric {
+        name: "process_cpu_seconds_total",
+        help: "Total user and system CPU time spent in seconds.",
+        kind: family::counters,
+        value: |reading| reading.cpu_seconds,
+    },
+    Metric {
+        name: "process_max_fds",
+        help: "Maximum number of open file descriptors.",
+        kind: family::gauges,
+        value: |reading| reading.max_fds,
+    },
+    Metric {
+        name: "process_open_fds",
+        help: "Number of open file descriptors.",
+        kind: family::gauges,
+        value: |reading| reading.open_fds,
+    },
+    Metric {
+        name: "process_resident_memory_bytes",
+        help: "Resident memory size in bytes.",
+        kind: family::gauges,
+        value: |reading| reading.resident_bytes,
+    },
+    Metric {
+        name: "process_start_time_seconds",
+        help: "Start time of the process since unix epoch in seconds.",
+        kind: family::gauges,
+        value: |reading| reading.start_time_seconds,
+    },
+    Metric {
+        name: "process_threads",
+        help: "Number of OS threads in the process.",
+        kind: family::gauges,
+        value: |reading| reading.threads,
+    },
+    Metric {
+        name: "process_virtual_memory_bytes",
+        help: "Virtual memory size in bytes.",
+        kind: family::gauges,
+        value: |reading| reading.virtual_bytes,
+    },
+    Metric {
+        name: "process_virtual_memory_max_bytes",
+        help: "Maximum amount of virtual memory available in bytes.",
+        kind: family::gauges,
+        value: |reading| reading.virtual_max_bytes,
+    },
+];
+
+fn families(reading: &Reading) -> Vec<MetricFamily> {
+    let family = |metric: &Metric| {
+        let value = (metric.value)(reading)?;
+        Some((metric.kind)(metric.name, metric.help, [(Vec::new(), value)]))
+    };
+    METRICS.iter().filter_map(family).collect()
+}
+
+#[expect(clippy::expect_used, reason = "constant names, which a test registers")]
+fn desc(metric: &Metric) -> Desc {
+    Desc::new(metric.name.to_owned(), metric.help.to_owned(), Vec::new(), HashMap::new())
+        .expect("a constant, valid name and a help text")
+}
+
+#[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
+fn own_registry() -> Registry {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::new())).expect("names registered once, in our own registry");
+    registry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::proto::MetricType;
+
+    /// The lines of the samples.
+    fn samples(families: &[MetricFamily]) -> Vec<String> {
+        let text = prometheus::TextEncoder::new().encode_to_string(families).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_metric_is_described_and_shows_its_own_value() {
+        let reading = Reading {
+            cpu_seconds: Some(1.54),
+            max_fds: Some(2.0),
+            open_fds: Some(3.0),
+            resident_bytes: Some(4.0),
+            start_time_seconds: Some(1_700_000_000.25),
+            threads: Some(6.0),
+            virtual_bytes: Some(7.0),
+            virtual_max_bytes: Some(u64::MAX as f64),
+        };
+        let families = families(&reading);
+        let expected = [
+            "process_cpu_seconds_total 1.54",
+            "process_max_fds 2",
+            "process_open_fds 3",
+            "process_resident_memory_bytes 4",
+            "process_start_time_seconds 1700000000.25",
+            "process_threads 6",
+            "process_virtual_memory_bytes 7",
+            "process_virtual_memory_max_bytes 18446744073709552000",
+        ];
+        assert_eq!(samples(&families), expected);
+
+        let collector = ProcessCollector::default();
+        let described: Vec<_> = collector.desc().iter().map(|desc| (&*desc.fq_name, &*desc.help)).collect();
+        let shown: Vec<_> = families.iter().map(|family| (family.name(), family.help())).collect();
+        assert_eq!(described, shown);
+        let counters = families.iter().filter(|family| family.get_field_type() == MetricType::COUNTER);
+        assert_eq!(counters.map(MetricFamily::name).collect::<Vec<_>>(), ["process_cpu_seconds_total"]);
+    }
+
+    #[test]
+    fn what_can_not_be_had_is_left_out() {
+        assert!(families(&Reading::default()).is_empty());
+        let some = families(&Reading { threads: Some(0.0), ..Reading::default() });
+        assert_eq!(some.iter().map(MetricFamily::name).collect::<Vec<_>>(), ["process_threads"]);
+    }
+
+    #[test]
+    fn the_registry_is_one_and_knows_this_process() {
+        let registry = registry().unwrap();
+        assert!(std::ptr::eq(registry, super::registry().unwrap()));
+        let (first, second) = (samples(&registry.gather()), samples(&registry.gather()));
+        if cfg!(target_os = "linux") {
+            assert_eq!(first.len(), METRICS.len(), "{first:?}");
+        }
+        let start = |line: &&String| line.starts_with("process_start_time_seconds ");
+        assert_eq!(first.iter().find(start), second.iter().find(start));
+    }
+
+    /// `metrics-process` asks Linux by a crate of its own: another's reading of the same files.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn another_reads_the_same() {
+        let start_time = OnceCell::new();
+        let (ours, theirs) = (|| linux::read(&start_time), || elsewhere::read(&start_time));
+
+        let (before, other, after) = (ours(), theirs(), ours());
+        assert!(before.cpu_seconds <= other.cpu_seconds && other.cpu_seconds <= after.cpu_seconds);
+        assert_eq!((before.max_fds, before.virtual_max_bytes), (other.max_fds, other.virtual_max_bytes));
+        let (start, theirs_start) = (before.start_time_seconds.unwrap(), other.start_time_seconds.unwrap());
+        assert!((start - theirs_start).abs() <= 1.0, "{start} {theirs_start}");
+
+        // The rest moves while other tests run: in one try of many it does not.
+        let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() / b.unwrap() - 1.0).abs() < 0.05;
+        let agree = (0..10_000).any(|_| {
+            let (ours, theirs) = (ours(), theirs());
+            // Theirs are counted with one that holds the process' folder, and one that lists them before Linux 6.2.
+            let their_own = theirs.open_fds.unwrap() - ours.open_fds.unwrap();
+            ours.threads == theirs.threads
+                && (1.0..=2.0).contains(&their_own)
+                && near(ours.resident_bytes, theirs.resident_bytes)
+                && near(ours.virtual_bytes, theirs.virtual_bytes)
+        });
+        assert!(agree, "{:?} {:?}", ours(), theirs());
+    }
+}

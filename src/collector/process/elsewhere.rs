@@ -1,0 +1,94 @@
+//! The process as systems without Linux' `/proc` tell it: by system calls, which take unsafe code that is better
+//! `metrics-process`'.
+
+use metrics_process::collector::{Metrics, collect};
+use once_cell::sync::OnceCell;
+
+use super::Reading;
+
+/// These systems keep the start as a time, so there is nothing to be remembered.
+pub(super) fn read(_: &OnceCell<f64>) -> Reading {
+    reading(collect())
+}
+
+fn reading(metrics: Metrics) -> Reading {
+    let Metrics {
+        cpu_seconds_total,
+        open_fds,
+        max_fds,
+        virtual_memory_bytes,
+        virtual_memory_max_bytes,
+        resident_memory_bytes,
+        start_time_seconds,
+        threads,
+    } = metrics;
+    Reading {
+        cpu_seconds: cpu_seconds_total,
+        resident_bytes: number(resident_memory_bytes),
+        virtual_bytes: number(virtual_memory_bytes),
+        virtual_max_bytes: number(virtual_memory_max_bytes.map(limit)),
+        open_fds: number(open_fds),
+        max_fds: number(max_fds.map(limit)),
+        start_time_seconds: number(start_time_seconds),
+        threads: number(threads),
+    }
+}
+
+/// "0 indicates 'unlimited'", says `metrics-process`; Linux' [`soft_limit`](crate::limits::soft_limit) says why ours
+/// is the highest number. On macOS it hands on the system's own, 2⁶³ - 1, as Go's client does.
+fn limit(limit: u64) -> u64 {
+    if limit == 0 { u64::MAX } else { limit }
+}
+
+fn number(value: Option<u64>) -> Option<f64> {
+    value.map(|value| value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_comes_to_its_place() {
+        let metrics = Metrics {
+            cpu_seconds_total: Some(1.25),
+            open_fds: Some(2),
+            max_fds: Some(3),
+            virtual_memory_bytes: Some(4),
+            virtual_memory_max_bytes: Some(5),
+            resident_memory_bytes: Some(6),
+            start_time_seconds: Some(7),
+            threads: Some(8),
+        };
+        let expected = Reading {
+            cpu_seconds: Some(1.25),
+            resident_bytes: Some(6.0),
+            virtual_bytes: Some(4.0),
+            virtual_max_bytes: Some(5.0),
+            open_fds: Some(2.0),
+            max_fds: Some(3.0),
+            start_time_seconds: Some(7.0),
+            threads: Some(8.0),
+        };
+        assert_eq!(reading(metrics), expected);
+    }
+
+    #[test]
+    fn what_is_unknown_stays_so_and_no_limit_is_no_zero() {
+        assert_eq!(reading(Metrics::default()), Reading::default());
+        let metrics = Metrics {
+            max_fds: Some(0),
+            virtual_memory_max_bytes: Some(0),
+            open_fds: Some(0),
+            ..Metrics::default()
+        };
+        let unlimited = Some(18446744073709551615.0);
+        let expected = Reading {
+            max_fds: unlimited,
+            virtual_max_bytes: unlimited,
+            open_fds: Some(0.0),
+            ..Reading::default()
+        };
+        assert_eq!(reading(metrics), expected);
+    }
+}

@@ -1,0 +1,200 @@
+//! The process as Linux tells it, in the files of `/proc`, proc(5).
+
+use std::fs;
+use std::path::Path;
+
+use once_cell::sync::OnceCell;
+
+use super::Reading;
+use crate::limits::soft_limit;
+
+/// The ticks of a second in `/proc/self/stat`. Linux promises `USER_HZ`, whatever the kernel itself ticks with
+/// (time(7)); it is 100 in include/asm-generic/param.h, and another only on Alpha, for which there is no Rust.
+const USER_HZ: f64 = 100.0;
+
+/// `kB` in `/proc/self/status`, in bytes.
+const KB: f64 = 1024.0;
+
+/// `start_time` keeps the start once it is known: it is counted from the boot, and the time of the boot moves
+/// whenever the clock is set.
+pub(super) fn read(start_time: &OnceCell<f64>) -> Reading {
+    let stat = text("/proc/self/stat").and_then(|stat| parse_stat(&stat));
+    let status = text("/proc/self/status").unwrap_or_default();
+    let limits = text("/proc/self/limits").unwrap_or_default();
+    let kept = start_time.get_or_try_init(|| {
+        let Stat { start_ticks, .. } = *stat.as_ref().ok_or(())?;
+        // A line for each processor, and for all interrupts: too long to be read at each scrape.
+        let boot = text("/proc/stat").and_then(|stat| parse_boot_time(&stat)).ok_or(())?;
+        Ok::<_, ()>(boot as f64 + start_ticks / USER_HZ)
+    });
+    Reading {
+        cpu_seconds: stat.as_ref().map(|stat| stat.cpu_ticks / USER_HZ),
+        resident_bytes: status_row(&status, "VmRSS:").map(|size| size * KB),
+        virtual_bytes: status_row(&status, "VmSize:").map(|size| size * KB),
+        virtual_max_bytes: soft_limit(&limits, "Max address space").map(|limit| limit as f64),
+        open_fds: open_fds(Path::new("/proc/self/fd")),
+        max_fds: soft_limit(&limits, "Max open files").map(|limit| limit as f64),
+        start_time_seconds: kept.ok().copied(),
+        threads: status_row(&status, "Threads:"),
+    }
+}
+
+/// Lossy, for two of the files have the program's name in them, cut at 15 bytes, wherever its letters end.
+fn text(path: impl AsRef<Path>) -> Option<String> {
+    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How many descriptors the process has.
+fn open_fds(folder: &Path) -> Option<f64> {
+    // Since Linux 6.2 its size is their number, at the price of one call; before, it is zero. Go's procfs does so, too
+    // (`FileDescriptorsLen`).
+    let size = fs::metadata(folder).ok()?.len();
+    if size > 0 {
+        return Some(size as f64);
+    }
+    // Less the one with which they are listed.
+    Some(count(folder)?.checked_sub(1)? as f64)
+}
+
+fn count(folder: &Path) -> Option<u64> {
+    fs::read_dir(folder).ok()?.try_fold(0, |count, entry| entry.ok().map(|_| count + 1))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stat {
+    /// In user and in kernel mode, of all threads.
+    cpu_ticks: f64,
+    /// From the boot to the start.
+    start_ticks: f64,
+}
+
+/// The fields utime (14), stime (15) and starttime (22) of proc_pid_stat(5).
+fn parse_stat(stat: &str) -> Option<Stat> {
+    // The second field is the program's name in parentheses, raw: with spaces and parentheses of its own.
+    let (_, from_third) = stat.rsplit_once(')')?;
+    let mut fields = from_third.split_ascii_whitespace();
+    let utime = ticks(fields.nth(14 - 3)?)?;
+    let stime = ticks(fields.next()?)?;
+    let starttime = ticks(fields.nth(22 - 15 - 1)?)?;
+    Some(Stat { cpu_ticks: utime + stime, start_ticks: starttime })
+}
+
+fn ticks(field: &str) -> Option<f64> {
+    field.parse::<u64>().ok().map(|ticks| ticks as f64)
+}
+
+/// The number in a row of proc_pid_status(5).
+fn status_row(status: &str, name: &str) -> Option<f64> {
+    let row = status.lines().find_map(|line| line.strip_prefix(name))?;
+    row.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|number| number as f64)
+}
+
+/// `btime` of proc_stat(5), in seconds since the epoch.
+fn parse_boot_time(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: &str =
+        "S 7179 7179 6402 0 -1 4194304 98 0 0 0 120 34 5 6 20 0 1 0 1120707 3133440 382 18446744073709551615";
+
+    #[test]
+    fn the_times_stand_behind_a_name_that_may_hold_anything() {
+        let names =
+            ["cat", "", " ", "a) R 1 (b", ")", "((", ") ) )", "tokio: 1 2 3", "gr\u{fffd}", "a\nb) S 9 (c\n"];
+        for name in names {
+            let stat = parse_stat(&format!("7295 ({name}) {REST} 0 0 17 0\n"));
+            assert_eq!(stat, Some(Stat { cpu_ticks: 154.0, start_ticks: 1120707.0 }), "{name:?}");
+        }
+        let short = format!("1 (a) {}", REST.split(" 3133440").next().unwrap());
+        assert!(parse_stat(&short).is_some(), "nothing behind the start is needed");
+    }
+
+    #[test]
+    fn half_a_stat_is_none() {
+        let start = REST.find("1120707").unwrap();
+        let whole = format!("1 (a) {}", &REST[..start]);
+        for end in 0..=whole.len() {
+            assert_eq!(parse_stat(&whole[..end]), None, "{:?}", &whole[..end]);
+        }
+        for stat in
+            ["1 (a)", "1 (a", ")", &REST.replace("120", "-1"), &format!("1 (a) {}", REST.replace("34", "x"))]
+        {
+            assert_eq!(parse_stat(stat), None, "{stat:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_status_is_found_by_its_name() {
+        let status = "Name:\tVmRSS: 1\nVmPeak:\t    2928 kB\nVmSize:\t    2920 kB\nVmRSS:\t 1796 kB\nThreads:\t3\nVmSwap:\nVmLib:\t- kB\n";
+        let table = [
+            ("VmSize:", Some(2920.0)),
+            ("VmRSS:", Some(1796.0)),
+            ("Threads:", Some(3.0)),
+            ("VmSwap:", None),
+            ("VmLib:", None),
+            ("VmPTE:", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(status_row(status, name), expected, "{name}");
+            assert_eq!(status_row("", name), None);
+        }
+    }
+
+    #[test]
+    fn the_boot_is_a_row_of_its_own() {
+        let table = [
+            ("cpu  1 2 3\nintr 4 0 0\nctxt 5\nbtime 1700000000\nprocesses 6\n", Some(1_700_000_000)),
+            ("btime 1700000000", Some(1_700_000_000)),
+            ("btime \n", None),
+            ("btime", None),
+            ("processes 6\n", None),
+            ("", None),
+        ];
+        for (stat, expected) in table {
+            assert_eq!(parse_boot_time(stat), expected, "{stat:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_cut_amid_a_letter_costs_nothing_and_a_missing_file_its_values() {
+        let folder = std::env::temp_dir().join(format!("prometheus-hyper-process-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(count(&folder), Some(0));
+        for name in ["a", "b", "c"] {
+            fs::write(folder.join(name), [&b"1 (gr\xc3) "[..], REST.as_bytes()].concat()).unwrap();
+        }
+        let (files, stat) = (count(&folder), text(folder.join("a")));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(files, Some(3));
+        assert!(parse_stat(&stat.unwrap()).is_some());
+        assert_eq!((count(&folder), open_fds(&folder), text(folder)), (None, None, None));
+    }
+
+    /// Other tests open and close files meanwhile: in one try of many they do not.
+    #[test]
+    fn an_open_file_is_one_descriptor_more_whichever_way_they_are_counted() {
+        let folder = Path::new("/proc/self/fd");
+        let listed = || count(folder).unwrap() as f64 - 1.0;
+        let rises = (0..10_000).any(|_| {
+            let before = (open_fds(folder).unwrap(), listed());
+            let files = [(); 3].map(|()| fs::File::open("/proc/self/stat").unwrap());
+            let during = (open_fds(folder).unwrap(), listed());
+            drop(files);
+            before.0 == before.1 && during == (before.0 + 3.0, before.1 + 3.0)
+        });
+        assert!(rises);
+    }
+
+    #[test]
+    fn the_start_is_kept_and_a_failure_is_not() {
+        let start = OnceCell::new();
+        let read_first = read(&start).start_time_seconds;
+        assert_eq!(start.get().copied(), read_first);
+        let kept = OnceCell::with_value(12.5);
+        assert_eq!(read(&kept).start_time_seconds, Some(12.5));
+    }
+}

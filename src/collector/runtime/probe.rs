@@ -1,0 +1,445 @@
+//! Is the runtime stuck? A task on it is woken from outside, and tells how long it then waited to run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, HistogramOpts, Registry};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::super::family::gauges;
+use super::{DEFAULT_RUNTIME_NAME, RUNTIME, desc};
+
+/// From one wake-up to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+
+const WORST: &str = "tokio_scheduling_delay_seconds";
+const WORST_HELP: &str = "Longest that a ready task has waited to run since the last scrape";
+const ALL: &str = "tokio_scheduling_delay_distribution_seconds";
+const ALL_HELP: &str = "How long a ready task, which is woken once a second, waits to run";
+/// From what a runtime with room takes to what nobody can call working.
+const BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// Wakes a task on `runtime` once a second, and tells of it in `registry`, until the runtime is gone or this is
+/// dropped.
+pub(super) async fn run(runtime: &Handle, registry: &Registry) {
+    let probe = Arc::new(Probe::new());
+    let delay = SchedulingDelay::new(&probe);
+    if registry.register(Box::new(delay.clone())).is_err() {
+        return; // another one tells already
+    }
+    // At once, so that a runtime that is stuck from the start is seen to be.
+    probe.wake();
+    let running = Running { task: runtime.spawn(probe.answer()), delay, registry };
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PERIOD, PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(probe) = running.delay.probe.upgrade() else { return };
+        probe.wake();
+    }
+}
+
+/// Ends the task and its series.
+struct Running<'r> {
+    task: JoinHandle<()>,
+    delay: SchedulingDelay,
+    registry: &'r Registry,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.task.abort();
+        // It can not fail, for it was registered; and if it did, the series would end with the task.
+        let _ = self.registry.unregister(Box::new(self.delay.clone()));
+    }
+}
+
+/// Owned by the task alone: others have a [`Weak`], so that they see by it whether the task is there still, and only
+/// waits to run, or is gone with its runtime.
+#[derive(Debug)]
+struct Probe {
+    woken: Notify,
+    delays: Mutex<Delays>,
+    all: Histogram,
+}
+
+impl Probe {
+    #[expect(clippy::expect_used, reason = "constant names and buckets, which tests register")]
+    fn new() -> Self {
+        let opts = HistogramOpts::new(ALL, ALL_HELP)
+            .const_label(RUNTIME, DEFAULT_RUNTIME_NAME)
+            .buckets(BUCKETS.to_vec());
+        let all = Histogram::with_opts(opts).expect("constant, valid names and buckets");
+        Probe { woken: Notify::new(), delays: Mutex::default(), all }
+    }
+
+    fn delays(&self) -> MutexGuard<'_, Delays> {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        if self.delays().woken(Instant::now()) {
+            self.woken.notify_one();
+        }
+    }
+
+    /// The task.
+    async fn answer(self: Arc<Self>) {
+        loop {
+            self.woken.notified().await;
+            let delay = self.delays().answered(Instant::now());
+            if let Some(delay) = delay {
+                self.all.observe(delay.as_secs_f64());
+            }
+        }
+    }
+}
+
+/// What is told of the probe, for as long as it is there.
+#[derive(Clone, Debug)]
+struct SchedulingDelay {
+    probe: Weak<Probe>,
+    worst: Desc,
+    all: Histogram,
+}
+
+impl SchedulingDelay {
+    fn new(probe: &Arc<Probe>) -> Self {
+        let worst = desc(WORST, WORST_HELP, &[], DEFAULT_RUNTIME_NAME);
+        SchedulingDelay { probe: Arc::downgrade(probe), worst, all: probe.all.clone() }
+    }
+}
+
+impl Collector for SchedulingDelay {
+    fn desc(&self) -> Vec<&Desc> {
+        let mut descs = self.all.desc();
+        descs.push(&self.worst);
+        descs
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Some(probe) = self.probe.upgrade() else { return Vec::new() };
+        let worst = probe.delays().gathered(Instant::now());
+        let mut families = self.all.collect();
+        families.extend(
+            worst.map(|worst| gauges(WORST, WORST_HELP, [(self.worst.const_label_pairs.clone(), worst)])),
+        );
+        families
+    }
+}
+
+/// The bookkeeping, without a clock.
+#[derive(Debug, Default)]
+struct Delays {
+    /// When the wake-up was that is not answered yet.
+    open: Option<Instant>,
+    /// The longest that was answered since the last gather.
+    worst: Option<Duration>,
+    /// The last that was answered.
+    last: Option<Duration>,
+}
+
+impl Delays {
+    /// Whether the task is to be woken: not while it has not answered.
+    fn woken(&mut self, at: Instant) -> bool {
+        let wake = self.open.is_none();
+        self.open.get_or_insert(at);
+        wake
+    }
+
+    /// How long the task has waited, if it was woken.
+    fn answered(&mut self, at: Instant) -> Option<Duration> {
+        let delay = at.saturating_duration_since(self.open.take()?);
+        self.last = Some(delay);
+        self.worst = self.worst.max(self.last);
+        self.last
+    }
+
+    /// The worst since the last gather, in seconds. A wake-up that is not answered yet counts with its age, and will
+    /// count again; without any since then, it is the last one known.
+    fn gathered(&mut self, at: Instant) -> Option<f64> {
+        let open = self.open.map(|open| at.saturating_duration_since(open));
+        let worst = self.worst.take().max(open).or(self.last);
+        worst.map(|worst| worst.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+    use std::thread;
+
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::sync::oneshot;
+
+    use super::super::Watch;
+    use super::super::tests::series;
+    use super::*;
+
+    /// What happens, at a number of milliseconds, and what comes of it.
+    enum Step {
+        Woken(u64, bool),
+        Answered(u64, Option<u64>),
+        Gathered(u64, Option<u64>),
+    }
+    use Step::{Answered, Gathered, Woken};
+
+    #[test]
+    fn the_worst_since_the_last_gather() {
+        let table: &[(&str, &[Step])] = &[
+            ("nothing was ever woken", &[Gathered(0, None), Answered(1, None), Gathered(2, None)]),
+            ("stuck from the start", &[Woken(0, true), Gathered(10, Some(10)), Gathered(20, Some(20))]),
+            (
+                "the last one known",
+                &[Woken(0, true), Answered(3, Some(3)), Gathered(4, Some(3)), Gathered(5, Some(3))],
+            ),
+            (
+                "the worst of several, once",
+                &[
+                    Woken(0, true),
+                    Answered(5, Some(5)),
+                    Woken(1000, true),
+                    Answered(1009, Some(9)),
+                    Woken(2000, true),
+                    Answered(2001, Some(1)),
+                    Gathered(2500, Some(9)),
+                    Gathered(2600, Some(1)),
+                    Woken(3000, true),
+                    Answered(3002, Some(2)),
+                    Gathered(3500, Some(2)),
+                ],
+            ),
+            (
+                "blocked: it grows, nobody wakes again, and afterwards it counts in full",
+                &[
+                    Woken(0, true),
+                    Answered(1, Some(1)),
+                    Gathered(2, Some(1)),
+                    Woken(1000, true),
+                    Gathered(1500, Some(500)),
+                    Woken(2000, false),
+                    Gathered(2500, Some(1500)),
+                    Woken(3000, false),
+                    Answered(3200, Some(2200)),
+                    Answered(3201, None),
+                    Woken(4000, true),
+                    Answered(4001, Some(1)),
+                    Gathered(4500, Some(2200)),
+                    Gathered(4600, Some(1)),
+                ],
+            ),
+            (
+                "an open one that is younger than the worst",
+                &[Woken(0, true), Answered(70, Some(70)), Woken(1000, true), Gathered(1001, Some(70))],
+            ),
+            (
+                "an open one that is younger than the last one known",
+                &[
+                    Woken(0, true),
+                    Answered(70, Some(70)),
+                    Gathered(100, Some(70)),
+                    Woken(1000, true),
+                    Gathered(1001, Some(1)),
+                ],
+            ),
+            ("a clock that goes back", &[Woken(10, true), Gathered(5, Some(0)), Answered(5, Some(0))]),
+        ];
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        for (what, steps) in table {
+            let mut delays = Delays::default();
+            for (number, step) in steps.iter().enumerate() {
+                match *step {
+                    Woken(ms, wake) => assert_eq!(delays.woken(at(ms)), wake, "{what}, {number}"),
+                    Answered(ms, delay) => {
+                        assert_eq!(
+                            delays.answered(at(ms)),
+                            delay.map(Duration::from_millis),
+                            "{what}, {number}"
+                        );
+                    }
+                    Gathered(ms, worst) => {
+                        let worst = worst.map(|ms| Duration::from_millis(ms).as_secs_f64());
+                        assert_eq!(delays.gathered(at(ms)), worst, "{what}, {number}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// That of the server's thread. Its clock stands still until the test moves it.
+    fn server() -> Runtime {
+        Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
+    fn poll(server: &Runtime, probe: &mut Pin<Box<impl Future<Output = ()>>>) {
+        let _entered = server.enter();
+        assert!(probe.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    /// On to the next wake-up.
+    fn next_second(server: &Runtime, probe: &mut Pin<Box<impl Future<Output = ()>>>) {
+        server.block_on(tokio::time::advance(PERIOD + Duration::from_millis(1)));
+        poll(server, probe);
+    }
+
+    fn watching(runtime: &Handle) -> Watch {
+        let watch = Watch::default();
+        watch.watch(runtime);
+        watch
+    }
+
+    fn gather(watch: &Watch, series_name: &str) -> Option<f64> {
+        let name = format!("{series_name}{{runtime=\"default\"}}");
+        series(&watch.registry().unwrap().gather()).get(&name).copied()
+    }
+
+    fn worst(watch: &Watch) -> Option<f64> {
+        gather(watch, WORST)
+    }
+
+    fn answers(watch: &Watch) -> Option<f64> {
+        gather(watch, &format!("{ALL}_count"))
+    }
+
+    /// What was spawned and woken on the runtime before this, from outside, has run when it returns.
+    fn catch_up(runtime: &Handle) {
+        let (done, wait) = mpsc::channel();
+        runtime.spawn(async move { done.send(()).unwrap() });
+        wait.recv().unwrap();
+    }
+
+    /// Waits for the number of tasks, for one that is done is counted until a moment later.
+    fn tasks(runtime: &Handle, number: usize) {
+        let began = Instant::now();
+        while runtime.metrics().num_alive_tasks() != number {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", runtime.metrics().num_alive_tasks());
+            thread::yield_now();
+        }
+    }
+
+    /// A current-thread runtime on a thread of its own, blocked.
+    struct Blocked {
+        runtime: Handle,
+        unblock: mpsc::Sender<()>,
+        end: oneshot::Sender<()>,
+        thread: thread::JoinHandle<()>,
+    }
+
+    fn blocked() -> Blocked {
+        let (unblock, until) = mpsc::channel();
+        let (end, ended) = oneshot::channel();
+        let (ready, handle) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            ready.send(runtime.handle().clone()).unwrap();
+            runtime.block_on(async {
+                let _: Result<(), _> = until.recv();
+                let _: Result<(), _> = ended.await;
+            });
+        });
+        Blocked { runtime: handle.recv().unwrap(), unblock, end, thread }
+    }
+
+    #[test]
+    fn a_blocked_runtime_is_seen_to_be_while_it_is_and_afterwards() {
+        let Blocked { runtime, unblock, end, thread } = blocked();
+        let (server, watch) = (server(), watching(&runtime));
+        assert_eq!((worst(&watch), answers(&watch)), (None, None));
+        let mut probe = Box::pin(watch.probe());
+        poll(&server, &mut probe);
+
+        let first = worst(&watch).unwrap();
+        let seen = Instant::now();
+        while seen.elapsed() < Duration::from_millis(2) {}
+        next_second(&server, &mut probe); // which wakes nobody
+        let second = worst(&watch).unwrap();
+        assert!(second >= first + 0.002, "{first} {second}");
+        assert_eq!(answers(&watch), Some(0.0));
+
+        unblock.send(()).unwrap();
+        catch_up(&runtime);
+        assert_eq!(answers(&watch), Some(1.0));
+        let sum = gather(&watch, &format!("{ALL}_sum")).unwrap();
+        assert!(sum > second, "{sum} {second}");
+        assert_eq!(worst(&watch), Some(sum), "in full, once more");
+
+        for number in 2..5 {
+            next_second(&server, &mut probe);
+            catch_up(&runtime);
+            assert_eq!(answers(&watch), Some(f64::from(number)));
+        }
+        end.send(()).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_dropped_probe_leaves_nothing_behind() {
+        let Blocked { runtime, unblock, end, thread } = blocked();
+        unblock.send(()).unwrap();
+        let (server, watch) = (server(), watching(&runtime));
+        for _ in 0..2 {
+            let mut probe = Box::pin(watch.probe());
+            poll(&server, &mut probe);
+            catch_up(&runtime);
+            assert_eq!(answers(&watch), Some(1.0));
+            tasks(&runtime, 1); // the probe's
+
+            drop(probe);
+            assert_eq!((worst(&watch), answers(&watch)), (None, None));
+            catch_up(&runtime);
+            tasks(&runtime, 0);
+        }
+        assert!(gather(&watch, "tokio_workers").is_some(), "the runtime's own stay");
+        end.send(()).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_runtime_that_goes_away_is_not_one_that_is_stuck() {
+        let host = Builder::new_current_thread().build().unwrap();
+        let (server, watch) = (server(), watching(host.handle()));
+        let mut probe = Box::pin(watch.probe());
+        poll(&server, &mut probe);
+        assert!(worst(&watch).is_some());
+
+        drop(host);
+        assert_eq!((worst(&watch), answers(&watch)), (None, None));
+        for _ in 0..3 {
+            next_second(&server, &mut probe);
+            assert_eq!((worst(&watch), answers(&watch)), (None, None));
+        }
+        let mut late = Box::pin(watch.probe());
+        poll(&server, &mut late);
+        assert_eq!((worst(&watch), answers(&watch)), (None, None), "one that begins on such a runtime");
+        next_second(&server, &mut late);
+    }
+
+    #[test]
+    fn with_nothing_to_watch_there_is_nothing_to_do() {
+        let watch = Watch::default();
+        let mut probe = Box::pin(watch.probe());
+        poll(&server(), &mut probe);
+        assert!(watch.registry().is_none());
+    }
+
+    #[test]
+    fn a_second_probe_changes_nothing() {
+        let host = Builder::new_current_thread().build().unwrap();
+        let (server, watch) = (server(), watching(host.handle()));
+        let mut first = Box::pin(watch.probe());
+        poll(&server, &mut first);
+        let mut second = Box::pin(watch.probe());
+        poll(&server, &mut second);
+        drop(second);
+        assert!(worst(&watch).is_some());
+    }
+}

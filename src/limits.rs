@@ -1,0 +1,36 @@
+//! What Linux says that this process may use: proc_pid_limits(5), as text; nothing is read here.
+
+/// The soft limit in the row that begins with `name`; `u64::MAX` if there is none.
+pub(crate) fn soft_limit(limits: &str, name: &str) -> Option<u64> {
+    let row = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    match row.split_ascii_whitespace().next()? {
+        // RLIM_INFINITY of the system calls, and what Go's procfs makes of it (`parseUint` in its proc_limits.go).
+        "unlimited" => Some(u64::MAX),
+        limit => limit.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_the_soft_one() {
+        let table = [
+            ("Max open files            64                   1024                 files     \n", Some(64)),
+            (
+                "Limit   Soft Limit   Hard Limit   Units\nMax processes  1  2  processes\nMax open files 1024 4096 files\n",
+                Some(1024),
+            ),
+            ("Max open files            unlimited            1024                 files\n", Some(u64::MAX)),
+            ("Max open files            infinite             1024                 files\n", None),
+            ("Max open files            -1                   1024                 files\n", None),
+            ("Max open files", None),
+            ("Max processes  1  2  processes\n", None),
+            ("", None),
+        ];
+        for (limits, expected) in table {
+            assert_eq!(soft_limit(limits, "Max open files"), expected, "{limits:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The end of a job, which is not to take its final values along.
+
+use std::future::Future;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use prometheus_hyper::prometheus::{IntCounter, Registry};
+use prometheus_hyper::{Guard, Server};
+
+use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
+use crate::scrape::{Gated, ask, start};
+use crate::stop::{LARGE, large};
+
+/// Polls a future to its end, without a runtime; fails where that would take too long.
+fn wait<F>(future: F) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tell.send(runtime.block_on(future))
+    });
+    told.recv_timeout(PATIENCE).expect("an end")
+}
+
+fn job() -> (Guard, std::net::SocketAddr, IntCounter) {
+    let registry = Registry::new();
+    let rows = IntCounter::new("rows_total", "help").unwrap();
+    registry.register(Box::new(rows.clone())).unwrap();
+    let (guard, addr) = start(Server::builder().registry(&registry));
+    (guard, addr, rows)
+}
+
+#[test]
+fn the_final_values_are_scraped_once_more_and_then_the_server_stops() {
+    let (guard, addr, rows) = job();
+    assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(0.0));
+    rows.inc_by(7);
+    let scraped = guard.shutdown_after_scrape(PATIENCE);
+    assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
+    assert!(wait(scraped));
+    assert!(TcpStream::connect(addr).is_err(), "it has stopped");
+}
+
+#[test]
+fn the_blocking_twin_does_the_same_on_a_runtime_and_off_it() {
+    for inside in [false, true] {
+        let (guard, addr, rows) = job();
+        rows.inc_by(7);
+        let client = std::thread::spawn(move || {
+            // It may come before the call: then it is not the last one.
+            while TcpStream::connect(addr).is_ok() {
+                assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let scraped = if inside {
+            runtime.block_on(async { guard.shutdown_after_scrape_blocking(PATIENCE) })
+        } else {
+            guard.shutdown_after_scrape_blocking(PATIENCE)
+        };
+        assert!(scraped, "inside a runtime: {inside}");
+        // The last connection of the client may be refused between its two steps.
+        let _ = client.join();
+    }
+}
+
+#[test]
+fn what_brings_nobody_the_values_does_not_count() {
+    let (guard, addr, _) = job();
+    let token = guard.cancellation_token();
+    let scraped = guard.shutdown_after_scrape(Duration::MAX);
+    let table = [
+        ("HEAD /metrics", 200),
+        ("OPTIONS /metrics", 204),
+        ("POST /metrics", 405),
+        ("GET /", 200),
+        ("GET /-/healthy", 200),
+        ("GET /nowhere", 404),
+        ("GET /metrics?registry[]=unknown", 400),
+    ];
+    for (request, status) in table {
+        let mut client = Client::connect(addr);
+        client.send(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(client.answer(request.starts_with("HEAD")).status, status, "{request}");
+        assert_eq!(get(addr, "/-/healthy").status, 200, "it is there still after {request}");
+    }
+    // Ctrl-c.
+    token.cancel();
+    assert!(!wait(scraped));
+}
+
+#[test]
+fn what_was_gathered_before_the_call_does_not_count_and_nobody_joins_it() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (guard, addr) = start(Server::builder().registry(&registry));
+    let mut early = ask(addr, "/metrics", "");
+    gated.wait_for_gathers(1);
+
+    let scraped = guard.shutdown_after_scrape(PATIENCE);
+    let mut late = ask_and_be_heard(addr, "/metrics", "");
+    let mut later = ask_and_be_heard(addr, "/metrics", "");
+    gated.open();
+    assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
+    assert_eq!(late.answer(false).sample("gathers"), Some(2.0), "not from the gather that was under way");
+    assert!(wait(scraped));
+    assert_eq!(later.answer(false).sample("gathers"), Some(2.0), "what is in flight is finished");
+    assert_eq!(gated.gathers(), 2);
+}
+
+#[test]
+fn a_scrape_from_before_the_call_alone_is_not_enough() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (guard, addr) = start(Server::builder().registry(&registry));
+    let mut early = ask(addr, "/metrics", "");
+    gated.wait_for_gathers(1);
+    let scraped = guard.shutdown_after_scrape(Duration::MAX);
+    gated.open();
+    assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
+    assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
+    assert_eq!(get(addr, "/metrics").sample("gathers"), Some(2.0));
+    assert!(wait(scraped));
+}
+
+/// What is handed to hyper is not yet on its way.
+#[test]
+fn a_body_counts_once_it_is_written_whole() {
+    let (guard, addr) = start(Server::builder().registry(&large()));
+    let scraped = guard.shutdown_after_scrape(PATIENCE);
+    let mut slow = ask(addr, "/metrics", "");
+    let head = slow.head();
+    assert_eq!(head.status, 200);
+    assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for the client to take it all");
+    assert!(slow.body(&head).len() > LARGE);
+    assert!(wait(scraped));
+}
+
+#[test]
+fn a_limit_ends_the_wait() {
+    for limit in [Duration::ZERO, Duration::from_millis(50)] {
+        let (guard, addr, _) = job();
+        assert!(!wait(guard.shutdown_after_scrape(limit)), "{limit:?}");
+        assert!(TcpStream::connect(addr).is_err(), "{limit:?}");
+    }
+    let (guard, ..) = job();
+    assert!(!guard.shutdown_after_scrape_blocking(Duration::from_millis(50)));
+}
+
+#[test]
+fn dropping_the_wait_stops_the_server() {
+    let (guard, ..) = job();
+    let closed = guard.closed();
+    drop(guard.shutdown_after_scrape(Duration::MAX));
+    wait(closed);
+}
+
+#[test]
+fn a_server_that_has_stopped_is_not_waited_for() {
+    let (guard, ..) = job();
+    let (token, closed) = (guard.cancellation_token(), guard.closed());
+    token.cancel();
+    wait(closed);
+    guard.set_ready(false);
+    assert!(!wait(guard.shutdown_after_scrape(Duration::MAX)));
+}

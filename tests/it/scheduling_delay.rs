@@ -1,0 +1,40 @@
+//! Whether the host's runtime is stuck.
+
+use std::sync::mpsc;
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Guard, Server};
+
+use crate::client::get;
+use crate::default_collectors::current_thread;
+use crate::scrape::wait_for;
+
+/// Which is when the figure is wanted.
+#[test]
+fn a_block_of_the_runtime_is_shown_while_it_lasts() {
+    const DELAY: &str = "tokio_scheduling_delay_seconds{runtime=\"default\"}";
+    let (tell, told) = mpsc::channel::<Guard>();
+    let (release, released) = mpsc::channel::<()>();
+    let host = std::thread::spawn(move || {
+        current_thread().block_on(async move {
+            let server = Server::builder().registry(&Registry::new()).default_collectors(true);
+            tell.send(server.listen("127.0.0.1:0").bind().unwrap().start().unwrap()).unwrap();
+            released.recv().unwrap(); // blocks the runtime
+            std::future::pending::<()>().await;
+        });
+    });
+    let guard = told.recv().unwrap();
+    let addr = guard.local_addr().unwrap();
+    let delay = || get(addr, "/metrics").sample(DELAY);
+    wait_for("a wake-up that is not answered", || delay() > Some(0.0));
+    let early = delay();
+    wait_for("a delay that grows", || delay() > early.map(|early| early + 0.1));
+    let late = delay();
+    release.send(()).unwrap();
+
+    // The block is one of the delays that were seen, in its whole length.
+    let sum = "tokio_scheduling_delay_distribution_seconds_sum{runtime=\"default\"}";
+    wait_for("the end of the block", || get(addr, "/metrics").sample(sum) >= late);
+    drop(guard);
+    drop(host); // it waits for ever
+}
