@@ -150,12 +150,12 @@ impl Builder {
     }
 
     /// Whether the default collectors are served: [`ProcessCollector`](crate::collector::ProcessCollector) (feature `process`)
-    /// and, if [`bind`](Self::bind), [`start`](Server::start) or [`serve`](Server::serve) is called within a tokio runtime, that
-    /// runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), with `start` also how long that
+    /// and, if [`bind`](Self::bind), [`start`](Server::start), [`serve`](Server::serve) or [`into_handler`](Self::into_handler) is
+    /// called within a tokio runtime, that runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), with `start` also how long that
     /// runtime keeps a ready task waiting. Default: `true` with the default registry, `false` with explicit ones.
     ///
     /// They live in registries of their own, and come along whatever `registry[]` selects. Where a registry has a series of
-    /// theirs, it is served once: theirs.
+    /// theirs, or a name of theirs under another type, theirs is served.
     pub fn default_collectors(mut self, serve: bool) -> Self {
         self.served.default_collectors = Some(serve);
         self

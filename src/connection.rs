@@ -474,7 +474,7 @@ mod tests {
 
     use super::*;
     use crate::route::{Offer, ScrapeTimeouts};
-    use crate::scrape::Contents;
+    use crate::scrape::{Contents, Source};
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(360);
@@ -483,17 +483,60 @@ mod tests {
 
     /// A connection over a pipe that holds so many bytes; no socket, and the time is the test's.
     fn connect(capacity: usize) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
-        let (client, server) = tokio::io::duplex(capacity);
+        let router = router(Contents { self_metrics: true, ..Contents::default() });
+        serve_on(capacity, router)
+    }
+
+    fn connect_to(
+        capacity: usize,
+        contents: Contents,
+    ) -> (DuplexStream, JoinHandle<()>, Arc<Router>, CancellationToken) {
+        let router = router(contents);
+        let (client, task, _, stop) = serve_on(capacity, Arc::clone(&router));
+        (client, task, router, stop)
+    }
+
+    fn router(contents: Contents) -> Arc<Router> {
         let offer = Offer { formats: Vec::new(), codings: Vec::new() };
         let second = Duration::from_secs(1);
         let timeouts = ScrapeTimeouts { default: second, max: second, margin: second };
-        let contents = Contents { self_metrics: true, ..Contents::default() };
-        let router = Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, contents));
+        Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, contents))
+    }
+
+    fn serve_on(
+        capacity: usize,
+        router: Arc<Router>,
+    ) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
+        let (client, server) = tokio::io::duplex(capacity);
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
         let task = tokio::spawn(serve(server, router, Arc::clone(&activity), deadlines, stop.clone()));
         (client, task, activity, stop)
+    }
+
+    /// What is handed to hyper, and what is in hyper's buffer, is not with the client yet.
+    #[tokio::test]
+    async fn a_receipt_is_handed_in_with_the_last_byte() {
+        let registry = prometheus::Registry::new();
+        let gauge = prometheus::IntGauge::new("g", "x".repeat(1000)).unwrap();
+        registry.register(Box::new(gauge)).unwrap();
+        let source = Source { name: "default".to_owned(), registry };
+        let contents = Contents { sources: vec![source], ..Contents::default() };
+        let (mut client, _task, router, stop) = connect_to(64, contents);
+        client.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+        let (mut answer, mut early) = (Vec::new(), 0);
+        while !answer.ends_with(b"\ng 0\n") {
+            answer.push(client.read_u8().await.unwrap());
+            if !router.scraper().deliveries().include(0) {
+                early = answer.len();
+            }
+        }
+        router.scraper().deliveries().of(0).await;
+        // What the pipe holds is written.
+        assert!(answer.len() - early <= 64 + 1, "at {early} of {}", answer.len());
+        stop.cancel();
     }
 
     async fn time_of<F: Future>(future: F) -> (Duration, F::Output) {

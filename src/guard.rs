@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::route::Router;
-use crate::scrape::Epoch;
+use crate::scrape::{Deliveries, Epoch};
 
 /// A running server: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
 ///
@@ -137,8 +137,9 @@ impl Guard {
     /// [`Duration::MAX`] waits for ever. One that is on its way at the limit may still be finished within
     /// [`drain_timeout`](crate::Builder::drain_timeout), and then counts.
     ///
-    /// Prometheus comes once per scrape interval, so let `limit` be a little more than that; where two of them scrape, only
-    /// the first one is waited for. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
+    /// Whoever comes first counts: the second of two Prometheus is not waited for, and a browser, or a scrape that asks for a
+    /// part (`name[]`, `registry[]`), is a scrape. Prometheus comes once per scrape interval, so let `limit` be a little more
+    /// than that. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
     ///
     /// ```no_run
     /// # async fn job() {}
@@ -161,31 +162,39 @@ impl Guard {
         }
     }
 
-    /// [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous code: blocks until the server has stopped, as
-    /// [`shutdown_blocking`](Self::shutdown_blocking) does.
+    /// [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous code: blocks until the server has stopped.
+    ///
+    /// Not for code on which a scrape depends. On the thread of a current-thread runtime on which hooks run
+    /// ([`before_scrape`](crate::Builder::before_scrape)) it keeps them from running, and the scrape goes without them; in a
+    /// collector it keeps the scrape from being done at all, until the limit. On the server's own thread, where hooks run if
+    /// there is no other runtime, it does not wait: it gives back `false`, and the server goes on until it has been scraped, or
+    /// the limit.
     pub fn shutdown_after_scrape_blocking(mut self, limit: Duration) -> bool {
         let asked = self.ask_for_the_last_scrape(limit);
-        self.join();
+        // What was asked for ends the server; this guard does not.
+        self.detached = !self.join();
         asked.is_some_and(|asked| asked.is_delivered())
     }
 
     /// Nothing if the server has stopped.
     fn ask_for_the_last_scrape(&mut self, limit: Duration) -> Option<Asked> {
         let router = self.router.upgrade()?;
-        let epoch = router.scraper().seal();
+        let (epoch, deliveries) = (router.scraper().seal(), router.scraper().deliveries().clone());
         let until = Instant::now().checked_add(limit);
-        // It fails for a server that is stopping, which has an end by itself.
+        // It fails for a server that has stopped meanwhile.
         let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
-        Some(Asked { router, epoch })
+        Some(Asked { deliveries, epoch })
     }
 
-    fn join(&mut self) {
-        if let Some(server) = self.thread.take() {
-            if server.thread().id() != thread::current().id() {
-                // An error is the server's panic, of which there is none; it has stopped then, too.
-                let _ = server.join();
-            }
-        }
+    /// Waits for the server's end, unless this is its own thread.
+    fn join(&mut self) -> bool {
+        let Some(server) = self.thread.take().filter(|server| server.thread().id() != thread::current().id())
+        else {
+            return false;
+        };
+        // An error is the server's panic, of which there is none; it has stopped then, too.
+        let _ = server.join();
+        true
     }
 
     /// Lets the server run until the process ends, or its [token](Self::cancellation_token) is cancelled.
@@ -196,13 +205,14 @@ impl Guard {
 
 /// A last scrape that the server has been asked for.
 struct Asked {
-    router: Arc<Router>,
+    /// Not the router: with it the gathering thread would outlive the server.
+    deliveries: Deliveries,
     epoch: Epoch,
 }
 
 impl Asked {
     fn is_delivered(&self) -> bool {
-        self.router.scraper().deliveries().include(self.epoch)
+        self.deliveries.include(self.epoch)
     }
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -29,8 +28,12 @@ use crate::throttle::Throttle;
 /// methods with a 405. A request's body is not looked at.
 ///
 /// It is a [`hyper::service::Service`], and with feature `tower` a `tower_service::Service`, which is what axum takes. Its
-/// answers are complete, with an exact `Content-Length`, and never errors. It needs a tokio runtime with a time driver; on
-/// another it answers 500 and says so in the log.
+/// answers are complete, with an exact `Content-Length`, and never errors. Nobody can say that it is not ready, and it has
+/// no connections of its own: its `prometheus_exporter_ready` is 1, its `prometheus_exporter_connections` 0.
+///
+/// It needs a tokio runtime with a time driver. Without one it answers 500 and says so in the log; where there is a runtime
+/// without that driver, tokio tells only by a panic, which is caught: a panic hook hears of it, and a program that is built
+/// with `panic = "abort"` ends.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,8 +57,6 @@ pub struct Handler {
 
 struct Shared {
     router: Router,
-    /// Set once a runtime was found to have no timers, for asking again is a panic again.
-    lacks_timers: AtomicBool,
     complaint: Throttle,
 }
 
@@ -64,8 +65,7 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>
 
 impl Handler {
     pub(crate) fn new(router: Router) -> Self {
-        let (lacks_timers, complaint) = (AtomicBool::new(false), Throttle::default());
-        Handler { shared: Arc::new(Shared { router, lacks_timers, complaint }) }
+        Handler { shared: Arc::new(Shared { router, complaint: Throttle::default() }) }
     }
 
     fn answer(&self, head: Parts) -> Answering {
@@ -92,7 +92,7 @@ impl fmt::Debug for Handler {
 
 impl Shared {
     async fn answer(&self, head: &Parts) -> Response<Body> {
-        match self.runtime() {
+        match runtime_with_timers() {
             Some(runtime) => {
                 self.router.scraper().run_hooks_on(runtime);
                 self.router.respond_mounted(head).await
@@ -105,15 +105,11 @@ impl Shared {
             }
         }
     }
+}
 
-    /// The current runtime, if it has what a deadline needs.
-    fn runtime(&self) -> Option<Handle> {
-        let runtime = Handle::try_current().ok()?;
-        if self.lacks_timers.load(Ordering::Relaxed) {
-            return None;
-        }
-        let has_timers = with_drivers(|| drop(tokio::time::sleep(Duration::ZERO))).is_some();
-        self.lacks_timers.store(!has_timers, Ordering::Relaxed);
-        has_timers.then_some(runtime)
-    }
+/// The current runtime, if it has what a deadline needs. Asked at each call, for a clone may be called anywhere.
+fn runtime_with_timers() -> Option<Handle> {
+    let runtime = Handle::try_current().ok()?;
+    with_drivers(|| drop(tokio::time::sleep(Duration::ZERO)))?;
+    Some(runtime)
 }

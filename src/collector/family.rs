@@ -5,13 +5,6 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 /// A sample to be: its labels and its value.
 pub(super) type Labelled = (Vec<LabelPair>, f64);
 
-pub(super) fn label(name: &str, value: &str) -> LabelPair {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    label
-}
-
 pub(super) fn counters(name: &str, help: &str, samples: impl IntoIterator<Item = Labelled>) -> MetricFamily {
     let metrics = samples.into_iter().map(|(labels, value)| {
         let mut counter = Counter::default();

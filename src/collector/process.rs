@@ -6,6 +6,7 @@ mod elsewhere;
 mod linux;
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use once_cell::sync::{Lazy, OnceCell};
 use prometheus::Registry;
@@ -28,7 +29,7 @@ use super::family::{self, Labelled};
 /// | `process_virtual_memory_bytes` | gauge | address space in use; on Windows committed memory |
 /// | `process_virtual_memory_max_bytes` | gauge | the soft limit on it; 2⁶⁴ - 1 for none, as from Go's client |
 ///
-/// What can not be had is left out. Everything is there on Linux, if `/proc` is; most of it on macOS, Windows, FreeBSD
+/// What can not be had is left out, as most of it is where the process has no descriptor left. Everything is there on Linux, if `/proc` is; most of it on macOS, Windows, FreeBSD
 /// and OpenBSD; nothing on other systems. Building for macOS takes libclang, which Apple's Command Line Tools have; to build
 /// for it elsewhere, switch the feature `process` off.
 ///
@@ -51,13 +52,22 @@ use super::family::{self, Labelled};
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
+    kept: Kept,
+}
+
+/// What was read once, for when it can not be read again.
+#[derive(Debug, Default)]
+struct Kept {
+    /// It moves whenever the clock is set.
     start_time: OnceCell<f64>,
+    /// The last ones: without a free descriptor no file can be read, and then these are wanted most.
+    limits: Mutex<String>,
 }
 
 impl ProcessCollector {
     /// A collector for the process that it is in. It reads nothing before it is asked.
     pub fn new() -> Self {
-        ProcessCollector { descs: METRICS.iter().map(desc).collect(), start_time: OnceCell::new() }
+        ProcessCollector { descs: METRICS.iter().map(desc).collect(), kept: Kept::default() }
     }
 }
 
@@ -73,7 +83,7 @@ impl Collector for ProcessCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let reading = SYSTEMS.first().map(|read| read(&self.start_time)).unwrap_or_default();
+        let reading = SYSTEMS.first().map(|read| read(&self.kept)).unwrap_or_default();
         families(&reading)
     }
 }
@@ -86,7 +96,7 @@ pub(crate) fn registry() -> Option<&'static Registry> {
 }
 
 /// How this system is read; empty on one that nobody here knows.
-const SYSTEMS: &[fn(&OnceCell<f64>) -> Reading] = &[
+const SYSTEMS: &[fn(&Kept) -> Reading] = &[
     #[cfg(target_os = "linux")]
     linux::read,
     #[cfg(any(target_os = "freebsd", target_os = "macos", target_os = "openbsd", target_os = "windows"))]
@@ -253,8 +263,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn another_reads_the_same() {
-        let start_time = OnceCell::new();
-        let (ours, theirs) = (|| linux::read(&start_time), || elsewhere::read(&start_time));
+        let kept = Kept::default();
+        let (ours, theirs) = (|| linux::read(&kept), || elsewhere::read(&kept));
 
         let (before, other, after) = (ours(), theirs(), ours());
         assert!(before.cpu_seconds <= other.cpu_seconds && other.cpu_seconds <= after.cpu_seconds);

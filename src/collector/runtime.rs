@@ -10,10 +10,10 @@ use std::future;
 use once_cell::sync::OnceCell;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::family::{Labelled, counters, gauges, label};
+use super::family::{Labelled, counters, gauges};
 use list::{Kind, Metric, Read};
 
 /// The value of the label `runtime` where [`RuntimeCollector::named`] is not called, and for the runtime that a
@@ -191,6 +191,13 @@ impl Watch {
         }
         future::pending().await
     }
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    label
 }
 
 /// Fails for malformed names only, not for labels' values, and the names are constants, which tests register.

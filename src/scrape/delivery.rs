@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::Epoch;
 
 /// The latest epoch of which an exposition has been written to a client, whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Deliveries {
     latest: watch::Sender<Option<Epoch>>,
 }

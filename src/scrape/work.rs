@@ -62,8 +62,8 @@ pub(super) struct Gathered {
 }
 
 const EMPTY: &str = "\
-# Nothing of yours is here: the default registry of prometheus_hyper::prometheus has no metrics yet.
-# If you have registered some, look for a second version of prometheus in the program: cargo tree -d
+# Nothing of yours is here: nothing is registered in the default registry of prometheus_hyper::prometheus, or nothing
+# of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
 ";
 
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
@@ -135,12 +135,11 @@ impl Work {
         if succeeded == 0 && !panics.is_empty() {
             return Err(ScrapeError::Collector);
         }
-        let empty =
-            self.by_default && panics.is_empty() && gathering.names().all(gather::is_of_prometheus_itself);
+        let empty = self.by_default && gathering.names().all(gather::is_of_prometheus_itself);
         if empty && !self.complaints.empty.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "the default registry has no metrics: nothing is registered in it. If something is, look for a second \
-                 version of prometheus with `cargo tree -d`"
+                "the default registry has no samples: nothing is registered in it, or nothing of it has a series yet. If \
+                 they should be there, look for a second version of prometheus with `cargo tree -d`"
             );
         }
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.

@@ -76,6 +76,18 @@ fn serve_watches_the_runtime_that_it_is_on() {
 }
 
 #[test]
+fn a_name_under_another_type_gives_way_to_them_without_a_word() {
+    let registry = Registry::new();
+    registry.register(Box::new(Gauge::new("process_cpu_seconds_total", "theirs").unwrap())).unwrap();
+    let (_guard, addr) = start(Server::builder().registry(&registry).default_collectors(true));
+    get(addr, "/metrics");
+    let answer = get(addr, "/metrics");
+    let kind = if cfg!(feature = "process") { "counter" } else { "gauge" };
+    assert!(answer.body.contains(&format!("# TYPE process_cpu_seconds_total {kind}")), "{}", answer.body);
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}"), Some(0.0));
+}
+
+#[test]
 fn an_explicit_registry_gives_way_to_them() {
     let registry = Registry::new();
     let theirs = Gauge::new("process_threads", "theirs").unwrap();

@@ -190,7 +190,31 @@ fn without_timers_it_says_so_and_does_not_panic() {
     let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for _ in 0..2 {
         without_timers.block_on(async { assert_eq!(call(&handler, request()).await.0, 500) });
+        // One call on a bad runtime made it useless on all others.
+        runtime().block_on(async { assert_eq!(call(&handler.clone(), request()).await.0, 200) });
     }
+}
+
+#[test]
+fn hooks_run_where_it_is_mounted() {
+    let registry = registry();
+    let runs = IntCounter::new("runs_total", "help").unwrap();
+    registry.register(Box::new(runs.clone())).unwrap();
+    let builder = Server::builder().registry(&registry).before_scrape("counts", move |_| {
+        // It panics where there is no runtime.
+        let sleep = tokio::time::sleep(Duration::ZERO);
+        let runs = runs.clone();
+        async move {
+            sleep.await;
+            runs.inc();
+            Ok(())
+        }
+    });
+    // Outside of the runtime.
+    let handler = builder.into_handler();
+    let request = Request::get("/metrics").body(()).unwrap();
+    let (_, _, body) = runtime().block_on(call(&handler, request));
+    assert!(body.contains("\nruns_total 1\n"), "{body}");
 }
 
 #[test]

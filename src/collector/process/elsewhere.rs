@@ -2,12 +2,11 @@
 //! `metrics-process`'.
 
 use metrics_process::collector::{Metrics, collect};
-use once_cell::sync::OnceCell;
 
-use super::Reading;
+use super::{Kept, Reading};
 
-/// These systems keep the start as a time, so there is nothing to be remembered.
-pub(super) fn read(_: &OnceCell<f64>) -> Reading {
+/// These systems keep the start as a time and are asked without a descriptor, so there is nothing to be remembered.
+pub(super) fn read(_: &Kept) -> Reading {
     reading(collect())
 }
 

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use once_cell::sync::OnceCell;
-
-use super::Reading;
+use super::{Kept, Reading};
 use crate::limits::soft_limit;
 
 /// The ticks of a second in `/proc/self/stat`. Linux promises `USER_HZ`, whatever the kernel itself ticks with
@@ -15,13 +14,12 @@ const USER_HZ: f64 = 100.0;
 /// `kB` in `/proc/self/status`, in bytes.
 const KB: f64 = 1024.0;
 
-/// `start_time` keeps the start once it is known: it is counted from the boot, and the time of the boot moves
-/// whenever the clock is set.
-pub(super) fn read(start_time: &OnceCell<f64>) -> Reading {
+/// The start is kept once it is known: it is counted from the boot, and the time of the boot moves whenever the clock is set.
+pub(super) fn read(kept: &Kept) -> Reading {
     let stat = text("/proc/self/stat").and_then(|stat| parse_stat(&stat));
     let status = text("/proc/self/status").unwrap_or_default();
-    let limits = text("/proc/self/limits").unwrap_or_default();
-    let kept = start_time.get_or_try_init(|| {
+    let limits = limits(text("/proc/self/limits"), &kept.limits);
+    let start_time = kept.start_time.get_or_try_init(|| {
         let Stat { start_ticks, .. } = *stat.as_ref().ok_or(())?;
         // A line for each processor, and for all interrupts: too long to be read at each scrape.
         let boot = text("/proc/stat").and_then(|stat| parse_boot_time(&stat)).ok_or(())?;
@@ -34,9 +32,18 @@ pub(super) fn read(start_time: &OnceCell<f64>) -> Reading {
         virtual_max_bytes: soft_limit(&limits, "Max address space").map(|limit| limit as f64),
         open_fds: open_fds(Path::new("/proc/self/fd")),
         max_fds: soft_limit(&limits, "Max open files").map(|limit| limit as f64),
-        start_time_seconds: kept.ok().copied(),
+        start_time_seconds: start_time.ok().copied(),
         threads: status_row(&status, "Threads:"),
     }
+}
+
+/// Those that were read now, else the last ones.
+fn limits(read: Option<String>, last: &Mutex<String>) -> String {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(read) = read {
+        *last = read;
+    }
+    last.clone()
 }
 
 /// Lossy, for two of the files have the program's name in them, cut at 15 bytes, wherever its letters end.
@@ -191,10 +198,18 @@ mod tests {
 
     #[test]
     fn the_start_is_kept_and_a_failure_is_not() {
-        let start = OnceCell::new();
-        let read_first = read(&start).start_time_seconds;
-        assert_eq!(start.get().copied(), read_first);
-        let kept = OnceCell::with_value(12.5);
+        let kept = Kept::default();
+        let read_first = read(&kept).start_time_seconds;
+        assert_eq!(kept.start_time.get().copied(), read_first);
+        let kept = Kept { start_time: 12.5.into(), ..Kept::default() };
         assert_eq!(read(&kept).start_time_seconds, Some(12.5));
+    }
+
+    #[test]
+    fn limits_are_known_when_nothing_can_be_read_any_more() {
+        let last = Mutex::default();
+        for (now, known) in [(None, ""), (Some("a"), "a"), (None, "a"), (Some("b"), "b"), (None, "b")] {
+            assert_eq!(limits(now.map(str::to_owned), &last), known, "{now:?}");
+        }
     }
 }
