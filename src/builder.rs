@@ -5,21 +5,27 @@ mod transport;
 
 use std::future::Future;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use prometheus::Registry;
 
 use crate::collector::BuildInfo;
 use crate::handler::Handler;
+#[cfg(feature = "systemd")]
+use crate::listener::systemd;
+use crate::listener::{Socket, UnixSocket, annotated};
 use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
 
 use served::Served;
-use transport::Transport;
+use transport::{Door, Transport};
 
 /// The default of [`Builder::metrics_path`]: `/metrics`.
 pub const DEFAULT_METRICS_PATH: &str = "/metrics";
+/// The default of [`Builder::unix_socket_mode`]: `0o660`, the owner and the group.
+pub const DEFAULT_UNIX_SOCKET_MODE: u32 = 0o660;
 /// The default of [`Builder::head_timeout`]: 10 seconds.
 pub const DEFAULT_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The default of [`Builder::idle_timeout`]: 6 minutes, for Prometheus keeps idle connections for 5.
@@ -130,13 +136,68 @@ impl Builder {
         self
     }
 
-    /// Listens on this address; repeatable. No default: [`bind`](Self::bind) needs one.
+    /// Listens on this address; repeatable, and beside whatever else it listens on. No default:
+    /// [`bind`](Self::bind) needs something to listen on.
     ///
     /// A name is resolved at once, which blocks as [`ToSocketAddrs`] does. If it resolves to several addresses,
     /// `bind` takes the first that works, as [`TcpListener::bind`] does. Port 0 lets the operating system choose;
-    /// [`Server::local_addr`] tells.
-    pub fn listen(mut self, addr: impl ToSocketAddrs) -> Self {
-        self.transport.listen.push(addr.to_socket_addrs().map(Iterator::collect));
+    /// [`Server::local_addr`] tells. `[::]` takes IPv4, too, where the operating system has it so, as Linux does.
+    pub fn listen(self, addr: impl ToSocketAddrs) -> Self {
+        let resolved: io::Result<Vec<_>> = addr.to_socket_addrs().map(Iterator::collect);
+        self.door(move |_| {
+            let cannot = |error| annotated(&error, format_args!("listen: cannot resolve the address"));
+            Ok(vec![Socket::tcp(resolved.map_err(cannot)?)?])
+        })
+    }
+
+    /// Listens on a TCP socket that exists, as another process or a test has made it; repeatable.
+    pub fn listener(self, listener: TcpListener) -> Self {
+        self.door(move |_| Ok(vec![Socket::of_tcp(listener)?]))
+    }
+
+    /// Listens on a Unix socket; repeatable. Its file is made by [`bind`](Self::bind), with
+    /// [`unix_socket_mode`](Self::unix_socket_mode), and removed at the stop.
+    ///
+    /// A socket that is there already is replaced if nobody answers on it, for a process that was killed leaves its own
+    /// behind; if somebody does, `bind` fails with [`AddrInUse`](io::ErrorKind::AddrInUse). Any other file is left alone:
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists). Where there are no Unix sockets `bind` fails with
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
+    ///
+    /// Prometheus scrapes Unix sockets from 3.15 on; `curl --unix-socket PATH http://localhost/metrics` does, too.
+    pub fn listen_unix(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.door(move |mode| Ok(vec![Socket::Unix(UnixSocket::bind(&path, mode)?)]))
+    }
+
+    /// The mode of the files that [`listen_unix`](Self::listen_unix) makes: who may write to one may scrape. It is set before
+    /// the socket listens. Default: [`DEFAULT_UNIX_SOCKET_MODE`].
+    pub fn unix_socket_mode(mut self, mode: u32) -> Self {
+        self.transport.unix_socket_mode = mode;
+        self
+    }
+
+    /// Listens on a Unix socket that exists; repeatable. Its file is left alone.
+    #[cfg(unix)]
+    pub fn unix_listener(self, listener: std::os::unix::net::UnixListener) -> Self {
+        self.door(move |_| Ok(vec![Socket::Unix(UnixSocket::of(listener)?)]))
+    }
+
+    /// Listens on the sockets, TCP and Unix, that systemd has opened for this process (`ListenStream=` in a socket unit,
+    /// [systemd.socket(5)](https://www.freedesktop.org/software/systemd/man/latest/systemd.socket.html)), and tells systemd
+    /// `READY=1` when it serves and `STOPPING=1` when it stops, if `NOTIFY_SOCKET` is set (`Type=notify`). Their files, if they
+    /// have some, are systemd's.
+    ///
+    /// All of them are taken, once in a process; nobody else in the process may take them. [`bind`](Self::bind) fails with
+    /// [`NotFound`](io::ErrorKind::NotFound) and says what is missing of `LISTEN_PID` and `LISTEN_FDS`, and with
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and the socket's name (`LISTEN_FDNAMES`) if one is of another kind.
+    #[cfg(feature = "systemd")]
+    pub fn listen_systemd(mut self) -> Self {
+        self.transport.notify = true;
+        self.door(|_| systemd::sockets())
+    }
+
+    fn door(mut self, open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static) -> Self {
+        self.transport.doors.push(Door::new(open));
         self
     }
 

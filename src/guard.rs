@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Weak;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::listener::Address;
 use crate::route::Router;
 use crate::scrape::{Deliveries, Epoch};
 
@@ -21,7 +22,7 @@ use crate::scrape::{Deliveries, Epoch};
 /// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking), to be scraped once more before it
 /// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to have none, [`detach`](Self::detach).
 ///
-/// Its `Display` is where to find the metrics: `http://localhost:9184/metrics`.
+/// Its `Display` is where to find the metrics: `http://localhost:9184/metrics`, `http://unix:/run/app.sock:/metrics`.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -33,8 +34,7 @@ use crate::scrape::{Deliveries, Epoch};
 #[derive(Debug)]
 #[must_use = "dropping the guard stops the server: bind it to a name (`let _guard = …`, not `let _ = …`), or `detach()` it"]
 pub struct Guard {
-    local_addrs: Vec<SocketAddr>,
-    metrics_path: String,
+    reach: Reach,
     /// Gone once the server has stopped.
     router: Weak<Router>,
     /// None once it has been asked for.
@@ -58,8 +58,7 @@ pub(crate) struct LastScrape {
 
 impl Guard {
     pub(crate) fn new(
-        local_addrs: Vec<SocketAddr>,
-        metrics_path: String,
+        reach: Reach,
         router: Weak<Router>,
         last_scrape: oneshot::Sender<LastScrape>,
         stop: CancellationToken,
@@ -67,8 +66,7 @@ impl Guard {
         thread: JoinHandle<()>,
     ) -> Self {
         Guard {
-            local_addrs,
-            metrics_path,
+            reach,
             router,
             last_scrape: Some(last_scrape),
             stop,
@@ -78,15 +76,14 @@ impl Guard {
         }
     }
 
-    /// The first address that the server listens on, with its real port where 0 was asked for.
+    /// The first TCP address that the server listens on, with its real port where 0 was asked for.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.local_addrs.first().copied()
+        self.reach.local_addrs.first().copied()
     }
 
-    /// All addresses that the server listens on, in the order of [`Builder::listen`](crate::Builder::listen), with
-    /// their real ports.
+    /// All TCP addresses that the server listens on, in the order in which the builder was told, with their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
+        &self.reach.local_addrs
     }
 
     /// Says whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
@@ -226,24 +223,35 @@ impl Drop for Guard {
 
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, addr) in self.local_addrs.iter().enumerate() {
-            let separator = if n == 0 { "" } else { ", " };
-            write!(f, "{separator}http://{}{}", Reachable(*addr), self.metrics_path)?;
-        }
-        Ok(())
+        self.reach.fmt(f)
     }
 }
 
-/// An address as one may open it: nobody reaches an unspecified one, but it includes this host.
-pub(crate) struct Reachable(pub(crate) SocketAddr);
+/// Where the metrics are to be found.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) addresses: Vec<Address>,
+    /// Those of them that are TCP's.
+    pub(crate) local_addrs: Vec<SocketAddr>,
+    pub(crate) metrics_path: String,
+}
 
-impl fmt::Display for Reachable {
+impl Reach {
+    pub(crate) fn new(addresses: Vec<Address>, metrics_path: String) -> Self {
+        let tcp = |address: &Address| match address {
+            Address::Tcp(addr) => Some(*addr),
+            Address::Unix(_) => None,
+        };
+        Reach { local_addrs: addresses.iter().filter_map(tcp).collect(), addresses, metrics_path }
+    }
+}
+
+impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.ip() {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-                write!(f, "localhost:{}", self.0.port())
-            }
-            _ => self.0.fmt(f),
+        for (n, address) in self.addresses.iter().enumerate() {
+            let separator = if n == 0 { "" } else { ", " };
+            write!(f, "{separator}http://{address}{}", self.metrics_path)?;
         }
+        Ok(())
     }
 }

@@ -1,17 +1,49 @@
 //! Sockets that accept. Accepting can not fail: what goes wrong is passed over or backed off.
 
+mod socket;
+#[cfg(feature = "systemd")]
+pub(crate) mod systemd;
+#[cfg(not(feature = "systemd"))]
+#[path = "listener/systemd/disabled.rs"]
+pub(crate) mod systemd;
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+#[path = "listener/unix/absent.rs"]
+mod unix;
+
 use std::io;
-use std::net;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
+
+pub(crate) use socket::{Address, Socket, annotated};
+pub(crate) use unix::UnixSocket;
+
+/// What a connection is made of.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for I {}
+
+/// A connection, of whatever kind. One allocation, where a connection has dozens.
+pub(crate) type Stream = Box<dyn Io>;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Ip(IpAddr),
+    /// On this host, and let in by the mode of the socket's file.
+    Unix,
+}
 
 /// The first wait after a failed accept; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
@@ -23,38 +55,34 @@ const PASSED_OVER: u32 = 32;
 /// All listeners of a server.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    listeners: Vec<Listener<TcpListener>>,
+    listeners: Vec<Listener<Listening>>,
     /// Where the next look begins, so that a busy listener does not starve the others.
     first: usize,
 }
 
 impl Listeners {
     /// Needs a runtime with its I/O enabled.
-    pub(crate) fn new(listeners: Vec<net::TcpListener>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
-        let listeners = listeners
+    pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
+        let listeners = sockets
             .into_iter()
-            .map(|listener| Ok(Listener::new(TcpListener::from_std(listener)?, Arc::clone(telemetry))))
+            .map(|socket| Ok(Listener::new(Listening::new(socket)?, Arc::clone(telemetry))))
             .collect::<io::Result<_>>()?;
         Ok(Listeners { listeners, first: 0 })
     }
 
     /// The next connection, from whichever listener. Nothing is lost if the wait is dropped.
-    pub(crate) async fn accept(&mut self) -> TcpStream {
-        let stream = std::future::poll_fn(|cx| {
+    pub(crate) async fn accept(&mut self) -> (Stream, Peer) {
+        std::future::poll_fn(|cx| {
             for n in 0..self.listeners.len() {
                 let at = (self.first + n) % self.listeners.len();
-                if let Poll::Ready(stream) = self.listeners[at].poll_accept(cx) {
+                if let Poll::Ready(accepted) = self.listeners[at].poll_accept(cx) {
                     self.first = at + 1;
-                    return Poll::Ready(stream);
+                    return Poll::Ready(accepted);
                 }
             }
             Poll::Pending
         })
-        .await;
-        // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
-        // Where this fails, the response is late, not lost.
-        let _ = stream.set_nodelay(true);
-        stream
+        .await
     }
 }
 
@@ -64,10 +92,35 @@ trait Accept {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
 }
 
-impl Accept for TcpListener {
-    type Stream = TcpStream;
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        TcpListener::poll_accept(self, cx).map_ok(|(stream, _)| stream)
+/// A socket on a runtime.
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    Unix(unix::Listening),
+}
+
+impl Listening {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => TcpListener::from_std(listener).map(Listening::Tcp),
+            Socket::Unix(socket) => socket.enter().map(Listening::Unix),
+        }
+    }
+}
+
+impl Accept for Listening {
+    type Stream = (Stream, Peer);
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+        match self {
+            Listening::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
+                // Where this fails, the response is late, not lost.
+                let _ = stream.set_nodelay(true);
+                (Box::new(stream) as Stream, Peer::Ip(peer.ip()))
+            }),
+            Listening::Unix(listener) => listener.poll_accept(cx).map_ok(|stream| (stream, Peer::Unix)),
+        }
     }
 }
 

@@ -86,10 +86,6 @@ impl Router {
         &self.scraper
     }
 
-    pub(crate) fn metrics_path(&self) -> &str {
-        &self.metrics_path
-    }
-
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Connections;
 use crate::builder::Builder;
 use crate::connection::{self, Deadlines};
-use crate::guard::{Guard, LastScrape};
-use crate::listener::Listeners;
+use crate::guard::{Guard, LastScrape, Reach};
+use crate::listener::systemd::Notice;
+use crate::listener::{Listeners, Socket};
 use crate::route::Router;
 use crate::scrape::Scraper;
 use crate::telemetry::Cause;
@@ -40,8 +41,9 @@ use crate::telemetry::Cause;
 /// # }
 /// ```
 pub struct Server {
-    pub(crate) listeners: Vec<TcpListener>,
-    pub(crate) local_addrs: Vec<SocketAddr>,
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) reach: Reach,
+    pub(crate) notify: bool,
     pub(crate) router: Arc<Router>,
     pub(crate) max_connections: usize,
     pub(crate) deadlines: Deadlines,
@@ -84,14 +86,14 @@ impl Server {
         async move { builder.bind()?.serve(shutdown).await }
     }
 
-    /// The first address that it listens on, with its real port where 0 was asked for.
+    /// The first TCP address that it listens on, with its real port where 0 was asked for.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.local_addrs.first().copied()
+        self.reach.local_addrs.first().copied()
     }
 
-    /// All addresses that it listens on, in the order of [`Builder::listen`], with their real ports.
+    /// All TCP addresses that it listens on, in the order in which the [`Builder`] was told, with their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
+        &self.reach.local_addrs
     }
 
     /// Serves on a thread of its own, named `prometheus-hyper`, with a runtime of its own, until the [`Guard`] is
@@ -106,9 +108,8 @@ impl Server {
     pub fn start(self) -> io::Result<Guard> {
         let stop = CancellationToken::new();
         let stopped = CancellationToken::new();
-        let local_addrs = self.local_addrs.clone();
+        let reach = self.reach.clone();
         let router = Arc::downgrade(&self.router);
-        let metrics_path = self.router.metrics_path().to_owned();
         if let Ok(host) = Handle::try_current() {
             self.router.scraper().watch(&host);
         }
@@ -143,7 +144,7 @@ impl Server {
             }
         })?;
         start.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread has ended")))?;
-        Ok(Guard::new(local_addrs, metrics_path, router, last_scrape, stop, stopped, thread))
+        Ok(Guard::new(reach, router, last_scrape, stop, stopped, thread))
     }
 
     /// Serves on the runtime that polls it, until `shutdown` completes; then it drains as [`Guard`] does, and
@@ -166,30 +167,29 @@ impl Server {
 
     /// Takes the listeners onto the current runtime.
     fn enter(self) -> io::Result<Running> {
-        let Server { listeners, local_addrs, router, max_connections, deadlines, drain_timeout } = self;
+        let Server { sockets, reach, notify, router, max_connections, deadlines, drain_timeout } = self;
         let runtime = Handle::try_current().map_err(|_| {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
         })?;
         router.scraper().run_hooks_on(runtime);
         let listeners = with_drivers(|| {
             drop(tokio::time::sleep(Duration::ZERO));
-            Listeners::new(listeners, router.telemetry())
+            Listeners::new(sockets, router.telemetry())
         })
         .ok_or_else(|| {
             io::Error::other("the tokio runtime lacks its I/O or time driver: build it with `enable_all`")
         })??;
 
-        for addr in &local_addrs {
-            tracing::info!(%addr, path = router.metrics_path(), "serving metrics");
-        }
+        tracing::info!(at = %reach, "serving metrics");
         let connections = Connections::new(max_connections, deadlines.write);
-        Ok(Running { listeners, connections, router, deadlines, drain_timeout })
+        let notice = notify.then(Notice::ready);
+        Ok(Running { listeners, connections, router, deadlines, drain_timeout, notice })
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
+        f.debug_struct("Server").field("addresses", &self.reach.addresses).finish_non_exhaustive()
     }
 }
 
@@ -225,19 +225,20 @@ struct Running {
     router: Arc<Router>,
     deadlines: Deadlines,
     drain_timeout: Duration,
+    notice: Option<Notice>,
 }
 
 impl Running {
     async fn until(self, shutdown: impl Future<Output = ()>) {
-        let Running { mut listeners, mut connections, router, deadlines, drain_timeout } = self;
+        let Running { mut listeners, mut connections, router, deadlines, drain_timeout, notice } = self;
         let stop = CancellationToken::new();
         let mut shutdown = pin!(shutdown);
         loop {
             let admitted = async {
                 connections.room().await; // where there is none, the newcomers wait in the backlog
-                let stream = loop {
+                let (stream, _peer) = loop {
                     tokio::select! {
-                        stream = listeners.accept() => break stream,
+                        accepted = listeners.accept() => break accepted,
                         () = connections.ended() => {}
                     }
                 };
@@ -255,6 +256,7 @@ impl Running {
                 () = admitted => {}
             }
         }
+        drop(notice);
         drop(listeners);
         stop.cancel();
         connections.drain(drain_timeout).await;

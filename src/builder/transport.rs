@@ -1,23 +1,27 @@
 //! Where it listens, and what a connection may do.
 
+use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_METRICS_PATH,
-    DEFAULT_WRITE_TIMEOUT,
+    DEFAULT_UNIX_SOCKET_MODE, DEFAULT_WRITE_TIMEOUT,
 };
 use crate::admission;
 use crate::connection::Deadlines;
+use crate::guard::Reach;
+use crate::listener::Socket;
 use crate::route::{self, Router};
 use crate::server::Server;
 
 #[derive(Debug)]
 pub(super) struct Transport {
-    /// What each call of `listen` resolved to.
-    pub(super) listen: Vec<io::Result<Vec<SocketAddr>>>,
+    pub(super) doors: Vec<Door>,
+    pub(super) unix_socket_mode: u32,
+    /// Whether systemd is told how the server is.
+    pub(super) notify: bool,
     pub(super) metrics_path: String,
     pub(super) max_connections: Option<usize>,
     pub(super) head_timeout: Duration,
@@ -29,7 +33,9 @@ pub(super) struct Transport {
 impl Default for Transport {
     fn default() -> Self {
         Transport {
-            listen: Vec::new(),
+            doors: Vec::new(),
+            unix_socket_mode: DEFAULT_UNIX_SOCKET_MODE,
+            notify: false,
             metrics_path: DEFAULT_METRICS_PATH.to_owned(),
             max_connections: None,
             head_timeout: DEFAULT_HEAD_TIMEOUT,
@@ -47,6 +53,9 @@ impl Transport {
             let reason = "is no absolute path, as it stands in a request, that is free";
             return Some(format!("metrics_path: {:?} {reason}", self.metrics_path));
         }
+        if self.unix_socket_mode > 0o777 {
+            return Some(format!("unix_socket_mode: {:#o} is no mode of a file", self.unix_socket_mode));
+        }
         if self.max_connections == Some(0) {
             return Some("max_connections: must be at least 1".to_owned());
         }
@@ -58,13 +67,15 @@ impl Transport {
         if let Some((option, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
             return Some(format!("{option}: must be above zero"));
         }
-        self.listen.is_empty().then(|| "listen: there is no address to listen on".to_owned())
+        self.doors.is_empty().then(|| "listen: there is no address to listen on".to_owned())
     }
 
     /// Opens the ports, for what answers at the path of the metrics.
     pub(super) fn bind(self, router: impl FnOnce(String) -> Router) -> io::Result<Server> {
         let Transport {
-            listen,
+            doors,
+            unix_socket_mode,
+            notify,
             metrics_path,
             max_connections,
             head_timeout,
@@ -72,11 +83,15 @@ impl Transport {
             write_timeout,
             drain_timeout,
         } = self;
-        let listeners = listen.into_iter().map(listen_on).collect::<io::Result<Vec<_>>>()?;
-        let local_addrs = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let mut sockets = Vec::new();
+        for Door(open) in doors {
+            sockets.extend(open(unix_socket_mode)?);
+        }
+        let addresses = sockets.iter().map(Socket::address).collect::<io::Result<Vec<_>>>()?;
         Ok(Server {
-            listeners,
-            local_addrs,
+            sockets,
+            reach: Reach::new(addresses, metrics_path.clone()),
+            notify,
             router: Arc::new(router(metrics_path)),
             max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
             deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },
@@ -85,24 +100,17 @@ impl Transport {
     }
 }
 
-/// The first of the addresses that works, else the last one's error, as std has it.
-fn listen_on(resolved: io::Result<Vec<SocketAddr>>) -> io::Result<TcpListener> {
-    let addrs =
-        resolved.map_err(|error| annotated(&error, "listen: cannot resolve the address".to_owned()))?;
-    let mut last_error = None;
-    for addr in addrs {
-        match TcpListener::bind(addr).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        }) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last_error = Some(annotated(&error, format!("cannot listen on {addr}"))),
-        }
+/// Somewhere to listen: opened by `bind`, with the mode of a Unix socket's file.
+pub(super) struct Door(Box<dyn FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync>);
+
+impl Door {
+    pub(super) fn new(open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static) -> Self {
+        Door(Box::new(open))
     }
-    let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "listen: resolves to no address");
-    Err(last_error.unwrap_or_else(nothing))
 }
 
-fn annotated(error: &io::Error, what: String) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
 }

@@ -4,6 +4,8 @@ mod answers;
 mod api;
 mod client;
 mod default_collectors;
+#[cfg(unix)]
+mod doors;
 mod drop_in;
 mod forms;
 mod handler;

@@ -1,0 +1,92 @@
+//! A socket that listens, before there is a runtime.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use super::unix::UnixSocket;
+
+/// A socket that is bound, and listens.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+/// Where a socket can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    /// None for a socket without a name.
+    Unix(Option<PathBuf>),
+}
+
+impl Socket {
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        match self {
+            Socket::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Socket::Unix(socket) => Ok(Address::Unix(socket.path())),
+        }
+    }
+
+    /// The first of the addresses that works, else the last one's error, as std has it.
+    pub(crate) fn tcp(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
+        let mut last_error = None;
+        for addr in addrs {
+            match TcpListener::bind(addr).and_then(Socket::of_tcp) {
+                Ok(socket) => return Ok(socket),
+                Err(error) => last_error = Some(annotated(&error, format_args!("cannot listen on {addr}"))),
+            }
+        }
+        let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "listen: resolves to no address");
+        Err(last_error.unwrap_or_else(nothing))
+    }
+
+    /// A listener that exists. A runtime wants it non-blocking.
+    pub(crate) fn of_tcp(listener: TcpListener) -> io::Result<Socket> {
+        listener.set_nonblocking(true)?;
+        Ok(Socket::Tcp(listener))
+    }
+}
+
+pub(crate) fn annotated(error: &io::Error, what: fmt::Arguments<'_>) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// As one may open it: nobody reaches an unspecified address, but it includes this host. A Unix socket is written as
+/// nginx writes it; the path of the request follows.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(addr) => match addr.ip() {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                    write!(f, "localhost:{}", addr.port())
+                }
+                _ => addr.fmt(f),
+            },
+            Address::Unix(Some(path)) => write!(f, "unix:{}:", path.display()),
+            Address::Unix(None) => f.write_str("unix:"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_one_may_open_them() {
+        let table = [
+            (Address::Tcp(([0, 0, 0, 0], 9184).into()), "localhost:9184"),
+            (Address::Tcp((Ipv6Addr::UNSPECIFIED, 1).into()), "localhost:1"),
+            (Address::Tcp(([127, 0, 0, 1], 9184).into()), "127.0.0.1:9184"),
+            (Address::Tcp((Ipv6Addr::LOCALHOST, 80).into()), "[::1]:80"),
+            (Address::Unix(Some("/run/a b.sock".into())), "unix:/run/a b.sock:"),
+            (Address::Unix(None), "unix:"),
+        ];
+        for (address, shown) in table {
+            assert_eq!(address.to_string(), shown);
+        }
+    }
+}
