@@ -1,5 +1,6 @@
 //! Every option, its default, its doc. `bind` composes the rest.
 
+mod locked;
 mod served;
 mod transport;
 
@@ -7,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -18,7 +20,9 @@ use crate::listener::systemd;
 use crate::listener::{Socket, UnixSocket, annotated};
 use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
+use crate::telemetry::Telemetry;
 
+use locked::Locked;
 use served::Served;
 use transport::{Door, Transport};
 
@@ -67,6 +71,7 @@ pub const DEFAULT_SCRAPE_TIMEOUT_MARGIN: Duration = Duration::from_millis(500);
 pub struct Builder {
     served: Served,
     transport: Transport,
+    locked: Locked,
 }
 
 impl Builder {
@@ -310,6 +315,63 @@ impl Builder {
         self
     }
 
+    /// Lets only this network connect, such as `10.0.0.0/8` or `2001:db8::1`; repeatable. Default: all.
+    ///
+    /// Looked at when a connection is accepted, before a byte of it is read: others are closed, counted in
+    /// `prometheus_exporter_denied_total{reason="address"}` and logged at debug level. IPv4-mapped addresses are their IPv4
+    /// selves; peers on a Unix socket pass. Behind a proxy it is the proxy's address that counts.
+    pub fn allow(mut self, network: impl Into<String>) -> Self {
+        self.locked.allow.push(network.into());
+        self
+    }
+
+    /// Lets those in who send this token (RFC 6750); repeatable, so that one can take the place of another, and beside
+    /// [`basic_auth`](Self::basic_auth), of which either is enough. Default: none, and everybody is let in.
+    ///
+    /// A token is of ASCII letters, digits and `-._~+/`; let it be long and random. Its digest is kept, and compared in constant
+    /// time. Who sends none, or a wrong one, gets a 401. `/-/healthy` and `/-/ready` stay open; see
+    /// [`protect_health`](Self::protect_health). Without TLS whoever can listen on the way can read it.
+    #[cfg(feature = "auth")]
+    pub fn bearer_token(mut self, token: impl AsRef<[u8]>) -> Self {
+        self.locked.keyring.push_token(token.as_ref());
+        self
+    }
+
+    /// Lets this user in with the password of which this is the bcrypt hash (RFC 7617; `htpasswd -nBC 10 USER` makes one);
+    /// repeatable. Default: none, and everybody is let in.
+    ///
+    /// Passwords are verified on a thread of their own, one at a time, eight waiting; beyond that, and after ten wrong ones from
+    /// one address, a 429 asks to wait. One that was right is remembered, as a digest, and costs nothing from then on. An unknown
+    /// user costs what a known one does.
+    #[cfg(feature = "auth")]
+    pub fn basic_auth(mut self, user: impl AsRef<str>, bcrypt_hash: impl AsRef<str>) -> Self {
+        self.locked.keyring.push_user(user.as_ref(), bcrypt_hash.as_ref());
+        self
+    }
+
+    /// Whether `/-/healthy` and `/-/ready` are locked as the rest is, and limited. Default: `false`, for those who ask have no
+    /// credentials, and must not be told that a program is ill because it is asked much.
+    pub fn protect_health(mut self, protect: bool) -> Self {
+        self.locked.protect_health = protect;
+        self
+    }
+
+    /// Answers `burst` requests at once and one more each `interval`; those beyond get a 429 with `Retry-After`. An interval of
+    /// zero is no limit, a burst of zero refuses every request. Default: no limit.
+    pub fn rate_limit(mut self, interval: Duration, burst: u32) -> Self {
+        self.locked.rate_limit = Some((interval, burst));
+        self
+    }
+
+    /// By which names, exactly, without ports, the page at `/` may be asked for; others get a 403. Default: any.
+    ///
+    /// Against DNS rebinding: a page elsewhere can give its own name your address, and make a browser inside your network read
+    /// yours; the `Host` it sends is its own.
+    pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.locked.allowed_hosts.extend(hosts.into_iter().map(Into::into));
+        self
+    }
+
     /// How long a request's head may take, counted from its first byte, for a connection's first request from the
     /// moment it was accepted. Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_HEAD_TIMEOUT`].
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
@@ -346,11 +408,14 @@ impl Builder {
     /// * What binding an address failed with, its [`kind`](io::Error::kind) kept and the address named, or what resolving one
     ///   failed with.
     pub fn bind(self) -> io::Result<Server> {
-        let Builder { served, transport } = self;
-        if let Some(fault) = transport.fault().or_else(|| served.fault()) {
+        let Builder { served, transport, locked } = self;
+        if let Some(fault) = transport.fault().or_else(|| served.fault()).or_else(|| locked.fault()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
         }
-        transport.bind(|metrics_path| served.router(metrics_path))
+        let telemetry = Arc::new(Telemetry::new());
+        let allow = locked.allow_list(&telemetry);
+        let locks = locked.locks(&telemetry);
+        transport.bind(allow, |metrics_path| served.router(metrics_path, locks, telemetry))
     }
 
     /// The same metrics for an HTTP server that the program has already: a service to be mounted there.
@@ -359,15 +424,20 @@ impl Builder {
     /// [`listen`](Self::listen) and the like mean nothing here. The default collectors watch the runtime around this call,
     /// and hooks run there; without one, where the first request is answered.
     ///
+    /// Tokens, users and the rate limit hold there, too, all clients counting as one address. What a handler can not see, addresses
+    /// and connections, is that server's: [`allow`](Self::allow) is refused in the log.
+    ///
     /// It never fails. Where [`bind`](Self::bind) would refuse an option, a line in the log, at level error, says so, and it
-    /// is served as well as can be: of two registries or hooks with one name the first is meant by it, and a timeout of zero
-    /// is the default.
+    /// is served as well as can be: of two registries or hooks with one name the first is meant by it, a timeout of zero
+    /// is the default, and a token or a user with a fault lets nobody in.
     pub fn into_handler(self) -> Handler {
-        let Builder { mut served, transport: _ } = self;
-        if let Some(fault) = served.fault() {
+        let Builder { mut served, transport: _, locked } = self;
+        for fault in [served.fault(), locked.fault(), locked.not_for_handlers()].into_iter().flatten() {
             tracing::error!("{fault}");
-            served.repair();
         }
-        Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned()))
+        served.repair();
+        let telemetry = Arc::new(Telemetry::new());
+        let locks = locked.locks(&telemetry);
+        Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned(), locks, telemetry))
     }
 }

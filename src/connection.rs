@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -50,6 +51,7 @@ pub(crate) struct Deadlines {
 /// Serves one connection until it ends by itself, or `stop` is cancelled and what is in flight has been answered.
 pub(crate) async fn serve<I>(
     io: I,
+    peer: Option<IpAddr>,
     router: Arc<Router>,
     activity: Arc<Activity>,
     deadlines: Deadlines,
@@ -61,7 +63,7 @@ pub(crate) async fn serve<I>(
     let io = TokioIo::new(DeadlineIo::new(io, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
         let (router, activity) = (Arc::clone(&router), Arc::clone(&activity));
-        async move { Ok::<_, Infallible>(answer(request, &router, activity).await) }
+        async move { Ok::<_, Infallible>(answer(request, peer, &router, activity).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -95,6 +97,7 @@ pub(crate) async fn serve<I>(
 
 async fn answer(
     request: Request<Incoming>,
+    peer: Option<IpAddr>,
     router: &Router,
     activity: Arc<Activity>,
 ) -> Response<AnswerBody> {
@@ -107,7 +110,7 @@ async fn answer(
         std::future::pending::<()>().await;
     }
 
-    let mut response = router.respond(&head).await;
+    let mut response = router.respond(&head, peer).await;
     if unread {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -473,8 +476,11 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::access::Hosts;
+    use crate::locks::Locks;
     use crate::route::{Offer, ScrapeTimeouts};
     use crate::scrape::{Contents, Source};
+    use crate::telemetry::Telemetry;
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(360);
@@ -500,7 +506,15 @@ mod tests {
         let offer = Offer { formats: Vec::new(), codings: Vec::new() };
         let second = Duration::from_secs(1);
         let timeouts = ScrapeTimeouts { default: second, max: second, margin: second };
-        Arc::new(Router::new("/metrics".to_owned(), offer, timeouts, contents))
+        let telemetry = Arc::new(Telemetry::new());
+        let locks = Locks {
+            hosts: Hosts::default(),
+            protect_health: false,
+            rules: Box::new(Arc::default),
+            telemetry: Arc::clone(&telemetry),
+        };
+        let path = "/metrics".to_owned();
+        Arc::new(Router::new(path, offer, timeouts, contents, locks, telemetry))
     }
 
     fn serve_on(
@@ -511,7 +525,7 @@ mod tests {
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-        let task = tokio::spawn(serve(server, router, Arc::clone(&activity), deadlines, stop.clone()));
+        let task = tokio::spawn(serve(server, None, router, Arc::clone(&activity), deadlines, stop.clone()));
         (client, task, activity, stop)
     }
 

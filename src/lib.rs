@@ -113,7 +113,13 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod admission;
+#[cfg(feature = "auth")]
+mod authentication;
+#[cfg(not(feature = "auth"))]
+#[path = "authentication/disabled.rs"]
+mod authentication;
 mod body;
 mod builder;
 pub mod collector;
@@ -125,6 +131,7 @@ mod guard;
 mod handler;
 mod limits;
 mod listener;
+mod locks;
 mod negotiate;
 mod page;
 mod query;

@@ -45,6 +45,15 @@ pub(crate) enum Peer {
     Unix,
 }
 
+impl Peer {
+    pub(crate) fn ip(self) -> Option<IpAddr> {
+        match self {
+            Peer::Ip(ip) => Some(ip),
+            Peer::Unix => None,
+        }
+    }
+}
+
 /// The first wait after a failed accept; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);

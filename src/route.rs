@@ -1,22 +1,24 @@
 //! A request's head in, a response out. No socket, no runtime.
 
 use std::future::Future;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Version};
 
+use crate::access::whole_seconds;
 use crate::body::Body;
 use crate::compress::Coding;
 use crate::encode::{Choice, Format};
+use crate::locks::{Locks, Refusal, Rules};
 use crate::negotiate;
 use crate::page;
 use crate::query::Query;
@@ -39,6 +41,7 @@ pub(crate) struct Router {
     offer: Offer,
     scrape_timeouts: ScrapeTimeouts,
     scraper: Scraper,
+    locks: Locks,
     telemetry: Arc<Telemetry>,
 }
 
@@ -75,11 +78,12 @@ impl Router {
         offer: Offer,
         scrape_timeouts: ScrapeTimeouts,
         contents: Contents,
+        locks: Locks,
+        telemetry: Arc<Telemetry>,
     ) -> Self {
-        let telemetry = Arc::new(Telemetry::new());
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
         let page = page::render(&metrics_path).into();
-        Router { metrics_path, page, offer, scrape_timeouts, scraper, telemetry }
+        Router { metrics_path, page, offer, scrape_timeouts, scraper, locks, telemetry }
     }
 
     pub(crate) fn scraper(&self) -> &Scraper {
@@ -90,15 +94,24 @@ impl Router {
         &self.telemetry
     }
 
-    /// Answers one request. Always an answer, never an error.
-    pub(crate) async fn respond(&self, head: &Parts) -> Response<Body> {
-        self.complete(self.route(head)).await
+    /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
+    pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
+        let rules = self.locks.rules();
+        self.complete(&rules, self.route(head, peer, &rules)).await
     }
 
     /// Answers one request with the metrics, whatever its path and its Host: those are the business of the server that it
     /// has come through.
     pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
-        let mut response = self.complete(self.serve(Endpoint::Metrics, head)).await;
+        let rules = self.locks.rules();
+        // Whose address that server knows, and not we.
+        let served = async {
+            match self.locks.pass(&rules, None, head, self.scrape_timeouts.of(head)).await {
+                Ok(()) => self.serve(Endpoint::Metrics, head).await,
+                Err(refusal) => self.refused(refusal),
+            }
+        };
+        let mut response = self.complete(&rules, served).await;
         // Nobody waits for it there.
         response.extensions_mut().remove::<Receipt>();
         // Not every server leaves the body of an answer to HEAD away.
@@ -110,19 +123,24 @@ impl Router {
 
     /// The answer where there is no runtime to serve on.
     pub(crate) fn refuse() -> Response<Body> {
-        Self::finish(text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n"))
+        let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
+        Self::finish(&Rules::default(), response)
     }
 
-    async fn complete(&self, response: impl Future<Output = Response<Body>>) -> Response<Body> {
+    async fn complete(
+        &self,
+        rules: &Rules,
+        response: impl Future<Output = Response<Body>>,
+    ) -> Response<Body> {
         let _in_flight = self.telemetry.request_in_flight();
         let started = Instant::now();
         let response = response.await;
         self.telemetry.observe_request(started.elapsed());
-        Self::finish(response)
+        Self::finish(rules, response)
     }
 
     /// What each answer has.
-    fn finish(mut response: Response<Body>) -> Response<Body> {
+    fn finish(rules: &Rules, mut response: Response<Body>) -> Response<Body> {
         // `Content-Length` is that of the GET; hyper sends no body in answer to HEAD (RFC 9110, section 9.3.2).
         // A 204 must not have one (section 8.6).
         if response.status() != StatusCode::NO_CONTENT {
@@ -131,10 +149,13 @@ impl Router {
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in &rules.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
         response
     }
 
-    async fn route(&self, head: &Parts) -> Response<Body> {
+    async fn route(&self, head: &Parts, peer: Option<IpAddr>, rules: &Rules) -> Response<Body> {
         if !host_is_valid(head) {
             let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -144,7 +165,15 @@ impl Router {
         if head.method == Method::CONNECT {
             return method_not_allowed();
         }
-        let Some(endpoint) = self.endpoint(head.uri.path()) else {
+        let endpoint = self.endpoint(head.uri.path());
+        let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
+        // Also what is not there is told to nobody who may not ask.
+        if !is_health || self.locks.protect_health {
+            if let Err(refusal) = self.locks.pass(rules, peer, head, self.scrape_timeouts.of(head)).await {
+                return self.refused(refusal);
+            }
+        }
+        let Some(endpoint) = endpoint else {
             return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
         };
         self.serve(endpoint, head).await
@@ -154,6 +183,9 @@ impl Router {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head).await,
+                Endpoint::Page if !self.locks.allow_host(head) => {
+                    text(StatusCode::FORBIDDEN, "The page is not served by this name.\n")
+                }
                 Endpoint::Page => respond(StatusCode::OK, HTML, self.page.clone()),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
@@ -231,13 +263,37 @@ impl Router {
             }
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
-                let mut response =
-                    text(StatusCode::SERVICE_UNAVAILABLE, "The metrics could not be gathered in time.\n");
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                response
+                late("The metrics could not be gathered in time.\n")
             }
         }
     }
+
+    fn refused(&self, refusal: Refusal) -> Response<Body> {
+        match refusal {
+            Refusal::Unauthorized(challenges) => {
+                let mut response = text(StatusCode::UNAUTHORIZED, "Who are you?\n");
+                for challenge in challenges {
+                    response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+                }
+                response
+            }
+            Refusal::TooMany(retry_after) => {
+                let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n");
+                response.headers_mut().insert(RETRY_AFTER, whole_seconds(retry_after).into());
+                response
+            }
+            Refusal::Timeout => {
+                self.telemetry.count_error(Cause::Timeout);
+                late("The credentials could not be verified in time.\n")
+            }
+        }
+    }
+}
+
+fn late(sentence: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 impl Offer {

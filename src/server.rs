@@ -16,6 +16,7 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::AllowList;
 use crate::admission::Connections;
 use crate::builder::Builder;
 use crate::connection::{self, Deadlines};
@@ -24,7 +25,7 @@ use crate::listener::systemd::Notice;
 use crate::listener::{Listeners, Socket};
 use crate::route::Router;
 use crate::scrape::Scraper;
-use crate::telemetry::Cause;
+use crate::telemetry::{Cause, Denial};
 
 /// A server that is bound: its ports are open and known, and connections queue until it is started.
 ///
@@ -44,6 +45,7 @@ pub struct Server {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) reach: Reach,
     pub(crate) notify: bool,
+    pub(crate) allow: AllowList,
     pub(crate) router: Arc<Router>,
     pub(crate) max_connections: usize,
     pub(crate) deadlines: Deadlines,
@@ -167,7 +169,8 @@ impl Server {
 
     /// Takes the listeners onto the current runtime.
     fn enter(self) -> io::Result<Running> {
-        let Server { sockets, reach, notify, router, max_connections, deadlines, drain_timeout } = self;
+        let Server { sockets, reach, notify, allow, router, max_connections, deadlines, drain_timeout } =
+            self;
         let runtime = Handle::try_current().map_err(|_| {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
         })?;
@@ -183,7 +186,7 @@ impl Server {
         tracing::info!(at = %reach, "serving metrics");
         let connections = Connections::new(max_connections, deadlines.write);
         let notice = notify.then(Notice::ready);
-        Ok(Running { listeners, connections, router, deadlines, drain_timeout, notice })
+        Ok(Running { listeners, allow, connections, router, deadlines, drain_timeout, notice })
     }
 }
 
@@ -221,6 +224,7 @@ async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>,
 /// A server on its runtime.
 struct Running {
     listeners: Listeners,
+    allow: AllowList,
     connections: Connections,
     router: Arc<Router>,
     deadlines: Deadlines,
@@ -230,15 +234,22 @@ struct Running {
 
 impl Running {
     async fn until(self, shutdown: impl Future<Output = ()>) {
-        let Running { mut listeners, mut connections, router, deadlines, drain_timeout, notice } = self;
+        let Running { mut listeners, allow, mut connections, router, deadlines, drain_timeout, notice } =
+            self;
         let stop = CancellationToken::new();
         let mut shutdown = pin!(shutdown);
         loop {
             let admitted = async {
                 connections.room().await; // where there is none, the newcomers wait in the backlog
-                let (stream, _peer) = loop {
+                let (stream, peer) = loop {
                     tokio::select! {
-                        accepted = listeners.accept() => break accepted,
+                        (stream, peer) = listeners.accept() => match peer.ip() {
+                            ip if allow.allows(ip) => break (stream, ip),
+                            ip => {
+                                router.telemetry().count_denial(Denial::Address);
+                                tracing::debug!(?ip, "an address that is not allowed: closed");
+                            }
+                        },
                         () = connections.ended() => {}
                     }
                 };
@@ -247,7 +258,7 @@ impl Running {
                     tracing::debug!("too many connections: closed the one that has waited longest");
                 }
                 connections.admit(|activity| {
-                    connection::serve(stream, Arc::clone(&router), activity, deadlines, stop.clone())
+                    connection::serve(stream, peer, Arc::clone(&router), activity, deadlines, stop.clone())
                 });
             };
             tokio::select! {

@@ -57,6 +57,39 @@ impl Cause {
     }
 }
 
+/// Why a lock did not open: the closed set of values of `prometheus_exporter_denied_total{reason}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The address is not on the allow-list.
+    Address,
+    /// The Host is not on the list.
+    Host,
+    /// More requests than the rate limit has.
+    Rate,
+    /// No credentials, or none that can be read.
+    NoCredentials,
+    /// Credentials that are wrong.
+    WrongCredentials,
+    /// An address with too many wrong ones lately.
+    Failures,
+    /// More logins at once than can be verified.
+    Logins,
+}
+
+impl Denial {
+    fn label(self) -> &'static str {
+        match self {
+            Denial::Address => "address",
+            Denial::Host => "host",
+            Denial::Rate => "rate",
+            Denial::NoCredentials => "no_credentials",
+            Denial::WrongCredentials => "wrong_credentials",
+            Denial::Failures => "failures",
+            Denial::Logins => "logins",
+        }
+    }
+}
+
 /// The server's own metrics, one set per server.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
@@ -68,6 +101,7 @@ pub(crate) struct Telemetry {
     ready: IntGauge,
     connections: IntGauge,
     errors: IntCounterVec,
+    denied: IntCounterVec,
     registry_up: IntGaugeVec,
     hook_success: IntGaugeVec,
     hook_duration: GaugeVec,
@@ -126,7 +160,17 @@ impl Telemetry {
                     &["cause"],
                 ),
             ),
-            // These three have no series, and so are not shown, where there are no hooks and but one registry.
+            // These four have no series, and so are not shown, where there are no locks, no hooks and but one registry.
+            denied: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "prometheus_exporter_denied_total",
+                        "Connections and requests that the metrics server has denied, by reason",
+                    ),
+                    &["reason"],
+                ),
+            ),
             registry_up: register(
                 &registry,
                 IntGaugeVec::new(
@@ -175,6 +219,17 @@ impl Telemetry {
 
     pub(crate) fn count_errors(&self, cause: Cause, count: u64) {
         self.errors.with_label_values(&[cause.label()]).inc_by(count);
+    }
+
+    /// Shows these from now on, so that `increase()` sees the first.
+    pub(crate) fn show_denials(&self, reasons: &[Denial]) {
+        for reason in reasons {
+            self.denied.with_label_values(&[reason.label()]);
+        }
+    }
+
+    pub(crate) fn count_denial(&self, reason: Denial) {
+        self.denied.with_label_values(&[reason.label()]).inc();
     }
 
     pub(crate) fn count_scrape(&self) {

@@ -1,6 +1,7 @@
 //! What is served, and in which forms.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -11,8 +12,10 @@ use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_T
 use crate::collector::{BuildInfo, DefaultCollectors};
 use crate::compress;
 use crate::encode::Format;
+use crate::locks::Locks;
 use crate::route::{Offer, Router, ScrapeTimeouts};
 use crate::scrape::{Contents, Hook, Source};
+use crate::telemetry::Telemetry;
 
 #[derive(Debug)]
 pub(super) struct Served {
@@ -80,7 +83,7 @@ impl Served {
         }
     }
 
-    pub(super) fn router(self, metrics_path: String) -> Router {
+    pub(super) fn router(self, metrics_path: String, locks: Locks, telemetry: Arc<Telemetry>) -> Router {
         let Served {
             registries,
             hooks,
@@ -117,7 +120,7 @@ impl Served {
             max: max_scrape_timeout,
             margin: scrape_timeout_margin,
         };
-        let router = Router::new(metrics_path, offer, scrape_timeouts, contents);
+        let router = Router::new(metrics_path, offer, scrape_timeouts, contents, locks, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);
             router.scraper().run_hooks_on(runtime);

@@ -9,6 +9,7 @@ use super::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_METRICS_PATH,
     DEFAULT_UNIX_SOCKET_MODE, DEFAULT_WRITE_TIMEOUT,
 };
+use crate::access::AllowList;
 use crate::admission;
 use crate::connection::Deadlines;
 use crate::guard::Reach;
@@ -71,7 +72,7 @@ impl Transport {
     }
 
     /// Opens the ports, for what answers at the path of the metrics.
-    pub(super) fn bind(self, router: impl FnOnce(String) -> Router) -> io::Result<Server> {
+    pub(super) fn bind(self, allow: AllowList, router: impl FnOnce(String) -> Router) -> io::Result<Server> {
         let Transport {
             doors,
             unix_socket_mode,
@@ -92,6 +93,7 @@ impl Transport {
             sockets,
             reach: Reach::new(addresses, metrics_path.clone()),
             notify,
+            allow,
             router: Arc::new(router(metrics_path)),
             max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
             deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },

@@ -14,11 +14,14 @@ const LEVELS: &[(&str, u8)] = &[
     ("connection", 3),
     ("handler", 3),
     ("route", 2),
+    ("locks", 2),
     ("body", 2),
     ("page", 2),
     ("scrape", 1),
+    ("authentication", 1),
     ("collector", 1),
     ("throttle", 1),
+    ("access", 0),
     ("negotiate", 0),
     ("query", 0),
     ("compress", 0),
@@ -98,7 +101,7 @@ fn each_library_stays_where_it_belongs() {
         ("hyper::", &["connection", "handler"]),
         ("hyper_util::", &["connection"]),
         ("tokio::net", &["listener"]),
-        ("http::", &["route", "connection", "handler"]),
+        ("http::", &["route", "locks", "connection", "handler"]),
         ("http_body::", &["body", "connection"]),
         ("prometheus::proto", &["gather", "encode", "telemetry", "collector"]),
         (
@@ -115,6 +118,9 @@ fn each_library_stays_where_it_belongs() {
                 "collector",
             ],
         ),
+        ("blowfish::", &["access"]),
+        ("sha2::", &["access"]),
+        ("subtle::", &["access"]),
         ("tokio_util::", &["lib", "server", "guard", "connection"]),
     ];
     for source in sources() {

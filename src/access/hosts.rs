@@ -1,0 +1,135 @@
+//! Under which names the page may be asked for.
+//!
+//! DNS rebinding: a page of an attacker's makes its own name point here, and a browser inside the network reads for it what
+//! it could not reach. The request then carries the attacker's name as its Host.
+
+use core::net::Ipv6Addr;
+
+/// Exact names, without case and port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hosts(Vec<Host>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    /// In lower case; IPv4 addresses, too, for they have one way to be written.
+    Name(Vec<u8>),
+    /// These have many.
+    V6(Ipv6Addr),
+}
+
+impl Hosts {
+    /// Adds a name or an address, IPv6 with brackets or without; says whether it is one. A port is none of its business.
+    pub(crate) fn push(&mut self, host: &str) -> bool {
+        let v6 = host.parse().map(Host::V6).ok();
+        let host =
+            v6.or_else(|| split(host.as_bytes()).filter(|(_, port)| port.is_none()).map(|(host, _)| host));
+        let usable = match &host {
+            Some(Host::Name(name)) => {
+                let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+                !name.is_empty() && name.iter().all(legal)
+            }
+            Some(Host::V6(_)) => true,
+            None => false,
+        };
+        self.0.extend(host.filter(|_| usable));
+        usable
+    }
+
+    /// Whether a request with this Host may be answered. One without, as HTTP/1.0 has it, names none of the list.
+    pub(crate) fn allow(&self, host: Option<&[u8]>) -> bool {
+        self.0.is_empty() || host.and_then(split).is_some_and(|(host, _)| self.0.contains(&host))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110, section 7.2).
+fn split(value: &[u8]) -> Option<(Host, Option<&[u8]>)> {
+    let (host, rest) = match value.strip_prefix(b"[") {
+        Some(literal) => {
+            let end = literal.iter().position(|&byte| byte == b']')?;
+            let address = std::str::from_utf8(&literal[..end]).ok()?.parse().ok()?;
+            (Host::V6(address), &literal[end + 1..])
+        }
+        None => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            (Host::Name(value[..end].to_ascii_lowercase()), &value[end..])
+        }
+    };
+    match rest.strip_prefix(b":") {
+        Some(port) => port.iter().all(u8::is_ascii_digit).then_some((host, Some(port))),
+        None => rest.is_empty().then_some((host, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_names_can_be_listed() {
+        let table: &[(&str, bool)] = &[
+            ("metrics.example", true),
+            ("LOCALHOST", true),
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("[::1]", true),
+            ("my_host-1", true),
+            ("", false),
+            ("metrics.example:9184", false),
+            ("[::1]:9184", false),
+            ("[::1", false),
+            ("[]", false),
+            ("metrics.example:", false),
+            ("*.example", false),
+            ("http://metrics.example", false),
+            ("metrics.example/", false),
+            ("metrics example", false),
+            ("bücher.example", false),
+        ];
+        for (host, expected) in table {
+            assert_eq!(Hosts::default().push(host), *expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn which_hosts_are_answered() {
+        let listed = ["metrics.example", "127.0.0.1", "::1", "[2001:DB8::1]"];
+        let table: &[(Option<&str>, bool)] = &[
+            (Some("metrics.example"), true),
+            (Some("Metrics.Example"), true),
+            (Some("metrics.example:9184"), true),
+            (Some("metrics.example:"), true),
+            (Some("127.0.0.1:80"), true),
+            (Some("[::1]"), true),
+            (Some("[::1]:9184"), true),
+            (Some("[0:0:0:0:0:0:0:1]"), true),
+            (Some("[2001:db8:0::1]"), true),
+            (None, false),
+            (Some(""), false),
+            (Some(":80"), false),
+            (Some("evil.example"), false),
+            (Some("metrics.example.evil.example"), false),
+            (Some("evil.metrics.example"), false),
+            (Some("metrics.example."), false),
+            (Some("metrics.example:80@evil.example"), false),
+            (Some("metrics.example:8x"), false),
+            (Some("metrics%2Eexample"), false),
+            (Some("[::2]"), false),
+            (Some("[::1]x"), false),
+            (Some("[::1"), false),
+            (Some("::1"), false),
+            (Some("localhost"), false),
+        ];
+        let mut hosts = Hosts::default();
+        listed.iter().for_each(|host| assert!(hosts.push(host), "{host:?}"));
+        for (host, expected) in table {
+            assert_eq!(hosts.allow(host.map(str::as_bytes)), *expected, "{host:?}");
+        }
+        for (host, _) in table {
+            assert!(Hosts::default().allow(host.map(str::as_bytes)), "no list: {host:?}");
+        }
+    }
+}

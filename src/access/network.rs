@@ -1,0 +1,274 @@
+//! The allow-list: which addresses may connect.
+
+// `core`'s addresses, for `std::net` has sockets, too.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::str::FromStr;
+
+/// Networks whose addresses may connect. An empty list lets all pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AllowList(Vec<Network>);
+
+/// All addresses that begin with the same bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    V4 { bits: u32, mask: u32 },
+    V6 { bits: u128, mask: u128 },
+}
+
+/// Why a text is no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotANetwork {
+    Address,
+    Prefix,
+    /// A prefix of an IPv4-mapped address that reaches beyond IPv4.
+    Mapped,
+}
+
+impl AllowList {
+    pub(crate) fn push(&mut self, network: Network) {
+        self.0.push(network);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this peer may connect; one without an address is on a Unix socket, whose lock is the file's mode.
+    pub(crate) fn allows(&self, peer: Option<IpAddr>) -> bool {
+        match peer {
+            Some(peer) => self.is_empty() || self.0.iter().any(|network| network.contains(peer)),
+            None => true,
+        }
+    }
+}
+
+impl Network {
+    /// An IPv4-mapped address is its IPv4 self: that is how a socket that listens on `[::]` shows IPv4 peers.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        match (*self, address.to_canonical()) {
+            (Network::V4 { bits, mask }, IpAddr::V4(address)) => address.to_bits() & mask == bits,
+            (Network::V6 { bits, mask }, IpAddr::V6(address)) => address.to_bits() & mask == bits,
+            _ => false,
+        }
+    }
+
+    /// Bits beyond the prefix do not count: Go's `netip.ParsePrefix` and nginx take `10.1.2.3/8`, too, and `192.168.1.1/24`
+    /// is how interfaces are written.
+    fn v4(address: Ipv4Addr, prefix: u32) -> Self {
+        let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
+        Network::V4 { bits: address.to_bits() & mask, mask }
+    }
+
+    fn v6(address: Ipv6Addr, prefix: u32) -> Self {
+        let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
+        Network::V6 { bits: address.to_bits() & mask, mask }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    /// An address, with or without `/` and the number of bits that count. No zones, for a peer's is a number that changes,
+    /// no leading zeros, for some read them as octal.
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NotANetwork::Address)?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => {
+                read_prefix(prefix).filter(|prefix| *prefix <= width).ok_or(NotANetwork::Prefix)?
+            }
+            None => width,
+        };
+        match address {
+            IpAddr::V4(address) => Ok(Network::v4(address, prefix)),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                None => Ok(Network::v6(address, prefix)),
+                // It would match nothing: `::ffff:10.0.0.0/8` is meant otherwise.
+                Some(address) => {
+                    let prefix = prefix.checked_sub(96).ok_or(NotANetwork::Mapped)?;
+                    Ok(Network::v4(address, prefix))
+                }
+            },
+        }
+    }
+}
+
+/// Digits alone: `parse` takes a plus sign and leading zeros, too.
+fn read_prefix(text: &str) -> Option<u32> {
+    let canonical = text == "0" || !text.starts_with('0');
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    (canonical && digits).then(|| text.parse().ok())?
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Network::V4 { bits, mask } => write!(f, "{}/{}", Ipv4Addr::from_bits(*bits), mask.leading_ones()),
+            Network::V6 { bits, mask } => write!(f, "{}/{}", Ipv6Addr::from_bits(*bits), mask.leading_ones()),
+        }
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for NotANetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotANetwork::Address => "is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32",
+            NotANetwork::Prefix => "has no prefix length that fits its address",
+            NotANetwork::Mapped => "is IPv4-mapped, and its prefix reaches beyond IPv4: write it as IPv4",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn networks_as_they_are_written() {
+        use NotANetwork::{Address, Mapped, Prefix};
+        let table: &[(&str, Result<&str, NotANetwork>)] = &[
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("10.1.2.3/8", Ok("10.0.0.0/8")),
+            ("10.1.2.3", Ok("10.1.2.3/32")),
+            ("10.1.2.3/32", Ok("10.1.2.3/32")),
+            ("0.0.0.0/0", Ok("0.0.0.0/0")),
+            ("2001:db8::/32", Ok("2001:db8::/32")),
+            ("2001:DB8::1/32", Ok("2001:db8::/32")),
+            ("::1", Ok("::1/128")),
+            ("::/0", Ok("::/0")),
+            ("::ffff:10.0.0.0/104", Ok("10.0.0.0/8")),
+            ("::ffff:10.0.0.1", Ok("10.0.0.1/32")),
+            ("::ffff:0.0.0.0/96", Ok("0.0.0.0/0")),
+            ("::ffff:10.0.0.0/8", Err(Mapped)),
+            ("::ffff:10.0.0.0/95", Err(Mapped)),
+            ("10.0.0.0/33", Err(Prefix)),
+            ("::/129", Err(Prefix)),
+            ("10.0.0.0/", Err(Prefix)),
+            ("10.0.0.0/08", Err(Prefix)),
+            ("10.0.0.0/00", Err(Prefix)),
+            ("10.0.0.0/+8", Err(Prefix)),
+            ("10.0.0.0/-8", Err(Prefix)),
+            ("10.0.0.0/8 ", Err(Prefix)),
+            ("10.0.0.0/8/8", Err(Prefix)),
+            ("10.0.0.0/99999999999999999999", Err(Prefix)),
+            ("10.0.0.0/255.0.0.0", Err(Prefix)),
+            ("", Err(Address)),
+            ("/", Err(Address)),
+            ("/8", Err(Address)),
+            ("10/8", Err(Address)),
+            ("10.0.0/8", Err(Address)),
+            ("010.0.0.0/8", Err(Address)),
+            (" 10.0.0.0/8", Err(Address)),
+            ("10.0.0.256", Err(Address)),
+            ("10.0.0.1:80", Err(Address)),
+            ("[::1]", Err(Address)),
+            ("fe80::1%eth0", Err(Address)),
+            ("fe80::1%1/64", Err(Address)),
+            ("localhost", Err(Address)),
+            ("*", Err(Address)),
+        ];
+        for (text, expected) in table {
+            let network = text.parse::<Network>().map(|network| network.to_string());
+            assert_eq!(network, expected.map(str::to_owned), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_may_connect() {
+        let table: &[(&[&str], Option<&str>, bool)] = &[
+            (&[], Some("192.0.2.1"), true),
+            (&[], None, true),
+            (&["10.0.0.0/8"], Some("10.255.0.1"), true),
+            (&["10.0.0.0/8"], Some("11.0.0.1"), false),
+            (&["10.0.0.0/8"], Some("::ffff:10.0.0.1"), true),
+            (&["10.0.0.0/8"], Some("::ffff:11.0.0.1"), false),
+            (&["::ffff:10.0.0.0/104"], Some("10.0.0.1"), true),
+            (&["10.0.0.0/8"], Some("::10.0.0.1"), false),
+            (&["10.0.0.0/8"], None, true),
+            (&["10.0.0.0/8", "2001:db8::/32"], Some("2001:db8:1::1"), true),
+            (&["10.0.0.0/8", "2001:db8::/32"], Some("2001:db9::1"), false),
+            (&["0.0.0.0/0"], Some("192.0.2.1"), true),
+            (&["0.0.0.0/0"], Some("2001:db8::1"), false),
+            (&["::/0"], Some("2001:db8::1"), true),
+            (&["::/0"], Some("192.0.2.1"), false),
+            (&["::/0"], Some("::ffff:192.0.2.1"), false),
+            (&["::1"], Some("::1"), true),
+            (&["::1"], Some("127.0.0.1"), false),
+            (&["127.0.0.1"], Some("127.0.0.2"), false),
+        ];
+        for (networks, peer, expected) in table {
+            let mut list = AllowList::default();
+            networks.iter().for_each(|network| list.push(network.parse().unwrap()));
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            assert_eq!(list.allows(peer), *expected, "{networks:?} {peer:?}");
+        }
+    }
+
+    /// As 128 digits, the way a person would compare them.
+    fn digits(address: IpAddr) -> String {
+        match address {
+            IpAddr::V4(v4) => format!("v4 {:032b}", u32::from(v4)),
+            IpAddr::V6(v6) => {
+                let binary = format!("{:0128b}", u128::from(v6));
+                let mapped = format!("{}{}", "0".repeat(80), "1".repeat(16));
+                match binary.strip_prefix(&mapped) {
+                    Some(v4) => format!("v4 {v4}"),
+                    None => format!("v6 {binary}"),
+                }
+            }
+        }
+    }
+
+    fn address() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            any::<u32>().prop_map(|bits| IpAddr::from(bits.to_be_bytes())),
+            any::<u128>().prop_map(|bits| IpAddr::from(bits.to_be_bytes())),
+            any::<u32>().prop_map(|bits| IpAddr::V6(Ipv4Addr::from(bits).to_ipv6_mapped())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_contains_what_begins_with_its_digits(base in address(), prefix in 0u32..=128, flip in 0u32..128, other in address()) {
+            let width = if base.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.min(width);
+            // Two addresses at random share no prefix.
+            let near = match base {
+                IpAddr::V4(v4) => IpAddr::from((u32::from(v4) ^ 1u32 << (flip % 32)).to_be_bytes()),
+                IpAddr::V6(v6) => IpAddr::from((u128::from(v6) ^ 1u128 << flip).to_be_bytes()),
+            };
+            let network = format!("{base}/{prefix}").parse::<Network>();
+            let own = digits(base);
+            let is_mapped = base.is_ipv6() && own.starts_with("v4");
+            let own_prefix = if is_mapped { prefix.checked_sub(96) } else { Some(prefix) };
+            let Some(own_prefix) = own_prefix else {
+                prop_assert_eq!(network, Err(NotANetwork::Mapped));
+                return Ok(());
+            };
+            let network = network.unwrap();
+            let start = &own[..3 + own_prefix as usize];
+            for peer in [base, near, other] {
+                prop_assert_eq!(network.contains(peer), digits(peer).starts_with(start), "{} {}", network, peer);
+            }
+            prop_assert_eq!(network.to_string().parse::<Network>(), Ok(network));
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "[0-9a-f:./%+ ]{0,40}") {
+            let _ = text.parse::<Network>();
+        }
+    }
+}

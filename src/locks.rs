@@ -1,0 +1,111 @@
+//! What a request has to pass before it is answered.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+
+use crate::access::{Hosts, RateLimit, Verdict};
+use crate::authentication::Gate;
+use crate::telemetry::{Denial, Telemetry};
+
+/// The locks of a server.
+pub(crate) struct Locks {
+    /// Under which names the page may be asked for.
+    pub(crate) hosts: Hosts,
+    /// Whether `/-/healthy` and `/-/ready` are locked, too.
+    pub(crate) protect_health: bool,
+    /// Those in force.
+    pub(crate) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    pub(crate) telemetry: Arc<Telemetry>,
+}
+
+/// What may change while the server runs.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) gate: Option<Gate>,
+    pub(crate) rate_limit: Option<RateLimit>,
+    /// For every response.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Rules {
+    pub(crate) fn new(
+        gate: Option<Gate>,
+        rate_limit: Option<RateLimit>,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        telemetry: &Telemetry,
+    ) -> Self {
+        if rate_limit.is_some() {
+            telemetry.show_denials(&[Denial::Rate]);
+        }
+        Rules { gate, rate_limit, headers }
+    }
+}
+
+/// Why a request is not answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// With what `WWW-Authenticate` says.
+    Unauthorized(Vec<HeaderValue>),
+    TooMany(Duration),
+    /// Its credentials could not be judged in time.
+    Timeout,
+}
+
+impl Locks {
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        (self.rules)()
+    }
+
+    /// Lets a request pass, within this time.
+    pub(crate) async fn pass(
+        &self,
+        rules: &Rules,
+        peer: Option<IpAddr>,
+        head: &Parts,
+        limit: Duration,
+    ) -> Result<(), Refusal> {
+        if let Some(rate_limit) = &rules.rate_limit {
+            rate_limit.take(Instant::now()).map_err(|retry_after| {
+                self.telemetry.count_denial(Denial::Rate);
+                Refusal::TooMany(retry_after)
+            })?;
+        }
+        let Some(gate) = &rules.gate else { return Ok(()) };
+        let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        match tokio::time::timeout(limit, gate.check(peer, lines)).await {
+            Ok(Verdict::Admitted) => Ok(()),
+            Ok(Verdict::Unauthorized) => {
+                // They hold a constant.
+                let challenges = gate.challenges().filter_map(|challenge| challenge.try_into().ok());
+                Err(Refusal::Unauthorized(challenges.collect()))
+            }
+            Ok(Verdict::TooMany { retry_after }) => Err(Refusal::TooMany(retry_after)),
+            Err(_) => Err(Refusal::Timeout),
+        }
+    }
+
+    /// Whether the page may be asked for by the name in this head. The target's own, if it has one, is the one that counts
+    /// (RFC 9112, section 3.2.2).
+    pub(crate) fn allow_host(&self, head: &Parts) -> bool {
+        let host = match head.uri.authority() {
+            Some(authority) => Some(authority.as_str().as_bytes()),
+            None => head.headers.get(HOST).map(HeaderValue::as_bytes),
+        };
+        let allowed = self.hosts.allow(host);
+        if !allowed {
+            self.telemetry.count_denial(Denial::Host);
+        }
+        allowed
+    }
+}
+
+impl fmt::Debug for Locks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locks").finish_non_exhaustive()
+    }
+}

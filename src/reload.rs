@@ -1,0 +1,358 @@
+//! What comes from files, and is read again when they change: web-config, certificates.
+//!
+//! No thread and no timer: who needs the value looks after the files first, if the last look is a second old.
+//! A look reads the files and compares digests, for times and lengths are no sign that can be trusted: Nix and
+//! reproducible images set all times alike, `cp -p` keeps them, a write within one tick of the clock changes
+//! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most and only
+//! while somebody asks. On a file system that hangs the one who looks hangs with it; all others go on with the
+//! last good value.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+/// No two looks are closer to each other.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The most that is read of one file. Certificates and configurations are a thousandth of it.
+pub(crate) const MAX_FILE: u64 = 1024 * 1024;
+
+/// A value that was read from files, and is read again when they have changed.
+pub(crate) struct Reload<T, E> {
+    last: Mutex<Arc<T>>,
+    /// Held by the one who looks.
+    watch: Mutex<Watch>,
+    load: Box<Load<T, E>>,
+    report: Box<Report<T, E>>,
+}
+
+/// Reads the value, all files by way of [`Files`].
+type Load<T, E> = dyn Fn(&mut Files) -> Result<T, E> + Send + Sync;
+
+/// Hears of each new version once, good or bad; of files that stay as they are, nothing.
+type Report<T, E> = dyn Fn(Reloaded<'_, T, E>) + Send + Sync;
+
+/// What became of a new version.
+#[derive(Debug)]
+pub(crate) enum Reloaded<'a, T, E> {
+    /// It is what is given out from now on.
+    Good(&'a T),
+    /// The last good one stays.
+    Bad(&'a E),
+    /// The same; whoever reads foreign text may have a fault that a text brings out.
+    Panicked,
+}
+
+#[derive(Debug)]
+struct Watch {
+    looked: Instant,
+    files: Files,
+}
+
+/// Reads files and remembers what they held.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// With keys of its own, so that no two texts are known beforehand to collide.
+    state: RandomState,
+    seen: Vec<(PathBuf, Seen)>,
+}
+
+/// A file's digest, or why it could not be read.
+type Seen = Result<u64, io::ErrorKind>;
+
+impl<T, E> Reload<T, E> {
+    /// Reads for the first time; `report` hears of the versions after this one.
+    ///
+    /// # Errors
+    ///
+    /// That of `load`: without a first good value there is none to keep.
+    pub(crate) fn new(
+        now: Instant,
+        load: impl Fn(&mut Files) -> Result<T, E> + Send + Sync + 'static,
+        report: impl Fn(Reloaded<'_, T, E>) + Send + Sync + 'static,
+    ) -> Result<Reload<T, E>, E> {
+        let mut files = Files::default();
+        let first = load(&mut files)?;
+        Ok(Reload {
+            last: Mutex::new(Arc::new(first)),
+            watch: Mutex::new(Watch { looked: now, files }),
+            load: Box::new(load),
+            report: Box::new(report),
+        })
+    }
+
+    /// The last good value, without a look: it never waits.
+    pub(crate) fn last(&self) -> Arc<T> {
+        Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The value as of the last second: a look if it is time for one, and the last good value.
+    ///
+    /// It reads files where it is called. That is fit for a runtime's thread as long as they are local; where it is
+    /// not, [`Reload::look`] elsewhere and [`Reload::last`] here are the same in two steps.
+    pub(crate) fn current(&self, now: Instant) -> Arc<T> {
+        self.look(now);
+        self.last()
+    }
+
+    /// Reads again if a second has passed, nobody else is at it, and a file has changed.
+    pub(crate) fn look(&self, now: Instant) {
+        let mut watch = match self.watch.try_lock() {
+            Ok(watch) => watch,
+            Err(TryLockError::WouldBlock) => return,
+            // A report panicked; what is watched is whole all the same.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        };
+        if now.saturating_duration_since(watch.looked) < LOOK_EVERY {
+            return;
+        }
+        watch.looked = now;
+        if watch.files.are_as_seen() {
+            return;
+        }
+        let mut files = Files::default();
+        let loaded = catch_unwind(AssertUnwindSafe(|| (self.load)(&mut files)));
+        // Also of a bad version: it is not read again, nor reported, until it changes.
+        watch.files = files;
+        match loaded {
+            Ok(Ok(value)) => {
+                let value = Arc::new(value);
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&value);
+                (self.report)(Reloaded::Good(&value));
+            }
+            Ok(Err(error)) => (self.report)(Reloaded::Bad(&error)),
+            Err(_) => (self.report)(Reloaded::Panicked),
+        }
+    }
+}
+
+/// Without the value: it may hold secrets.
+impl<T, E> fmt::Debug for Reload<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    /// The whole file.
+    ///
+    /// # Errors
+    ///
+    /// The system's, as it is; `InvalidInput` for what is no regular file, since a pipe would be waited for, and for
+    /// one beyond [`MAX_FILE`].
+    pub(crate) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        let read = read(path);
+        let seen = self.digest(&read);
+        self.seen.push((path.to_owned(), seen));
+        read
+    }
+
+    /// Whether each file holds what it held when it was read, or can be read as little as then.
+    fn are_as_seen(&self) -> bool {
+        self.seen.iter().all(|(path, seen)| self.digest(&read(path)) == *seen)
+    }
+
+    fn digest(&self, read: &io::Result<Vec<u8>>) -> Seen {
+        match read {
+            Ok(bytes) => Ok(self.state.hash_one(bytes)),
+            Err(error) => Err(error.kind()),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+    // Before it is opened, for opening a pipe waits for its writer. Symbolic links are followed, so that a
+    // Kubernetes secret, whose files are links by way of another link, is a file as any other.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(invalid("not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(invalid(format!("larger than {MAX_FILE} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("prometheus-hyper-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    type Reports = Arc<Mutex<Vec<String>>>;
+
+    /// Reads two files to one text; `bad` in it is an error, `panic` a panic.
+    fn both(first: &Path, second: &Path, now: Instant) -> (Reload<String, String>, Reports) {
+        let reports = Reports::default();
+        let (paths, heard) = ([first.to_owned(), second.to_owned()], Arc::clone(&reports));
+        let load = move |files: &mut Files| {
+            let mut text = String::new();
+            for path in &paths {
+                let bytes = files.read(path).map_err(|error| error.kind().to_string())?;
+                text.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+            assert!(!text.contains("panic"));
+            if text.contains("bad") { Err(text) } else { Ok(text) }
+        };
+        let report = move |reloaded: Reloaded<'_, String, String>| {
+            heard.lock().unwrap().push(match reloaded {
+                Reloaded::Good(text) => format!("good {text}"),
+                Reloaded::Bad(why) => format!("bad {why}"),
+                Reloaded::Panicked => "panicked".to_owned(),
+            });
+        };
+        (Reload::new(now, load, report).unwrap(), reports)
+    }
+
+    #[test]
+    fn a_new_version_is_seen_after_a_second_and_a_bad_one_changes_nothing() {
+        let folder = Folder::new("versions");
+        let (a, b) = (folder.write("a", "1"), folder.write("b", "1"));
+        let start = Instant::now();
+        let (reload, reports) = both(&a, &b, start);
+        // The file b (none: it is removed), milliseconds since the start, the value, what is reported.
+        let rows: &[(Option<&str>, u64, &str, &[&str])] = &[
+            (Some("1"), 0, "11", &[]),
+            (Some("2"), 500, "11", &[]),
+            (Some("2"), 999, "11", &[]),
+            (Some("2"), 1000, "12", &["good 12"]),
+            (Some("3"), 1999, "12", &[]),
+            (Some("2"), 2000, "12", &[]),
+            // Of the same length, within the same tick, or with the same time: all the same.
+            (Some("3"), 3000, "13", &["good 13"]),
+            (Some("bad"), 4000, "13", &["bad 1bad"]),
+            (Some("bad"), 5000, "13", &[]),
+            (Some("bad too"), 6000, "13", &["bad 1bad too"]),
+            // What was good before is a new version, too: of it the report must say that all is well again.
+            (Some("3"), 7000, "13", &["good 13"]),
+            (None, 8000, "13", &["bad entity not found"]),
+            (None, 9000, "13", &[]),
+            (Some("3"), 10000, "13", &["good 13"]),
+            (Some("panic"), 11000, "13", &["panicked"]),
+            (Some("panic"), 12000, "13", &[]),
+            (Some("4"), 13000, "14", &["good 14"]),
+            // Time does not go back, but a caller's may be older than another's.
+            (Some("5"), 12000, "14", &[]),
+        ];
+        for (content, milliseconds, value, expected) in rows {
+            match content {
+                Some(content) => drop(folder.write("b", content)),
+                None => drop(fs::remove_file(&b)),
+            }
+            let now = start + Duration::from_millis(*milliseconds);
+            assert_eq!(*reload.current(now), *value, "{content:?} at {milliseconds}");
+            assert_eq!(*reload.last(), *value);
+            assert_eq!(
+                std::mem::take(&mut *reports.lock().unwrap()),
+                *expected,
+                "{content:?} at {milliseconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_first_value_there_is_none() {
+        let missing = std::env::temp_dir().join("prometheus-hyper-no-such-folder/file");
+        let load = move |files: &mut Files| files.read(&missing).map_err(|error| error.kind());
+        let error = Reload::new(Instant::now(), load, |_| ()).unwrap_err();
+        assert_eq!(error, io::ErrorKind::NotFound);
+    }
+
+    /// As Kubernetes replaces a secret: file → `..data`/file, `..data` → a folder with a date, which is swapped.
+    #[cfg(unix)]
+    #[test]
+    fn a_swapped_link_is_a_change() {
+        use std::os::unix::fs::symlink;
+        let folder = Folder::new("links");
+        for version in ["1", "2"] {
+            fs::create_dir(folder.0.join(version)).unwrap();
+            let path = folder.write(&format!("{version}/file"), version);
+            // All times alike, as in an image.
+            File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
+        symlink("1", folder.0.join("..data")).unwrap();
+        symlink("..data/file", folder.0.join("file")).unwrap();
+        let start = Instant::now();
+        let path = folder.0.join("file");
+        let (reload, _) = both(&path, &folder.write("other", ""), start);
+        assert_eq!(*reload.last(), "1");
+        symlink("2", folder.0.join("..data_tmp")).unwrap();
+        fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
+        assert_eq!(*reload.current(start + LOOK_EVERY), "2");
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_not_read() {
+        let folder = Folder::new("odd");
+        let large = folder.write("large", "");
+        File::options().write(true).open(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
+        let table = [(folder.0.clone(), "not a regular file"), (large, "larger than 1048576 bytes")];
+        for (path, expected) in table {
+            assert_eq!(Files::default().read(&path).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn while_one_looks_the_others_take_the_last_good_one() {
+        let folder = Folder::new("slow");
+        let path = folder.write("file", "1");
+        let (began, has_begun) = mpsc::channel();
+        let (finish, may_finish) = mpsc::channel::<()>();
+        let (loads, may_finish) = (AtomicUsize::new(0), Mutex::new(may_finish));
+        let watched = path.clone();
+        let load = move |files: &mut Files| {
+            let bytes = files.read(&watched).map_err(|error| error.to_string())?;
+            if loads.fetch_add(1, Ordering::Relaxed) > 0 {
+                began.send(()).unwrap();
+                may_finish.lock().unwrap().recv().unwrap();
+            }
+            Ok::<_, String>(bytes)
+        };
+        let start = Instant::now();
+        let reload = Reload::new(start, load, |_| ()).unwrap();
+        folder.write("file", "2");
+        let later = start + 5 * LOOK_EVERY;
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| reload.current(later));
+            has_begun.recv().unwrap();
+            for _ in 0..10 {
+                assert_eq!(*reload.current(later), b"1");
+            }
+            finish.send(()).unwrap();
+            assert_eq!(*slow.join().unwrap(), b"2");
+        });
+        assert_eq!(*reload.current(later), b"2");
+    }
+}

@@ -1,0 +1,275 @@
+//! The web-config file that Prometheus and its exporters share: TLS, users, headers, a rate limit.
+//!
+//! Source: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>, and its
+//! `web/tls_config.go` and `web/handler.go` where that is silent. Stricter than these only where they would do
+//! something else than what is written, or nothing, without a word.
+
+mod bcrypt;
+mod duration;
+mod problem;
+mod section;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod yaml;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::reload::Files;
+
+pub(crate) use problem::WebConfigError;
+pub(crate) use tables::{CIPHER_SUITES, CURVES, CipherSuite, ClientAuth, Curve, Version};
+pub(crate) use tls::{Pem, Source, TlsSettings};
+
+use problem::Problem;
+use section::{Field, Section};
+
+/// A web-config file, checked. An empty one is plain HTTP, open to all.
+#[derive(Debug)]
+pub(crate) struct WebConfig {
+    /// None: plain HTTP.
+    pub(crate) tls: Option<TlsSettings>,
+    /// True unless it is switched off; only with TLS.
+    pub(crate) http2: bool,
+    /// For every response. Names in lower case, values of visible ASCII, blanks and tabs.
+    pub(crate) headers: Headers,
+    /// Names and bcrypt hashes; open to all if there are none.
+    pub(crate) users: Vec<(String, Secret)>,
+    pub(crate) rate_limit: Option<RateLimit>,
+    /// For the log, once for each version of the file.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Names and values.
+pub(crate) type Headers = Vec<(&'static str, String)>;
+
+/// A bucket that holds `burst` tokens and gets one more each `interval`; a request takes one, or gets a 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RateLimit {
+    /// Never zero.
+    pub(crate) interval: Duration,
+    /// Zero refuses every request.
+    pub(crate) burst: u32,
+}
+
+/// What no log may show.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+/// A web-config file and all that it names.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: WebConfig,
+    /// As long as `config.tls` is there.
+    pub(crate) pem: Option<PemBytes>,
+}
+
+/// The bytes of [`TlsSettings`]' sources, not looked at.
+pub(crate) struct PemBytes {
+    pub(crate) cert: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) client_ca: Option<Vec<u8>>,
+}
+
+const KEYS: &[&str] = &["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
+
+/// Those that may be set, in lower case, and the values that they may have: any if there are none.
+const HEADERS: &[(&str, &str, &[&str])] = &[
+    ("Strict-Transport-Security", "strict-transport-security", &[]),
+    ("X-Content-Type-Options", "x-content-type-options", &["nosniff"]),
+    ("X-Frame-Options", "x-frame-options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", "x-xss-protection", &[]),
+    ("Content-Security-Policy", "content-security-policy", &[]),
+];
+
+/// Reads a web-config file's text. Nothing else is read: the files that it names may not exist.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with `file`, the line and the key.
+#[cfg(test)]
+pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError> {
+    match read(file, text)? {
+        (config, None) => Ok(config),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Reads a web-config file and the files that it names, whose paths are relative to its folder.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with the file, the line and the key; the system's for a file that can not be read.
+pub(crate) fn load(path: &Path, files: &mut Files) -> Result<Loaded, WebConfigError> {
+    let file = path.display().to_string();
+    let bytes = files.read(path).map_err(|error| WebConfigError::unread(&file, &error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        WebConfigError::new(&file, Problem::new(line, "not UTF-8"))
+    })?;
+    let (config, unfit) = read(&file, text)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let pem = match &config.tls {
+        Some(tls) => tls.pem(&file, folder, files).map(Some),
+        None => Ok(None),
+    };
+    match (pem, unfit) {
+        // That a file is not there is the first thing to say, as upstream does: it is the likelier mistake.
+        (Err(error), Some(unfit)) => Err(if error.kind() == io::ErrorKind::NotFound { error } else { unfit }),
+        (Err(error), None) | (Ok(_), Some(error)) => Err(error),
+        (Ok(pem), None) => Ok(Loaded { config, pem }),
+    }
+}
+
+/// A configuration, and what is still to be said of it.
+struct Draft {
+    config: WebConfig,
+    warnings: Vec<Problem>,
+    /// What is wrong, to be said when the files have been read.
+    unfit: Option<Problem>,
+}
+
+fn read(file: &str, text: &str) -> Result<(WebConfig, Option<WebConfigError>), WebConfigError> {
+    let error = |problem| WebConfigError::new(file, problem);
+    let Draft { mut config, warnings, unfit } = draft(text).map_err(error)?;
+    config.warnings = warnings.iter().map(|warning| format!("web_config: {file}:{warning}")).collect();
+    Ok((config, unfit.map(error)))
+}
+
+fn draft(text: &str) -> Result<Draft, Problem> {
+    let document = yaml::read(text)?;
+    let root = Section::root(document.as_ref(), KEYS)?;
+    let mut warnings = Vec::new();
+    let (tls, unfit) = tls::read(root.get("tls_server_config"), &mut warnings)?;
+    let (http2, headers) = http(root.get("http_server_config"))?;
+    let users = users(root.get("basic_auth_users"), &mut warnings)?;
+    let rate_limit = rate_limit(root.get("rate_limit"), &mut warnings)?;
+    let config = WebConfig { tls, http2, headers, users, rate_limit, warnings: Vec::new() };
+    Ok(Draft { config, warnings, unfit })
+}
+
+fn http(field: Option<Field<'_>>) -> Result<(bool, Headers), Problem> {
+    let section = Section::new("http_server_config", field, &["http2", "headers"])?;
+    let http2 = section.get("http2").map_or(Ok(true), |field| field.boolean())?;
+    let names: Vec<&str> = HEADERS.iter().map(|(name, ..)| *name).collect();
+    let unknown = || format!("this header can not be configured; there are {}", names.join(", "));
+    let section =
+        Section::free("http_server_config.headers", section.get("headers"))?.of(&names, &unknown)?;
+    let mut headers = Headers::new();
+    for (name, lower, values) in HEADERS {
+        let Some(field) = section.get(name) else { continue };
+        // "Unset if blank."
+        let Some(value) = field.filled()? else { continue };
+        if !values.is_empty() && !values.contains(&value) {
+            return Err(field.problem(format!("must be {}", values.join(" or "))));
+        }
+        // RFC 9110, section 5.5; of what is beyond ASCII a recipient can make nothing.
+        if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+            return Err(field.problem("a header's value is of visible ASCII, blanks and tabs"));
+        }
+        headers.push((*lower, value.to_owned()));
+    }
+    Ok((http2, headers))
+}
+
+fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(String, Secret)>, Problem> {
+    let section = Section::free("basic_auth_users", field)?;
+    let mut users = Vec::new();
+    for (name, field) in section.fields() {
+        let hash = field.text()?;
+        if !bcrypt::is_hash(hash) {
+            return Err(field
+                .problem("not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters"));
+        }
+        // RFC 7617, section 2: "a user-id containing a colon character is invalid".
+        if name.contains(':') {
+            warnings.push(field.problem("a name with a colon never gets in"));
+        }
+        users.push((name.to_owned(), Secret::new(hash)));
+    }
+    Ok(users)
+}
+
+fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Option<RateLimit>, Problem> {
+    let Some(here) = field else { return Ok(None) };
+    let section = Section::new("rate_limit", field, &["interval", "burst"])?;
+    let interval = match section.get("interval") {
+        Some(field) => Some(duration::duration(field.text()?).ok_or_else(|| {
+            field.problem(
+                "no duration: numbers with the units h, m, s, ms, us, ns, such as 1s or 1m30s; 0 is no limit",
+            )
+        })?),
+        None => None,
+    };
+    let burst = section.get("burst").map(|field| field.number()).transpose()?;
+    let Some(interval) = interval else {
+        if burst.is_some() {
+            warnings.push(here.problem("without an interval nothing is limited"));
+        }
+        return Ok(None);
+    };
+    if interval.is_zero() {
+        return Ok(None);
+    }
+    let burst = burst.unwrap_or_else(|| {
+        warnings.push(here.problem("without a burst it is 1; upstream refuses every request"));
+        1
+    });
+    Ok(Some(RateLimit { interval, burst }))
+}
+
+impl TlsSettings {
+    fn pem(&self, file: &str, folder: &Path, files: &mut Files) -> Result<PemBytes, WebConfigError> {
+        let mut bytes = |source: &Source| match &source.pem {
+            Pem::Inline(secret) => Ok(secret.expose().as_bytes().to_vec()),
+            Pem::File(path) => {
+                let path = folder.join(path);
+                files.read(&path).map_err(|error| {
+                    WebConfigError::unread_named(file, source.problem(String::new()), &path, &error)
+                })
+            }
+        };
+        Ok(PemBytes {
+            cert: bytes(&self.cert)?,
+            key: bytes(&self.key)?,
+            client_ca: self.client_ca.as_ref().map(bytes).transpose()?,
+        })
+    }
+}
+
+impl Source {
+    /// What is wrong with the PEM that it leads to; `what` must show nothing of it.
+    pub(crate) fn error(&self, path: &Path, what: impl Into<String>) -> WebConfigError {
+        WebConfigError::new(&path.display().to_string(), self.problem(what))
+    }
+
+    fn problem(&self, what: impl Into<String>) -> Problem {
+        Problem::within(self.line, tls::PATH, self.key, what)
+    }
+}
+
+impl Secret {
+    fn new(text: &str) -> Secret {
+        Secret(text.to_owned())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
+}
+
+impl fmt::Debug for PemBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PemBytes").finish_non_exhaustive()
+    }
+}

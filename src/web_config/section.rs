@@ -1,0 +1,172 @@
+//! Maps whose keys are known, and what their values are.
+//!
+//! What is null, or left out, keeps its default, as it does with Go's YAML; text may be written as anything that is
+//! no list and no map, so that `X-XSS-Protection: 1` is text.
+
+use std::rc::Rc;
+
+use super::problem::{Problem, shown};
+use super::yaml::{Entry, Kind, Node};
+
+/// A map, all keys of which are known.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    /// From the root; empty for the root.
+    path: &'static str,
+    entries: &'a [Entry],
+}
+
+/// A value that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    section: &'static str,
+    key: &'a str,
+    pub(super) line: usize,
+    node: &'a Node,
+}
+
+/// The error of a key that is not known, which may be one of several sentences.
+pub(super) type Unknown<'a> = &'a dyn Fn() -> String;
+
+impl<'a> Section<'a> {
+    /// The root: no document is an empty one.
+    pub(super) fn root(node: Option<&'a Rc<Node>>, known: &[&str]) -> Result<Section<'a>, Problem> {
+        let Some(node) = node else { return Ok(Section { path: "", entries: &[] }) };
+        Section { path: "", entries: entries("", "", node.line, node)? }.of(known, &|| unknown(known))
+    }
+
+    /// The section that `field` is; an empty one if there is none.
+    pub(super) fn new(
+        path: &'static str,
+        field: Option<Field<'a>>,
+        known: &[&str],
+    ) -> Result<Section<'a>, Problem> {
+        Section::free(path, field)?.of(known, &|| unknown(known))
+    }
+
+    /// As [`Section::new`], with any key.
+    pub(super) fn free(path: &'static str, field: Option<Field<'a>>) -> Result<Section<'a>, Problem> {
+        let entries = match field {
+            Some(field) => entries(field.section, field.key, field.line, field.node)?,
+            None => &[],
+        };
+        Ok(Section { path, entries })
+    }
+
+    pub(super) fn of(self, known: &[&str], what: Unknown<'_>) -> Result<Section<'a>, Problem> {
+        match self.entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
+            Some(entry) => Err(Problem::within(entry.line, self.path, &entry.key, what())),
+            None => Ok(self),
+        }
+    }
+
+    /// The value of `key`, if it is there and not null.
+    pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(self.field(entry)).filter(|field| !field.is_null())
+    }
+
+    /// All of them, null or not.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+        self.entries.iter().map(|entry| (entry.key.as_str(), self.field(entry)))
+    }
+
+    fn field(&self, entry: &'a Entry) -> Field<'a> {
+        Field { section: self.path, key: &entry.key, line: entry.line, node: &entry.value }
+    }
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn problem(&self, what: impl Into<String>) -> Problem {
+        Problem::within(self.line, self.section, self.key, what)
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        is_null(self.node)
+    }
+
+    /// Any scalar; null is empty.
+    pub(super) fn text(&self) -> Result<&'a str, Problem> {
+        match &self.node.kind {
+            _ if self.is_null() => Ok(""),
+            Kind::Scalar { text, plain: _ } => Ok(text),
+            Kind::List(_) => Err(self.problem("a list where text belongs")),
+            Kind::Map(_) => Err(self.problem("keys and values where text belongs")),
+        }
+    }
+
+    /// Text that is there: an empty one is as none, as upstream has it.
+    pub(super) fn filled(&self) -> Result<Option<&'a str>, Problem> {
+        self.text().map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// All that YAML 1.1 takes for one, since upstream's parser does.
+    pub(super) fn boolean(&self) -> Result<bool, Problem> {
+        if let Kind::Scalar { text, plain: true } = &self.node.kind {
+            match text.as_str() {
+                "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+                    return Ok(true);
+                }
+                "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+                    return Ok(false);
+                }
+                _ => {}
+            }
+        }
+        Err(self.problem("neither true nor false"))
+    }
+
+    /// A decimal number.
+    pub(super) fn number(&self) -> Result<u32, Problem> {
+        match &self.node.kind {
+            Kind::Scalar { text, plain: true } => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| self.problem(format!("not a whole number from 0 to {}, without quotes", u32::MAX)))
+    }
+
+    /// Each text of a list, and its line.
+    pub(super) fn list(&self) -> Result<Vec<Field<'a>>, Problem> {
+        let Kind::List(nodes) = &self.node.kind else {
+            return Err(self.problem("no list"));
+        };
+        let fields: Vec<Field<'a>> =
+            nodes.iter().map(|node| Field { line: node.line, node, ..*self }).collect();
+        for field in &fields {
+            field.text()?;
+            if field.is_null() {
+                return Err(field.problem("an empty line of a list"));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn entries<'a>(section: &str, key: &str, line: usize, node: &'a Node) -> Result<&'a [Entry], Problem> {
+    match &node.kind {
+        Kind::Map(entries) => Ok(entries),
+        _ if is_null(node) => Ok(&[]),
+        Kind::Scalar { .. } | Kind::List(_) => {
+            let what = "not a section, which is keys and their values";
+            Err(if key.is_empty() {
+                Problem::new(line, what)
+            } else {
+                Problem::within(line, section, key, what)
+            })
+        }
+    }
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar { text, plain: true }
+        if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+}
+
+fn unknown(known: &[&str]) -> String {
+    format!("unknown key; there are {}", known.join(", "))
+}
+
+/// For a value that is one of several names.
+pub(super) fn none_of(what: &str, text: &str, names: impl Iterator<Item = &'static str>) -> String {
+    format!("unknown {what}: {}; there are {}", shown(text), names.collect::<Vec<_>>().join(", "))
+}

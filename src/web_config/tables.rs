@@ -1,0 +1,113 @@
+//! The names that TLS's parts have in the file, and what of it rustls' `ring` provider has.
+//!
+//! By the numbers of IANA, which rustls has, too: who builds its configuration compares numbers and needs no table.
+
+/// A suite that Go's `crypto/tls` knows by this name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CipherSuite {
+    pub(crate) name: &'static str,
+    /// <https://www.iana.org/assignments/tls-parameters>, "TLS Cipher Suites"; `rustls::CipherSuite` as `u16`.
+    pub(crate) id: u16,
+    /// Of TLS 1.3; else of 1.2.
+    pub(crate) tls13: bool,
+    /// Whether rustls has it.
+    pub(crate) here: bool,
+}
+
+/// A group for the key exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Curve {
+    pub(crate) name: &'static str,
+    /// The same page, "TLS Supported Groups"; `rustls::NamedGroup` as `u16`.
+    pub(crate) id: u16,
+    /// Whether `ring` has it.
+    pub(crate) here: bool,
+}
+
+/// Those that rustls speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    Tls12,
+    Tls13,
+}
+
+/// When a client must show a certificate, and whether it is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ClientAuth {
+    /// It is not asked for one.
+    #[default]
+    NoClientCert,
+    /// It is asked, and any or none is taken.
+    RequestClientCert,
+    /// Any is taken, none is not.
+    RequireAnyClientCert,
+    /// None is taken, and one of the CA.
+    VerifyClientCertIfGiven,
+    /// One of the CA it must be.
+    RequireAndVerifyClientCert,
+}
+
+const fn tls13(name: &'static str, id: u16) -> CipherSuite {
+    CipherSuite { name, id, tls13: true, here: true }
+}
+
+const fn tls12(name: &'static str, id: u16) -> CipherSuite {
+    CipherSuite { name, id, tls13: false, here: true }
+}
+
+/// CBC, SHA-1, RC4, or keys that are not ephemeral: rustls has none of it, and never will.
+const fn elsewhere(name: &'static str, id: u16) -> CipherSuite {
+    CipherSuite { name, id, tls13: false, here: false }
+}
+
+/// In rustls' order of preference. The names of `tls.CipherSuites` and `tls.InsecureCipherSuites`; upstream takes
+/// only the former, but which are those depends on the Go that it was built with.
+pub(crate) static CIPHER_SUITES: &[CipherSuite] = &[
+    tls13("TLS_AES_256_GCM_SHA384", 0x1302),
+    tls13("TLS_AES_128_GCM_SHA256", 0x1301),
+    tls13("TLS_CHACHA20_POLY1305_SHA256", 0x1303),
+    tls12("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c),
+    tls12("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b),
+    tls12("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca9),
+    tls12("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", 0xc030),
+    tls12("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", 0xc02f),
+    tls12("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca8),
+    elsewhere("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", 0xc009),
+    elsewhere("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", 0xc00a),
+    elsewhere("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", 0xc013),
+    elsewhere("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", 0xc014),
+    elsewhere("TLS_RSA_WITH_AES_128_CBC_SHA", 0x002f),
+    elsewhere("TLS_RSA_WITH_AES_256_CBC_SHA", 0x0035),
+    elsewhere("TLS_RSA_WITH_AES_128_GCM_SHA256", 0x009c),
+    elsewhere("TLS_RSA_WITH_AES_256_GCM_SHA384", 0x009d),
+    elsewhere("TLS_RSA_WITH_AES_128_CBC_SHA256", 0x003c),
+    elsewhere("TLS_RSA_WITH_3DES_EDE_CBC_SHA", 0x000a),
+    elsewhere("TLS_RSA_WITH_RC4_128_SHA", 0x0005),
+    elsewhere("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", 0xc012),
+    elsewhere("TLS_ECDHE_RSA_WITH_RC4_128_SHA", 0xc011),
+    elsewhere("TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", 0xc007),
+    elsewhere("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", 0xc027),
+    elsewhere("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", 0xc023),
+];
+
+/// Those of upstream.
+pub(crate) static CURVES: &[Curve] = &[
+    Curve { name: "X25519", id: 0x001d, here: true },
+    Curve { name: "CurveP256", id: 0x0017, here: true },
+    Curve { name: "CurveP384", id: 0x0018, here: true },
+    Curve { name: "CurveP521", id: 0x0019, here: false },
+];
+
+/// None of those before 1.2 is in rustls.
+pub(super) const VERSIONS: &[(&str, Option<Version>)] =
+    &[("TLS10", None), ("TLS11", None), ("TLS12", Some(Version::Tls12)), ("TLS13", Some(Version::Tls13))];
+
+/// Five forms, one of which has two names.
+pub(super) const CLIENT_AUTH: &[(&str, ClientAuth)] = &[
+    ("NoClientCert", ClientAuth::NoClientCert),
+    ("RequestClientCert", ClientAuth::RequestClientCert),
+    ("RequireClientCert", ClientAuth::RequireAnyClientCert),
+    ("RequireAnyClientCert", ClientAuth::RequireAnyClientCert),
+    ("VerifyClientCertIfGiven", ClientAuth::VerifyClientCertIfGiven),
+    ("RequireAndVerifyClientCert", ClientAuth::RequireAndVerifyClientCert),
+];

@@ -1,0 +1,288 @@
+//! `tls_server_config`.
+
+use std::path::PathBuf;
+
+use super::Secret;
+use super::problem::Problem;
+use super::section::{Field, Section, none_of};
+use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, ClientAuth, Curve, VERSIONS, Version};
+
+/// `tls_server_config`, checked.
+#[derive(Debug)]
+pub(crate) struct TlsSettings {
+    pub(crate) cert: Source,
+    pub(crate) key: Source,
+    pub(crate) client_auth: ClientAuth,
+    /// There is one if any certificate is to be verified.
+    pub(crate) client_ca: Option<Source>,
+    /// A client must have one of them, exactly; no such demand if there are none.
+    pub(crate) client_allowed_sans: Vec<String>,
+    pub(crate) min_version: Version,
+    /// Never below the minimum.
+    pub(crate) max_version: Version,
+    /// All that may be used, the preferred ones first; what rustls has if there are none. Those of TLS 1.3, which Go
+    /// always offers, are among them if that version may be spoken.
+    pub(crate) cipher_suites: Vec<&'static CipherSuite>,
+    /// What the provider has, in its order, if there are none.
+    pub(crate) curve_preferences: Vec<&'static Curve>,
+    pub(crate) prefer_server_cipher_suites: bool,
+}
+
+/// Where PEM comes from, and the key that says so.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) pem: Pem,
+    pub(super) line: usize,
+    pub(super) key: &'static str,
+}
+
+/// PEM, or where it is.
+#[derive(Debug)]
+pub(crate) enum Pem {
+    /// As it stands in the file: relative to the web-config file's folder.
+    File(PathBuf),
+    Inline(Secret),
+}
+
+pub(super) const PATH: &str = "tls_server_config";
+
+const KEYS: &[&str] = &[
+    "cert",
+    "cert_file",
+    "key",
+    "key_file",
+    "client_auth_type",
+    "client_ca",
+    "client_ca_file",
+    "client_allowed_sans",
+    "min_version",
+    "max_version",
+    "cipher_suites",
+    "prefer_server_cipher_suites",
+    "curve_preferences",
+];
+
+/// The settings, if there is TLS, and what is wrong with them that upstream says only when it has read the files.
+pub(super) fn read(
+    field: Option<Field<'_>>,
+    warnings: &mut Vec<Problem>,
+) -> Result<(Option<TlsSettings>, Option<Problem>), Problem> {
+    let Some(here) = field else { return Ok((None, None)) };
+    let section = Section::new(PATH, field, KEYS)?;
+    let cert = source(&section, "cert", "cert_file")?;
+    let key = source(&section, "key", "key_file")?;
+    let client_ca = source(&section, "client_ca", "client_ca_file")?;
+    let (auth, client_auth) = client_auth(&section)?;
+    let client_allowed_sans = allowed_sans(&section, client_auth, warnings)?;
+    let (min_version, max_version) = versions(&section, warnings)?;
+    let cipher_suites = cipher_suites(&section, min_version, max_version, warnings)?;
+    let curve_preferences = curves(&section)?;
+    let prefer_server_cipher_suites =
+        section.get("prefer_server_cipher_suites").map_or(Ok(true), |field| field.boolean())?;
+
+    // Upstream: without one of these there is no TLS, whatever the rest says.
+    if cert.is_none() && key.is_none() && client_ca.is_none() && auth.is_none() {
+        if section.fields().any(|(_, field)| !field.is_null()) {
+            warnings.push(here.problem("neither cert_file nor key_file: this is plain HTTP"));
+        }
+        return Ok((None, None));
+    }
+    let missing = |what| here.problem(format!("one of {what} or {what}_file is missing"));
+    let cert = cert.ok_or_else(|| missing("cert"))?;
+    let key = key.ok_or_else(|| missing("key"))?;
+
+    let unfit = match (&client_ca, client_auth) {
+        (Some(ca), ClientAuth::NoClientCert) => {
+            let what =
+                "client CA without a client auth type; client_auth_type: RequireAndVerifyClientCert is it";
+            Some(Problem::within(ca.line, PATH, ca.key, what))
+        }
+        (None, ClientAuth::RequireAndVerifyClientCert) => auth.map(|auth| {
+            auth.problem("verification asked for, but no client CA: client_ca_file or client_ca is missing")
+        }),
+        _ => None,
+    };
+    // Nothing could be verified, and who shows nothing is let in anyway. Upstream asks the system's roots.
+    let client_auth = match client_auth {
+        ClientAuth::VerifyClientCertIfGiven if client_ca.is_none() => ClientAuth::NoClientCert,
+        other => other,
+    };
+    let settings = TlsSettings {
+        cert,
+        key,
+        client_auth,
+        client_ca,
+        client_allowed_sans,
+        min_version,
+        max_version,
+        cipher_suites,
+        curve_preferences,
+        prefer_server_cipher_suites,
+    };
+    Ok((Some(settings), unfit))
+}
+
+/// One of a pair of keys: the text itself, or the file that holds it.
+fn source(
+    section: &Section<'_>,
+    inline: &'static str,
+    file: &'static str,
+) -> Result<Option<Source>, Problem> {
+    let filled = |key| -> Result<_, Problem> {
+        let Some(field) = section.get(key) else { return Ok(None) };
+        Ok(field.filled()?.map(|text| (field, text)))
+    };
+    match (filled(inline)?, filled(file)?) {
+        (Some(_), Some((field, _))) => Err(field.problem(format!("{inline} and {file} exclude each other"))),
+        (Some((field, text)), None) => {
+            if !text.contains("-----BEGIN ") {
+                return Err(field.problem(format!("no PEM; a path belongs to {file}")));
+            }
+            Ok(Some(Source { pem: Pem::Inline(Secret::new(text)), line: field.line, key: inline }))
+        }
+        (None, Some((field, text))) => {
+            // Paths are shown in errors.
+            if text.contains("-----BEGIN ") || text.contains(char::is_control) {
+                return Err(field.problem(format!("no path; the text itself belongs to {inline}")));
+            }
+            Ok(Some(Source { pem: Pem::File(PathBuf::from(text)), line: field.line, key: file }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The field, unless it is left out or empty, and what it says.
+fn client_auth<'a>(section: &Section<'a>) -> Result<(Option<Field<'a>>, ClientAuth), Problem> {
+    let Some(field) = section.get("client_auth_type") else { return Ok((None, ClientAuth::default())) };
+    let Some(text) = field.filled()? else { return Ok((None, ClientAuth::default())) };
+    match CLIENT_AUTH.iter().find(|(name, _)| *name == text) {
+        Some((_, client_auth)) => Ok((Some(field), *client_auth)),
+        None => {
+            Err(field.problem(none_of("client auth type", text, CLIENT_AUTH.iter().map(|(name, _)| *name))))
+        }
+    }
+}
+
+fn allowed_sans(
+    section: &Section<'_>,
+    client_auth: ClientAuth,
+    warnings: &mut Vec<Problem>,
+) -> Result<Vec<String>, Problem> {
+    let Some(field) = section.get("client_allowed_sans") else { return Ok(Vec::new()) };
+    let names = field.list()?;
+    if names.is_empty() {
+        return Err(field.problem("an empty list, which would let nobody in"));
+    }
+    match client_auth {
+        ClientAuth::RequireAndVerifyClientCert => {}
+        ClientAuth::RequireAnyClientCert => {
+            warnings.push(
+                field.problem("RequireAnyClientCert does not verify: anybody can make such a certificate"),
+            );
+        }
+        ClientAuth::NoClientCert | ClientAuth::RequestClientCert | ClientAuth::VerifyClientCertIfGiven => {
+            let what = "client_auth_type must be RequireAndVerifyClientCert or RequireAnyClientCert: with another \
+                        a client may come without a certificate";
+            return Err(field.problem(what));
+        }
+    }
+    names.iter().map(|name| name.text().map(str::to_owned)).collect()
+}
+
+fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(Version, Version), Problem> {
+    let version = |key| -> Result<_, Problem> {
+        let Some(field) = section.get(key) else { return Ok(None) };
+        let text = field.text()?;
+        match VERSIONS.iter().find(|(name, _)| *name == text) {
+            Some((_, version)) => Ok(Some((field, *version))),
+            None => Err(field.problem(none_of("TLS version", text, VERSIONS.iter().map(|(name, _)| *name)))),
+        }
+    };
+    let min = match version("min_version")? {
+        None => Version::Tls12,
+        Some((_, Some(version))) => version,
+        Some((field, None)) => {
+            warnings.push(field.problem("rustls has nothing below TLS12: taken for TLS12"));
+            Version::Tls12
+        }
+    };
+    match version("max_version")? {
+        None => Ok((min, Version::Tls13)),
+        Some((field, None)) => Err(field.problem("rustls has nothing below TLS12")),
+        Some((field, Some(max))) if max < min => Err(field.problem("below min_version")),
+        Some((_, Some(max))) => Ok((min, max)),
+    }
+}
+
+fn cipher_suites(
+    section: &Section<'_>,
+    min: Version,
+    max: Version,
+    warnings: &mut Vec<Problem>,
+) -> Result<Vec<&'static CipherSuite>, Problem> {
+    let Some(field) = section.get("cipher_suites") else { return Ok(Vec::new()) };
+    let mut named = Vec::new();
+    for name in field.list()? {
+        let text = name.text()?;
+        let Some(suite) = CIPHER_SUITES.iter().find(|suite| suite.name == text) else {
+            return Err(name.problem(none_of("cipher suite", text, names(|suite| suite.here))));
+        };
+        if !named.contains(&suite) {
+            named.push(suite);
+        }
+    }
+    if named.is_empty() {
+        return Ok(named);
+    }
+    let missing: Vec<&str> = named.iter().filter(|suite| !suite.here).map(|suite| suite.name).collect();
+    named.retain(|suite| suite.here);
+    let none_left = |wanted: fn(&CipherSuite) -> bool| {
+        let usable: Vec<&str> = names(wanted).collect();
+        field.problem(format!("none of these suites can be used; there are {}", usable.join(", ")))
+    };
+    if named.is_empty() {
+        return Err(none_left(|suite| suite.here));
+    }
+    if !missing.is_empty() {
+        warnings.push(field.problem(format!("rustls does not have {}", missing.join(", "))));
+    }
+    // Go's TLS 1.3 has three suites and takes no orders.
+    let mut suites = Vec::new();
+    if max >= Version::Tls13 {
+        suites.extend(named.iter().copied().filter(|suite| suite.tls13));
+        suites.extend(CIPHER_SUITES.iter().filter(|suite| suite.tls13 && !named.contains(suite)));
+    }
+    if min <= Version::Tls12 {
+        suites.extend(named.iter().copied().filter(|suite| !suite.tls13));
+    }
+    if suites.is_empty() {
+        return Err(none_left(|suite| suite.here && !suite.tls13));
+    }
+    Ok(suites)
+}
+
+fn names(wanted: fn(&CipherSuite) -> bool) -> impl Iterator<Item = &'static str> {
+    CIPHER_SUITES.iter().filter(move |suite| wanted(suite)).map(|suite| suite.name)
+}
+
+fn curves(section: &Section<'_>) -> Result<Vec<&'static Curve>, Problem> {
+    let Some(field) = section.get("curve_preferences") else { return Ok(Vec::new()) };
+    let here = || CURVES.iter().filter(|curve| curve.here).map(|curve| curve.name);
+    let mut curves = Vec::new();
+    for name in field.list()? {
+        let text = name.text()?;
+        match CURVES.iter().find(|curve| curve.name == text) {
+            None => return Err(name.problem(none_of("curve", text, here()))),
+            Some(curve) if !curve.here => {
+                let here: Vec<&str> = here().collect();
+                return Err(name.problem(format!(
+                    "rustls with ring does not have {text}; there are {}",
+                    here.join(", ")
+                )));
+            }
+            Some(curve) if curves.contains(&curve) => {}
+            Some(curve) => curves.push(curve),
+        }
+    }
+    Ok(curves)
+}
