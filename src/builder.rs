@@ -2,7 +2,17 @@
 
 mod locked;
 mod served;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "builder/tls/disabled.rs"]
+mod tls;
 mod transport;
+#[cfg(feature = "web-config")]
+mod web_config;
+#[cfg(not(feature = "web-config"))]
+#[path = "builder/web_config/disabled.rs"]
+mod web_config;
 
 use std::future::Future;
 use std::io;
@@ -372,6 +382,55 @@ impl Builder {
         self
     }
 
+    /// Secures all connections with this configuration of rustls, as it is: its provider of cryptography, its versions, its
+    /// certificates and verifiers. Default: plain HTTP.
+    ///
+    /// HTTP/1.1 is spoken, and with the feature `http2` HTTP/2, if the configuration's `alpn_protocols` offer it. What a
+    /// handshake may take is [`TLS_HANDSHAKE_TIMEOUT`]. [`bind`](Self::bind) refuses early data, which can be replayed.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
+        self.locked.tls.given = Some(config);
+        self
+    }
+
+    /// Secures all connections with the certificate chain and the key in these files, in PEM, with rustls and `ring`: TLS 1.2 and
+    /// 1.3, no resumption, no early data. Default: plain HTTP.
+    ///
+    /// The files are read again when they change, looked at once a second at most, where a handshake or a scrape gives
+    /// occasion; a new version that can not be used leaves the last good one in force, is logged once, and shows in
+    /// `prometheus_exporter_tls_certificate_reload_success`. `prometheus_exporter_tls_certificate_expiry_timestamp_seconds`
+    /// tells until when the certificate is valid. Who speaks plain HTTP on such a port is told so, with a 400.
+    #[cfg(feature = "tls")]
+    pub fn tls_files(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.locked.tls.files = Some((certificates.into(), key.into()));
+        self
+    }
+
+    /// Lets only clients in that show a certificate of a CA in this file, in PEM; beside [`tls_files`](Self::tls_files), and
+    /// read again as those are. Default: clients are not asked for certificates.
+    #[cfg(feature = "tls")]
+    pub fn client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {
+        self.locked.tls.client_ca = Some(certificates.into());
+        self
+    }
+
+    /// Lets this file say how connections are secured and who may come in: the
+    /// [web-config file](https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md) that Prometheus
+    /// and its exporters share, all of its keys. Default: none.
+    ///
+    /// It takes the place of [`tls_files`](Self::tls_files), [`bearer_token`](Self::bearer_token),
+    /// [`basic_auth`](Self::basic_auth), [`rate_limit`](Self::rate_limit) and their kin, beside which `bind` refuses it. It is
+    /// strict: what upstream would ignore or do otherwise than written is an error that names file, line and key.
+    ///
+    /// It and the files it names are read again when they change, looked at once a second at most, where a request gives
+    /// occasion; a version that can not be used leaves the last good one in force, is logged once, and shows in
+    /// `prometheus_exporter_web_config_reload_success`. Whether there is TLS is settled by the first version.
+    #[cfg(feature = "web-config")]
+    pub fn web_config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.locked.web_config = Some(path.into());
+        self
+    }
+
     /// How long a request's head may take, counted from its first byte, for a connection's first request from the
     /// moment it was accepted. Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_HEAD_TIMEOUT`].
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
@@ -414,8 +473,8 @@ impl Builder {
         }
         let telemetry = Arc::new(Telemetry::new());
         let allow = locked.allow_list(&telemetry);
-        let locks = locked.locks(&telemetry);
-        transport.bind(allow, |metrics_path| served.router(metrics_path, locks, telemetry))
+        let (locks, tls) = locked.open(&telemetry)?;
+        transport.bind(allow, tls, |metrics_path| served.router(metrics_path, locks, telemetry))
     }
 
     /// The same metrics for an HTTP server that the program has already: a service to be mounted there.
@@ -432,12 +491,13 @@ impl Builder {
     /// is the default, and a token or a user with a fault lets nobody in.
     pub fn into_handler(self) -> Handler {
         let Builder { mut served, transport: _, locked } = self;
-        for fault in [served.fault(), locked.fault(), locked.not_for_handlers()].into_iter().flatten() {
+        let not_for_handlers = locked.not_for_handlers().map(str::to_owned);
+        for fault in [served.fault(), locked.fault(), not_for_handlers].into_iter().flatten() {
             tracing::error!("{fault}");
         }
         served.repair();
         let telemetry = Arc::new(Telemetry::new());
-        let locks = locked.locks(&telemetry);
+        let locks = locked.open_for_handler(&telemetry);
         Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned(), locks, telemetry))
     }
 }

@@ -1,14 +1,22 @@
-//! One connection: hyper's HTTP/1, with the idle, head and write-progress deadlines kept by a wrapper around the I/O.
+//! One connection: TLS if there is any, then hyper's HTTP, with the idle, head and write-progress deadlines kept by a
+//! wrapper around the I/O.
 //!
 //! hyper's own head timeout also ends idle connections, and Prometheus keeps those for five minutes; and it has
 //! none for clients that do not read.
 
+mod activity;
+mod deadline_io;
+#[cfg(feature = "http2")]
+pub(crate) mod http2;
+#[cfg(not(feature = "http2"))]
+#[path = "connection/http2/disabled.rs"]
+mod http2;
+
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,23 +27,30 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
 use crate::route::Router;
 use crate::scrape::Receipt;
+use crate::stream::Stream;
 use crate::telemetry::Cause;
+use crate::tls::Tls;
+
+pub(crate) use activity::Activity;
+
+use deadline_io::DeadlineIo;
 
 /// The largest request head, in bytes. hyper's default buffer lets half a megabyte pass.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// How long a connection with unread input is kept after the last answer, so that a reset does not take the answer
-/// from a client that is still sending (RFC 9112, section 9.6), and how much of that input is read at the most.
-const LINGER: Duration = Duration::from_secs(1);
-const MAX_LINGER_BYTES: usize = 256 * 1024;
+/// All that a connection is served with.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) router: Arc<Router>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) stop: CancellationToken,
+}
 
 /// The deadlines of a connection; [`Duration::MAX`] is never.
 #[derive(Clone, Copy, Debug)]
@@ -49,18 +64,36 @@ pub(crate) struct Deadlines {
 }
 
 /// Serves one connection until it ends by itself, or `stop` is cancelled and what is in flight has been answered.
-pub(crate) async fn serve<I>(
-    io: I,
-    peer: Option<IpAddr>,
-    router: Arc<Router>,
-    activity: Arc<Activity>,
-    deadlines: Deadlines,
-    stop: CancellationToken,
-) where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let _open = router.telemetry().open_connection();
-    let io = TokioIo::new(DeadlineIo::new(io, Arc::clone(&activity), deadlines));
+pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
+    let _open = service.router.telemetry().open_connection();
+    let Some(tls) = &service.tls else {
+        return http1(stream, peer, activity, service).await;
+    };
+    let secured = tokio::select! {
+        biased;
+        () = service.stop.cancelled() => return,
+        secured = tls.handshake(stream) => secured,
+    };
+    match secured {
+        Ok((stream, is_http2)) => {
+            activity.secured();
+            if is_http2 {
+                http2::serve(stream, peer, activity, service).await;
+            } else {
+                http1(stream, peer, activity, service).await;
+            }
+        }
+        Err(refused) => {
+            if refused.counts() {
+                service.router.telemetry().count_error(Cause::Handshake);
+            }
+        }
+    }
+}
+
+async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
+    let Service { router, tls: _, deadlines, stop } = service;
+    let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
         let (router, activity) = (Arc::clone(&router), Arc::clone(&activity));
         async move { Ok::<_, Infallible>(answer(request, peer, &router, activity).await) }
@@ -118,174 +151,6 @@ async fn answer(
     response.map(|body| AnswerBody { body, _handing_over: HandingOver(activity) })
 }
 
-/// What a connection is doing: told by its service and its I/O, asked by the server that must choose whom to evict.
-#[derive(Debug)]
-pub(crate) struct Activity {
-    state: Mutex<State>,
-    /// Told each time that a connection begins to wait, for a server that waits for one it may evict.
-    began_to_wait: Arc<Notify>,
-}
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    /// Whether the client has sent what nobody will read: a request's body.
-    unread: bool,
-    /// Whether what was read last ended with the blank line that ends a head; if not, another head has begun.
-    at_blank_line: bool,
-    /// The last bytes read, newest last: where reads part may be amid the blank line.
-    tail: [u8; 3],
-    /// To be handed in once the response is written.
-    receipt: Option<Receipt>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// No complete request head since `since`; `head_since` is the time from which the head's limit counts, none
-    /// before its first byte.
-    Waiting { since: Instant, head_since: Option<Instant> },
-    /// A request is being answered; there is no response yet.
-    Answering,
-    /// A response is on its way since `since`; `handed_over` once hyper has all of its body.
-    Writing { since: Instant, handed_over: bool },
-    /// The last answer is written, and what the client may still be sending is read and forgotten, since `since`.
-    Lingering { since: Instant },
-    /// Its place is another's.
-    Evicted,
-}
-
-impl Activity {
-    /// That of a connection which has just been accepted.
-    pub(crate) fn new(began_to_wait: Arc<Notify>) -> Self {
-        let now = Instant::now();
-        let phase = Phase::Waiting { since: now, head_since: Some(now) };
-        Activity {
-            state: Mutex::new(State {
-                phase,
-                unread: false,
-                at_blank_line: true,
-                tail: [0; 3],
-                receipt: None,
-            }),
-            began_to_wait,
-        }
-    }
-
-    /// Since when the connection has waited without a complete request head, if it does.
-    pub(crate) fn waiting_since(&self) -> Option<Instant> {
-        match self.state().phase {
-            Phase::Waiting { since, .. } | Phase::Lingering { since } => Some(since),
-            Phase::Answering | Phase::Writing { .. } | Phase::Evicted => None,
-        }
-    }
-
-    /// Since when a response has been on its way, if one is.
-    pub(crate) fn writing_since(&self) -> Option<Instant> {
-        match self.state().phase {
-            Phase::Writing { since, .. } => Some(since),
-            Phase::Waiting { .. } | Phase::Answering | Phase::Lingering { .. } | Phase::Evicted => None,
-        }
-    }
-
-    /// Takes its place away, unless it is being answered now and has not been for longer than a response may keep a
-    /// place from others.
-    pub(crate) fn evict(&self, write_timeout: Duration) -> bool {
-        let mut state = self.state();
-        let evictable = match state.phase {
-            Phase::Waiting { .. } | Phase::Lingering { .. } => true,
-            Phase::Writing { since, .. } => since.elapsed() >= write_timeout,
-            Phase::Answering | Phase::Evicted => false,
-        };
-        if evictable {
-            state.phase = Phase::Evicted;
-        }
-        evictable
-    }
-
-    /// Whether a stop would cut something off: an answer, or what its client needs to read it.
-    fn is_busy(&self) -> bool {
-        !matches!(self.state().phase, Phase::Waiting { .. } | Phase::Evicted)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request's head is here; `unread` if something follows that nobody will read. Whether it is to be answered.
-    pub(crate) fn head_complete(&self, unread: bool) -> bool {
-        let mut state = self.state();
-        if state.phase == Phase::Evicted {
-            return false;
-        }
-        state.phase = Phase::Answering;
-        state.unread = unread;
-        true
-    }
-
-    /// There is a response to write.
-    pub(crate) fn response_begun(&self, receipt: Option<Receipt>) {
-        let mut state = self.state();
-        state.phase = Phase::Writing { since: Instant::now(), handed_over: false };
-        state.receipt = receipt;
-    }
-
-    /// hyper has the whole body.
-    pub(crate) fn handed_over(&self) {
-        if let Phase::Writing { handed_over, .. } = &mut self.state().phase {
-            *handed_over = true;
-        }
-    }
-
-    /// Everything that hyper had to write is written.
-    pub(crate) fn flushed(&self) {
-        let mut state = self.state();
-        if let Phase::Writing { handed_over: true, .. } = state.phase {
-            let now = Instant::now();
-            // What came behind the last head and is no complete head is the beginning of the next.
-            let head_since = (!state.at_blank_line).then_some(now);
-            state.phase = Phase::Waiting { since: now, head_since };
-            let receipt = state.receipt.take();
-            drop(state);
-            self.began_to_wait.notify_one();
-            if let Some(receipt) = receipt {
-                receipt.delivered();
-            }
-        }
-    }
-
-    fn received(&self, bytes: &[u8]) {
-        let mut state = self.state();
-        for &byte in &bytes[bytes.len().saturating_sub(3)..] {
-            state.tail.rotate_left(1);
-            state.tail[2] = byte;
-        }
-        // httparse takes a bare LF for a line's end, too.
-        state.at_blank_line = matches!(state.tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
-        if let Phase::Waiting { head_since: head_since @ None, .. } = &mut state.phase {
-            *head_since = Some(Instant::now());
-        }
-    }
-
-    /// When the wait for a head or for the next request is over, if it is one and it ends.
-    fn read_deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
-        match self.state().phase {
-            Phase::Waiting { head_since: Some(since), .. } => since.checked_add(deadlines.head),
-            Phase::Waiting { since, head_since: None } => since.checked_add(deadlines.idle),
-            Phase::Answering | Phase::Writing { .. } | Phase::Lingering { .. } | Phase::Evicted => None,
-        }
-    }
-
-    /// Begins to linger, if the client may still be sending what nobody reads: a body, or a head that hyper has refused.
-    fn linger(&self) -> bool {
-        let mut state = self.state();
-        let lingers = state.unread || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
-        if lingers {
-            state.phase = Phase::Lingering { since: Instant::now() };
-        }
-        lingers
-    }
-}
-
 /// A response's body on its way; its end tells the connection that hyper has it all.
 #[derive(Debug)]
 struct AnswerBody {
@@ -322,159 +187,16 @@ impl http_body::Body for AnswerBody {
     }
 }
 
-/// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
-#[derive(Debug)]
-struct DeadlineIo<I> {
-    io: I,
-    activity: Arc<Activity>,
-    deadlines: Deadlines,
-    /// One timer for all: no two deadlines are ever waited for at once. None until the first wait.
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Since when the client has taken nothing of what there is for it.
-    write_blocked_since: Option<Instant>,
-    /// The client's side is closed, or was given up.
-    input_is_over: bool,
-    linger: Option<Linger>,
-}
-
-#[derive(Debug)]
-struct Linger {
-    until: Instant,
-    budget: usize,
-}
-
-impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
-    fn new(io: I, activity: Arc<Activity>, deadlines: Deadlines) -> Self {
-        DeadlineIo {
-            io,
-            activity,
-            deadlines,
-            timer: None,
-            write_blocked_since: None,
-            input_is_over: false,
-            linger: None,
-        }
-    }
-
-    /// Pending until the deadline, if there is one.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx)
-    }
-
-    /// Turns a write that waits too long into an error, and remembers progress.
-    fn poll_written(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.write_blocked_since = None;
-            return written;
-        }
-        let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
-        ready!(self.poll_deadline(cx, since.checked_add(self.deadlines.write)));
-        Poll::Ready(Err(timed_out("the client takes nothing of its response")))
-    }
-
-    /// Reads and forgets, as much as there may be of it, until the client has closed its side or the time is over.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let fresh = || Linger { until: Instant::now() + LINGER, budget: MAX_LINGER_BYTES };
-        let mut linger = self.linger.take().unwrap_or_else(fresh);
-        let mut scratch = [0; 4096];
-        while linger.budget > 0 {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    linger.budget = linger.budget.saturating_sub(buffer.filled().len());
-                }
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let until = linger.until;
-        self.linger = Some(linger);
-        self.poll_deadline(cx, Some(until))
-    }
-}
-
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        match Pin::new(&mut self.io).poll_read(cx, buffer) {
-            Poll::Ready(result) => {
-                match &buffer.filled()[before..] {
-                    [] => self.input_is_over = true,
-                    received => self.activity.received(received),
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                let deadline = self.activity.read_deadline(&self.deadlines);
-                ready!(self.poll_deadline(cx, deadline));
-                self.input_is_over = true;
-                Poll::Ready(Err(timed_out("the client sends no complete request")))
-            }
-        }
-    }
-}
-
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.poll_written(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.poll_written(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        // hyper flushes its I/O when it has nothing left to write, and only then.
-        self.activity.flushed();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.linger.is_none() {
-            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-            if self.input_is_over || !self.activity.linger() {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        self.poll_linger(cx).map(Ok)
-    }
-}
-
-fn timed_out(sentence: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, sentence)
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::Future;
+    use std::io;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
+    use tokio::time::Instant;
 
+    use super::deadline_io::LINGER;
     use super::*;
     use crate::access::Hosts;
     use crate::locks::Locks;
@@ -525,7 +247,10 @@ mod tests {
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-        let task = tokio::spawn(serve(server, None, router, Arc::clone(&activity), deadlines, stop.clone()));
+        let task = {
+            let service = Service { router, tls: None, deadlines, stop: stop.clone() };
+            tokio::spawn(serve(Box::new(server), None, Arc::clone(&activity), service))
+        };
         (client, task, activity, stop)
     }
 
@@ -636,6 +361,22 @@ mod tests {
         let (time, _) = time_of(task).await;
         assert_eq!(time, WRITE);
         assert!(activity.writing_since().is_some());
+    }
+
+    /// As TLS does, it takes what is written before it is sent.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_buffered_below_is_under_the_write_limit_too() {
+        let (_client, server) = tokio::io::duplex(64);
+        let activity = Arc::new(Activity::new(Arc::default()));
+        let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
+        let mut io = DeadlineIo::new(tokio::io::BufWriter::new(server), activity, deadlines);
+        io.write_all(&[0; 1024]).await.unwrap();
+        for flush in [true, false] {
+            let (time, result) =
+                time_of(async { if flush { io.flush().await } else { io.shutdown().await } }).await;
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            assert_eq!(time, if flush { WRITE } else { Duration::ZERO }, "it is one wait");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -233,16 +233,18 @@ pub(crate) struct Reach {
     pub(crate) addresses: Vec<Address>,
     /// Those of them that are TCP's.
     pub(crate) local_addrs: Vec<SocketAddr>,
+    scheme: &'static str,
     pub(crate) metrics_path: String,
 }
 
 impl Reach {
-    pub(crate) fn new(addresses: Vec<Address>, metrics_path: String) -> Self {
+    pub(crate) fn new(addresses: Vec<Address>, is_secured: bool, metrics_path: String) -> Self {
         let tcp = |address: &Address| match address {
             Address::Tcp(addr) => Some(*addr),
             Address::Unix(_) => None,
         };
-        Reach { local_addrs: addresses.iter().filter_map(tcp).collect(), addresses, metrics_path }
+        let scheme = if is_secured { "https" } else { "http" };
+        Reach { local_addrs: addresses.iter().filter_map(tcp).collect(), addresses, scheme, metrics_path }
     }
 }
 
@@ -250,7 +252,7 @@ impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, address) in self.addresses.iter().enumerate() {
             let separator = if n == 0 { "" } else { ", " };
-            write!(f, "{separator}http://{address}{}", self.metrics_path)?;
+            write!(f, "{separator}{}://{address}{}", self.scheme, self.metrics_path)?;
         }
         Ok(())
     }

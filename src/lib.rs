@@ -135,11 +135,21 @@ mod locks;
 mod negotiate;
 mod page;
 mod query;
+#[cfg(feature = "tls")]
+mod reload;
 mod route;
 mod scrape;
 mod server;
+mod stream;
 mod telemetry;
 mod throttle;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/disabled.rs"]
+mod tls;
+#[cfg(feature = "web-config")]
+mod web_config;
 
 use std::future::Future;
 use std::io;
@@ -160,6 +170,8 @@ pub use handler::Handler;
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};
 pub use server::Server;
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;
 
 /// Registers metrics into a registry: the shape in which a part of a program can hand its metrics to whoever owns

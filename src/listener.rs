@@ -19,23 +19,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
+use crate::stream::Stream;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
 pub(crate) use socket::{Address, Socket, annotated};
 pub(crate) use unix::UnixSocket;
-
-/// What a connection is made of.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for I {}
-
-/// A connection, of whatever kind. One allocation, where a connection has dozens.
-pub(crate) type Stream = Box<dyn Io>;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,6 +90,11 @@ impl Router {
         &self.scraper
     }
 
+    /// How long an answer may take at the most.
+    pub(crate) fn longest_scrape(&self) -> Duration {
+        self.scrape_timeouts.max
+    }
+
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }

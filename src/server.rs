@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::access::AllowList;
 use crate::admission::Connections;
 use crate::builder::Builder;
-use crate::connection::{self, Deadlines};
+use crate::connection::{self, Deadlines, Service};
 use crate::guard::{Guard, LastScrape, Reach};
 use crate::listener::systemd::Notice;
 use crate::listener::{Listeners, Socket};
 use crate::route::Router;
 use crate::scrape::Scraper;
 use crate::telemetry::{Cause, Denial};
+use crate::tls::Tls;
 
 /// A server that is bound: its ports are open and known, and connections queue until it is started.
 ///
@@ -46,6 +47,7 @@ pub struct Server {
     pub(crate) reach: Reach,
     pub(crate) notify: bool,
     pub(crate) allow: AllowList,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) router: Arc<Router>,
     pub(crate) max_connections: usize,
     pub(crate) deadlines: Deadlines,
@@ -169,7 +171,7 @@ impl Server {
 
     /// Takes the listeners onto the current runtime.
     fn enter(self) -> io::Result<Running> {
-        let Server { sockets, reach, notify, allow, router, max_connections, deadlines, drain_timeout } =
+        let Server { sockets, reach, notify, allow, tls, router, max_connections, deadlines, drain_timeout } =
             self;
         let runtime = Handle::try_current().map_err(|_| {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
@@ -186,7 +188,9 @@ impl Server {
         tracing::info!(at = %reach, "serving metrics");
         let connections = Connections::new(max_connections, deadlines.write);
         let notice = notify.then(Notice::ready);
-        Ok(Running { listeners, allow, connections, router, deadlines, drain_timeout, notice })
+        let stop = CancellationToken::new();
+        let service = Service { router, tls, deadlines, stop };
+        Ok(Running { listeners, allow, connections, service, drain_timeout, notice })
     }
 }
 
@@ -226,17 +230,15 @@ struct Running {
     listeners: Listeners,
     allow: AllowList,
     connections: Connections,
-    router: Arc<Router>,
-    deadlines: Deadlines,
+    service: Service,
     drain_timeout: Duration,
     notice: Option<Notice>,
 }
 
 impl Running {
     async fn until(self, shutdown: impl Future<Output = ()>) {
-        let Running { mut listeners, allow, mut connections, router, deadlines, drain_timeout, notice } =
-            self;
-        let stop = CancellationToken::new();
+        let Running { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
+        let telemetry = Arc::clone(service.router.telemetry());
         let mut shutdown = pin!(shutdown);
         loop {
             let admitted = async {
@@ -246,7 +248,7 @@ impl Running {
                         (stream, peer) = listeners.accept() => match peer.ip() {
                             ip if allow.allows(ip) => break (stream, ip),
                             ip => {
-                                router.telemetry().count_denial(Denial::Address);
+                                telemetry.count_denial(Denial::Address);
                                 tracing::debug!(?ip, "an address that is not allowed: closed");
                             }
                         },
@@ -254,12 +256,10 @@ impl Running {
                     }
                 };
                 if connections.make_room().await {
-                    router.telemetry().count_error(Cause::Evicted);
+                    telemetry.count_error(Cause::Evicted);
                     tracing::debug!("too many connections: closed the one that has waited longest");
                 }
-                connections.admit(|activity| {
-                    connection::serve(stream, peer, Arc::clone(&router), activity, deadlines, stop.clone())
-                });
+                connections.admit(|activity| connection::serve(stream, peer, activity, service.clone()));
             };
             tokio::select! {
                 biased;
@@ -269,7 +269,7 @@ impl Running {
         }
         drop(notice);
         drop(listeners);
-        stop.cancel();
+        service.stop.cancel();
         connections.drain(drain_timeout).await;
     }
 }

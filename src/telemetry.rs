@@ -21,6 +21,8 @@ pub(crate) enum Cause {
     Evicted,
     /// The gathering thread could not be started, or died.
     Gather,
+    /// A connection has not become one of TLS: no handshake in time, plain HTTP, a client that is not let in.
+    Handshake,
     /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded.
     LeftOut,
     /// A collector panicked.
@@ -32,11 +34,12 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    const ALL: [Cause; 8] = [
+    const ALL: [Cause; 9] = [
         Cause::Accept,
         Cause::Connection,
         Cause::Evicted,
         Cause::Gather,
+        Cause::Handshake,
         Cause::LeftOut,
         Cause::Panic,
         Cause::Timeout,
@@ -49,6 +52,7 @@ impl Cause {
             Cause::Connection => "connection",
             Cause::Evicted => "evicted",
             Cause::Gather => "gather",
+            Cause::Handshake => "handshake",
             Cause::LeftOut => "left_out",
             Cause::Panic => "panic",
             Cause::Timeout => "timeout",
@@ -105,6 +109,9 @@ pub(crate) struct Telemetry {
     registry_up: IntGaugeVec,
     hook_success: IntGaugeVec,
     hook_duration: GaugeVec,
+    certificate_reload_success: IntGaugeVec,
+    web_config_reload_success: IntGaugeVec,
+    certificate_expiry: IntGaugeVec,
 }
 
 impl Telemetry {
@@ -198,6 +205,37 @@ impl Telemetry {
                     &["hook"],
                 ),
             ),
+            web_config_reload_success: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "prometheus_exporter_web_config_reload_success",
+                        "Whether the web-config file in force is the one that is there",
+                    ),
+                    &[],
+                ),
+            ),
+            certificate_reload_success: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "prometheus_exporter_tls_certificate_reload_success",
+                        "Whether the certificate's files were good when they were last read; if not, the last good ones \
+                         are in use",
+                    ),
+                    &[],
+                ),
+            ),
+            certificate_expiry: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "prometheus_exporter_tls_certificate_expiry_timestamp_seconds",
+                        "When the certificate that is in use expires, since the epoch",
+                    ),
+                    &[],
+                ),
+            ),
             registry,
         };
         telemetry.set_ready(true);
@@ -259,6 +297,30 @@ impl Telemetry {
     pub(crate) fn hook_ended(&self, hook: &str, success: bool, duration: Duration) {
         self.hook_success.with_label_values(&[hook]).set(success.into());
         self.hook_duration.with_label_values(&[hook]).set(duration.as_secs_f64());
+    }
+
+    /// `not_after` is the last second in which the certificate is valid, since the epoch.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there is no certificate"))]
+    pub(crate) fn certificate_loaded(&self, not_after: i64) {
+        self.certificate_reload_success.with_label_values::<&str>(&[]).set(1);
+        self.certificate_expiry.with_label_values::<&str>(&[]).set(not_after);
+    }
+
+    #[cfg_attr(not(feature = "web-config"), allow(dead_code, reason = "there is no such file"))]
+    pub(crate) fn web_config_loaded(&self) {
+        self.web_config_reload_success.with_label_values::<&str>(&[]).set(1);
+    }
+
+    /// The last good one stays in force.
+    #[cfg_attr(not(feature = "web-config"), allow(dead_code, reason = "there is no such file"))]
+    pub(crate) fn web_config_reload_failed(&self) {
+        self.web_config_reload_success.with_label_values::<&str>(&[]).set(0);
+    }
+
+    /// The last good one stays in use.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there is no certificate"))]
+    pub(crate) fn certificate_reload_failed(&self) {
+        self.certificate_reload_success.with_label_values::<&str>(&[]).set(0);
     }
 
     /// Counts a request as in flight while the answer lives.

@@ -22,7 +22,6 @@ use std::time::Duration;
 use crate::reload::Files;
 
 pub(crate) use problem::WebConfigError;
-pub(crate) use tables::{CIPHER_SUITES, CURVES, CipherSuite, ClientAuth, Curve, Version};
 pub(crate) use tls::{Pem, Source, TlsSettings};
 
 use problem::Problem;

@@ -1,13 +1,19 @@
-//! Who may come in.
+//! Who may come in, and by what they are told who they talk to.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::access::credentials::Keyring;
 use crate::access::{AllowList, Hosts, Network, RateLimit};
 use crate::authentication::Gate;
 use crate::locks::{Locks, Rules};
 use crate::telemetry::{Denial, Telemetry};
+use crate::tls::Tls;
+
+use super::tls::TlsOptions;
+use super::web_config;
 
 #[derive(Debug, Default)]
 pub(super) struct Locked {
@@ -17,6 +23,14 @@ pub(super) struct Locked {
     pub(super) rate_limit: Option<(Duration, u32)>,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) protect_health: bool,
+    pub(super) tls: TlsOptions,
+    pub(super) web_config: Option<PathBuf>,
+}
+
+/// What a request passes, and what a connection is secured with, at the moment.
+pub(super) struct InForce {
+    pub(super) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Locked {
@@ -31,13 +45,31 @@ impl Locked {
         if let Some(host) = self.allowed_hosts.iter().find(|host| !hosts.push(host)) {
             return Some(format!("allowed_hosts: {host:?} is no host name or address without a port"));
         }
-        self.keyring.fault().map(str::to_owned)
+        if let Some(path) = &self.web_config {
+            let others = [
+                ("tls, tls_files, client_ca", self.tls.is_set()),
+                ("bearer_token, basic_auth", self.keyring.is_locked()),
+                ("rate_limit", self.rate_limit.is_some()),
+            ];
+            if let Some((others, _)) = others.iter().find(|(_, is_set)| *is_set) {
+                let path = path.display();
+                return Some(format!("web_config: {path}: {others}: the file says that, or the builder"));
+            }
+        }
+        self.tls.fault().or_else(|| self.keyring.fault().map(str::to_owned))
     }
 
     /// What was asked for, and a handler can not do.
-    pub(super) fn not_for_handlers(&self) -> Option<String> {
-        let first = self.allow.first()?;
-        Some(format!("allow: {first:?}: a handler sees no addresses; let the server around it look at them"))
+    pub(super) fn not_for_handlers(&self) -> Option<&'static str> {
+        let table = [
+            (
+                !self.allow.is_empty(),
+                "allow: a handler sees no addresses: let the server around it look at them",
+            ),
+            (self.tls.is_set(), "tls: a handler sees no connections: let the server around it secure them"),
+            (!self.allowed_hosts.is_empty(), "allowed_hosts: a handler has no page"),
+        ];
+        table.into_iter().find_map(|(asked_for, sentence)| asked_for.then_some(sentence))
     }
 
     /// Those who may connect.
@@ -50,23 +82,66 @@ impl Locked {
         list
     }
 
-    pub(super) fn locks(self, telemetry: &Arc<Telemetry>) -> Locks {
-        let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health } = self;
-        let mut hosts = Hosts::default();
-        for host in &allowed_hosts {
-            hosts.push(host);
-        }
-        if !hosts.is_empty() {
-            telemetry.show_denials(&[Denial::Host]);
-        }
-        let rate_limit = rate_limit.filter(|(interval, _)| !interval.is_zero());
-        let rate_limit = rate_limit.map(|(interval, burst)| RateLimit::new(interval, burst));
-        let rules = Arc::new(Rules::new(Gate::of(keyring, telemetry), rate_limit, Vec::new(), telemetry));
-        Locks {
-            hosts,
-            protect_health,
-            rules: Box::new(move || Arc::clone(&rules)),
-            telemetry: Arc::clone(telemetry),
-        }
+    /// Reads what is in files, if anything is.
+    pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
+        let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls, web_config } = self;
+        let InForce { rules, tls } = match web_config {
+            Some(path) => web_config::open(path, telemetry)?,
+            None => settled(keyring, rate_limit, tls.open(telemetry)?, telemetry),
+        };
+        Ok((locks(rules, &allowed_hosts, protect_health, telemetry), tls))
     }
+
+    /// The same without connections; where a file can not be read, nobody is let in.
+    pub(super) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> Locks {
+        let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls: _, web_config } =
+            self;
+        let without_tls = || settled(keyring, rate_limit, None, telemetry);
+        let InForce { rules, tls: _ } = match web_config.map(|path| web_config::open(path, telemetry)) {
+            Some(Ok(in_force)) => in_force,
+            Some(Err(error)) => {
+                tracing::error!(%error, "nobody is let in");
+                settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry)
+            }
+            None => without_tls(),
+        };
+        locks(rules, &allowed_hosts, protect_health, telemetry)
+    }
+}
+
+/// What does not change while the server runs, but for certificates.
+fn settled(
+    keyring: Keyring,
+    rate_limit: Option<(Duration, u32)>,
+    tls: Option<Arc<Tls>>,
+    telemetry: &Arc<Telemetry>,
+) -> InForce {
+    let rate_limit = rate_limit.filter(|(interval, _)| !interval.is_zero());
+    let rate_limit = rate_limit.map(|(interval, burst)| RateLimit::new(interval, burst));
+    let rules = Arc::new(Rules::new(Gate::of(keyring, telemetry), rate_limit, Vec::new(), telemetry));
+    let of_rules = tls.clone();
+    let rules = move || {
+        // A connection that is kept for weeks has no handshake, and what is told of the certificate is to be true.
+        if let Some(tls) = &of_rules {
+            tls.look(Instant::now());
+        }
+        Arc::clone(&rules)
+    };
+    InForce { rules: Box::new(rules), tls }
+}
+
+fn locks(
+    rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    allowed_hosts: &[String],
+    protect_health: bool,
+    telemetry: &Arc<Telemetry>,
+) -> Locks {
+    let mut hosts = Hosts::default();
+    for host in allowed_hosts {
+        hosts.push(host);
+    }
+    if !hosts.is_empty() {
+        telemetry.show_denials(&[Denial::Host]);
+    }
+    Locks { hosts, protect_health, rules, telemetry: Arc::clone(telemetry) }
 }

@@ -16,6 +16,7 @@ use crate::guard::Reach;
 use crate::listener::Socket;
 use crate::route::{self, Router};
 use crate::server::Server;
+use crate::tls::Tls;
 
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -72,7 +73,12 @@ impl Transport {
     }
 
     /// Opens the ports, for what answers at the path of the metrics.
-    pub(super) fn bind(self, allow: AllowList, router: impl FnOnce(String) -> Router) -> io::Result<Server> {
+    pub(super) fn bind(
+        self,
+        allow: AllowList,
+        tls: Option<Arc<Tls>>,
+        router: impl FnOnce(String) -> Router,
+    ) -> io::Result<Server> {
         let Transport {
             doors,
             unix_socket_mode,
@@ -91,9 +97,10 @@ impl Transport {
         let addresses = sockets.iter().map(Socket::address).collect::<io::Result<Vec<_>>>()?;
         Ok(Server {
             sockets,
-            reach: Reach::new(addresses, metrics_path.clone()),
+            reach: Reach::new(addresses, tls.is_some(), metrics_path.clone()),
             notify,
             allow,
+            tls,
             router: Arc::new(router(metrics_path)),
             max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
             deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use socket2::{Domain, SockAddr, Type};
 
-use super::Stream;
 use super::socket::annotated;
+use crate::stream::Stream;
 
 /// As std listens.
 const BACKLOG: i32 = 128;

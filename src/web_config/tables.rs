@@ -2,6 +2,8 @@
 //!
 //! By the numbers of IANA, which rustls has, too: who builds its configuration compares numbers and needs no table.
 
+use crate::tls::{ClientAuth, Version};
+
 /// A suite that Go's `crypto/tls` knows by this name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CipherSuite {
@@ -22,29 +24,6 @@ pub(crate) struct Curve {
     pub(crate) id: u16,
     /// Whether `ring` has it.
     pub(crate) here: bool,
-}
-
-/// Those that rustls speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Version {
-    Tls12,
-    Tls13,
-}
-
-/// When a client must show a certificate, and whether it is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ClientAuth {
-    /// It is not asked for one.
-    #[default]
-    NoClientCert,
-    /// It is asked, and any or none is taken.
-    RequestClientCert,
-    /// Any is taken, none is not.
-    RequireAnyClientCert,
-    /// None is taken, and one of the CA.
-    VerifyClientCertIfGiven,
-    /// One of the CA it must be.
-    RequireAndVerifyClientCert,
 }
 
 const fn tls13(name: &'static str, id: u16) -> CipherSuite {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Secret;
 use super::problem::Problem;
 use super::section::{Field, Section, none_of};
-use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, ClientAuth, Curve, VERSIONS, Version};
+use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, Curve, VERSIONS};
+use crate::tls::{ClientAuth, Version};
 
 /// `tls_server_config`, checked.
 #[derive(Debug)]

@@ -5,6 +5,10 @@
 pub(crate) struct Keyring;
 
 impl Keyring {
+    pub(crate) fn is_locked(&self) -> bool {
+        false
+    }
+
     pub(crate) fn fault(&self) -> Option<&str> {
         None
     }

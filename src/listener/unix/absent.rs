@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
-use super::Stream;
+use crate::stream::Stream;
 
 /// There is none.
 #[derive(Debug)]

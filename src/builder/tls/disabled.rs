@@ -1,0 +1,25 @@
+//! Without the feature `tls` connections are plain. This keeps its absence out of everything else.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::telemetry::Telemetry;
+use crate::tls::Tls;
+
+/// None.
+#[derive(Debug, Default)]
+pub(super) struct TlsOptions;
+
+impl TlsOptions {
+    pub(super) fn fault(&self) -> Option<String> {
+        None
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        false
+    }
+
+    pub(super) fn open(self, _: &Arc<Telemetry>) -> io::Result<Option<Arc<Tls>>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,162 @@
+//! I/O under deadlines.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::{Activity, Deadlines};
+
+/// How long a connection with unread input is kept after the last answer, so that a reset does not take the answer
+/// from a client that is still sending (RFC 9112, section 9.6), and how much of that input is read at the most.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+pub(super) const MAX_LINGER_BYTES: usize = 256 * 1024;
+
+/// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
+#[derive(Debug)]
+pub(super) struct DeadlineIo<I> {
+    io: I,
+    activity: Arc<Activity>,
+    deadlines: Deadlines,
+    /// One timer for all: no two deadlines are ever waited for at once. None until the first wait.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Since when the client has taken nothing of what there is for it.
+    write_blocked_since: Option<Instant>,
+    /// The client's side is closed, or was given up.
+    input_is_over: bool,
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Linger {
+    until: Instant,
+    budget: usize,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
+    pub(super) fn new(io: I, activity: Arc<Activity>, deadlines: Deadlines) -> Self {
+        DeadlineIo {
+            io,
+            activity,
+            deadlines,
+            timer: None,
+            write_blocked_since: None,
+            input_is_over: false,
+            linger: None,
+        }
+    }
+
+    /// Pending until the deadline, if there is one.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, for TLS takes
+    /// more than it has written.
+    fn poll_written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_blocked_since = None;
+            return written;
+        }
+        let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
+        ready!(self.poll_deadline(cx, since.checked_add(self.deadlines.write)));
+        Poll::Ready(Err(timed_out("the client takes nothing of its response")))
+    }
+
+    /// Reads and forgets, as much as there may be of it, until the client has closed its side or the time is over.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let fresh = || Linger { until: Instant::now() + LINGER, budget: MAX_LINGER_BYTES };
+        let mut linger = self.linger.take().unwrap_or_else(fresh);
+        let mut scratch = [0; 4096];
+        while linger.budget > 0 {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    linger.budget = linger.budget.saturating_sub(buffer.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        let until = linger.until;
+        self.linger = Some(linger);
+        self.poll_deadline(cx, Some(until))
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                match &buffer.filled()[before..] {
+                    [] => self.input_is_over = true,
+                    received => self.activity.received(received),
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                let deadline = self.activity.read_deadline(&self.deadlines);
+                ready!(self.poll_deadline(cx, deadline));
+                self.input_is_over = true;
+                Poll::Ready(Err(timed_out("the client sends no complete request")))
+            }
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.poll_written(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.poll_written(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        ready!(self.poll_written(cx, flushed))?;
+        // hyper flushes its I/O when it has nothing left to write, and only then.
+        self.activity.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+            ready!(self.poll_written(cx, shut))?;
+            if self.input_is_over || !self.activity.linger() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_linger(cx).map(Ok)
+    }
+}
+
+fn timed_out(sentence: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, sentence)
+}

@@ -1,0 +1,93 @@
+//! Which client gets in: the five forms of `client_auth_type`, and the list of alternative names.
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
+};
+
+use super::certificate;
+
+/// A client that has a certificate has always shown that it has its key, too; rustls sees to it.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub(super) chain: Chain,
+    pub(super) mandatory: bool,
+    /// One of these the certificate must have; there is no such demand if there are none.
+    pub(super) allowed_sans: Vec<String>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Who may have issued a certificate.
+#[derive(Debug)]
+pub(super) enum Chain {
+    /// Whoever likes, and in whatever time; it is not looked at.
+    Any,
+    /// There is no CA: nobody.
+    Nobody,
+    Of(Arc<dyn ClientCertVerifier>),
+}
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        match &self.chain {
+            Chain::Any | Chain::Nobody => &[],
+            Chain::Of(verifier) => verifier.root_hint_subjects(),
+        }
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match &self.chain {
+            Chain::Any => {}
+            Chain::Nobody => return Err(CertificateError::UnknownIssuer.into()),
+            Chain::Of(verifier) => {
+                verifier.verify_client_cert(end_entity, intermediates, now)?;
+            }
+        }
+        if !self.allowed_sans.is_empty() {
+            let names = certificate::names(end_entity).ok_or(CertificateError::BadEncoding)?;
+            let allowed = |name: &[u8]| self.allowed_sans.iter().any(|allowed| allowed.as_bytes() == name);
+            if !names.iter().any(|name| allowed(name)) {
+                return Err(CertificateError::ApplicationVerificationFailure.into());
+            }
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,89 @@
+//! Certificate, key and client CA in files, read again when they change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_rustls::rustls::ServerConfig;
+
+use super::settings::{self, ClientAuth, Loaded, Part, Settings};
+use crate::reload::{self, Reload, Reloaded};
+use crate::telemetry::Telemetry;
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    pub(crate) certificates: PathBuf,
+    pub(crate) key: PathBuf,
+    /// With it, clients must have a certificate of this CA.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// What the files said when they were last good.
+#[derive(Debug)]
+pub(super) struct Files {
+    reload: Reload<Loaded, io::Error>,
+}
+
+impl Files {
+    pub(super) fn new(paths: Paths, now: Instant, telemetry: &Arc<Telemetry>) -> io::Result<Files> {
+        let told = Arc::clone(telemetry);
+        let reload =
+            Reload::new(now, move |files| load(&paths, files), move |version| report(&version, &told))?;
+        telemetry.certificate_loaded(reload.last().not_after);
+        Ok(Files { reload })
+    }
+
+    pub(super) fn look(&self, now: Instant) {
+        self.reload.look(now);
+    }
+
+    pub(super) fn current(&self, now: Instant) -> Arc<ServerConfig> {
+        Arc::clone(&self.reload.current(now).config)
+    }
+}
+
+/// Once for each version of the files, so it fills no log.
+fn report(version: &Reloaded<'_, Loaded, io::Error>, telemetry: &Telemetry) {
+    match version {
+        Reloaded::Good(loaded) => {
+            telemetry.certificate_loaded(loaded.not_after);
+            tracing::info!("the certificate has been read again");
+            return;
+        }
+        // As long as certificate and key are replaced one after the other, they do not match.
+        Reloaded::Bad(error) => {
+            tracing::warn!(%error, "cannot use the new certificate; keeping the last good one")
+        }
+        Reloaded::Panicked => tracing::warn!("cannot read the new certificate; keeping the last good one"),
+    }
+    telemetry.certificate_reload_failed();
+}
+
+fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
+    let mut read = |option: &str, path: &Path| {
+        files
+            .read(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{option}: {}: {error}", path.display())))
+    };
+    // All of them, whatever is wrong with one: what is not read is not watched.
+    let certificates = read("tls_files", &paths.certificates);
+    let key = read("tls_files", &paths.key);
+    let client_ca = paths.client_ca.as_deref().map(|path| read("client_ca", path));
+    let mut settings = Settings::new(certificates?, key?);
+    if let Some(client_ca) = client_ca {
+        settings.client_ca = Some(client_ca?);
+        settings.client_auth = ClientAuth::RequireAndVerifyClientCert;
+    }
+    settings::load(settings).map_err(|fault| {
+        let (option, path) = match fault.part {
+            Part::Certificates => ("tls_files", Some(&paths.certificates)),
+            Part::Key => ("tls_files", Some(&paths.key)),
+            Part::ClientCa => ("client_ca", paths.client_ca.as_ref()),
+            Part::Options => ("tls_files", None),
+        };
+        let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        io::Error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
+    })
+}

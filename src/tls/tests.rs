@@ -1,0 +1,285 @@
+//! Clients of rustls, OpenSSL and curl, on pipes in memory but where the client is a program.
+
+mod client_auth;
+mod files;
+#[cfg(feature = "http2")]
+mod http2;
+mod programs;
+mod settings;
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+use super::*;
+
+/// A CA, whose certificate is in PEM, too.
+type Ca = CertifiedIssuer<'static, KeyPair>;
+
+/// Certificate and key, in PEM.
+#[derive(Clone, Debug)]
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+fn ca(name: &str) -> Ca {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issue(ca: &Ca, names: &[&str]) -> Pair {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, ca).unwrap();
+    Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+}
+
+impl Pair {
+    fn settings(&self) -> Settings {
+        Settings::new(self.certificate.clone().into_bytes(), self.key.clone().into_bytes())
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        load(self.settings()).unwrap().config
+    }
+
+    fn der(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        (certificate, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
+    }
+}
+
+/// One that trusts the CA, and shows the certificate if there is one.
+fn client(ca: &Ca, own: Option<&Pair>, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    match own.map(Pair::der) {
+        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
+        None => builder.with_no_client_auth(),
+    }
+}
+
+async fn connect(io: DuplexStream, config: ClientConfig) -> io::Result<TlsStream<DuplexStream>> {
+    TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), io).await
+}
+
+type Met = (Result<Secured<DuplexStream>, Refused>, io::Result<TlsStream<DuplexStream>>);
+
+/// What becomes of a server and a client on either end of a pipe.
+async fn meet(
+    server: impl AsyncFnOnce(DuplexStream) -> Result<Secured<DuplexStream>, Refused>,
+    config: ClientConfig,
+) -> Met {
+    let (ours, theirs) = tokio::io::duplex(16 * 1024);
+    tokio::join!(server(ours), connect(theirs, config))
+}
+
+async fn meet_with(config: &Arc<ServerConfig>, client: ClientConfig) -> Met {
+    meet(async |io| handshake(io, || Arc::clone(config)).await, client).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_arrives_on_both_sides_and_the_end_is_an_end() {
+    let ca = ca("ca");
+    for (clean, version) in ALL_VERSIONS.iter().flat_map(|version| [(true, version), (false, version)]) {
+        let (server, client) =
+            meet_with(&issue(&ca, &["localhost"]).config(), client(&ca, None, &[version])).await;
+        let (mut server, mut client) = (server.unwrap(), client.unwrap());
+        assert_eq!(server.session().protocol_version(), Some(version.version));
+        assert!(!server.is_http2());
+        client.write_all(b"request").await.unwrap();
+        let mut request = [0; 7];
+        server.read_exact(&mut request).await.unwrap();
+        server.write_all(b"response").await.unwrap();
+        server.flush().await.unwrap();
+        let mut response = [0; 8];
+        client.read_exact(&mut response).await.unwrap();
+        assert_eq!((&request, &response), (b"request", b"response"));
+        // With TLS's closing alert, and by the mere end of the connection.
+        if clean {
+            client.shutdown().await.unwrap();
+        } else {
+            drop(client);
+        }
+        assert_eq!(server.read(&mut request).await.unwrap(), 0, "{clean}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_and_a_hello_that_drips_end_at_the_limit() {
+    let ca = ca("ca");
+    let config = issue(&ca, &["localhost"]).config();
+    let mut hello = Vec::new();
+    let client = client(&ca, None, ALL_VERSIONS);
+    let mut session =
+        tokio_rustls::rustls::ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap())
+            .unwrap();
+    session.write_tls(&mut hello).unwrap();
+    for bytes in [&b""[..], &hello] {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let start = Instant::now();
+        let drip = async {
+            for byte in bytes {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                if theirs.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let (refused, ()) = tokio::join!(handshake(ours, || Arc::clone(&config)), drip);
+        assert!(matches!(refused, Err(Refused::Late)), "{refused:?}");
+        assert!(start.elapsed() < HANDSHAKE_TIMEOUT + Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_of_the_port_is_no_error() {
+    let (ours, theirs) = tokio::io::duplex(1024);
+    drop(theirs);
+    let refused = handshake(ours, || unreachable!("nobody needs it")).await.unwrap_err();
+    assert!(matches!(refused, Refused::Silent) && !refused.counts(), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_http_is_told_so_in_plain_http() {
+    let unasked = || -> Arc<ServerConfig> { unreachable!("nobody needs it") };
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "HEAD /metrics HTTP/1.0\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\n",
+        "PRI * HTTP/2.0\r\n",
+    ];
+    for (request, pieces) in requests.into_iter().flat_map(|request| [(request, 1), (request, 1024)]) {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let start = Instant::now();
+        let task = tokio::spawn(handshake(ours, unasked));
+        for piece in request.as_bytes().chunks(pieces) {
+            theirs.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut answer = String::new();
+        theirs.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+        assert_eq!(body, "Client sent an HTTP request to an HTTPS server.\n");
+        // It may go on sending for a while and hears it all the same.
+        theirs.write_all(b"more").await.unwrap();
+        let refused = task.await.unwrap().unwrap_err();
+        assert!(matches!(refused, Refused::PlainHttp) && refused.counts(), "{refused:?}");
+        assert_eq!(start.elapsed(), LINGER);
+    }
+    // Who takes nothing of it is not waited for any longer than others.
+    let (ours, mut theirs) = tokio::io::duplex(16);
+    theirs.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let start = Instant::now();
+    assert!(matches!(handshake(ours, unasked).await, Err(Refused::Late)));
+    assert_eq!(start.elapsed(), HANDSHAKE_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_fails_without_a_word_in_plain_text() {
+    let config = issue(&ca("ca"), &["localhost"]).config();
+    let garbage: [&[u8]; 6] =
+        [b"\0\0\0\0\0\0\0\0", b"\x80\x2e\x01\x03\x01", b"SSH-2.0-OpenSSH", b"GETTING /", b"G", &[22; 400]];
+    for bytes in garbage {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let task = tokio::spawn({
+            let config = Arc::clone(&config);
+            async move { handshake(ours, || config).await }
+        });
+        theirs.write_all(bytes).await.unwrap();
+        theirs.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        theirs.read_to_end(&mut answer).await.unwrap();
+        assert!(!answer.windows(4).any(|window| window == b"HTTP"), "{bytes:?}");
+        let refused = task.await.unwrap().unwrap_err();
+        assert!(matches!(refused, Refused::Failed(_)) && refused.counts(), "{refused:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_is_spoken_by_those_who_ask_for_it() {
+    let ca = ca("ca");
+    let pair = issue(&ca, &["localhost"]);
+    let http1 = load(Settings { http2: false, ..pair.settings() }).unwrap().config;
+    let (h2, h11): (&[u8], &[u8]) = (b"h2", b"http/1.1");
+    // What the client names, what the server may speak, what is spoken: none is no handshake.
+    type Row<'a> = (&'a [&'a [u8]], Arc<ServerConfig>, Option<Option<&'a [u8]>>);
+    let table: [Row<'_>; 6] = [
+        (&[], pair.config(), Some(None)),
+        (&[h11], pair.config(), Some(Some(h11))),
+        (&[h11, h2], pair.config(), Some(Some(if super::settings::HTTP2 { h2 } else { h11 }))),
+        (&[h2], Arc::clone(&http1), None),
+        (&[h2, h11], http1, Some(Some(h11))),
+        (&[b"imap"], pair.config(), None),
+    ];
+    for (named, server, spoken) in table {
+        let mut client = client(&ca, None, ALL_VERSIONS);
+        client.alpn_protocols = named.iter().map(|name| name.to_vec()).collect();
+        let (server, _client) = meet_with(&server, client).await;
+        assert_eq!(server.as_ref().ok().map(|server| server.session().alpn_protocol()), spoken, "{named:?}");
+        assert_eq!(server.is_ok_and(|server| server.is_http2()), spoken == Some(Some(h2)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_session_is_resumed() {
+    let ca = ca("ca");
+    let config = issue(&ca, &["localhost"]).config();
+    for version in ALL_VERSIONS {
+        let client = client(&ca, None, &[version]);
+        for _ in 0..3 {
+            let (server, client) = meet_with(&config, client.clone()).await;
+            // What would bring a ticket.
+            let (mut server, mut client) = (server.unwrap(), client.unwrap());
+            server.write_all(b"x").await.unwrap();
+            server.flush().await.unwrap();
+            client.read_exact(&mut [0]).await.unwrap();
+            let kind = client.get_ref().1.handshake_kind();
+            assert!(!matches!(kind, Some(tokio_rustls::rustls::HandshakeKind::Resumed)), "{version:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_configuration_is_used_as_it_is() {
+    let ca = ca("ca");
+    let (certificate, key) = issue(&ca, &["localhost"]).der();
+    let given = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let tls = Tls::given(Arc::new(given.clone())).unwrap();
+    let mut client = client(&ca, None, ALL_VERSIONS);
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let (server, _client) = meet(async |io| tls.secure(io).await, client).await;
+    assert!(!server.unwrap().is_http2(), "no protocols, no negotiation");
+    assert_eq!(format!("{tls:?}"), "Tls(given)");
+
+    let mut early = given.clone();
+    early.max_early_data_size = 1;
+    let error = Tls::given(Arc::new(early)).unwrap_err();
+    assert!(error.to_string().starts_with("tls: max_early_data_size"), "{error}");
+    let mut h2 = given;
+    h2.alpn_protocols = vec![b"h2".to_vec()];
+    assert_eq!(Tls::given(Arc::new(h2)).is_ok(), super::settings::HTTP2);
+}

@@ -1,0 +1,134 @@
+//! What is made of settings, and what is said of those that make no sense.
+
+use super::*;
+use crate::tls::settings::HTTP2;
+use tokio_rustls::rustls::version;
+
+#[test]
+fn what_is_wrong_is_said_and_nothing_of_a_key() {
+    let ca = ca("ca");
+    let (pair, other) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
+    let good = || pair.settings();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let secret: String = pair.key.lines().nth(1).unwrap().to_owned();
+    let broken_key = format!("-----BEGIN PRIVATE KEY-----\n{secret}!\n-----END PRIVATE KEY-----\n");
+    let cut_key = pair.key.replace("-----END PRIVATE KEY-----", "");
+    let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let verify = ClientAuth::RequireAndVerifyClientCert;
+    let two_cas = format!("{}{no_certificate}", ca.pem());
+    let table = [
+        (Settings { certificates: Vec::new(), ..good() }, "certificate: there is no certificate in it"),
+        (Settings { certificates: text(&pair.key), ..good() }, "certificate: there is no certificate in it"),
+        (Settings { certificates: text(&cut_key), ..good() }, "certificate: it is no whole PEM"),
+        (
+            Settings { certificates: text(no_certificate), ..good() },
+            "certificate: the first certificate can not be read",
+        ),
+        (Settings { key: text(&pair.certificate), ..good() }, "key: there is no private key in it"),
+        (Settings { key: text(&other.key), ..good() }, "key: the key is not the certificate's"),
+        (Settings { key: text(&broken_key), ..good() }, "key: it is no whole PEM"),
+        (Settings { key: text(&cut_key), ..good() }, "key: it is no whole PEM"),
+        (
+            Settings { key: text(no_key), ..good() },
+            "key: no key that can be used: RSA of 2048 bits or more, ECDSA P-256 or P-384, Ed25519",
+        ),
+        (
+            Settings { key: text(encrypted), ..good() },
+            "key: the key is encrypted, and there is nobody to ask for the password",
+        ),
+        (
+            Settings { client_auth: verify, ..good() },
+            "client certificates are to be verified, but there is no CA",
+        ),
+        (
+            Settings { client_auth: verify, client_ca: Some(Vec::new()), ..good() },
+            "client CA: there is no certificate in it",
+        ),
+        (
+            Settings { client_auth: verify, client_ca: Some(text(&two_cas)), ..good() },
+            "client CA: certificate 2 of it can not be used: invalid peer certificate: BadEncoding",
+        ),
+        (
+            Settings { client_ca: Some(text(&ca.pem())), ..good() },
+            "a client CA, but clients are not asked for certificates",
+        ),
+        (
+            Settings {
+                client_auth: ClientAuth::VerifyClientCertIfGiven,
+                allowed_sans: vec![String::new()],
+                ..good()
+            },
+            "names that clients must have, but a client may come without a certificate",
+        ),
+        (Settings { suites: vec![0x002f], ..good() }, "no cipher suite has the number 0x002f"),
+        (Settings { groups: vec![0x0019], ..good() }, "no key exchange group has the number 0x0019"),
+        // A suite of 1.2 alone, and a server of 1.3.
+        (
+            Settings { suites: vec![0xc02b], min_version: Version::Tls13, ..good() },
+            "of the cipher suites none is of a version that may be spoken",
+        ),
+    ];
+    for (settings, expected) in table {
+        let shown = format!("{settings:?}");
+        let fault = load(settings).unwrap_err();
+        assert_eq!(fault.to_string(), expected);
+        assert!(!format!("{fault:?}{shown}").contains(&secret[..8]));
+    }
+    assert!(!format!("{:?}", load(good()).unwrap()).contains("key"));
+}
+
+#[test]
+fn every_form_of_key_is_read() {
+    let ca = ca("ca");
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let params = CertificateParams::default();
+        let certificate = params.signed_by(&key, &ca).unwrap();
+        // With what openssl writes before it, and the chain behind it.
+        let chain = format!("Certificate:\n    Data:\n{}\n\n{}", certificate.pem(), ca.pem());
+        let loaded =
+            load(Settings::new(chain.into_bytes(), key.serialize_pem().replace('\n', "\r\n").into_bytes()));
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.not_after, params.not_after.unix_timestamp());
+        assert_eq!(loaded.config.alpn_protocols.len(), 1 + usize::from(HTTP2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_suites_and_groups_are_those_that_are_named() {
+    let ca = ca("ca");
+    let pair = issue(&ca, &["localhost"]);
+    let (v12, v13) = (&[&version::TLS12][..], &[&version::TLS13][..]);
+    // Minimum, maximum, suites, groups; what the client speaks; the suite, or none if they do not come together.
+    let table: [(_, _, &[u16], &[u16], _, Option<u16>); 8] = [
+        (Version::Tls12, Version::Tls13, &[], &[], v12, Some(0xc02c)),
+        (Version::Tls12, Version::Tls13, &[], &[], v13, Some(0x1302)),
+        (Version::Tls13, Version::Tls13, &[], &[], v12, None),
+        (Version::Tls12, Version::Tls12, &[], &[], v13, None),
+        (Version::Tls12, Version::Tls13, &[0x1303, 0xcca9], &[], v13, Some(0x1303)),
+        (Version::Tls12, Version::Tls13, &[0x1303, 0xcca9], &[], v12, Some(0xcca9)),
+        (Version::Tls12, Version::Tls13, &[0xc02b], &[], v13, None),
+        (Version::Tls12, Version::Tls13, &[], &[0x0018], v13, Some(0x1302)),
+    ];
+    for (min_version, max_version, suites, groups, speaks, expected) in table {
+        let settings = Settings {
+            min_version,
+            max_version,
+            suites: suites.to_vec(),
+            groups: groups.to_vec(),
+            ..pair.settings()
+        };
+        let config = load(settings).unwrap().config;
+        let (server, _client) = meet_with(&config, client(&ca, None, speaks)).await;
+        let spoken = server.as_ref().ok().map(|server| {
+            if !groups.is_empty() {
+                let group = server.session().negotiated_key_exchange_group().unwrap();
+                assert_eq!(u16::from(group.name()), groups[0]);
+            }
+            u16::from(server.session().negotiated_cipher_suite().unwrap().suite())
+        });
+        assert_eq!(spoken, expected, "{suites:?} {speaks:?}");
+    }
+}
