@@ -35,12 +35,17 @@ impl Answer {
     }
 }
 
-impl Client {
-    pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
+impl From<TcpStream> for Client {
+    fn from(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client { stream, rest: Vec::new() }
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        TcpStream::connect(addr).unwrap().into()
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -8,6 +8,7 @@ use prometheus_hyper::prometheus::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::{Client, get};
+use crate::host::run_alone;
 
 /// The log, as text.
 #[derive(Clone, Default)]
@@ -37,6 +38,13 @@ impl<'w> MakeWriter<'w> for Log {
 
 #[test]
 fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
+    run_alone("log::child_that_logs", "", &[]);
+}
+
+/// What the test above runs in a process of its own, for a log's level is the process's.
+#[test]
+#[ignore = "run by another test"]
+fn child_that_logs() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)

@@ -14,6 +14,7 @@ mod host;
 mod judges;
 mod last_scrape;
 mod limits;
+mod locks;
 mod log;
 mod own_metrics;
 #[cfg(feature = "runtime")]

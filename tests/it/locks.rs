@@ -1,0 +1,326 @@
+//! Who may come in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Builder, Server};
+
+use crate::client::{Answer, Client};
+use crate::scrape::start;
+
+fn server(options: impl FnOnce(Builder) -> Builder) -> (prometheus_hyper::Guard, SocketAddr) {
+    start(options(Server::builder().registry(&Registry::new())))
+}
+
+fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+    let mut client = Client::connect(addr);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n"));
+    client.answer(false)
+}
+
+/// A connection from this address of the loopback network.
+fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+#[test]
+fn only_addresses_of_the_list_may_connect() {
+    let loopback = |last: u8| IpAddr::from([127, 0, 0, last]);
+    let (_guard, addr) = server(|builder| builder.allow("127.0.0.2/31").allow("127.0.0.8"));
+    for (from, allowed) in [(1, false), (2, true), (3, true), (4, false), (8, true), (9, false)] {
+        let mut client = Client::from(connect_from(loopback(from), addr));
+        if allowed {
+            client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+            let answer = client.answer(false);
+            assert_eq!(answer.status, 200, "from {from}");
+            let denied = "prometheus_exporter_denied_total{reason=\"address\"}";
+            assert!(answer.sample(denied).is_some(), "from {from}: {}", answer.body);
+        } else {
+            assert_eq!(client.closed(), "", "from {from}: closed without a word");
+        }
+    }
+    let mut client = Client::from(connect_from(loopback(2), addr));
+    client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(
+        client.answer(false).sample("prometheus_exporter_denied_total{reason=\"address\"}"),
+        Some(3.0)
+    );
+}
+
+#[test]
+fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
+    let (guard, _) = {
+        let builder = Server::builder().registry(&Registry::new()).allow("127.0.0.1");
+        let guard = builder.listen("[::]:0").bind().unwrap().start().unwrap();
+        let addr = guard.local_addr().unwrap();
+        (guard, addr)
+    };
+    let port = guard.local_addr().unwrap().port();
+    let v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
+    assert_eq!(Client::connect(v6).closed(), "", "::1 is not on the list");
+    if std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|only| only.trim() == "0") {
+        assert_eq!(ask(([127, 0, 0, 1], port).into(), "/metrics", "").status, 200);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn peers_on_a_unix_socket_pass() {
+    let folder = crate::doors::Folder::new("allow");
+    let path = folder.0.join("s");
+    let builder = Server::builder().registry(&Registry::new()).allow("10.0.0.0/8");
+    let _guard = builder.listen_unix(&path).bind().unwrap().start().unwrap();
+    assert!(crate::doors::get_unix(&path).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn beyond_the_rate_there_is_a_429_and_health_is_exempt() {
+    let hour = Duration::from_secs(3600);
+    let (_guard, addr) = server(|builder| builder.rate_limit(hour, 3));
+    for path in ["/metrics", "/", "/nowhere"] {
+        assert_ne!(ask(addr, path, "").status, 429, "{path}");
+    }
+    for path in ["/metrics", "/", "/nowhere"] {
+        let answer = ask(addr, path, "");
+        assert_eq!(answer.status, 429, "{path}");
+        let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((3000..=3600).contains(&retry_after), "{path}: {retry_after}");
+    }
+    for path in ["/-/healthy", "/-/ready"] {
+        assert_eq!(ask(addr, path, "").status, 200, "{path}");
+    }
+
+    let (_guard, addr) = server(|builder| builder.rate_limit(hour, 0).protect_health(true));
+    for path in ["/metrics", "/-/healthy", "/-/ready"] {
+        assert_eq!(ask(addr, path, "").status, 429, "{path}: a burst of zero refuses every request");
+    }
+    let (_guard, addr) = server(|builder| builder.rate_limit(Duration::ZERO, 0));
+    assert_eq!(ask(addr, "/metrics", "").status, 200, "an interval of zero is no limit");
+}
+
+#[test]
+fn the_page_is_shown_by_its_names_only() {
+    let (_guard, addr) = server(|builder| builder.allowed_hosts(["metrics.internal", "::1"]));
+    let table = [
+        ("GET / HTTP/1.1\r\nHost: metrics.internal\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: METRICS.internal:9184\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: [0:0::1]:1\r\n", 200),
+        ("GET http://metrics.internal/ HTTP/1.1\r\nHost: metrics.internal\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
+        ("GET / HTTP/1.1\r\nHost: metrics.internal.rebound.example\r\n", 403),
+        ("GET http://rebound.example/ HTTP/1.1\r\nHost: metrics.internal\r\n", 403),
+        ("GET / HTTP/1.0\r\n", 403),
+        ("HEAD / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
+        // The page alone: Prometheus asks by address.
+        ("GET /metrics HTTP/1.1\r\nHost: rebound.example\r\n", 200),
+    ];
+    for (head, status) in table {
+        let mut client = Client::connect(addr);
+        client.send(format!("{head}\r\n"));
+        assert_eq!(client.answer(head.starts_with("HEAD")).status, status, "{head}");
+    }
+    let denied = "prometheus_exporter_denied_total{reason=\"host\"}";
+    assert_eq!(ask(addr, "/metrics", "").sample(denied), Some(5.0));
+}
+
+#[test]
+fn what_makes_no_sense_is_told_by_bind() {
+    type Options = fn(Builder) -> Builder;
+    let table: &[(Options, &str)] = &[
+        (|builder| builder.allow("10.0.0.0/33"), "allow: \"10.0.0.0/33\""),
+        (|builder| builder.allow(""), "allow: \"\""),
+        (|builder| builder.allowed_hosts(["a:1"]), "allowed_hosts: \"a:1\""),
+        #[cfg(feature = "auth")]
+        (|builder| builder.bearer_token("s3cret\n"), "bearer_token: "),
+        #[cfg(feature = "auth")]
+        (|builder| builder.basic_auth("u", "s3cret"), "basic_auth: user \"u\""),
+        #[cfg(feature = "tls")]
+        (|builder| builder.client_ca("/x"), "client_ca: without tls_files"),
+        #[cfg(feature = "tls")]
+        (|builder| builder.tls_files("/nowhere/cert", "/nowhere/key"), "tls_files: /nowhere/cert"),
+        #[cfg(feature = "web-config")]
+        (|builder| builder.web_config("/x").bearer_token("a"), "web_config: /x: bearer_token"),
+        #[cfg(feature = "web-config")]
+        (|builder| builder.web_config("/x").tls_files("a", "b"), "web_config: /x: tls"),
+        #[cfg(feature = "web-config")]
+        (|builder| builder.web_config("/nowhere/web.yml"), "web_config: /nowhere/web.yml"),
+    ];
+    for (options, beginning) in table {
+        let builder = options(Server::builder().registry(&Registry::new()));
+        let error = builder.listen("127.0.0.1:0").bind().expect_err(beginning).to_string();
+        assert!(error.starts_with(beginning), "{beginning}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[cfg(feature = "auth")]
+mod credentials {
+    use prometheus_hyper::Guard;
+
+    use super::*;
+    use crate::host::run_alone;
+    use crate::log::Log;
+
+    /// `dave:dave123`, at the least cost.
+    fn hash() -> String {
+        bcrypt::hash("dave123", 4).unwrap()
+    }
+
+    fn basic(credentials: &str) -> String {
+        use base64::Engine;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
+        format!("Authorization: Basic {encoded}\r\n")
+    }
+
+    fn bearer(token: &str) -> String {
+        format!("Authorization: Bearer {token}\r\n")
+    }
+
+    fn locked() -> (Guard, SocketAddr) {
+        server(|builder| {
+            builder.bearer_token("old-token").bearer_token("new-token").basic_auth("dave", hash())
+        })
+    }
+
+    #[test]
+    fn either_kind_opens_the_door_and_nothing_else_does() {
+        let (_guard, addr) = locked();
+        let table = [
+            (bearer("old-token"), 200),
+            (bearer("new-token"), 200),
+            (bearer("new-token").replace("Bearer", "bEARER"), 200),
+            (basic("dave:dave123"), 200),
+            // Remembered by now.
+            (basic("dave:dave123"), 200),
+            (bearer("other-token"), 401),
+            (bearer(""), 401),
+            (basic("dave:wrong"), 401),
+            (basic("dave:"), 401),
+            (basic("nobody:dave123"), 401),
+            (basic("dave"), 401),
+            (format!("{}{}", bearer("new-token"), bearer("new-token")), 401),
+            ("Authorization: Digest x\r\n".to_owned(), 401),
+            (format!("Authorization: {}\r\n", "x".repeat(8000)), 401),
+            (String::new(), 401),
+        ];
+        for (headers, status) in table {
+            let answer = ask(addr, "/metrics", &headers);
+            assert_eq!(answer.status, status, "{headers:?}: {answer:?}");
+            if status == 401 {
+                let challenges: Vec<&str> =
+                    answer.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: ")).collect();
+                let expected = ["Bearer realm=\"metrics\"", "Basic realm=\"metrics\", charset=\"UTF-8\""];
+                assert_eq!(challenges, expected, "{headers:?}");
+                assert!(!answer.body.contains("prometheus"), "{headers:?}: {answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_is_locked_but_health() {
+        let (_guard, addr) = locked();
+        for path in ["/metrics", "/", "/nowhere", "/-/nowhere"] {
+            assert_eq!(ask(addr, path, "").status, 401, "{path}");
+        }
+        assert_eq!(ask(addr, "/nowhere", &bearer("new-token")).status, 404);
+        for path in ["/-/healthy", "/-/ready"] {
+            assert_eq!(ask(addr, path, "").status, 200, "{path}");
+        }
+        let (_guard, addr) = server(|builder| builder.bearer_token("t").protect_health(true));
+        for path in ["/-/healthy", "/-/ready"] {
+            assert_eq!(ask(addr, path, "").status, 401, "{path}");
+            assert_eq!(ask(addr, path, &bearer("t")).status, 200, "{path}");
+        }
+    }
+
+    #[test]
+    fn who_guesses_has_to_wait_and_who_was_right_has_not() {
+        let (_guard, addr) = locked();
+        assert_eq!(ask(addr, "/metrics", &basic("dave:dave123")).status, 200);
+        let statuses: Vec<u16> =
+            (0..20).map(|n| ask(addr, "/metrics", &basic(&format!("dave:guess-{n}"))).status).collect();
+        assert_eq!(statuses[..10], [401; 10]);
+        assert_eq!(statuses[10..], [429; 10]);
+        assert_eq!(ask(addr, "/metrics", &bearer("guess")).status, 429);
+        let answer = ask(addr, "/metrics", &basic("dave:dave123"));
+        assert_eq!(answer.status, 200, "it was right before, from here");
+        let denied =
+            |reason: &str| answer.sample(&format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}"));
+        assert_eq!((denied("wrong_credentials"), denied("failures")), (Some(10.0), Some(11.0)));
+        assert_eq!(ask(addr, "/metrics", &bearer("new-token")).status, 200, "a right token needs no guess");
+    }
+
+    #[test]
+    fn no_credential_is_in_the_log_or_in_debug() {
+        run_alone("locks::credentials::child_with_a_log", "", &[]);
+    }
+
+    /// What the test above runs in a process of its own, for a log's level is the process's.
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_a_log() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(log.clone());
+        // The server runs on this thread, and its log is that of this thread.
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let builder = Server::builder().registry(&Registry::new());
+            let builder = builder.bearer_token("t0ken-secret").basic_auth("dave", hash());
+            assert!(!format!("{builder:?}").contains("t0ken"), "{builder:?}");
+            let server = builder.listen("127.0.0.1:0").bind().unwrap();
+            let addr = server.local_addr().unwrap();
+            let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+            let client = std::thread::spawn(move || {
+                for headers in [
+                    bearer("t0ken-secret"),
+                    bearer("t0ken-guess"),
+                    basic("dave:dave123"),
+                    basic("dave:p4ssword-guess"),
+                    basic("p4ssword-as-name:x"),
+                    "Authorization: t0ken-secret\r\n".to_owned(),
+                ] {
+                    ask(addr, "/metrics", &headers);
+                }
+                drop(stop);
+            });
+            let runtime = crate::default_collectors::current_thread();
+            runtime.block_on(server.serve(async { drop(stopping.await) })).unwrap();
+            client.join().unwrap();
+        });
+        let log = log.text();
+        assert!(log.contains("not admitted"), "{log}");
+        for secret in ["t0ken", "dave123", "p4ssword", "ZGF2ZTpkYXZlMTIz"] {
+            // hyper's own lines are its own; this crate's, and what it hands on.
+            let ours: Vec<&str> = log
+                .lines()
+                .filter(|line| line.contains("prometheus_hyper") && line.contains(secret))
+                .collect();
+            assert!(ours.is_empty(), "{secret}: {ours:?}");
+        }
+    }
+
+    #[test]
+    fn a_mounted_handler_is_locked_too() {
+        use http::Request;
+        use hyper::service::Service;
+
+        let handler = Server::builder().registry(&Registry::new()).bearer_token("t").into_handler();
+        let runtime = crate::default_collectors::current_thread();
+        let status = |token: &str| {
+            let request =
+                Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+            runtime.block_on(handler.call(request)).unwrap().status().as_u16()
+        };
+        assert_eq!((status("t"), status("x")), (200, 401));
+        // One whose token can not be used lets nobody in, and does not stand open.
+        let handler = Server::builder().registry(&Registry::new()).bearer_token("no token").into_handler();
+        let request = Request::get("/").body(()).unwrap();
+        assert_eq!(runtime.block_on(handler.call(request)).unwrap().status(), 401);
+    }
+}
