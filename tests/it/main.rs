@@ -11,6 +11,8 @@ mod forms;
 mod handler;
 mod hooks;
 mod host;
+#[cfg(feature = "http2")]
+mod http2;
 mod judges;
 mod last_scrape;
 mod limits;

@@ -1,0 +1,215 @@
+//! HTTP/2, as it is agreed upon over TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{Method, Request, StatusCode, Version};
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::rustls::pki_types::CertificateDer;
+use prometheus_hyper::rustls::{ClientConfig, RootCertStore};
+use prometheus_hyper::{Builder, Guard, Server};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::client::PATIENCE;
+use crate::default_collectors::current_thread;
+use crate::doors::Folder;
+use crate::scrape::Gated;
+use crate::stop::{LARGE, large};
+
+/// A server with a certificate of its own, and what trusts it.
+struct Secured {
+    guard: Guard,
+    addr: SocketAddr,
+    certificate: CertificateDer<'static>,
+}
+
+fn serve(name: &str, options: impl FnOnce(Builder) -> Builder) -> Secured {
+    let folder = Folder::new(name);
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.0.join("cert.pem"), folder.0.join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let builder = options(Server::builder()).tls_files(certificate, key).listen("127.0.0.1:0");
+    let guard = builder.bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    Secured { guard, addr, certificate: own.cert.der().clone() }
+}
+
+impl Secured {
+    /// A client on a connection of its own, which is driven beside.
+    async fn connect(&self) -> (SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(prometheus_hyper::rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        (client, tokio::spawn(connection))
+    }
+}
+
+fn request(method: Method, path: &str) -> Request<()> {
+    let uri = format!("https://localhost{path}");
+    Request::builder().method(method).uri(uri).version(Version::HTTP_2).body(()).unwrap()
+}
+
+type Heard = (http::response::Parts, String);
+
+/// Asks, and gives the client's side room for what comes.
+async fn ask(client: &SendRequest<Bytes>, request: Request<()>) -> Result<Heard, h2::Error> {
+    let mut client = client.clone().ready().await?;
+    let (response, _) = client.send_request(request, true)?;
+    let (head, mut body) = response.await?.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok((head, String::from_utf8(bytes).unwrap()))
+}
+
+fn run<F: Future>(test: F) -> F::Output {
+    current_thread().block_on(async { tokio::time::timeout(PATIENCE, test).await.expect("an end") })
+}
+
+#[test]
+fn it_answers_as_over_http1() {
+    let secured = serve("h2-answers", |builder| builder.registry(&Registry::new()));
+    assert_eq!(secured.guard.to_string(), format!("https://{}/metrics", secured.addr));
+    let table = [
+        (Method::GET, "/metrics", 200, "prometheus_exporter_"),
+        (Method::GET, "/", 200, "<title>"),
+        (Method::GET, "/-/healthy", 200, "Healthy."),
+        (Method::HEAD, "/metrics", 200, ""),
+        (Method::OPTIONS, "/metrics", 204, ""),
+        (Method::POST, "/metrics", 405, "Only GET"),
+        (Method::GET, "/nowhere", 404, "nothing here"),
+    ];
+    run(async {
+        let (client, _connection) = secured.connect().await;
+        for (method, path, status, holds) in table {
+            let row = format!("{method} {path}");
+            let (head, body) = ask(&client, request(method.clone(), path)).await.unwrap();
+            assert_eq!(head.status.as_u16(), status, "{row}");
+            assert!(body.contains(holds), "{row}: {body}");
+            let length = head.headers.get("content-length").map(|length| length.to_str().unwrap());
+            if method == Method::HEAD {
+                assert!(
+                    body.is_empty() && length.unwrap().parse::<usize>().unwrap() > 100,
+                    "{row}: {length:?}"
+                );
+            } else if status != 204 {
+                assert_eq!(length, Some(&*body.len().to_string()), "{row}");
+            }
+            assert_eq!(head.headers.get("connection"), None, "{row}");
+        }
+        let (head, body) = ask(&client, request(Method::GET, "/metrics")).await.unwrap();
+        assert_eq!(head.status, StatusCode::OK);
+        assert!(body.contains("prometheus_exporter_connections 1\n"), "{body}");
+        assert!(body.contains("prometheus_exporter_tls_certificate_reload_success 1\n"), "{body}");
+    });
+}
+
+#[test]
+fn requests_at_once_share_a_gather() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let secured = serve("h2-share", |builder| builder.registry(&registry));
+    run(async {
+        let (client, _connection) = secured.connect().await;
+        let asked: Vec<_> = (0..10)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { ask(&client, request(Method::GET, "/metrics")).await.unwrap() })
+            })
+            .collect();
+        while gated.gathers() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // All have been heard once this has been, which was asked after them.
+        ask(&client, request(Method::GET, "/-/healthy")).await.unwrap();
+        gated.open();
+        for asked in asked {
+            assert!(asked.await.unwrap().1.contains("\ngathers 1\n"));
+        }
+        assert_eq!(gated.gathers(), 1);
+    });
+}
+
+#[test]
+fn a_stop_finishes_what_is_in_flight_and_says_goodbye() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let secured = serve("h2-stop", |builder| builder.registry(&registry));
+    run(async {
+        let (client, connection) = secured.connect().await;
+        let (idle, idles) = secured.connect().await;
+        ask(&idle, request(Method::GET, "/-/healthy")).await.unwrap();
+        let asked = tokio::spawn({
+            let client = client.clone();
+            async move { ask(&client, request(Method::GET, "/metrics")).await }
+        });
+        while gated.gathers() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let closed = secured.guard.closed();
+        drop(secured.guard);
+        // The idle one ends while the other is still being answered.
+        idles.await.unwrap().unwrap();
+        gated.open();
+        let (head, body) = asked.await.unwrap().unwrap();
+        assert_eq!(head.status, StatusCode::OK);
+        assert!(body.contains("\ngathers 1\n"), "{body}");
+        connection.await.unwrap().unwrap();
+        closed.await;
+    });
+}
+
+#[test]
+fn the_last_scrape_counts_and_arrives_whole() {
+    let secured = serve("h2-last", |builder| builder.registry(&large()).drain_timeout(PATIENCE));
+    run(async {
+        let (client, _connection) = secured.connect().await;
+        ask(&client, request(Method::HEAD, "/metrics")).await.unwrap();
+        let scraped = secured.guard.shutdown_after_scrape(PATIENCE);
+        ask(&client, request(Method::HEAD, "/metrics")).await.unwrap();
+        let (head, body) = ask(&client, request(Method::GET, "/metrics")).await.unwrap();
+        assert_eq!(head.status, StatusCode::OK);
+        assert!(body.len() > LARGE, "{} bytes", body.len());
+        assert!(scraped.await);
+    });
+}
+
+#[test]
+fn idle_connections_give_way_and_busy_ones_do_not() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let secured = serve("h2-evict", |builder| builder.registry(&registry).max_connections(2));
+    run(async {
+        let (busy, _connection) = secured.connect().await;
+        let asked = tokio::spawn(async move { ask(&busy, request(Method::GET, "/metrics")).await });
+        while gated.gathers() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..5 {
+            // Each takes the place of the one before.
+            let (idle, _) = secured.connect().await;
+            assert_eq!(
+                ask(&idle, request(Method::GET, "/-/healthy")).await.unwrap().0.status,
+                StatusCode::OK
+            );
+        }
+        gated.open();
+        assert_eq!(asked.await.unwrap().unwrap().0.status, StatusCode::OK);
+    });
+}
