@@ -12,7 +12,7 @@ pub(crate) mod credentials;
 
 pub(crate) use hosts::Hosts;
 pub(crate) use network::{AllowList, Network};
-pub(crate) use rate::{Bucket, RateLimit, whole_seconds};
+pub(crate) use rate::{RateLimit, whole_seconds};
 
 use std::time::Duration;
 

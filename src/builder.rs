@@ -385,8 +385,8 @@ impl Builder {
     /// Secures all connections with this configuration of rustls, as it is: its provider of cryptography, its versions, its
     /// certificates and verifiers. Default: plain HTTP.
     ///
-    /// HTTP/1.1 is spoken, and with the feature `http2` HTTP/2, if the configuration's `alpn_protocols` offer it. What a
-    /// handshake may take is [`TLS_HANDSHAKE_TIMEOUT`]. [`bind`](Self::bind) refuses early data, which can be replayed.
+    /// HTTP/1.1 is spoken, and with the feature `http2` HTTP/2, if the configuration's `alpn_protocols` offer it. A handshake
+    /// may take 10 seconds. [`bind`](Self::bind) refuses early data, which can be replayed.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
         self.locked.tls.given = Some(config);

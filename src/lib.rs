@@ -77,6 +77,12 @@
 //! * **Isolated.** Each registry is gathered by itself; one whose collector panics is left out and shown.
 //! * **After async work**, if need be: [`Builder::before_scrape`].
 //!
+//! # Doors and locks
+//!
+//! It listens on any number of TCP and Unix sockets, on sockets that exist and on those of systemd. An allow-list, TLS with
+//! client certificates, bearer tokens, basic auth and a rate limit keep others out, from the builder or from the web-config file
+//! that Prometheus' exporters share; all of it is off until it is asked for. See [`Builder`].
+//!
 //! # The host comes first
 //!
 //! * Collectors are asked, and the exposition is written, on a thread of the server's own: a collector that takes
@@ -95,6 +101,11 @@
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
 //! | `protobuf` | no | adds `Builder::protobuf` |
+//! | `systemd` | no | `Builder::listen_systemd` |
+//! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
+//! | `tls` | no | `Builder::tls_files`, `Builder::client_ca`, `Builder::tls`; `ring` wants a C compiler |
+//! | `http2` | no | HTTP/2 over TLS, for those who offer it |
+//! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
 //! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
 //! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
 //!
@@ -112,6 +123,8 @@
 //! list `prometheus`. A page that is empty for that reason says so.
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
+// What only some features use is looked for with all of them, in CI.
+#![cfg_attr(not(all(feature = "auth", feature = "http2", feature = "web-config")), allow(dead_code))]
 
 mod access;
 mod admission;

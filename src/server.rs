@@ -267,7 +267,9 @@ impl Running {
                 () = admitted => {}
             }
         }
-        drop(notice);
+        if let Some(notice) = notice {
+            notice.stopping();
+        }
         drop(listeners);
         service.stop.cancel();
         connections.drain(drain_timeout).await;

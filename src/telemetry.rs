@@ -300,25 +300,21 @@ impl Telemetry {
     }
 
     /// `not_after` is the last second in which the certificate is valid, since the epoch.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there is no certificate"))]
     pub(crate) fn certificate_loaded(&self, not_after: i64) {
         self.certificate_reload_success.with_label_values::<&str>(&[]).set(1);
         self.certificate_expiry.with_label_values::<&str>(&[]).set(not_after);
     }
 
-    #[cfg_attr(not(feature = "web-config"), allow(dead_code, reason = "there is no such file"))]
     pub(crate) fn web_config_loaded(&self) {
         self.web_config_reload_success.with_label_values::<&str>(&[]).set(1);
     }
 
     /// The last good one stays in force.
-    #[cfg_attr(not(feature = "web-config"), allow(dead_code, reason = "there is no such file"))]
     pub(crate) fn web_config_reload_failed(&self) {
         self.web_config_reload_success.with_label_values::<&str>(&[]).set(0);
     }
 
     /// The last good one stays in use.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there is no certificate"))]
     pub(crate) fn certificate_reload_failed(&self) {
         self.certificate_reload_success.with_label_values::<&str>(&[]).set(0);
     }

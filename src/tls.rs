@@ -25,7 +25,9 @@ use crate::telemetry::Telemetry;
 
 pub(crate) use files::Paths;
 #[cfg(any(test, feature = "web-config"))]
-pub(crate) use settings::{ClientAuth, Loaded, Part, Settings, Version, load};
+pub(crate) use settings::{ClientAuth, Settings, Version, load};
+#[cfg(feature = "web-config")]
+pub(crate) use settings::{Loaded, Part};
 pub(crate) use stream::Secured;
 
 use files::Files;

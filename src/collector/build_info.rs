@@ -101,7 +101,7 @@ fn metric_name(program: &str) -> String {
     name + "_build_info"
 }
 
-/// A [`BuildInfo`](crate::collector::BuildInfo) for the crate in which this stands: its name and its version, as Cargo
+/// A [build info](crate::collector::BuildInfo) for the crate in which this stands: its name and its version, as Cargo
 /// knows them.
 ///
 /// ```

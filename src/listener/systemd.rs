@@ -105,6 +105,8 @@ impl Notice {
         send(NotifyState::Ready);
         Notice(())
     }
+
+    pub(crate) fn stopping(self) {}
 }
 
 impl Drop for Notice {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::{fs, io, process};
 
@@ -140,6 +140,7 @@ fn a_killed_server_does_not_keep_the_next_one_out() {
 #[cfg(feature = "systemd")]
 mod systemd {
     use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
 
     use crate::host::run_alone;
 

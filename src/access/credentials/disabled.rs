@@ -2,7 +2,7 @@
 
 /// Empty, and no lock.
 #[derive(Debug, Default)]
-pub(crate) struct Keyring;
+pub(crate) struct Keyring(());
 
 impl Keyring {
     pub(crate) fn is_locked(&self) -> bool {

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::access::Bucket;
+use crate::access::rate::Bucket;
 
 /// Guesses that an address has at once: a person who mistypes, a fleet that starts with yesterday's password.
 pub(super) const GUESSES: u32 = 10;

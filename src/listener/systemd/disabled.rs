@@ -8,4 +8,6 @@ impl Notice {
     pub(crate) fn ready() -> Self {
         Notice
     }
+
+    pub(crate) fn stopping(self) {}
 }
