@@ -1,12 +1,15 @@
-//! What others read in our bytes: a real Prometheus, promtool, the Python client's parser. Nobody here wrote them.
+//! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, the Python client's parser, curl,
+//! OpenSSL, sslscan. Nobody here wrote them.
 //!
 //! Ignored without the tools; `.ci/run judges` installs them, builds `hello` and runs this. By hand: the tools are
-//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL` and `PYTHON` say.
+//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL` and `SSLSCAN` say.
 
 mod known_values;
 mod process;
 mod prometheus;
 mod sample;
+#[cfg(all(unix, feature = "auth", feature = "http2"))]
+mod secured;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

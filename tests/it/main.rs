@@ -18,6 +18,9 @@ mod last_scrape;
 mod limits;
 mod locks;
 mod log;
+// Elsewhere than on Linux the loopback has one address.
+#[cfg(all(feature = "auth", target_os = "linux"))]
+mod logins;
 mod own_metrics;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;

@@ -18,16 +18,30 @@ pub(super) struct Prometheus {
     scratch: Scratch,
 }
 
+/// What it scrapes, and how.
+pub(super) struct Job<'a> {
+    pub(super) name: &'a str,
+    pub(super) addr: SocketAddr,
+    /// More of the job, as YAML between braces has it: `scheme: https, basic_auth: {username: u, password: p}`.
+    pub(super) config: &'a str,
+}
+
 impl Prometheus {
     pub(super) fn start(targets: &[(&str, SocketAddr)]) -> Self {
         Self::start_with(&[], targets)
     }
 
     pub(super) fn start_with(flags: &[&str], targets: &[(&str, SocketAddr)]) -> Self {
+        let jobs: Vec<Job<'_>> = targets.iter().map(|&(name, addr)| Job { name, addr, config: "" }).collect();
+        Self::start_jobs(flags, &jobs)
+    }
+
+    pub(super) fn start_jobs(flags: &[&str], jobs: &[Job<'_>]) -> Self {
         let scratch = Scratch::new();
         let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
-        for (job, addr) in targets {
-            writeln!(config, "  - {{job_name: {job}, static_configs: [{{targets: ['{addr}']}}]}}").unwrap();
+        for Job { name, addr, config: fragment } in jobs {
+            let target = format!("static_configs: [{{targets: ['{addr}']}}]");
+            writeln!(config, "  - {{job_name: {name}, {target}, {fragment}}}").unwrap();
         }
         fs::write(scratch.path("prometheus.yml"), config).unwrap();
 

@@ -1,0 +1,149 @@
+//! Certificates that are replaced while everybody scrapes.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use prometheus_hyper::rustls::ClientConfig;
+use prometheus_hyper::rustls::pki_types::CertificateDer;
+
+use super::certificates::{Authority, Pair, scrape};
+use super::start;
+use crate::judges::process::{Scratch, poll};
+
+/// Threads that scrape without pause, each scrape on a connection of its own.
+const CLIENTS: usize = 3;
+
+/// What a client has seen: certificates, by their place in the row of those that were in force, and how often.
+type Seen = Vec<(usize, u32)>;
+
+/// `reload_success`, `expiry_timestamp_seconds` as a scrape has them.
+fn gauges(body: &str) -> [Option<f64>; 2] {
+    ["reload_success", "expiry_timestamp_seconds"].map(|name| {
+        let name = format!("prometheus_exporter_tls_certificate_{name} ");
+        body.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok())
+    })
+}
+
+/// Puts files in place, each by a rename: nobody reads half of one.
+fn put(scratch: &Scratch, name: &str, text: &str) {
+    fs::write(scratch.path("new"), text).unwrap();
+    fs::rename(scratch.path("new"), scratch.path(name)).unwrap();
+}
+
+/// Makes a folder of certificate and key what `current` leads to, as Kubernetes does: both in one step.
+fn put_both(scratch: &Scratch, folder: &str, pair: &Pair) {
+    fs::create_dir(scratch.path(folder)).unwrap();
+    fs::write(scratch.path(folder).join("tls.crt"), &pair.certificate).unwrap();
+    fs::write(scratch.path(folder).join("tls.key"), &pair.key).unwrap();
+    symlink(folder, scratch.path("new-link")).unwrap();
+    fs::rename(scratch.path("new-link"), scratch.path("current")).unwrap();
+}
+
+/// Scrapes until it is told to stop.
+fn load(
+    config: &Arc<ClientConfig>,
+    addr: SocketAddr,
+    row: &[CertificateDer<'static>],
+    stop: &AtomicBool,
+) -> Result<Seen, String> {
+    let mut seen: Seen = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let (_, shown) = scrape(config, addr).map_err(|error| format!("after {seen:?}: {error}"))?;
+        let place = row.iter().position(|certificate| *certificate == shown);
+        let place = place.ok_or_else(|| format!("after {seen:?}: a certificate that was never in force"))?;
+        match seen.last_mut() {
+            Some((last, count)) if *last == place => *count += 1,
+            _ => seen.push((place, 1)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Stops the load also where the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+#[ignore = "takes a quarter of a minute: .ci/run judges"]
+fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
+    let scratch = Scratch::new();
+    let ours = Authority::new("ours");
+    // By the years in which they end the gauge tells them apart.
+    let pairs: Vec<Pair> = (2040..2047).map(|year| ours.issue_until(year, &["localhost"])).collect();
+    let row: Vec<CertificateDer<'static>> = pairs.iter().map(|pair| pair.der().0).collect();
+    put_both(&scratch, "0", &pairs[0]);
+    let (current, config) = (scratch.path("current"), ours.client());
+    let (_guard, addr) = start(|builder| builder.tls_files(current.join("tls.crt"), current.join("tls.key")));
+
+    // Until the server says so, and shows it.
+    let wait_for = |what: &str, success: f64, place: usize| {
+        let expected = [Some(success), Some(pairs[place].not_after as f64)];
+        poll(what, || {
+            let (body, shown) = scrape(&config, addr).map_err(|error| error.to_string())?;
+            let (gauges, shown) = (gauges(&body), row.iter().position(|certificate| *certificate == shown));
+            if gauges == expected && shown == Some(place) {
+                Ok(())
+            } else {
+                Err(format!("gauges {gauges:?}, expected {expected:?}; shown {shown:?}, expected {place}"))
+            }
+        });
+    };
+    wait_for("the first", 1.0, 0);
+    let stop = AtomicBool::new(false);
+    let seen: Vec<Result<Seen, String>> = thread::scope(|scope| {
+        let (config, row, stop) = (&config, &row, &stop);
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(move || load(config, addr, row, stop))).collect();
+        {
+            let _stop = Stop(stop);
+            for (place, pair) in (1..).zip(&pairs[1..3]) {
+                put_both(&scratch, &place.to_string(), pair);
+                wait_for("both at once", 1.0, place);
+            }
+            // In place, one after the other: in between they do not match, for as long as it takes to be seen.
+            for (place, [first, second]) in (3..).zip([["crt", "key"], ["key", "crt"]]) {
+                for (part, success, force) in [(first, 0.0, place - 1), (second, 1.0, place)] {
+                    let Pair { certificate, key, .. } = &pairs[place];
+                    put(
+                        &scratch,
+                        &format!("current/tls.{part}"),
+                        if part == "crt" { certificate } else { key },
+                    );
+                    wait_for(&format!("{first}, then {second}: {part}"), success, force);
+                }
+            }
+            // One after the other without waiting, as certbot does it.
+            for (place, pair) in (5..).zip(&pairs[5..]) {
+                put(&scratch, "current/tls.key", &pair.key);
+                put(&scratch, "current/tls.crt", &pair.certificate);
+                wait_for("one right after the other", 1.0, place);
+            }
+        }
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    println!("{seen:?}");
+    for seen in seen {
+        let seen = seen.unwrap();
+        // Each in its turn, and none comes back.
+        assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{seen:?}");
+        assert_eq!((seen[0].0, seen[seen.len() - 1].0 + 1), (0, pairs.len()), "{seen:?}");
+        let scrapes: u32 = seen.iter().map(|(_, count)| count).sum();
+        assert!(scrapes >= 100, "no load: {seen:?}");
+    }
+    // Nor does the server say otherwise.
+    let (body, _) = scrape(&config, addr).unwrap();
+    for cause in ["handshake", "connection", "evicted", "timeout"] {
+        let errors = format!("prometheus_exporter_errors_total{{cause=\"{cause}\"}} ");
+        let errors = body.lines().find_map(|line| line.strip_prefix(&errors));
+        assert_eq!(errors, Some("0"), "{cause}: {body}");
+    }
+}
