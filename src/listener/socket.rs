@@ -7,6 +7,11 @@ use std::path::PathBuf;
 
 use super::unix::UnixSocket;
 
+/// So many newcomers wait to be accepted, as tokio and Go have it, if the system's own limit is not lower: std's 128 are
+/// less than a fleet that guesses passwords, and who is dropped tries again only a second later.
+#[cfg(unix)]
+const BACKLOG: i32 = 1024;
+
 /// A socket that is bound, and listens.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -34,7 +39,7 @@ impl Socket {
     pub(crate) fn tcp(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
         let mut last_error = None;
         for addr in addrs {
-            match TcpListener::bind(addr).and_then(Socket::of_tcp) {
+            match TcpListener::bind(addr).and_then(with_backlog).and_then(Socket::of_tcp) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => last_error = Some(annotated(&error, format_args!("cannot listen on {addr}"))),
             }
@@ -48,6 +53,18 @@ impl Socket {
         listener.set_nonblocking(true)?;
         Ok(Socket::Tcp(listener))
     }
+}
+
+/// It listens once more, with our own backlog.
+#[cfg(unix)]
+fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
+    Ok(listener)
+}
+
+#[cfg(not(unix))]
+fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
+    Ok(listener)
 }
 
 pub(crate) fn annotated(error: &io::Error, what: fmt::Arguments<'_>) -> io::Error {
@@ -73,7 +90,26 @@ impl fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::{fs, net::TcpStream, time::Duration};
+
     use super::*;
+
+    /// Linux drops what is beyond the backlog, and the client tries again a second later.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_burst_of_newcomers_waits_in_the_backlog() {
+        let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+        let socket = Socket::tcp(vec![([127, 0, 0, 1], 0).into()]).unwrap();
+        let Address::Tcp(addr) = socket.address().unwrap() else { unreachable!() };
+        let connect = |place| {
+            let connected = TcpStream::connect_timeout(&addr, Duration::from_millis(900));
+            connected.unwrap_or_else(|error| panic!("newcomer {place}, of {most} at most: {error}"))
+        };
+        // Nobody accepts them.
+        let burst: Vec<TcpStream> = (0..most.min(300)).map(connect).collect();
+        drop(burst);
+    }
 
     #[test]
     fn addresses_as_one_may_open_them() {
