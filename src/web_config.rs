@@ -184,9 +184,11 @@ fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(S
             return Err(field
                 .problem("not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters"));
         }
-        // RFC 7617, section 2: "a user-id containing a colon character is invalid".
+        // RFC 7617, section 2: "a user-id containing a colon character is invalid", and control characters are.
         if name.contains(':') {
             warnings.push(field.problem("a name with a colon never gets in"));
+        } else if name.contains(char::is_control) {
+            warnings.push(field.problem("a name with a control character never gets in"));
         }
         users.push((name.to_owned(), Secret::new(hash)));
     }
