@@ -484,7 +484,7 @@ impl Builder {
     /// and hooks run there; without one, where the first request is answered.
     ///
     /// Tokens, users and the rate limit hold there, too, all clients counting as one address. What a handler can not see, addresses
-    /// and connections, is that server's: [`allow`](Self::allow) is refused in the log.
+    /// and connections, is that server's: [`allow`](Self::allow) and TLS are refused in the log.
     ///
     /// It never fails. Where [`bind`](Self::bind) would refuse an option, a line in the log, at level error, says so, and it
     /// is served as well as can be: of two registries or hooks with one name the first is meant by it, a timeout of zero

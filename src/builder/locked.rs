@@ -15,6 +15,9 @@ use crate::tls::Tls;
 use super::tls::TlsOptions;
 use super::web_config;
 
+/// Why a handler can not do what a web-config file says of TLS.
+const NO_CONNECTIONS: &str = "a handler sees no connections: let the server around it secure them";
+
 #[derive(Debug, Default)]
 pub(super) struct Locked {
     pub(super) allow: Vec<String>,
@@ -96,14 +99,21 @@ impl Locked {
     pub(super) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> Locks {
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls: _, web_config } =
             self;
-        let without_tls = || settled(keyring, rate_limit, None, telemetry);
-        let InForce { rules, tls: _ } = match web_config.map(|path| web_config::open(path, telemetry)) {
-            Some(Ok(in_force)) => in_force,
-            Some(Err(error)) => {
-                tracing::error!(%error, "nobody is let in");
-                settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry)
-            }
-            None => without_tls(),
+        let InForce { rules, tls: _ } = match web_config {
+            Some(path) => match web_config::open(path.clone(), telemetry) {
+                Ok(in_force) => {
+                    if in_force.tls.is_some() {
+                        let path = path.display();
+                        tracing::error!("web_config: {path}: tls_server_config: {NO_CONNECTIONS}");
+                    }
+                    in_force
+                }
+                Err(error) => {
+                    tracing::error!(%error, "nobody is let in");
+                    settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry)
+                }
+            },
+            None => settled(keyring, rate_limit, None, telemetry),
         };
         locks(rules, &allowed_hosts, protect_health, telemetry)
     }
