@@ -27,3 +27,5 @@ mod scheduling_delay;
 mod scrape;
 mod stop;
 mod tidy;
+#[cfg(feature = "web-config")]
+mod web_config;

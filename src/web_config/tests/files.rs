@@ -1,6 +1,5 @@
-//! Files: those that a configuration names, and those by which others judge us.
+//! Files: those that a configuration names.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -97,53 +96,4 @@ fn who_reads_the_pem_says_where_it_stands() {
     let expected =
         format!("web_config: {}:3: tls_server_config.key_file: holds no private key", path.display());
     assert_eq!(error.to_string(), expected);
-}
-
-/// Those of exporter-toolkit, each with the verdict that it must get. What TLS says is asked elsewhere.
-#[test]
-#[ignore = "needs SHARED, the folder that holds web-config/; .ci/run judges sets it"]
-fn shared_verdicts() {
-    let shared = Path::new(&std::env::var_os("SHARED").expect("SHARED")).join("web-config");
-    let folder = Folder::new("shared");
-    for name in ["server.crt", "server.key", "client_selfsigned.pem", "client2_selfsigned.pem"] {
-        folder.write(name, "");
-    }
-    let readme = fs::read_to_string(shared.join("README.md")).unwrap();
-    let rows: Vec<(&str, &str)> = readme
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
-        .filter(|(file, _)| *file != "file" && *file != "---")
-        .collect();
-    let named: BTreeSet<String> = rows.iter().map(|(file, _)| (*file).to_owned()).collect();
-    let there: BTreeSet<String> = fs::read_dir(&shared)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != "README.md")
-        .collect();
-    assert_eq!(named, there, "rows and files");
-    assert_eq!(named.len(), rows.len(), "one row each");
-    for (file, verdict) in rows {
-        let path = folder.write(file, fs::read(shared.join(file)).unwrap());
-        let got = load(&path);
-        let shown = got.as_ref().err().map(|error| error.to_string());
-        if let Some(why) = verdict.strip_prefix("error: ") {
-            // The verdict's words are the sentence's.
-            let words = why.split(',').next().unwrap().to_lowercase();
-            let shown = shown.unwrap_or_else(|| panic!("{file} is accepted: {verdict}"));
-            assert!(shown.to_lowercase().contains(&words), "{file}: {shown}, not: {verdict}");
-            assert!(shown.contains(&format!("{file}:")), "{shown}");
-        } else if verdict.contains("then an error that names the curve") {
-            let shown = shown.unwrap_or_else(|| panic!("{file} is accepted: {verdict}"));
-            assert!(
-                ["CurveP521", "X25519", "CurveP256", "CurveP384"].iter().all(|name| shown.contains(name)),
-                "{shown}"
-            );
-        } else {
-            assert!(verdict.starts_with("accepted"), "{file}: no verdict: {verdict}");
-            let config = got.unwrap_or_else(|error| panic!("{error}, not: {verdict}")).config;
-            let expected = usize::from(verdict.contains("with one warning"));
-            assert_eq!(config.warnings.len(), expected, "{file}: {:?}", config.warnings);
-        }
-        fs::remove_file(path).unwrap();
-    }
 }

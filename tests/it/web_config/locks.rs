@@ -1,0 +1,126 @@
+//! What is locked, and the handler, which is locked as well.
+
+use http::{HeaderMap, Request};
+use hyper::service::Service;
+use prometheus_hyper::{Handler, Server};
+
+use crate::log::Log;
+use crate::scrape::start;
+
+use super::tls::Ca;
+use super::{Scratch, basic, builder, fetch, hash};
+
+#[test]
+fn health_is_open_unless_it_is_protected_and_all_else_is_locked() {
+    let folder = Scratch::new("health");
+    let path = folder.write("web.yml", format!("basic_auth_users: {{one: {}}}\n", hash("first")));
+    // Without credentials, and the same protected; with them.
+    let table = [
+        ("/-/healthy", 200, 401, 200),
+        ("/-/ready", 200, 401, 200),
+        ("/metrics", 401, 401, 200),
+        ("/", 401, 401, 200),
+        ("/nowhere", 401, 401, 404),
+        ("/-/nowhere", 401, 401, 404),
+        ("/-/healthy/", 401, 401, 404),
+        ("/metrics?registry[]=none", 401, 401, 400),
+    ];
+    for protect in [false, true] {
+        let (_guard, addr) = start(builder(&path).protect_health(protect));
+        for (path, open, protected, known) in table {
+            let expected = if protect { protected } else { open };
+            let answer = fetch(addr, path, "");
+            assert_eq!(answer.status, expected, "{path}, protected: {protect}: {answer:?}");
+            let answer = fetch(addr, path, &basic("one", "first"));
+            assert_eq!(answer.status, known, "{path}, protected: {protect}: {answer:?}");
+        }
+    }
+}
+
+/// A handler, and what the log says of it.
+fn handler(folder: &Scratch, text: &str) -> (Handler, String) {
+    let path = folder.write("web.yml", text);
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let handler = tracing::subscriber::with_default(subscriber, || builder(path).into_handler());
+    (handler, log.text())
+}
+
+fn call(handler: &Handler, headers: &str) -> (u16, HeaderMap) {
+    let mut request = Request::get("/mounted");
+    if let Some((name, value)) = headers.trim().split_once(": ") {
+        request = request.header(name, value);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(handler.call(request.body(()).unwrap())).unwrap();
+    (answer.status().as_u16(), answer.headers().clone())
+}
+
+#[test]
+fn a_handler_has_users_headers_and_the_rate_limit() {
+    let folder = Scratch::new("handler");
+    let text = format!(
+        "basic_auth_users: {{one: {}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n\
+         rate_limit: {{interval: 1h, burst: 3}}\n",
+        hash("first")
+    );
+    let (handler, log) = handler(&folder, &text);
+    assert_eq!(log, "");
+    let (right, wrong) = (basic("one", "first"), basic("one", "second"));
+    for (authorization, expected) in [("", 401), (&wrong, 401), (&right, 200), (&right, 429)] {
+        let (status, headers) = call(&handler, authorization);
+        assert_eq!(status, expected, "{authorization:?}: {headers:?}");
+        assert_eq!(headers["x-frame-options"], "deny", "{authorization:?}: {headers:?}");
+    }
+}
+
+#[test]
+fn a_handler_with_a_broken_file_lets_nobody_in() {
+    let folder = Scratch::new("broken-handler");
+    let text = format!("basic_auth_users: {{one: {}}}\nusers: {{}}\n", hash("first"));
+    let (handler, log) = handler(&folder, &text);
+    for expected in ["ERROR ", "nobody is let in", "web.yml:2: users: unknown key"] {
+        assert!(log.contains(expected), "{expected:?} is not in {log:?}");
+    }
+    for authorization in [String::new(), basic("one", "first")] {
+        let (status, headers) = call(&handler, &authorization);
+        assert_eq!(status, 429, "{authorization:?}: {headers:?}");
+    }
+}
+
+/// The file's client CA was the only lock, and a handler left it away without a word.
+#[test]
+fn a_handler_says_that_it_secures_no_connections() {
+    let folder = Scratch::new("handler-tls");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    folder.write("ca.pem", ca.pem());
+    let (_, log) = handler(
+        &folder,
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
+         client_auth_type: RequireAndVerifyClientCert\n",
+    );
+    for expected in ["ERROR ", "web_config: ", "web.yml: tls_server_config: a handler sees no connections"] {
+        assert!(log.contains(expected), "{expected:?} is not in {log:?}");
+    }
+}
+
+#[test]
+fn the_builder_does_not_say_what_the_file_says() {
+    let folder = Scratch::new("both");
+    let path = folder.write("web.yml", "");
+    let one = || Server::builder().web_config(&path);
+    let table = [
+        (one().bearer_token("token"), "bearer_token, basic_auth"),
+        (one().basic_auth("one", hash("first")), "bearer_token, basic_auth"),
+        (one().rate_limit(std::time::Duration::from_secs(1), 1), "rate_limit"),
+        (one().tls_files("server.crt", "server.key"), "tls, tls_files, client_ca"),
+    ];
+    for (builder, options) in table {
+        let error = builder.listen("127.0.0.1:0").bind().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{options}");
+        let expected =
+            format!("web_config: {}: {options}: the file says that, or the builder", path.display());
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -1,0 +1,190 @@
+//! What `bind` refuses: of what kind the error is, and where it says that the mistake is.
+
+use std::fs;
+use std::io::ErrorKind::{self, InvalidInput, NotFound};
+use std::path::PathBuf;
+
+use super::tls::Ca;
+use super::{Scratch, basic, builder, fetch, hash, logged, warnings};
+
+fn refused(path: PathBuf) -> (ErrorKind, String) {
+    let error = builder(path).listen("127.0.0.1:0").bind().unwrap_err();
+    (error.kind(), error.to_string())
+}
+
+#[test]
+fn bind_names_file_line_and_key() {
+    let folder = Scratch::new("refused");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    ca.issue(&["localhost"]).write(&folder, "other");
+    folder.write("empty.pem", "");
+    let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    // The last two bits belong to no byte; where they are set no password matches, neither here nor with Go's bcrypt.
+    let never = format!("{}/", &hash("SECRET")[..59]);
+    // Kind, line and key, the beginning of the sentence.
+    let table = [
+        ("a: 1".to_owned(), InvalidInput, "1: a", "unknown key; there are tls_server_config, "),
+        (
+            "rate_limit:\n  interval: 1s\n  bursts: 1".to_owned(),
+            InvalidInput,
+            "3: rate_limit.bursts",
+            "unknown key",
+        ),
+        ("rate_limit:\n\n  interval: soon".to_owned(), InvalidInput, "3: rate_limit.interval", "no duration"),
+        (
+            "rate_limit:\n  interval: 1s\n  burst: -1".to_owned(),
+            InvalidInput,
+            "3: rate_limit.burst",
+            "not a whole",
+        ),
+        (
+            "http_server_config: {http2: maybe}".to_owned(),
+            InvalidInput,
+            "1: http_server_config.http2",
+            "neither",
+        ),
+        (
+            "http_server_config:\n  headers:\n    Server: a".to_owned(),
+            InvalidInput,
+            "3: http_server_config.headers.Server",
+            "this header can not be configured",
+        ),
+        (
+            "basic_auth_users:\n  one: SECRET".to_owned(),
+            InvalidInput,
+            "2: basic_auth_users.one",
+            "not a bcrypt hash",
+        ),
+        (
+            format!("basic_auth_users:\n  one: {never}"),
+            InvalidInput,
+            "2: basic_auth_users.one",
+            "not a bcrypt hash",
+        ),
+        (
+            "rate_limit: {}\nrate_limit: {}".to_owned(),
+            InvalidInput,
+            "2: rate_limit",
+            "a key that stands here twice",
+        ),
+        (
+            format!("{tls}  curve_preferences: [CurveP521]"),
+            InvalidInput,
+            "4: tls_server_config.curve_preferences",
+            "rustls",
+        ),
+        (
+            format!("{tls}  min_version: SSL3"),
+            InvalidInput,
+            "4: tls_server_config.min_version",
+            "unknown TLS version",
+        ),
+        (
+            format!("{tls}  client_auth_type: RequireAndVerifyClientCert"),
+            InvalidInput,
+            "4: tls_server_config.client_auth_type",
+            "verification asked for, but no client CA",
+        ),
+        (
+            "\ntls_server_config:\n  cert_file: none.crt\n  key_file: server.key".to_owned(),
+            NotFound,
+            "3: tls_server_config.cert_file",
+            "{folder}/none.crt: ",
+        ),
+        (
+            "tls_server_config:\n  cert_file: server.crt\n  key_file: none.key".to_owned(),
+            NotFound,
+            "3: tls_server_config.key_file",
+            "{folder}/none.key: ",
+        ),
+        (
+            format!("{tls}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.pem"),
+            NotFound,
+            "5: tls_server_config.client_ca_file",
+            "{folder}/none.pem: ",
+        ),
+        // What is in the files.
+        (
+            "tls_server_config:\n  cert_file: empty.pem\n  key_file: server.key".to_owned(),
+            InvalidInput,
+            "2: tls_server_config.cert_file",
+            "there is no certificate in it",
+        ),
+        (
+            "tls_server_config:\n  cert_file: server.crt\n  key_file: server.crt".to_owned(),
+            InvalidInput,
+            "3: tls_server_config.key_file",
+            "there is no private key in it",
+        ),
+        (
+            "tls_server_config:\n  cert_file: server.crt\n  key_file: other.key".to_owned(),
+            InvalidInput,
+            "3: tls_server_config.key_file",
+            "the key is not the certificate's",
+        ),
+        (
+            format!("{tls}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: server.key"),
+            InvalidInput,
+            "5: tls_server_config.client_ca_file",
+            "there is no certificate in it",
+        ),
+    ];
+    for (text, kind, place, what) in table {
+        let path = folder.write("web.yml", &text);
+        let what = what.replace("{folder}", &folder.0.display().to_string());
+        let expected = format!("web_config: {}:{place}: {what}", path.display());
+        let (got, sentence) = refused(path);
+        assert!(sentence.starts_with(&expected), "{sentence}\nbegins not with\n{expected}\n{text}");
+        assert_eq!(got, kind, "{sentence}");
+        assert!(!sentence.contains("SECRET") && !sentence.contains(&never), "{sentence}");
+    }
+}
+
+#[test]
+fn bind_names_a_file_that_can_not_be_read() {
+    let folder = Scratch::new("unread");
+    let missing = folder.path("none.yml");
+    let large = folder.write("large.yml", "#".repeat(1024 * 1024 + 1));
+    let latin1 = folder.write("latin1.yml", b"#\n# \xe9\n");
+    let table = [
+        (missing.clone(), NotFound, format!(": {}", fs::read(&missing).unwrap_err())),
+        (folder.0.clone(), InvalidInput, ": not a regular file".to_owned()),
+        (large, InvalidInput, ": larger than 1048576 bytes".to_owned()),
+        (latin1, InvalidInput, ":2: not UTF-8".to_owned()),
+    ];
+    for (path, kind, what) in table {
+        let expected = (kind, format!("web_config: {}{what}", path.display()));
+        assert_eq!(refused(path), expected);
+    }
+}
+
+/// The reader said that such a name never gets in, and then `bind` refused the whole file, without the line.
+#[test]
+fn a_name_that_no_client_can_send_keeps_nobody_else_out() {
+    let folder = Scratch::new("colon");
+    let hash = hash("first");
+    for (name, shown) in [("a:b", "a:b"), ("a\\tb", "(not shown)")] {
+        // Alone it must not open the door either.
+        for others in ["", "\n  one: "] {
+            let others = if others.is_empty() { String::new() } else { format!("{others}{hash}") };
+            let text = format!("basic_auth_users:\n  \"{name}\": {hash}{others}\n");
+            let path = folder.write("web.yml", text);
+            let log = logged(builder(&path), |addr| {
+                for (headers, expected) in [
+                    (basic("one", "first"), if others.is_empty() { 401 } else { 200 }),
+                    (basic(&name.replace("\\t", "\t"), "first"), 401),
+                    (basic("a", "b:first"), 401),
+                    (String::new(), 401),
+                ] {
+                    let answer = fetch(addr, "/metrics", &headers);
+                    assert_eq!(answer.status, expected, "{name}, {others:?}, {headers:?}: {answer:?}");
+                }
+            });
+            let warnings = warnings(&log);
+            assert_eq!(warnings.len(), 1, "{log}");
+            let expected = format!("web_config: {}:2: basic_auth_users.{shown}: ", path.display());
+            assert!(warnings[0].contains(&expected), "{expected:?} is not in {log}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The file is read again when it changes, at most once a second; here a second is waited for by asking until it has passed.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::client::{Answer, Client};
+use crate::scrape::{start, wait_for};
+
+use super::tls::{Ca, TlsClient};
+use super::tls_keys::PLAIN_HTTP;
+use super::{Scratch, basic, builder, fetch, hash, logged, warnings};
+
+const GAUGE: &str = "prometheus_exporter_web_config_reload_success";
+const EXPIRY: &str = "prometheus_exporter_tls_certificate_expiry_timestamp_seconds";
+
+fn users(names: &[&str]) -> String {
+    let users = names.iter().map(|name| format!("  {name}: {}\n", hash(name)));
+    format!("basic_auth_users:\n{}", users.collect::<String>())
+}
+
+/// A scrape by a user whose password is his name.
+fn scrape(addr: SocketAddr, name: &str) -> Answer {
+    fetch(addr, "/metrics", &basic(name, name))
+}
+
+#[test]
+fn who_may_come_in_follows_the_file() {
+    let folder = Scratch::new("users-reload");
+    let path = folder.write("web.yml", users(&["one"]));
+    let (_guard, addr) = start(builder(path));
+    let ask = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", basic("one", "one"));
+    let mut kept = Client::connect(addr);
+    let mut kept = || {
+        kept.send(&ask);
+        kept.answer(false).status
+    };
+    assert_eq!((kept(), scrape(addr, "two").status), (200, 401));
+    assert_eq!(scrape(addr, "one").sample(GAUGE), Some(1.0));
+
+    folder.write("web.yml", users(&["one", "two"]));
+    wait_for("the second user", || scrape(addr, "two").status == 200);
+    assert_eq!(kept(), 200);
+
+    folder.write("web.yml", users(&["two"]));
+    wait_for("the end of the first user", || scrape(addr, "one").status == 401);
+    assert_eq!(kept(), 401, "on a connection that was there before");
+    assert_eq!(scrape(addr, "two").status, 200);
+
+    folder.write("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n");
+    wait_for("the new header", || fetch(addr, "/metrics", "").header("x-frame-options") == Some("deny"));
+    assert_eq!(fetch(addr, "/metrics", "").status, 200);
+
+    folder.write("web.yml", "rate_limit: {interval: 1h, burst: 0}\n");
+    wait_for("the limit", || fetch(addr, "/metrics", "").status == 429);
+}
+
+#[test]
+fn a_broken_version_keeps_the_last_good_one_and_says_so_once() {
+    let folder = Scratch::new("broken-reload");
+    let good = users(&["one"]);
+    let path = folder.write("web.yml", &good);
+    let gauge = |addr| {
+        let answer = scrape(addr, "one");
+        assert_eq!(answer.status, 200, "the last good one lets him in: {answer:?}");
+        answer.sample(GAUGE)
+    };
+    // What is wrong, and what the log says of it; none is a file that is gone.
+    let unknown = format!("{good}users: {{}}\n");
+    let table: [(Option<&str>, &str); 3] = [
+        (Some(&unknown), "web.yml:3: users: unknown key"),
+        (Some("basic_auth_users: {"), "web.yml:2: "),
+        (None, "web.yml: "),
+    ];
+    let log = logged(builder(&path), |addr| {
+        assert_eq!(gauge(addr), Some(1.0));
+        for (broken, _) in table {
+            match broken {
+                Some(text) => drop(folder.write("web.yml", text)),
+                None => fs::remove_file(&path).unwrap(),
+            }
+            wait_for("a 0", || gauge(addr) == Some(0.0));
+            // So long that it has looked twice more.
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(2100) {
+                assert_eq!(gauge(addr), Some(0.0), "{broken:?}");
+                assert_eq!(fetch(addr, "/metrics", "").status, 401, "{broken:?}");
+            }
+            folder.write("web.yml", &good);
+            wait_for("a 1", || gauge(addr) == Some(1.0));
+        }
+    });
+    let warnings = warnings(&log);
+    assert_eq!(warnings.len(), table.len(), "one for each: {log}");
+    for (line, (_, expected)) in warnings.iter().zip(table) {
+        assert!(line.contains("keeping the last good one") && line.contains(expected), "{expected}: {line}");
+    }
+    let again = log.lines().filter(|line| line.contains("the web-config file has been read again")).count();
+    assert_eq!(again, table.len(), "mended as often: {log}");
+}
+
+#[test]
+fn whether_there_is_tls_does_not_change() {
+    let folder = Scratch::new("tls-reload");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    let secured = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    for (first, second) in [(secured, ""), ("", secured)] {
+        let path = folder.write("web.yml", first);
+        let is_secured = first == secured;
+        let gauge = |addr| {
+            let answer = match is_secured {
+                true => TlsClient::trusting(&ca).fetch(addr, "/metrics", "").unwrap(),
+                false => fetch(addr, "/metrics", ""),
+            };
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.sample(GAUGE)
+        };
+        let log = logged(builder(&path), |addr| {
+            assert_eq!(gauge(addr), Some(1.0));
+            folder.write("web.yml", second);
+            wait_for("a 0", || gauge(addr) == Some(0.0));
+            let plain = fetch(addr, "/metrics", "");
+            let expected = if is_secured { (400, true) } else { (200, false) };
+            assert_eq!((plain.status, plain.body == PLAIN_HTTP), expected, "{first:?}: {plain:?}");
+            let outcome = TlsClient::trusting(&ca).outcome(addr);
+            assert_eq!(outcome == "200", is_secured, "{first:?}: {outcome}");
+            folder.write("web.yml", format!("{first}http_server_config: {{}}\n"));
+            wait_for("a 1", || gauge(addr) == Some(1.0));
+        });
+        let warnings = warnings(&log);
+        assert_eq!(warnings.len(), 1, "{log}");
+        let expected = "web.yml: whether there is TLS is settled when the server starts";
+        assert!(warnings[0].contains(expected), "{first:?}: {log}");
+    }
+}
+
+#[test]
+fn certificates_are_swapped_when_both_halves_are_there() {
+    let folder = Scratch::new("swap");
+    let ca = Ca::new("ca");
+    let (old, new) = (ca.issue(&["localhost"]), ca.issue(&["localhost", "other"]));
+    old.write(&folder, "server");
+    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let (_guard, addr) = start(builder(folder.write("web.yml", text)));
+    let client = TlsClient::trusting(&ca);
+    let gauge = || client.fetch(addr, "/metrics", "").unwrap().sample(GAUGE);
+    let shown = || match client.hello(addr).unwrap().certificate {
+        shown if shown == old.der() => "old",
+        shown if shown == new.der() => "new",
+        _ => "another",
+    };
+    assert_eq!((shown(), gauge()), ("old", Some(1.0)));
+    assert!(client.fetch(addr, "/metrics", "").unwrap().sample(EXPIRY).is_some());
+
+    folder.write("server.crt", &new.certificate);
+    wait_for("a 0", || gauge() == Some(0.0));
+    assert_eq!(shown(), "old", "without its key the new one is of no use");
+
+    folder.write("server.key", &new.key);
+    wait_for("the new certificate", || shown() == "new");
+    assert_eq!(gauge(), Some(1.0));
+}
+
+#[test]
+fn who_is_let_in_by_his_certificate_follows_the_file() {
+    let folder = Scratch::new("ca-reload");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    let (one, two) = (Ca::new("one"), Ca::new("two"));
+    let (of_one, of_two) = (one.issue(&["a"]), two.issue(&["a"]));
+    folder.write("clients.pem", one.pem());
+    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: clients.pem\n  \
+                client_auth_type: RequireAndVerifyClientCert\n";
+    let (_guard, addr) = start(builder(folder.write("web.yml", text)));
+    let outcome = |pair| {
+        let mut client = TlsClient::trusting(&ca);
+        client.shows = Some(pair);
+        client.outcome(addr)
+    };
+    assert_eq!([&of_one, &of_two].map(outcome), ["200", "UnknownCA"]);
+    folder.write("clients.pem", two.pem());
+    wait_for("the other CA", || outcome(&of_two) == "200");
+    assert_eq!([&of_one, &of_two].map(outcome), ["UnknownCA", "200"]);
+}
