@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind::{self, InvalidInput, NotFound};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 use std::{env, fs, thread};
 
@@ -37,7 +37,6 @@ impl Stage {
         // Upstream's is RSA, and some of the files name suites for nothing else. ring makes no such keys.
         let key = Command::new("openssl")
             .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
-            .stderr(Stdio::inherit())
             .output()
             .expect("openssl, which makes an RSA key");
         assert!(key.status.success(), "openssl: {key:?}");
