@@ -350,9 +350,9 @@ impl Builder {
     /// Lets this user in with the password of which this is the bcrypt hash (RFC 7617; `htpasswd -nBC 10 USER` makes one);
     /// repeatable. Default: none, and everybody is let in.
     ///
-    /// Passwords are verified on a thread of their own, one at a time, eight waiting; beyond that, and after ten wrong ones from
-    /// one address, a 429 asks to wait. One that was right is remembered, as a digest, and costs nothing from then on. An unknown
-    /// user costs what a known one does.
+    /// Passwords are verified on a thread of their own, in turns, eight under way at the most; beyond that, and after ten wrong
+    /// ones from one address, a 429 asks to wait. One that was right is remembered, as a digest, and from the addresses it came
+    /// from costs nothing from then on. An unknown user costs what a known one does.
     #[cfg(feature = "auth")]
     pub fn basic_auth(mut self, user: impl AsRef<str>, bcrypt_hash: impl AsRef<str>) -> Self {
         self.locked.keyring.push_user(user.as_ref(), bcrypt_hash.as_ref());
@@ -484,7 +484,8 @@ impl Builder {
     /// and hooks run there; without one, where the first request is answered.
     ///
     /// Tokens, users and the rate limit hold there, too, all clients counting as one address. What a handler can not see, addresses
-    /// and connections, is that server's: [`allow`](Self::allow) and TLS are refused in the log.
+    /// and connections, is that server's: [`allow`](Self::allow) and TLS are refused in the log, and a web-config file that wants
+    /// clients' certificates verified lets nobody in.
     ///
     /// It never fails. Where [`bind`](Self::bind) would refuse an option, a line in the log, at level error, says so, and it
     /// is served as well as can be: of two registries or hooks with one name the first is meant by it, a timeout of zero

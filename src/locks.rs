@@ -26,7 +26,7 @@ pub(crate) struct Locks {
 /// What may change while the server runs.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) rate_limit: Option<RateLimit>,
     /// For every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -34,7 +34,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(
-        gate: Option<Gate>,
+        gate: Option<Arc<Gate>>,
         rate_limit: Option<RateLimit>,
         headers: Vec<(HeaderName, HeaderValue)>,
         telemetry: &Telemetry,
@@ -61,13 +61,13 @@ impl Locks {
         (self.rules)()
     }
 
-    /// Lets a request pass, within this time.
+    /// Lets a request pass, by this time.
     pub(crate) async fn pass(
         &self,
         rules: &Rules,
         peer: Option<IpAddr>,
         head: &Parts,
-        limit: Duration,
+        deadline: Instant,
     ) -> Result<(), Refusal> {
         if let Some(rate_limit) = &rules.rate_limit {
             rate_limit.take(Instant::now()).map_err(|retry_after| {
@@ -77,7 +77,7 @@ impl Locks {
         }
         let Some(gate) = &rules.gate else { return Ok(()) };
         let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        match tokio::time::timeout(limit, gate.check(peer, lines)).await {
+        match tokio::time::timeout_at(deadline.into(), gate.check(peer, lines)).await {
             Ok(Verdict::Admitted) => Ok(()),
             Ok(Verdict::Unauthorized) => {
                 // They hold a constant.

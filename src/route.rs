@@ -102,7 +102,7 @@ impl Router {
     /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
     pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
         let rules = self.locks.rules();
-        self.complete(&rules, self.route(head, peer, &rules)).await
+        self.complete(&rules, self.route(head, peer, &rules, self.deadline(head))).await
     }
 
     /// Answers one request with the metrics, whatever its path and its Host: those are the business of the server that it
@@ -111,8 +111,9 @@ impl Router {
         let rules = self.locks.rules();
         // Whose address that server knows, and not we.
         let served = async {
-            match self.locks.pass(&rules, None, head, self.scrape_timeouts.of(head)).await {
-                Ok(()) => self.serve(Endpoint::Metrics, head).await,
+            let deadline = self.deadline(head);
+            match self.locks.pass(&rules, None, head, deadline).await {
+                Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
                 Err(refusal) => self.refused(refusal),
             }
         };
@@ -130,6 +131,11 @@ impl Router {
     pub(crate) fn refuse() -> Response<Body> {
         let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
         Self::finish(&Rules::default(), response)
+    }
+
+    /// By when a request is to be answered: one time for its credentials and its scrape.
+    fn deadline(&self, head: &Parts) -> Instant {
+        deadline(self.scrape_timeouts.of(head))
     }
 
     async fn complete(
@@ -160,7 +166,13 @@ impl Router {
         response
     }
 
-    async fn route(&self, head: &Parts, peer: Option<IpAddr>, rules: &Rules) -> Response<Body> {
+    async fn route(
+        &self,
+        head: &Parts,
+        peer: Option<IpAddr>,
+        rules: &Rules,
+        deadline: Instant,
+    ) -> Response<Body> {
         if !host_is_valid(head) {
             let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -174,20 +186,20 @@ impl Router {
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
         // Also what is not there is told to nobody who may not ask.
         if !is_health || self.locks.protect_health {
-            if let Err(refusal) = self.locks.pass(rules, peer, head, self.scrape_timeouts.of(head)).await {
+            if let Err(refusal) = self.locks.pass(rules, peer, head, deadline).await {
                 return self.refused(refusal);
             }
         }
         let Some(endpoint) = endpoint else {
             return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
         };
-        self.serve(endpoint, head).await
+        self.serve(endpoint, head, deadline).await
     }
 
-    async fn serve(&self, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+    async fn serve(&self, endpoint: Endpoint, head: &Parts, deadline: Instant) -> Response<Body> {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
-                Endpoint::Metrics => self.metrics(head).await,
+                Endpoint::Metrics => self.metrics(head, deadline).await,
                 Endpoint::Page if !self.locks.allow_host(head) => {
                     text(StatusCode::FORBIDDEN, "The page is not served by this name.\n")
                 }
@@ -220,14 +232,14 @@ impl Router {
         }
     }
 
-    async fn metrics(&self, head: &Parts) -> Response<Body> {
+    async fn metrics(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         self.telemetry.count_scrape();
-        let mut response = self.scrape(head).await;
+        let mut response = self.scrape(head, deadline).await;
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         response
     }
 
-    async fn scrape(&self, head: &Parts) -> Response<Body> {
+    async fn scrape(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         let query = match Query::parse(head.uri.query().unwrap_or_default()) {
             Ok(query) => query,
             Err(error) => return respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n"))),
@@ -245,7 +257,6 @@ impl Router {
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
         let form = Form { choice, coding, names: query.names };
-        let deadline = deadline(self.scrape_timeouts.of(head));
 
         match self.scraper.scrape(form, selection, deadline).await {
             Ok(exposition) => {

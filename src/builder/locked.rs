@@ -34,6 +34,8 @@ pub(super) struct Locked {
 pub(super) struct InForce {
     pub(super) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
     pub(super) tls: Option<Arc<Tls>>,
+    /// Whether the web-config file lets nobody in without a certificate that it can verify.
+    pub(super) verifies_clients: bool,
 }
 
 impl Locked {
@@ -88,34 +90,43 @@ impl Locked {
     /// Reads what is in files, if anything is.
     pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls, web_config } = self;
-        let InForce { rules, tls } = match web_config {
+        let InForce { rules, tls, verifies_clients: _ } = match web_config {
             Some(path) => web_config::open(path, telemetry)?,
             None => settled(keyring, rate_limit, tls.open(telemetry)?, telemetry),
         };
         Ok((locks(rules, &allowed_hosts, protect_health, telemetry), tls))
     }
 
-    /// The same without connections; where a file can not be read, nobody is let in.
+    /// The same without connections; where that, or a fault, would leave a lock away, nobody is let in.
     pub(super) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> Locks {
+        let fault = self.fault();
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls: _, web_config } =
             self;
-        let InForce { rules, tls: _ } = match web_config {
-            Some(path) => match web_config::open(path.clone(), telemetry) {
-                Ok(in_force) => {
+        let nobody = || settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry);
+        let in_force = match web_config {
+            None => settled(keyring, rate_limit, None, telemetry),
+            Some(path) => match (web_config::open(path.clone(), telemetry), fault) {
+                (Ok(in_force), None) => {
+                    let path = path.display();
                     if in_force.tls.is_some() {
-                        let path = path.display();
                         tracing::error!("web_config: {path}: tls_server_config: {NO_CONNECTIONS}");
                     }
-                    in_force
+                    if in_force.verifies_clients {
+                        tracing::error!("web_config: {path}: client_auth_type: nobody is let in");
+                        nobody()
+                    } else {
+                        in_force
+                    }
                 }
-                Err(error) => {
+                (Err(error), _) => {
                     tracing::error!(%error, "nobody is let in");
-                    settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry)
+                    nobody()
                 }
+                // What stands beside it has been told, and one of the two locks would be left away.
+                (Ok(_), Some(_)) => nobody(),
             },
-            None => settled(keyring, rate_limit, None, telemetry),
         };
-        locks(rules, &allowed_hosts, protect_health, telemetry)
+        locks(in_force.rules, &allowed_hosts, protect_health, telemetry)
     }
 }
 
@@ -128,7 +139,8 @@ fn settled(
 ) -> InForce {
     let rate_limit = rate_limit.filter(|(interval, _)| !interval.is_zero());
     let rate_limit = rate_limit.map(|(interval, burst)| RateLimit::new(interval, burst));
-    let rules = Arc::new(Rules::new(Gate::of(keyring, telemetry), rate_limit, Vec::new(), telemetry));
+    let rules =
+        Arc::new(Rules::new(Gate::of(keyring, telemetry).map(Arc::new), rate_limit, Vec::new(), telemetry));
     let of_rules = tls.clone();
     let rules = move || {
         // A connection that is kept for weeks has no handshake, and what is told of the certificate is to be true.
@@ -137,7 +149,7 @@ fn settled(
         }
         Arc::clone(&rules)
     };
-    InForce { rules: Box::new(rules), tls }
+    InForce { rules: Box::new(rules), tls, verifies_clients: false }
 }
 
 fn locks(

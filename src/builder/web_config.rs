@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http::header::{HeaderName, HeaderValue};
@@ -13,8 +13,8 @@ use crate::authentication::Gate;
 use crate::locks::Rules;
 use crate::reload::{Files, Reload, Reloaded};
 use crate::telemetry::Telemetry;
-use crate::tls::{self, Part, Settings, Tls};
-use crate::web_config::{self, Loaded, PemBytes, TlsSettings, WebConfig};
+use crate::tls::{self, ClientAuth, Part, Settings, Tls};
+use crate::web_config::{self, Loaded, PemBytes, Secret, TlsSettings, WebConfig};
 
 use super::locked::InForce;
 
@@ -22,14 +22,15 @@ use super::locked::InForce;
 struct Version {
     rules: Arc<Rules>,
     tls: Option<tls::Loaded>,
+    verifies_clients: bool,
     warnings: Vec<String>,
 }
 
 /// Reads the file, and looks after it from now on.
 pub(super) fn open(path: PathBuf, telemetry: &Arc<Telemetry>) -> io::Result<InForce> {
-    let has_tls = OnceLock::new();
+    let held = Mutex::default();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
-    let load = move |files: &mut Files| load(&path, files, &has_tls, &of_load);
+    let load = move |files: &mut Files| load(&path, files, &held, &of_load);
     let report = move |reloaded: Reloaded<'_, Version, io::Error>| match reloaded {
         Reloaded::Good(version) => {
             tracing::info!("the web-config file has been read again");
@@ -58,7 +59,8 @@ pub(super) fn open(path: PathBuf, telemetry: &Arc<Telemetry>) -> io::Result<InFo
         Arc::new(Tls::of(config))
     });
     let rules = move || Arc::clone(&reload.current(Instant::now()).rules);
-    Ok(InForce { rules: Box::new(rules), tls })
+    let verifies_clients = first.verifies_clients;
+    Ok(InForce { rules: Box::new(rules), tls, verifies_clients })
 }
 
 fn put_in_force(version: &Version, telemetry: &Telemetry) {
@@ -71,40 +73,88 @@ fn put_in_force(version: &Version, telemetry: &Telemetry) {
     }
 }
 
+/// What the last good version has kept others out with.
+#[derive(Default)]
+struct Held {
+    tls: bool,
+    verifies_clients: bool,
+    users: Users,
+    /// Of these users. It goes on with them, for it knows who was right, and who has guessed.
+    gate: Option<Arc<Gate>>,
+}
+
+type Users = Vec<(String, Secret)>;
+
 fn load(
     path: &Path,
     files: &mut Files,
-    has_tls: &OnceLock<bool>,
+    held: &Mutex<Option<Held>>,
+    telemetry: &Arc<Telemetry>,
+) -> io::Result<Version> {
+    let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+    let version = load_beside(path, files, &mut held, telemetry);
+    // Which of the files it was that could not be used is in the log.
+    if version.is_err() && held.as_ref().is_some_and(|held| held.tls) {
+        telemetry.certificate_reload_failed();
+    }
+    version
+}
+
+fn load_beside(
+    path: &Path,
+    files: &mut Files,
+    held: &mut Option<Held>,
     telemetry: &Arc<Telemetry>,
 ) -> io::Result<Version> {
     let Loaded { config, pem } = web_config::load(path, files)?;
     let WebConfig { tls, http2, headers, users, rate_limit, warnings } = config;
+    let verifies = |tls: &TlsSettings| {
+        !matches!(tls.client_auth, ClientAuth::NoClientCert | ClientAuth::RequestClientCert)
+    };
+    let verifies_clients = tls.as_ref().is_some_and(verifies);
     let tls = match (tls, pem) {
         (Some(settings), Some(pem)) => Some(secure(path, settings, pem, http2)?),
         _ => None,
     };
-    // Nobody's port turns from secured to open because of a file that was emptied by mistake.
-    if *has_tls.get_or_init(|| tls.is_some()) != tls.is_some() {
+    // An editor that writes in place shows an empty file for a moment, and half a file; nobody's door opens for that.
+    let taken_away = held.as_ref().and_then(|held| {
+        let table = [
+            (held.tls != tls.is_some(), "whether there is TLS"),
+            (held.verifies_clients && !verifies_clients, "that clients' certificates are verified"),
+            (!held.users.is_empty() && users.is_empty(), "that there are users"),
+        ];
+        table.into_iter().find_map(|(taken_away, what)| taken_away.then_some(what))
+    });
+    if let Some(what) = taken_away {
         let sentence = format!(
-            "web_config: {}: whether there is TLS is settled when the server starts: restart it",
+            "web_config: {}: {what} is settled when the server starts: restart it to change that",
             path.display()
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
     }
-    let mut keyring = Keyring::default();
-    // A name that no client can send is a fault of the keyring's, which the reader has warned of: it locks the door all the
-    // same, and nobody gets in by it.
-    for (name, hash) in &users {
-        keyring.push_user(name, hash.expose());
-    }
+    let gate = match held.take_if(|held| held.users == users) {
+        Some(held) => held.gate,
+        None => Gate::of(keyring(&users), telemetry).map(Arc::new),
+    };
+    *held = Some(Held { tls: tls.is_some(), verifies_clients, users, gate: gate.clone() });
     let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
     // Whatever a header's value may be, the file's reader has let nothing else pass.
     let header = |(name, value): (&'static str, String)| {
         Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
     };
     let headers = headers.into_iter().filter_map(header).collect();
-    let rules = Rules::new(Gate::of(keyring, telemetry), rate_limit, headers, telemetry);
-    Ok(Version { rules: Arc::new(rules), tls, warnings })
+    let rules = Rules::new(gate, rate_limit, headers, telemetry);
+    Ok(Version { rules: Arc::new(rules), tls, verifies_clients, warnings })
+}
+
+/// A name that no client can send is a fault of the keyring's, which the reader has warned of: it locks the door all the
+/// same, and nobody gets in by it.
+fn keyring(users: &Users) -> Keyring {
+    let mut keyring = Keyring::default();
+    for (name, hash) in users {
+        keyring.push_user(name, hash.expose());
+    }
+    keyring
 }
 
 fn secure(path: &Path, options: TlsSettings, pem: PemBytes, http2: bool) -> io::Result<tls::Loaded> {

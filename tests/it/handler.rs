@@ -238,9 +238,7 @@ fn options_that_make_no_sense_are_logged_and_mended() {
     ];
     for (option, options) in table {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-        let handler =
-            tracing::subscriber::with_default(subscriber, || options(Server::builder()).into_handler());
+        let handler = log.capture(|| options(Server::builder()).into_handler());
         let log = log.text();
         assert!(log.contains("ERROR") && log.contains(option), "{option}: {log}");
         let request = Request::get("/?registry[]=db").body(()).unwrap();

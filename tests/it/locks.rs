@@ -162,7 +162,6 @@ mod credentials {
     use prometheus_hyper::Guard;
 
     use super::*;
-    use crate::host::run_alone;
     use crate::log::Log;
 
     /// `dave:dave123`, at the least cost.
@@ -256,20 +255,9 @@ mod credentials {
 
     #[test]
     fn no_credential_is_in_the_log_or_in_debug() {
-        run_alone("locks::credentials::child_with_a_log", "", &[]);
-    }
-
-    /// What the test above runs in a process of its own, for a log's level is the process's.
-    #[test]
-    #[ignore = "run by another test"]
-    fn child_with_a_log() {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone());
         // The server runs on this thread, and its log is that of this thread.
-        tracing::subscriber::with_default(subscriber.finish(), || {
+        log.capture(|| {
             let builder = Server::builder().registry(&Registry::new());
             let builder = builder.bearer_token("t0ken-secret").basic_auth("dave", hash());
             assert!(!format!("{builder:?}").contains("t0ken"), "{builder:?}");
@@ -296,13 +284,25 @@ mod credentials {
         let log = log.text();
         assert!(log.contains("not admitted"), "{log}");
         for secret in ["t0ken", "dave123", "p4ssword", "ZGF2ZTpkYXZlMTIz"] {
-            // hyper's own lines are its own; this crate's, and what it hands on.
-            let ours: Vec<&str> = log
-                .lines()
-                .filter(|line| line.contains("prometheus_hyper") && line.contains(secret))
-                .collect();
-            assert!(ours.is_empty(), "{secret}: {ours:?}");
+            assert!(!log.contains(secret), "{secret}: {log}");
         }
+    }
+
+    /// Each had the whole of the scraper's time, and Prometheus had given up by then.
+    #[test]
+    fn a_login_and_its_scrape_share_one_time() {
+        let registry = Registry::new();
+        let hangs = crate::scrape::Gated::register(&registry, false);
+        // Slow, and within the time: some hundred milliseconds of two seconds.
+        let slow = bcrypt::hash("dave123", 11).unwrap();
+        let (_guard, addr) = start(Server::builder().registry(&registry).basic_auth("dave", slow));
+        let headers = format!("X-Prometheus-Scrape-Timeout-Seconds: 2\r\n{}", basic("dave:dave123"));
+        let begun = std::time::Instant::now();
+        assert_eq!(ask(addr, "/metrics", &headers).status, 503);
+        let took = begun.elapsed();
+        assert_eq!(hangs.gathers(), 1, "it was let in, and the collector hung");
+        assert!(took < Duration::from_secs(2), "{took:?}: beyond the scraper's own time");
+        hangs.open();
     }
 
     #[test]

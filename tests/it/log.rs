@@ -1,20 +1,45 @@
 //! Nobody outside may write the host's log.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::{Client, get};
-use crate::host::run_alone;
 
 /// The log, as text.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    /// Whose lines these are.
+    static OF_THIS_THREAD: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
 impl Log {
+    /// Takes the lines that are logged on this thread meanwhile.
+    ///
+    /// By one subscriber for the process: `tracing` remembers which lines nobody wants, and with a subscriber for each
+    /// thread one test's silence is another's.
+    pub(crate) fn capture<R>(&self, run: impl FnOnce() -> R) -> R {
+        static SUBSCRIBED: Once = Once::new();
+        SUBSCRIBED.call_once(|| {
+            let of_this_thread = || OF_THIS_THREAD.with_borrow(|log| log.clone().unwrap_or_default());
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(of_this_thread);
+            tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+        });
+        let before = OF_THIS_THREAD.replace(Some(self.clone()));
+        let result = run();
+        OF_THIS_THREAD.set(before);
+        result
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -38,20 +63,9 @@ impl<'w> MakeWriter<'w> for Log {
 
 #[test]
 fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
-    run_alone("log::child_that_logs", "", &[]);
-}
-
-/// What the test above runs in a process of its own, for a log's level is the process's.
-#[test]
-#[ignore = "run by another test"]
-fn child_that_logs() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(log.clone());
     // The server runs on this thread, and with it all that clients can reach.
-    tracing::subscriber::with_default(subscriber.finish(), || {
+    log.capture(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let server = Server::builder().registry(&Registry::new()).max_connections(2);

@@ -49,13 +49,9 @@ impl Served {
         let addr = server.local_addr().unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
+        let of_thread = log.clone();
         let thread = thread::spawn(move || {
-            tracing::subscriber::with_default(subscriber, || {
+            of_thread.capture(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let (mut ticks, mut longest) = (0, Duration::ZERO);

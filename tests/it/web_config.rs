@@ -83,8 +83,7 @@ fn send(addr: SocketAddr, request: &str) -> Answer {
 /// Serves on this thread, whose log it returns, for as long as the client has something to ask on another.
 fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -> String {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
+    log.capture(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let server = builder.listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();

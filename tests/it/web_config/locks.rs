@@ -41,8 +41,7 @@ fn health_is_open_unless_it_is_protected_and_all_else_is_locked() {
 fn handler(folder: &Scratch, text: &str) -> (Handler, String) {
     let path = folder.write("web.yml", text);
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    let handler = tracing::subscriber::with_default(subscriber, || builder(path).into_handler());
+    let handler = log.capture(|| builder(path).into_handler());
     (handler, log.text())
 }
 
@@ -95,13 +94,24 @@ fn a_handler_says_that_it_secures_no_connections() {
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");
     folder.write("ca.pem", ca.pem());
-    let (_, log) = handler(
+    let (handler, log) = handler(
         &folder,
         "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
          client_auth_type: RequireAndVerifyClientCert\n",
     );
     for expected in ["ERROR ", "web_config: ", "web.yml: tls_server_config: a handler sees no connections"] {
         assert!(log.contains(expected), "{expected:?} is not in {log:?}");
+    }
+    assert_eq!(call(&handler, "").0, 429, "who can not be verified is not let in");
+}
+
+#[test]
+fn a_handler_with_two_kinds_of_locks_lets_nobody_in() {
+    let folder = Scratch::new("handler-both");
+    let path = folder.write("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n");
+    let handler = builder(path).bearer_token("token").into_handler();
+    for authorization in ["", "Authorization: Bearer token"] {
+        assert_eq!(call(&handler, authorization).0, 429, "{authorization:?}");
     }
 }
 

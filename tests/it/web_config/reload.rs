@@ -47,12 +47,49 @@ fn who_may_come_in_follows_the_file() {
     assert_eq!(kept(), 401, "on a connection that was there before");
     assert_eq!(scrape(addr, "two").status, 200);
 
-    folder.write("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n");
+    let users = users(&["two"]);
+    folder.write("web.yml", format!("{users}http_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"));
     wait_for("the new header", || fetch(addr, "/metrics", "").header("x-frame-options") == Some("deny"));
-    assert_eq!(fetch(addr, "/metrics", "").status, 200);
+    assert_eq!(scrape(addr, "two").status, 200);
 
-    folder.write("web.yml", "rate_limit: {interval: 1h, burst: 0}\n");
+    folder.write("web.yml", format!("{users}rate_limit: {{interval: 1h, burst: 0}}\n"));
     wait_for("the limit", || fetch(addr, "/metrics", "").status == 429);
+}
+
+/// An editor that writes in place shows an empty file for a moment, and the door stood open.
+#[test]
+fn no_version_takes_the_users_away() {
+    let folder = Scratch::new("emptied");
+    let path = folder.write("web.yml", users(&["one"]));
+    let (_guard, addr) = start(builder(&path));
+    assert_eq!(scrape(addr, "one").sample(GAUGE), Some(1.0));
+    for emptied in ["", "http_server_config: {headers: {X-Frame-Options: deny}}\n"] {
+        fs::write(&path, emptied).unwrap();
+        wait_for("a 0", || scrape(addr, "one").sample(GAUGE) == Some(0.0));
+        assert_eq!(fetch(addr, "/metrics", "").status, 401, "{emptied:?}");
+        fs::write(&path, users(&["one"])).unwrap();
+        wait_for("a 1", || scrape(addr, "one").sample(GAUGE) == Some(1.0));
+    }
+}
+
+/// Each version had a gate of its own, so that a new header forgot who had guessed.
+#[test]
+fn users_that_stay_keep_what_is_known_of_them() {
+    let folder = Scratch::new("kept-gate");
+    let users = users(&["one"]);
+    let path = folder.write("web.yml", &users);
+    let (_guard, addr) = start(builder(&path));
+    assert_eq!(scrape(addr, "one").status, 200);
+    let guess = || fetch(addr, "/metrics", &basic("one", "guess")).status;
+    wait_for("the limit of guesses", || guess() == 429);
+    folder.write("web.yml", format!("{users}http_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"));
+    // The one who was right before is let in all the while.
+    wait_for("the new header", || {
+        let answer = scrape(addr, "one");
+        assert_eq!(answer.status, 200);
+        answer.header("x-frame-options") == Some("deny")
+    });
+    assert!((0..3).any(|_| guess() == 429), "one more guess comes back each six seconds, and no more");
 }
 
 #[test]
