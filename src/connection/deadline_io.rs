@@ -22,13 +22,30 @@ pub(super) struct DeadlineIo<I> {
     io: I,
     activity: Arc<Activity>,
     deadlines: Deadlines,
-    /// One timer for all: no two deadlines are ever waited for at once. None until the first wait.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Two timers, for HTTP/2 waits to read and to write at once. Lingering is reading, too.
+    reading: Timer,
+    writing: Timer,
     /// Since when the client has taken nothing of what there is for it.
     write_blocked_since: Option<Instant>,
     /// The client's side is closed, or was given up.
     input_is_over: bool,
     linger: Option<Linger>,
+}
+
+/// None until the first wait.
+#[derive(Debug, Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Pending until the deadline, if there is one.
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
 }
 
 #[derive(Debug)]
@@ -43,21 +60,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
             io,
             activity,
             deadlines,
-            timer: None,
+            reading: Timer::default(),
+            writing: Timer::default(),
             write_blocked_since: None,
             input_is_over: false,
             linger: None,
         }
-    }
-
-    /// Pending until the deadline, if there is one.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() != deadline {
-            timer.as_mut().reset(deadline);
-        }
-        timer.as_mut().poll(cx)
     }
 
     /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, for TLS takes
@@ -68,7 +76,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
             return written;
         }
         let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
-        ready!(self.poll_deadline(cx, since.checked_add(self.deadlines.write)));
+        ready!(self.writing.poll_until(cx, since.checked_add(self.deadlines.write)));
         Poll::Ready(Err(timed_out("the client takes nothing of its response")))
     }
 
@@ -89,7 +97,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         }
         let until = linger.until;
         self.linger = Some(linger);
-        self.poll_deadline(cx, Some(until))
+        self.reading.poll_until(cx, Some(until))
     }
 }
 
@@ -110,7 +118,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
             }
             Poll::Pending => {
                 let deadline = self.activity.read_deadline(&self.deadlines);
-                ready!(self.poll_deadline(cx, deadline));
+                ready!(self.reading.poll_until(cx, deadline));
                 self.input_is_over = true;
                 Poll::Ready(Err(timed_out("the client sends no complete request")))
             }
@@ -159,4 +167,31 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
 
 fn timed_out(sentence: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// As HTTP/2 has it.
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_write_ends_at_its_limit_though_a_read_waits_too() {
+        let (_client, server) = tokio::io::duplex(64);
+        let activity = Arc::new(Activity::new(Arc::default()));
+        let deadlines = Deadlines {
+            head: Duration::from_secs(360),
+            idle: Duration::from_secs(360),
+            write: Duration::from_secs(30),
+        };
+        let (mut reader, mut writer) = tokio::io::split(DeadlineIo::new(server, activity, deadlines));
+        let start = Instant::now();
+        let write = async { (writer.write_all(&[0; 1024]).await, start.elapsed()) };
+        let read = async { (reader.read(&mut [0; 8]).await, start.elapsed()) };
+        let ((written, write), (heard, read)) = tokio::join!(write, read);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(heard.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!((write, read), (deadlines.write, deadlines.head));
+    }
 }
