@@ -24,8 +24,9 @@ use crate::scrape::Receipt;
 use crate::stream::Stream;
 use crate::telemetry::Cause;
 
-/// Prometheus has one request under way for each of its jobs; who asks for more opens another connection, or waits.
-const MAX_STREAMS: u32 = 32;
+/// Prometheus has one request under way for each target and connection; who asks for more waits. Each stream may hold an
+/// exposition that nobody reads, so these multiply what the cap on connections bounds.
+const MAX_STREAMS: u32 = 4;
 
 /// As much of a head as HTTP/1 may have; by HTTP/2's count, which adds 32 bytes for each field. Beyond it h2 answers
 /// 431, and beyond four times as much it ends the connection.
@@ -101,24 +102,38 @@ async fn answer(
         // Evicted: this connection is about to end.
         std::future::pending::<()>().await;
     }
-    let open = OpenStream(activity);
+    let mut open = OpenStream { activity, answered: false };
     let mut response = router.respond(&head, peer).await;
     let receipt = response.extensions_mut().remove::<Receipt>();
     // hyper leaves it to us.
     if head.method == Method::HEAD {
         *response.body_mut() = Body::default();
     }
-    open.0.stream_answered();
+    open.answered();
     response.map(|body| StreamBody { body, receipt, _open: open })
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-struct OpenStream(Arc<Activity>);
+struct OpenStream {
+    activity: Arc<Activity>,
+    answered: bool,
+}
+
+impl OpenStream {
+    fn answered(&mut self) {
+        self.answered = true;
+        self.activity.stream_answered();
+    }
+}
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.stream_ended();
+        if self.answered {
+            self.activity.stream_ended();
+        } else {
+            self.activity.stream_abandoned();
+        }
     }
 }
 

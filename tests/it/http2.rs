@@ -12,6 +12,7 @@ use prometheus_hyper::rustls::pki_types::CertificateDer;
 use prometheus_hyper::rustls::{ClientConfig, RootCertStore};
 use prometheus_hyper::{Builder, Guard, Server};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use crate::client::PATIENCE;
@@ -25,6 +26,8 @@ struct Secured {
     guard: Guard,
     addr: SocketAddr,
     certificate: CertificateDer<'static>,
+    /// Of the files, which are looked at again.
+    _folder: Folder,
 }
 
 fn serve(name: &str, options: impl FnOnce(Builder) -> Builder) -> Secured {
@@ -36,12 +39,19 @@ fn serve(name: &str, options: impl FnOnce(Builder) -> Builder) -> Secured {
     let builder = options(Server::builder()).tls_files(certificate, key).listen("127.0.0.1:0");
     let guard = builder.bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
-    Secured { guard, addr, certificate: own.cert.der().clone() }
+    Secured { guard, addr, certificate: own.cert.der().clone(), _folder: folder }
 }
 
 impl Secured {
     /// A client on a connection of its own, which is driven beside.
-    async fn connect(&self) -> (SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    async fn connect(&self) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+        self.connect_with(h2::client::Builder::new()).await
+    }
+
+    async fn connect_with(
+        &self,
+        settings: h2::client::Builder,
+    ) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(prometheus_hyper::rustls::crypto::ring::default_provider());
@@ -52,7 +62,7 @@ impl Secured {
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let (client, connection) = settings.handshake(stream).await.unwrap();
         (client, tokio::spawn(connection))
     }
 }
@@ -127,7 +137,8 @@ fn requests_at_once_share_a_gather() {
     let secured = serve("h2-share", |builder| builder.registry(&registry));
     run(async {
         let (client, _connection) = secured.connect().await;
-        let asked: Vec<_> = (0..10)
+        // With the one below, as many as there may be.
+        let asked: Vec<_> = (0..3)
             .map(|_| {
                 let client = client.clone();
                 tokio::spawn(async move { ask(&client, request(Method::GET, "/metrics")).await.unwrap() })
@@ -211,5 +222,43 @@ fn idle_connections_give_way_and_busy_ones_do_not() {
         }
         gated.open();
         assert_eq!(asked.await.unwrap().unwrap().0.status, StatusCode::OK);
+    });
+}
+
+/// Who is not let in gets a body, too, and may open no window for it.
+#[test]
+fn responses_that_nobody_reads_give_way() {
+    let write = Duration::from_secs(1);
+    let secured = serve("h2-unread", |builder| {
+        let builder = builder.registry(&Registry::new()).max_connections(1).write_timeout(write);
+        builder.max_scrape_timeout(Duration::from_secs(4)).bearer_token("secret")
+    });
+    run(async {
+        let mut settings = h2::client::Builder::new();
+        let (client, _connection) = secured.connect_with(settings.initial_window_size(0).clone()).await;
+        let (asked, two_asked) = tokio::sync::oneshot::channel();
+        // Each lasts as long as an exchange may, so one overlaps the next.
+        tokio::spawn(async move {
+            let (mut held, mut asked) = (Vec::new(), Some(asked));
+            loop {
+                let mut client = client.clone().ready().await.unwrap();
+                let Ok((response, _)) = client.send_request(request(Method::GET, "/metrics"), true) else {
+                    return;
+                };
+                let Ok(response) = response.await else { return };
+                assert_eq!(response.status(), 401);
+                held.push(response);
+                if held.len() == 2 {
+                    let _ = asked.take().unwrap().send(());
+                }
+                tokio::time::sleep(2 * write).await;
+            }
+        });
+        two_asked.await.unwrap();
+        let newcomer = async {
+            let (client, _connection) = secured.connect().await;
+            ask(&client, request(Method::GET, "/-/healthy")).await.unwrap().0.status
+        };
+        assert_eq!(tokio::time::timeout(10 * write, newcomer).await.unwrap(), StatusCode::OK);
     });
 }

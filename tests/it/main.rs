@@ -11,7 +11,7 @@ mod forms;
 mod handler;
 mod hooks;
 mod host;
-#[cfg(feature = "http2")]
+#[cfg(all(unix, feature = "http2"))]
 mod http2;
 mod judges;
 mod last_scrape;
