@@ -51,7 +51,7 @@ enum Room {
     Free,
     /// At the cap; this connection may be closed for the newcomer.
     Evict(Id),
-    /// At the cap, and all are being answered; until then, if one of them is writing.
+    /// At the cap, and all are being answered or in their handshake; until then, if one of them goes by then.
     None {
         until: Option<Instant>,
     },
@@ -149,18 +149,32 @@ impl Connections {
         if self.seats.len() < self.max {
             return Room::Free;
         }
-        let waiting = self.seats.iter().filter_map(|(id, seat)| Some((seat.activity.waiting_since()?, *id)));
-        if let Some((_, id)) = waiting.min_by_key(|(since, _)| *since) {
-            return Room::Evict(id);
+        // Who waits goes at once, but for those in their handshake; who writes has its time.
+        let (mut waiting, mut later) = (None, None);
+        for (id, seat) in &self.seats {
+            let activity = &seat.activity;
+            if let Some(until) = activity.shielded_until() {
+                earlier(&mut later, until, *id);
+            } else if let Some(since) = activity.waiting_since() {
+                earlier(&mut waiting, since, *id);
+            } else if let Some(until) =
+                activity.writing_since().and_then(|since| since.checked_add(self.write_timeout))
+            {
+                earlier(&mut later, until, *id);
+            }
         }
-        let writing = self.seats.iter().filter_map(|(id, seat)| Some((seat.activity.writing_since()?, *id)));
-        let Some((since, id)) = writing.min_by_key(|(since, _)| *since) else {
-            return Room::None { until: None };
-        };
-        match since.checked_add(self.write_timeout) {
-            Some(until) if until <= Instant::now() => Room::Evict(id),
-            until => Room::None { until },
+        match (waiting, later) {
+            (Some((_, id)), _) => Room::Evict(id),
+            (None, Some((until, id))) if until <= Instant::now() => Room::Evict(id),
+            (None, later) => Room::None { until: later.map(|(until, _)| until) },
         }
+    }
+}
+
+/// Keeps the earlier of two.
+fn earlier(first: &mut Option<(Instant, Id)>, at: Instant, id: Id) {
+    if first.is_none_or(|(first, _)| at < first) {
+        *first = Some((at, id));
     }
 }
 
@@ -174,6 +188,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::HANDSHAKE_SHIELD as SHIELD;
 
     const WRITE: Duration = Duration::from_secs(30);
 
@@ -233,6 +248,31 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(10)).await;
         activities[0].response_begun(None);
         assert_eq!(room(&mut connections, &activities).await, (WRITE - Duration::from_secs(10), 1));
+    }
+
+    /// A burst of handshakes evicted itself, and a scrape with it.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_in_its_handshake_stays_for_a_while_and_silent_ones_go_first() {
+        let (mut connections, mut activities) = full(3).await;
+        activities[0].shield(SHIELD);
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+        tokio::time::sleep(SHIELD / 2).await;
+        activities[1].shield(SHIELD);
+        activities[2].shield(SHIELD);
+        assert!(!activities[1].evict(WRITE));
+        // All three: until the first has had its time, and no longer.
+        assert_eq!(room(&mut connections, &activities).await, (SHIELD / 2, 0));
+        assert!(connections.make_room().await);
+        admit(&mut connections, &mut activities);
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
+        // A request ends it: between two requests anybody may go.
+        activities[3].shield(SHIELD);
+        activities[2].secured();
+        assert!(activities[2].head_complete(false) && activities[1].head_complete(false));
+        activities[2].response_begun(None);
+        activities[2].handed_over();
+        activities[2].flushed();
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
     }
 
     /// A burst evicted those of it whose complete requests nobody had read yet.

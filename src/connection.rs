@@ -36,8 +36,9 @@ use crate::stream::Stream;
 use crate::telemetry::Cause;
 use crate::tls::Tls;
 
-pub(crate) use activity::Activity;
+pub(crate) use activity::{Activity, HANDSHAKE_SHIELD};
 
+use activity::SILENT_SHIELD;
 use deadline_io::DeadlineIo;
 
 /// The largest request head, in bytes. hyper's default buffer lets half a megabyte pass.
@@ -69,10 +70,12 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
     let Some(tls) = &service.tls else {
         return http1(stream, peer, activity, service).await;
     };
+    activity.shield(SILENT_SHIELD);
+    let begun = || activity.shield(HANDSHAKE_SHIELD);
     let secured = tokio::select! {
         biased;
         () = service.stop.cancelled() => return,
-        secured = tls.handshake(stream) => secured,
+        secured = tls.handshake(stream, begun) => secured,
     };
     match secured {
         Ok((stream, is_http2)) => {

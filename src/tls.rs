@@ -106,21 +106,29 @@ impl Tls {
         }
     }
 
-    /// [`handshake()`] with the configuration of the moment; also tells whether HTTP/2 was agreed upon.
-    pub(crate) async fn handshake(&self, stream: Stream) -> Result<(Stream, bool), Refused> {
-        let secured = self.secure(stream).await?;
+    /// [`handshake()`] with the configuration of the moment; also tells whether HTTP/2 was agreed upon. `begun` is
+    /// called when the client's first byte of it is here.
+    pub(crate) async fn handshake(
+        &self,
+        stream: Stream,
+        begun: impl FnOnce(),
+    ) -> Result<(Stream, bool), Refused> {
+        let secured = self.secure(stream, begun).await?;
         let is_http2 = secured.is_http2();
         Ok((Box::new(secured), is_http2))
     }
 
-    async fn secure<I>(&self, io: I) -> Result<Secured<I>, Refused>
+    async fn secure<I>(&self, io: I, begun: impl FnOnce()) -> Result<Secured<I>, Refused>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = || match &self.0 {
-            Kind::Given(config) => Arc::clone(config),
-            Kind::Files(files) => files.current(tokio::time::Instant::now().into_std()),
-            Kind::Elsewhere(config) => config(),
+        let config = || {
+            begun();
+            match &self.0 {
+                Kind::Given(config) => Arc::clone(config),
+                Kind::Files(files) => files.current(tokio::time::Instant::now().into_std()),
+                Kind::Elsewhere(config) => config(),
+            }
         };
         handshake(io, config).await
     }

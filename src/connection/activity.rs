@@ -9,6 +9,11 @@ use tokio::time::Instant;
 use super::Deadlines;
 use crate::scrape::Receipt;
 
+/// How long a connection keeps its place from when its TLS handshake begins, and before that from accept: silence is
+/// cheaper. Otherwise a burst of connects makes handshakes evict one another, for they take more than one read.
+pub(crate) const HANDSHAKE_SHIELD: Duration = Duration::from_secs(1);
+pub(super) const SILENT_SHIELD: Duration = Duration::from_millis(100);
+
 /// What a connection is doing: told by its service and its I/O, asked by the server that must choose whom to evict.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -30,6 +35,8 @@ struct State {
     receipt: Option<Receipt>,
     /// The requests that are being answered; none where they come one after the other.
     streams: Option<Streams>,
+    /// Until when the TLS handshake, and the first request behind it, keep the place.
+    shielded_until: Option<Instant>,
 }
 
 /// Requests that are answered at once.
@@ -70,6 +77,13 @@ enum Phase {
     Evicted,
 }
 
+impl State {
+    fn shield(&self) -> Option<Instant> {
+        let waits = matches!(self.phase, Phase::Waiting { .. });
+        self.shielded_until.filter(|until| waits && *until > Instant::now())
+    }
+}
+
 impl Activity {
     /// That of a connection which has just been accepted.
     pub(crate) fn new(began_to_wait: Arc<Notify>) -> Self {
@@ -83,6 +97,7 @@ impl Activity {
                 tail: [0; 3],
                 receipt: None,
                 streams: None,
+                shielded_until: None,
             }),
             began_to_wait,
         }
@@ -94,6 +109,11 @@ impl Activity {
             Phase::Waiting { since, .. } | Phase::Lingering { since } => Some(since),
             Phase::Answering | Phase::Writing { .. } | Phase::Evicted => None,
         }
+    }
+
+    /// Until when its place is kept, though it waits, if it is.
+    pub(crate) fn shielded_until(&self) -> Option<Instant> {
+        self.state().shield()
     }
 
     /// Since when a response has been on its way, if one is.
@@ -109,7 +129,7 @@ impl Activity {
     pub(crate) fn evict(&self, write_timeout: Duration) -> bool {
         let mut state = self.state();
         let evictable = match state.phase {
-            Phase::Waiting { .. } | Phase::Lingering { .. } => true,
+            Phase::Waiting { .. } | Phase::Lingering { .. } => state.shield().is_none(),
             Phase::Writing { since, .. } => since.elapsed() >= write_timeout,
             Phase::Answering | Phase::Evicted => false,
         };
@@ -126,6 +146,11 @@ impl Activity {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its place is kept for so long from now, until its first request at the most.
+    pub(crate) fn shield(&self, time: Duration) {
+        self.state().shielded_until = Some(Instant::now() + time);
     }
 
     /// TLS is agreed upon: the first head's limit counts from here.
@@ -180,7 +205,7 @@ impl Activity {
         if let Some(streams) = &mut state.streams {
             change(streams);
             let phase = streams.phase();
-            state.phase = phase;
+            (state.phase, state.shielded_until) = (phase, None);
             drop(state);
             if phase != Phase::Answering {
                 self.began_to_wait.notify_one();
@@ -196,6 +221,7 @@ impl Activity {
             return false;
         }
         state.phase = Phase::Answering;
+        state.shielded_until = None;
         state.unread = unread;
         true
     }

@@ -19,7 +19,11 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) async fn handshake(&self, _stream: Stream) -> Result<(Stream, bool), Refused> {
+    pub(crate) async fn handshake(
+        &self,
+        _stream: Stream,
+        _begun: impl FnOnce(),
+    ) -> Result<(Stream, bool), Refused> {
         match *self {}
     }
 }

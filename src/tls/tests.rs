@@ -271,7 +271,7 @@ async fn a_users_configuration_is_used_as_it_is() {
     let tls = Tls::given(Arc::new(given.clone())).unwrap();
     let mut client = client(&ca, None, ALL_VERSIONS);
     client.alpn_protocols = vec![b"h2".to_vec()];
-    let (server, _client) = meet(async |io| tls.secure(io).await, client).await;
+    let (server, _client) = meet(async |io| tls.secure(io, || {}).await, client).await;
     assert!(!server.unwrap().is_http2(), "no protocols, no negotiation");
     assert_eq!(format!("{tls:?}"), "Tls(given)");
 

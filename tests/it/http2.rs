@@ -262,3 +262,23 @@ fn responses_that_nobody_reads_give_way() {
         assert_eq!(tokio::time::timeout(10 * write, newcomer).await.unwrap(), StatusCode::OK);
     });
 }
+
+/// They evicted one another, and nobody got anything.
+#[test]
+fn a_burst_of_handshakes_does_not_evict_itself() {
+    let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(2);
+    let secured = Arc::new(serve("h2-burst", options));
+    run(async {
+        let mut burst = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let secured = Arc::clone(&secured);
+            burst.spawn(async move {
+                let (client, _connection) = secured.connect().await;
+                ask(&client, request(Method::GET, "/metrics")).await.unwrap().0.status
+            });
+        }
+        for status in burst.join_all().await {
+            assert_eq!(status, StatusCode::OK);
+        }
+    });
+}

@@ -47,7 +47,8 @@ fn gauges(telemetry: &Telemetry) -> Vec<f64> {
 
 /// Whether it is this certificate that a new connection gets.
 async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
-    let (_server, client) = meet(async |io| tls.secure(io).await, client(ca, None, ALL_VERSIONS)).await;
+    let (_server, client) =
+        meet(async |io| tls.secure(io, || {}).await, client(ca, None, ALL_VERSIONS)).await;
     client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
 }
 
@@ -158,7 +159,7 @@ async fn a_changed_client_ca_counts_for_the_next_connection() {
     let tls = Tls::from_files(paths, &Arc::new(Telemetry::new())).unwrap();
     // The same client each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
-    let come = async || meet(async |io| tls.secure(io).await, client.clone()).await.0.is_ok();
+    let come = async || meet(async |io| tls.secure(io, || {}).await, client.clone()).await.0.is_ok();
     assert!(come().await && come().await);
     folder.write("ca.crt", &new.pem());
     a_second().await;
