@@ -202,9 +202,14 @@ impl Builder {
     /// `READY=1` when it serves and `STOPPING=1` when it stops, if `NOTIFY_SOCKET` is set (`Type=notify`). Their files, if they
     /// have some, are systemd's.
     ///
+    /// Both speak for the whole service, and after `STOPPING=1` systemd expects the end of the process. So this is for
+    /// exporters, whose service the metrics server is; a program that tells systemd itself should not listen this way. A
+    /// notice that can not be delivered at once is not sent again, and is a warning in the log.
+    ///
     /// All of them are taken, once in a process; nobody else in the process may take them. [`bind`](Self::bind) fails with
     /// [`NotFound`](io::ErrorKind::NotFound) and says what is missing of `LISTEN_PID` and `LISTEN_FDS`, and with
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and the socket's name (`LISTEN_FDNAMES`) if one is of another kind.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) and the socket's name (`LISTEN_FDNAMES`) if one is of another kind or
+    /// does not listen (`Accept=yes`).
     #[cfg(feature = "systemd")]
     pub fn listen_systemd(mut self) -> Self {
         self.transport.notify = true;

@@ -1,19 +1,24 @@
 //! Sockets that systemd has opened, and what it is told in return: systemd.socket(5), sd_listen_fds(3), sd_notify(3).
 
 use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sd_notify::NotifyState;
-use socket2::{Domain, Type};
+use socket2::{Domain, SockAddr, Type};
 
 use super::socket::{Socket, annotated};
 use super::unix::UnixSocket;
 
 /// What `LISTEN_FDS` may say at the most; a process has no more descriptors than that by default.
 const MAX_SOCKETS: usize = 1024;
+
+/// `SD_LISTEN_FDS_START`.
+const FIRST: usize = 3;
 
 /// The sockets that were handed to this process: all of them, once.
 pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
@@ -25,11 +30,15 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(missing("the sockets of systemd have been taken by another server of this process"));
     }
-    // Fails if one of them is not open, and keeps them from the host's children.
-    let descriptors = sd_notify::listen_fds();
-    let annotated =
-        |error| annotated(&error, format_args!("listen_systemd: not all of LISTEN_FDS are there"));
-    let _are_there = descriptors.map_err(annotated)?;
+    // First, for to own a descriptor that is closed is unsound.
+    for descriptor in FIRST..FIRST + names.len() {
+        fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
+            annotated(
+                &error,
+                format_args!("listen_systemd: {descriptor} of LISTEN_FDS is not in /proc/self/fd"),
+            )
+        })?;
+    }
     let sockets = sd_listen_fds::get().unwrap_or_default();
     sockets
         .into_iter()
@@ -66,15 +75,33 @@ fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::R
 
 fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     let socket = socket2::Socket::from(descriptor);
-    match (kind(&socket), OwnedFd::from(socket)) {
-        (Some(Kind::Tcp), socket) => Socket::of_tcp(socket.into()),
-        (Some(Kind::Unix), socket) => UnixSocket::of(socket.into()).map(Socket::Unix),
-        (None, _) => {
-            let sentence =
-                format!("listen_systemd: {name:?} of LISTEN_FDS is neither a TCP nor a Unix stream socket");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, sentence))
-        }
+    // The host's children have no business with it.
+    socket.set_cloexec(true)?;
+    let refused = |is: &str| {
+        let sentence = format!("listen_systemd: {name:?} of LISTEN_FDS {is}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, sentence))
+    };
+    let Some(kind) = kind(&socket) else {
+        return refused("is neither a TCP nor a Unix stream socket");
+    };
+    if !listens(&socket) {
+        return refused("does not listen: a connection (Accept=yes) can not be accepted from");
     }
+    match (kind, OwnedFd::from(socket)) {
+        (Kind::Tcp, socket) => Socket::of_tcp(socket.into()),
+        (Kind::Unix, socket) => UnixSocket::of(socket.into()).map(Socket::Unix),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn listens(socket: &socket2::Socket) -> bool {
+    socket.is_listener().is_ok_and(|listens| listens)
+}
+
+/// systemd is Linux's.
+#[cfg(not(target_os = "linux"))]
+fn listens(_: &socket2::Socket) -> bool {
+    false
 }
 
 enum Kind {
@@ -102,7 +129,7 @@ pub(crate) struct Notice(());
 
 impl Notice {
     pub(crate) fn ready() -> Self {
-        send(NotifyState::Ready);
+        send("READY=1\n");
         Notice(())
     }
 
@@ -111,14 +138,39 @@ impl Notice {
 
 impl Drop for Notice {
     fn drop(&mut self) {
-        send(NotifyState::Stopping);
+        send("STOPPING=1\n");
     }
 }
 
 /// Without `NOTIFY_SOCKET` there is nobody to tell.
-fn send(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "cannot tell systemd how the server is");
+fn send(state: &str) {
+    let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
+    if let Err(error) = notify(&name, state) {
+        tracing::warn!(?name, %error, "cannot tell systemd how the server is");
+    }
+}
+
+/// Once, and without a wait: this may be the host's runtime, and systemd's queue may be full.
+fn notify(name: &OsStr, state: &str) -> io::Result<()> {
+    let address = notified(name)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(state.as_bytes(), &address).map(drop)
+}
+
+/// A path, or with `@` for its NUL a name of Linux' abstract namespace.
+fn notified(name: &OsStr) -> io::Result<SockAddr> {
+    match name.as_bytes() {
+        [b'/', ..] => SockAddr::unix(name),
+        [b'@', rest @ ..] if cfg!(target_os = "linux") => {
+            let mut abstract_name = OsString::from("\0");
+            abstract_name.push(OsStr::from_bytes(rest));
+            SockAddr::unix(abstract_name)
+        }
+        _ => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this kind of NOTIFY_SOCKET is not supported: only Unix sockets are",
+        )),
     }
 }
 
@@ -157,6 +209,73 @@ mod tests {
                 }
                 (got, _) => panic!("{variables:?}: {got:?}"),
             }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    mod linux {
+        use std::net::{TcpListener, TcpStream};
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
+
+        use super::*;
+
+        fn abstract_socket(name: &str) -> (OsString, UnixDatagram) {
+            let name = format!("prometheus-hyper-{name}-{}", process::id());
+            let address = SocketAddr::from_abstract_name(&name).unwrap();
+            (format!("@{name}").into(), UnixDatagram::bind_addr(&address).unwrap())
+        }
+
+        #[test]
+        fn abstract_sockets_are_told() {
+            let (name, socket) = abstract_socket("abstract");
+            notify(&name, "READY=1\n").unwrap();
+            let mut told = [0; 64];
+            let length = socket.recv(&mut told).unwrap();
+            assert_eq!(&told[..length], b"READY=1\n");
+        }
+
+        #[test]
+        fn a_full_queue_keeps_nobody_waiting() {
+            let (name, _socket) = abstract_socket("full");
+            // A queue of datagrams has an end, of 10 by default; a wait would have none.
+            let error = (0..1_000_000).find_map(|_| notify(&name, "READY=1\n").err()).unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+
+        #[test]
+        fn other_sockets_are_not_told() {
+            for (name, kind) in [
+                ("vsock:2:1234", io::ErrorKind::Unsupported),
+                ("relative/path", io::ErrorKind::Unsupported),
+                ("/run/nobody/is/here", io::ErrorKind::NotFound),
+            ] {
+                let error = notify(OsStr::new(name), "READY=1\n").unwrap_err();
+                assert_eq!(error.kind(), kind, "{name}: {error}");
+            }
+        }
+
+        #[test]
+        fn what_does_not_listen_is_refused() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (pair, _other) = UnixStream::pair().unwrap();
+            let (datagrams, _) = UnixDatagram::pair().unwrap();
+            let table: [(OwnedFd, &str); 3] = [
+                (connection.into(), "does not listen"),
+                (pair.into(), "does not listen"),
+                (datagrams.into(), "neither a TCP nor a Unix stream socket"),
+            ];
+            for (descriptor, reason) in table {
+                let error = socket(descriptor, "http").unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                let error = error.to_string();
+                assert!(
+                    error.starts_with("listen_systemd: \"http\" of LISTEN_FDS ") && error.contains(reason),
+                    "{error}"
+                );
+            }
+            socket(listener.into(), "http").unwrap();
         }
     }
 }
