@@ -11,6 +11,7 @@ use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
 
 use crate::client::{PATIENCE, get};
+use crate::host::run_alone;
 use crate::scrape::wait_for;
 
 /// A folder of the test's own, gone after it.
@@ -137,12 +138,32 @@ fn a_killed_server_does_not_keep_the_next_one_out() {
     wait_for("the end of the file", || !path.exists());
 }
 
+#[test]
+fn a_relative_path_is_removed_after_a_change_of_directory() {
+    let folder = Folder::new("chdir");
+    run_alone("doors::child_that_moves", folder.0.to_str().unwrap(), &[]);
+}
+
+/// The directory is the whole process's.
+#[test]
+#[ignore = "run by another test"]
+fn child_that_moves() {
+    let Ok(folder) = std::env::var("PROMETHEUS_HYPER_TEST_CHILD") else { return };
+    std::env::set_current_dir(&folder).unwrap();
+    let server = Server::builder().registry(&Registry::new()).listen_unix("s").bind().unwrap();
+    let path = Path::new(&folder).join("s");
+    assert!(path.exists());
+    let guard = server.start().unwrap();
+    assert_eq!(guard.to_string(), "http://unix:s:/metrics", "as it was given");
+    std::env::set_current_dir("/").unwrap();
+    guard.shutdown_blocking();
+    assert!(!path.exists());
+}
+
 #[cfg(feature = "systemd")]
 mod systemd {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
-
-    use crate::host::run_alone;
 
     use super::*;
 
