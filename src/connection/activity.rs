@@ -287,7 +287,10 @@ impl Activity {
     /// Begins to linger, if the client may still be sending what nobody reads: a body, or a head that hyper has refused.
     pub(super) fn linger(&self) -> bool {
         let mut state = self.state();
-        let lingers = state.unread || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
+        // HTTP/2 never falls silent: what its client says of what it has received is still on its way.
+        let lingers = state.unread
+            || state.streams.is_some()
+            || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
         if lingers {
             state.phase = Phase::Lingering { since: Instant::now() };
         }
