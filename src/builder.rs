@@ -214,7 +214,7 @@ impl Builder {
     /// All of them are taken, once in a process; nobody else in the process may take them. [`bind`](Self::bind) fails with
     /// [`NotFound`](io::ErrorKind::NotFound) and says what is missing of `LISTEN_PID` and `LISTEN_FDS`, and with
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) and the socket's name (`LISTEN_FDNAMES`) if one is of another kind or
-    /// does not listen (`Accept=yes`).
+    /// does not listen (`Accept=yes`). Elsewhere than on Linux it is [`Unsupported`](io::ErrorKind::Unsupported).
     #[cfg(feature = "systemd")]
     pub fn listen_systemd(mut self) -> Self {
         self.transport.notify = true;

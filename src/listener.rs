@@ -1,9 +1,9 @@
 //! Sockets that accept. Accepting can not fail: what goes wrong is passed over or backed off.
 
 mod socket;
-#[cfg(feature = "systemd")]
+#[cfg(all(feature = "systemd", target_os = "linux"))]
 pub(crate) mod systemd;
-#[cfg(not(feature = "systemd"))]
+#[cfg(not(all(feature = "systemd", target_os = "linux")))]
 #[path = "listener/systemd/disabled.rs"]
 pub(crate) mod systemd;
 #[cfg(unix)]

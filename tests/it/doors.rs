@@ -160,7 +160,7 @@ fn child_that_moves() {
     assert!(!path.exists());
 }
 
-#[cfg(feature = "systemd")]
+#[cfg(all(feature = "systemd", target_os = "linux"))]
 mod systemd {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
