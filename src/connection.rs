@@ -136,7 +136,7 @@ async fn answer(
     peer: Option<IpAddr>,
     router: &Router,
     activity: Arc<Activity>,
-) -> Response<AnswerBody> {
+) -> Response<AnswerBody<HandingOver>> {
     let (head, request_body) = request.into_parts();
     let unread = !request_body.is_end_stream();
     // Nobody reads it. hyper sends no 100 to a body that is dropped.
@@ -151,26 +151,37 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     activity.response_begun(response.extensions_mut().remove::<Receipt>());
-    response.map(|body| AnswerBody { body, _handing_over: HandingOver(activity) })
+    response.map(|body| AnswerBody { body, end: HandingOver(activity) })
 }
 
-/// A response's body on its way; its end tells the connection that hyper has it all.
+/// A response's body on its way. Its drop is the end of it: hyper has it all, or its client has gone.
 #[derive(Debug)]
-struct AnswerBody {
+struct AnswerBody<E: End> {
     body: Body,
-    _handing_over: HandingOver,
+    end: E,
+}
+
+/// Hears of a body's end, and whether hyper has taken the whole.
+trait End {
+    fn ended(&mut self, whole: bool);
+}
+
+impl<E: End> Drop for AnswerBody<E> {
+    fn drop(&mut self) {
+        self.end.ended(self.body.is_end_stream());
+    }
 }
 
 #[derive(Debug)]
 struct HandingOver(Arc<Activity>);
 
-impl Drop for HandingOver {
-    fn drop(&mut self) {
+impl End for HandingOver {
+    fn ended(&mut self, _: bool) {
         self.0.handed_over();
     }
 }
 
-impl http_body::Body for AnswerBody {
+impl<E: End + Unpin> http_body::Body for AnswerBody<E> {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -101,7 +101,7 @@ impl Shared {
                 if self.complaint.allows() {
                     tracing::error!("no tokio runtime with a time driver: the metrics can not be served");
                 }
-                Router::refuse()
+                Router::refuse(head)
             }
         }
     }

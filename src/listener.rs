@@ -29,23 +29,6 @@ use crate::throttle::Throttle;
 pub(crate) use socket::{Address, Socket, annotated};
 pub(crate) use unix::UnixSocket;
 
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    Ip(IpAddr),
-    /// On this host, and let in by the mode of the socket's file.
-    Unix,
-}
-
-impl Peer {
-    pub(crate) fn ip(self) -> Option<IpAddr> {
-        match self {
-            Peer::Ip(ip) => Some(ip),
-            Peer::Unix => None,
-        }
-    }
-}
-
 /// The first wait after a failed accept; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -71,8 +54,9 @@ impl Listeners {
         Ok(Listeners { listeners, first: 0 })
     }
 
-    /// The next connection, from whichever listener. Nothing is lost if the wait is dropped.
-    pub(crate) async fn accept(&mut self) -> (Stream, Peer) {
+    /// The next connection, from whichever listener, and its peer's address, which one on a Unix socket has not: that is on
+    /// this host, and let in by the mode of the file. Nothing is lost if the wait is dropped.
+    pub(crate) async fn accept(&mut self) -> (Stream, Option<IpAddr>) {
         std::future::poll_fn(|cx| {
             for n in 0..self.listeners.len() {
                 let at = (self.first + n) % self.listeners.len();
@@ -110,17 +94,17 @@ impl Listening {
 }
 
 impl Accept for Listening {
-    type Stream = (Stream, Peer);
+    type Stream = (Stream, Option<IpAddr>);
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
         match self {
             Listening::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
                 // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
                 // Where this fails, the response is late, not lost.
                 let _ = stream.set_nodelay(true);
-                (Box::new(stream) as Stream, Peer::Ip(peer.ip()))
+                (Box::new(stream) as Stream, Some(peer.ip()))
             }),
-            Listening::Unix(listener) => listener.poll_accept(cx).map_ok(|stream| (stream, Peer::Unix)),
+            Listening::Unix(listener) => listener.poll_accept(cx).map_ok(|stream| (stream, None)),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Router {
     /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
     pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
         let rules = self.locks.rules();
-        self.complete(&rules, self.route(head, peer, &rules, self.deadline(head))).await
+        self.complete(&rules, head, self.route(head, peer, &rules, self.deadline(head))).await
     }
 
     /// Answers one request with the metrics, whatever its path and its Host: those are the business of the server that it
@@ -117,20 +117,16 @@ impl Router {
                 Err(refusal) => self.refused(refusal),
             }
         };
-        let mut response = self.complete(&rules, served).await;
+        let mut response = self.complete(&rules, head, served).await;
         // Nobody waits for it there.
         response.extensions_mut().remove::<Receipt>();
-        // Not every server leaves the body of an answer to HEAD away.
-        if head.method == Method::HEAD {
-            *response.body_mut() = Body::default();
-        }
         response
     }
 
     /// The answer where there is no runtime to serve on.
-    pub(crate) fn refuse() -> Response<Body> {
+    pub(crate) fn refuse(head: &Parts) -> Response<Body> {
         let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
-        Self::finish(&Rules::default(), response)
+        Self::finish(&Rules::default(), head, response)
     }
 
     /// By when a request is to be answered: one time for its credentials and its scrape.
@@ -141,22 +137,27 @@ impl Router {
     async fn complete(
         &self,
         rules: &Rules,
+        head: &Parts,
         response: impl Future<Output = Response<Body>>,
     ) -> Response<Body> {
         let _in_flight = self.telemetry.request_in_flight();
         let started = Instant::now();
         let response = response.await;
         self.telemetry.observe_request(started.elapsed());
-        Self::finish(rules, response)
+        Self::finish(rules, head, response)
     }
 
     /// What each answer has.
-    fn finish(rules: &Rules, mut response: Response<Body>) -> Response<Body> {
-        // `Content-Length` is that of the GET; hyper sends no body in answer to HEAD (RFC 9110, section 9.3.2).
-        // A 204 must not have one (section 8.6).
+    fn finish(rules: &Rules, head: &Parts, mut response: Response<Body>) -> Response<Body> {
+        // A 204 must not have one (RFC 9110, section 8.6).
         if response.status() != StatusCode::NO_CONTENT {
             let length = response.body().len();
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper leaves it away in HTTP/1, not in
+        // HTTP/2, and not every server does.
+        if head.method == Method::HEAD {
+            *response.body_mut() = Body::default();
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

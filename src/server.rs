@@ -245,13 +245,13 @@ impl Running {
                 connections.room().await; // where there is none, the newcomers wait in the backlog
                 let (stream, peer) = loop {
                     tokio::select! {
-                        (stream, peer) = listeners.accept() => match peer.ip() {
-                            ip if allow.allows(ip) => break (stream, ip),
-                            ip => {
-                                telemetry.count_denial(Denial::Address);
-                                tracing::debug!(?ip, "an address that is not allowed: closed");
+                        (stream, peer) = listeners.accept() => {
+                            if allow.allows(peer) {
+                                break (stream, peer);
                             }
-                        },
+                            telemetry.count_denial(Denial::Address);
+                            tracing::debug!(?peer, "an address that is not allowed: closed");
+                        }
                         () = connections.ended() => {}
                     }
                 };

@@ -3,22 +3,18 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{Activity, DeadlineIo, Service};
-use crate::body::Body;
+use super::{Activity, AnswerBody, DeadlineIo, End, Service};
 use crate::route::Router;
 use crate::scrape::Receipt;
 use crate::stream::Stream;
@@ -95,22 +91,17 @@ async fn answer(
     peer: Option<IpAddr>,
     router: &Router,
     activity: Arc<Activity>,
-) -> Response<StreamBody> {
+) -> Response<AnswerBody<OpenStream>> {
     // Nobody reads its body.
     let (head, _) = request.into_parts();
     if !activity.stream_begun() {
         // Evicted: this connection is about to end.
         std::future::pending::<()>().await;
     }
-    let mut open = OpenStream { activity, answered: false };
+    let mut open = OpenStream { activity, answered: false, receipt: None };
     let mut response = router.respond(&head, peer).await;
-    let receipt = response.extensions_mut().remove::<Receipt>();
-    // hyper leaves it to us.
-    if head.method == Method::HEAD {
-        *response.body_mut() = Body::default();
-    }
-    open.answered();
-    response.map(|body| StreamBody { body, receipt, _open: open })
+    open.answered(response.extensions_mut().remove::<Receipt>());
+    response.map(|body| AnswerBody { body, end: open })
 }
 
 /// A request that is being answered.
@@ -118,12 +109,22 @@ async fn answer(
 struct OpenStream {
     activity: Arc<Activity>,
     answered: bool,
+    /// Handed in when hyper has taken the whole response: a stop lets it write what it has.
+    receipt: Option<Receipt>,
 }
 
 impl OpenStream {
-    fn answered(&mut self) {
-        self.answered = true;
+    fn answered(&mut self, receipt: Option<Receipt>) {
+        (self.answered, self.receipt) = (true, receipt);
         self.activity.stream_answered();
+    }
+}
+
+impl End for OpenStream {
+    fn ended(&mut self, whole: bool) {
+        if let Some(receipt) = self.receipt.take().filter(|_| whole) {
+            receipt.delivered();
+        }
     }
 }
 
@@ -134,43 +135,6 @@ impl Drop for OpenStream {
         } else {
             self.activity.stream_abandoned();
         }
-    }
-}
-
-/// A response's body on its way.
-#[derive(Debug)]
-struct StreamBody {
-    body: Body,
-    /// Handed in when hyper has taken the whole: a stop lets it write what it has.
-    receipt: Option<Receipt>,
-    _open: OpenStream,
-}
-
-impl Drop for StreamBody {
-    fn drop(&mut self) {
-        if let Some(receipt) = self.receipt.take().filter(|_| self.body.is_end_stream()) {
-            receipt.delivered();
-        }
-    }
-}
-
-impl http_body::Body for StreamBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

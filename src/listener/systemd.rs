@@ -84,24 +84,13 @@ fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     let Some(kind) = kind(&socket) else {
         return refused("is neither a TCP nor a Unix stream socket");
     };
-    if !listens(&socket) {
+    if !socket.is_listener().is_ok_and(|listens| listens) {
         return refused("does not listen: a connection (Accept=yes) can not be accepted from");
     }
     match (kind, OwnedFd::from(socket)) {
         (Kind::Tcp, socket) => Socket::of_tcp(socket.into()),
         (Kind::Unix, socket) => UnixSocket::of(socket.into()).map(Socket::Unix),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn listens(socket: &socket2::Socket) -> bool {
-    socket.is_listener().is_ok_and(|listens| listens)
-}
-
-/// systemd is Linux's.
-#[cfg(not(target_os = "linux"))]
-fn listens(_: &socket2::Socket) -> bool {
-    false
 }
 
 enum Kind {
