@@ -18,6 +18,9 @@ mod runtime;
 #[path = "collector/runtime/disabled.rs"]
 mod runtime;
 
+use prometheus::Registry;
+use prometheus::core::Collector;
+
 pub use build_info::BuildInfo;
 #[cfg(feature = "process")]
 pub use process::ProcessCollector;
@@ -25,3 +28,11 @@ pub use process::ProcessCollector;
 pub use runtime::{DEFAULT_RUNTIME_NAME, RuntimeCollector};
 
 pub(crate) use defaults::DefaultCollectors;
+
+/// A registry with this collector alone: nothing is registered into one that is not ours.
+#[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]
+pub(crate) fn registry_of(collector: impl Collector + 'static) -> Registry {
+    let registry = Registry::new();
+    registry.register(Box::new(collector)).expect("valid names, registered once");
+    registry
+}

@@ -210,9 +210,9 @@ mod tests {
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
 
-    use super::deadline_io::LINGER;
     use super::*;
     use crate::access::Hosts;
+    use crate::linger::LINGER;
     use crate::locks::Locks;
     use crate::route::{Offer, ScrapeTimeouts};
     use crate::scrape::{Contents, Source};

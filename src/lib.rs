@@ -143,6 +143,7 @@ mod gather;
 mod guard;
 mod handler;
 mod limits;
+mod linger;
 mod listener;
 mod locks;
 mod negotiate;

@@ -49,6 +49,19 @@ pub(crate) enum Reloaded<'a, T, E> {
     Panicked,
 }
 
+impl<T, E: fmt::Display> Reloaded<'_, T, E> {
+    /// Says what became of a new version of `what`: once for each, so it fills no log.
+    pub(crate) fn log(&self, what: &str) {
+        match self {
+            Reloaded::Good(_) => tracing::info!("the {what} has been read again"),
+            Reloaded::Bad(error) => {
+                tracing::warn!(%error, "cannot use the new {what}; keeping the last good one");
+            }
+            Reloaded::Panicked => tracing::warn!("cannot read the new {what}; keeping the last good one"),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Watch {
     looked: Instant,

@@ -15,11 +15,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::linger::{LINGER, Linger};
 use crate::stream::Stream;
 use crate::telemetry::Telemetry;
 
@@ -35,11 +36,6 @@ use stream::Peeked;
 
 /// How long a client may take from accept until the handshake is done.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a refused connection is kept, and how much of its input is read at the most. In TLS 1.3 a client has
-/// sent its request before it hears that its certificate is refused; a reset would take the alert from it.
-const LINGER: Duration = Duration::from_secs(1);
-const MAX_LINGER_BYTES: usize = 256 * 1024;
 
 /// The protocol's name in ALPN (RFC 9113, section 3.2).
 const H2: &[u8] = b"h2";
@@ -242,18 +238,10 @@ async fn write_all<I: AsyncWrite + Unpin>(io: &mut I, mut bytes: &[u8]) -> io::R
     poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await
 }
 
-/// Closes our side, then reads and forgets until the client has closed its own.
+/// Closes our side, then lingers: in TLS 1.3 a client has sent its request before it hears that its certificate is refused.
 async fn part<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) -> io::Result<()> {
+    let mut linger = Linger::new();
     poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await?;
-    let mut scratch = [0; 4096];
-    let mut budget = MAX_LINGER_BYTES;
-    while budget > 0 {
-        let mut buffer = ReadBuf::new(&mut scratch);
-        poll_fn(|cx| Pin::new(&mut io).poll_read(cx, &mut buffer)).await?;
-        if buffer.filled().is_empty() {
-            break;
-        }
-        budget = budget.saturating_sub(buffer.filled().len());
-    }
+    poll_fn(|cx| linger.poll(cx, &mut io)).await;
     Ok(())
 }

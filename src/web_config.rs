@@ -4,7 +4,6 @@
 //! `web/tls_config.go` and `web/handler.go` where that is silent. Stricter than these only where they would do
 //! something else than what is written, or nothing, without a word.
 
-mod bcrypt;
 mod duration;
 mod problem;
 mod section;
@@ -19,6 +18,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::access::credentials::is_hash;
 use crate::reload::Files;
 
 pub(crate) use problem::WebConfigError;
@@ -180,7 +180,7 @@ fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(S
     let mut users = Vec::new();
     for (name, field) in section.fields() {
         let hash = field.text()?;
-        if !bcrypt::is_hash(hash) {
+        if !is_hash(hash) {
             return Err(field
                 .problem("not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters"));
         }

@@ -177,6 +177,11 @@ impl Keyring {
     }
 }
 
+/// Whether passwords can be verified against this text.
+pub(crate) fn is_hash(text: &str) -> bool {
+    text.parse::<Hash>().is_ok()
+}
+
 fn sha(bytes: &[u8]) -> Sha {
     Sha256::digest(bytes).into()
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use prometheus::core::Collector;
 use tokio::runtime::Handle;
 
 use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN};
-use crate::collector::{BuildInfo, DefaultCollectors};
+use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::compress;
 use crate::encode::Format;
 use crate::locks::Locks;
@@ -146,14 +145,6 @@ fn source_name(place: usize, given: Option<&str>) -> String {
         (None, 0) => "default".to_owned(),
         (None, place) => place.to_string(),
     }
-}
-
-/// A registry of its own, for nothing is registered into one that is not ours.
-fn registry_of(collector: impl Collector + 'static) -> Registry {
-    let registry = Registry::new();
-    // It fails for a name that is there already.
-    let _ = registry.register(Box::new(collector));
-    registry
 }
 
 /// A name that occurs more than once.

@@ -31,18 +31,11 @@ pub(super) fn open(path: PathBuf, telemetry: &Arc<Telemetry>) -> io::Result<InFo
     let held = Mutex::default();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files| load(&path, files, &held, &of_load);
-    let report = move |reloaded: Reloaded<'_, Version, io::Error>| match reloaded {
-        Reloaded::Good(version) => {
-            tracing::info!("the web-config file has been read again");
-            put_in_force(version, &of_report);
-        }
-        Reloaded::Bad(error) => {
-            tracing::warn!(%error, "cannot use the new web-config file; keeping the last good one");
-            of_report.web_config_reload_failed();
-        }
-        Reloaded::Panicked => {
-            tracing::warn!("cannot read the new web-config file; keeping the last good one");
-            of_report.web_config_reload_failed();
+    let report = move |reloaded: Reloaded<'_, Version, io::Error>| {
+        reloaded.log("web-config file");
+        match reloaded {
+            Reloaded::Good(version) => put_in_force(version, &of_report),
+            Reloaded::Bad(_) | Reloaded::Panicked => of_report.web_config_reload_failed(),
         }
     };
     let reload = Arc::new(Reload::new(Instant::now(), load, report)?);

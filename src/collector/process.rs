@@ -5,7 +5,6 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 
 use once_cell::sync::{Lazy, OnceCell};
@@ -13,7 +12,8 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
-use super::family::{self, Labelled};
+use super::family::{Kind, desc, family};
+use super::registry_of;
 
 /// The standard metrics of the process, [as all client libraries of Prometheus name
 /// them](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics).
@@ -67,7 +67,10 @@ struct Kept {
 impl ProcessCollector {
     /// A collector for the process that it is in. It reads nothing before it is asked.
     pub fn new() -> Self {
-        ProcessCollector { descs: METRICS.iter().map(desc).collect(), kept: Kept::default() }
+        ProcessCollector {
+            descs: METRICS.iter().map(|metric| desc(metric.name, metric.help, &[], None)).collect(),
+            kept: Kept::default(),
+        }
     }
 }
 
@@ -91,7 +94,7 @@ impl Collector for ProcessCollector {
 /// A registry of our own with the process in it, one for all servers: nothing is registered into a registry that we
 /// do not own.
 pub(crate) fn registry() -> Option<&'static Registry> {
-    static REGISTRY: Lazy<Registry> = Lazy::new(own_registry);
+    static REGISTRY: Lazy<Registry> = Lazy::new(|| registry_of(ProcessCollector::new()));
     Some(&REGISTRY)
 }
 
@@ -119,7 +122,7 @@ struct Reading {
 struct Metric {
     name: &'static str,
     help: &'static str,
-    kind: fn(&str, &str, [Labelled; 1]) -> MetricFamily,
+    kind: Kind,
     value: fn(&Reading) -> Option<f64>,
 }
 
@@ -128,72 +131,59 @@ const METRICS: [Metric; 8] = [
     Metric {
         name: "process_cpu_seconds_total",
         help: "Total user and system CPU time spent in seconds.",
-        kind: family::counters,
+        kind: Kind::Counter,
         value: |reading| reading.cpu_seconds,
     },
     Metric {
         name: "process_max_fds",
         help: "Maximum number of open file descriptors.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.max_fds,
     },
     Metric {
         name: "process_open_fds",
         help: "Number of open file descriptors.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.open_fds,
     },
     Metric {
         name: "process_resident_memory_bytes",
         help: "Resident memory size in bytes.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.resident_bytes,
     },
     Metric {
         name: "process_start_time_seconds",
         help: "Start time of the process since unix epoch in seconds.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.start_time_seconds,
     },
     Metric {
         name: "process_threads",
         help: "Number of OS threads in the process.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.threads,
     },
     Metric {
         name: "process_virtual_memory_bytes",
         help: "Virtual memory size in bytes.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.virtual_bytes,
     },
     Metric {
         name: "process_virtual_memory_max_bytes",
         help: "Maximum amount of virtual memory available in bytes.",
-        kind: family::gauges,
+        kind: Kind::Gauge,
         value: |reading| reading.virtual_max_bytes,
     },
 ];
 
 fn families(reading: &Reading) -> Vec<MetricFamily> {
-    let family = |metric: &Metric| {
+    let shown = |metric: &Metric| {
         let value = (metric.value)(reading)?;
-        Some((metric.kind)(metric.name, metric.help, [(Vec::new(), value)]))
+        Some(family(metric.name, metric.help, metric.kind, [(Vec::new(), value)]))
     };
-    METRICS.iter().filter_map(family).collect()
-}
-
-#[expect(clippy::expect_used, reason = "constant names, which a test registers")]
-fn desc(metric: &Metric) -> Desc {
-    Desc::new(metric.name.to_owned(), metric.help.to_owned(), Vec::new(), HashMap::new())
-        .expect("a constant, valid name and a help text")
-}
-
-#[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
-fn own_registry() -> Registry {
-    let registry = Registry::new();
-    registry.register(Box::new(ProcessCollector::new())).expect("names registered once, in our own registry");
-    registry
+    METRICS.iter().filter_map(shown).collect()
 }
 
 #[cfg(test)]

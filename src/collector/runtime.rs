@@ -3,7 +3,6 @@
 mod list;
 mod probe;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future;
 
@@ -13,8 +12,9 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, MetricFamily};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::family::{Labelled, counters, gauges};
-use list::{Kind, Metric, Read};
+use super::family::{Labelled, desc, family};
+use super::registry_of;
+use list::{Metric, Read};
 
 /// The value of the label `runtime` where [`RuntimeCollector::named`] is not called, and for the runtime that a
 /// server watches by itself.
@@ -114,7 +114,7 @@ impl RuntimeCollector {
                 Read::Runtime(_) => &[],
                 Read::Worker(_) => &[WORKER],
             };
-            desc(metric.name, metric.help, by, &name)
+            desc(metric.name, metric.help, by, Some((RUNTIME, &name)))
         });
         RuntimeCollector { descs: descs.collect(), metrics, name }
     }
@@ -139,10 +139,7 @@ impl Collector for RuntimeCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         list::metrics()
-            .map(|metric| match metric.kind {
-                Kind::Counter => counters(metric.name, metric.help, self.samples(metric)),
-                Kind::Gauge => gauges(metric.name, metric.help, self.samples(metric)),
-            })
+            .map(|metric| family(metric.name, metric.help, metric.kind, self.samples(metric)))
             .collect()
     }
 }
@@ -168,13 +165,10 @@ struct Watched {
 
 impl Watch {
     /// The first runtime is watched; later ones are not.
-    #[expect(clippy::expect_used, reason = "constant names in a registry of our own, which tests register")]
     pub(crate) fn watch(&self, runtime: &Handle) {
-        self.watched.get_or_init(|| {
-            let registry = Registry::new();
-            let collector = RuntimeCollector::new(runtime);
-            registry.register(Box::new(collector)).expect("names registered once, in our own registry");
-            Watched { runtime: runtime.clone(), registry }
+        self.watched.get_or_init(|| Watched {
+            runtime: runtime.clone(),
+            registry: registry_of(RuntimeCollector::new(runtime)),
         });
     }
 
@@ -198,14 +192,6 @@ fn label(name: &str, value: &str) -> LabelPair {
     label.set_name(name.to_owned());
     label.set_value(value.to_owned());
     label
-}
-
-/// Fails for malformed names only, not for labels' values, and the names are constants, which tests register.
-#[expect(clippy::expect_used, reason = "constant names")]
-fn desc(name: &str, help: &str, by: &[&str], runtime: &str) -> Desc {
-    let by = by.iter().map(|label| (*label).to_owned()).collect();
-    let of = HashMap::from([(RUNTIME.to_owned(), runtime.to_owned())]);
-    Desc::new(name.to_owned(), help.to_owned(), by, of).expect("constant, valid names")
 }
 
 #[cfg(test)]
@@ -466,7 +452,7 @@ mod tests {
         for Metric { name, help, kind, .. } in list::metrics() {
             assert!(names.insert(name), "{name} twice");
             assert!(name.starts_with("tokio_"), "{name}");
-            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_total"), *kind == super::super::family::Kind::Counter, "{name}");
             assert!(!help.is_empty() && !help.ends_with('.'), "{name}: {help}");
         }
     }

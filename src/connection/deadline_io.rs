@@ -4,17 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::{Activity, Deadlines};
-
-/// How long a connection with unread input is kept after the last answer, so that a reset does not take the answer
-/// from a client that is still sending (RFC 9112, section 9.6), and how much of that input is read at the most.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
-pub(super) const MAX_LINGER_BYTES: usize = 256 * 1024;
+use crate::linger::Linger;
 
 /// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
 #[derive(Debug)]
@@ -22,7 +17,7 @@ pub(super) struct DeadlineIo<I> {
     io: I,
     activity: Arc<Activity>,
     deadlines: Deadlines,
-    /// Two timers, for HTTP/2 waits to read and to write at once. Lingering is reading, too.
+    /// Two timers, for HTTP/2 waits to read and to write at once.
     reading: Timer,
     writing: Timer,
     /// Since when the client has taken nothing of what there is for it.
@@ -46,12 +41,6 @@ impl Timer {
         }
         timer.as_mut().poll(cx)
     }
-}
-
-#[derive(Debug)]
-struct Linger {
-    until: Instant,
-    budget: usize,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
@@ -78,26 +67,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
         ready!(self.writing.poll_until(cx, since.checked_add(self.deadlines.write)));
         Poll::Ready(Err(timed_out("the client takes nothing of its response")))
-    }
-
-    /// Reads and forgets, as much as there may be of it, until the client has closed its side or the time is over.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let fresh = || Linger { until: Instant::now() + LINGER, budget: MAX_LINGER_BYTES };
-        let mut linger = self.linger.take().unwrap_or_else(fresh);
-        let mut scratch = [0; 4096];
-        while linger.budget > 0 {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    linger.budget = linger.budget.saturating_sub(buffer.filled().len());
-                }
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let until = linger.until;
-        self.linger = Some(linger);
-        self.reading.poll_until(cx, Some(until))
     }
 }
 
@@ -161,7 +130,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
                 return Poll::Ready(Ok(()));
             }
         }
-        self.poll_linger(cx).map(Ok)
+        let DeadlineIo { io, linger, .. } = &mut *self;
+        linger.get_or_insert_with(Linger::new).poll(cx, io).map(Ok)
     }
 }
 
@@ -171,6 +141,8 @@ fn timed_out(sentence: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

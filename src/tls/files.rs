@@ -44,21 +44,13 @@ impl Files {
     }
 }
 
-/// Once for each version of the files, so it fills no log.
 fn report(version: &Reloaded<'_, Loaded, io::Error>, telemetry: &Telemetry) {
+    version.log("certificate");
     match version {
-        Reloaded::Good(loaded) => {
-            telemetry.certificate_loaded(loaded.not_after);
-            tracing::info!("the certificate has been read again");
-            return;
-        }
+        Reloaded::Good(loaded) => telemetry.certificate_loaded(loaded.not_after),
         // As long as certificate and key are replaced one after the other, they do not match.
-        Reloaded::Bad(error) => {
-            tracing::warn!(%error, "cannot use the new certificate; keeping the last good one")
-        }
-        Reloaded::Panicked => tracing::warn!("cannot read the new certificate; keeping the last good one"),
+        Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
     }
-    telemetry.certificate_reload_failed();
 }
 
 fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {

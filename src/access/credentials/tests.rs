@@ -219,3 +219,45 @@ fn nothing_secret_is_printed() {
         assert_eq!(printed, expected);
     }
 }
+
+#[test]
+fn texts_that_are_hashes() {
+    let body = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu0186";
+    assert_eq!(body.len(), 53);
+    for (prefix, expected) in [
+        ("$2a$10$", true),
+        ("$2b$10$", true),
+        ("$2y$10$", true),
+        ("$2y$04$", true),
+        ("$2y$09$", true),
+        ("$2y$18$", true),
+        ("$2y$29$", true),
+        ("$2y$31$", true),
+        ("$2y$00$", false),
+        ("$2y$03$", false),
+        ("$2y$32$", false),
+        ("$2y$40$", false),
+        ("$2y$4$", false),
+        ("$2y$010$", false),
+        ("$2y$+9$", false),
+        ("$2x$10$", false),
+        ("$2$10$", false),
+        ("$1y$10$", false),
+        ("2y$10$", false),
+        (" $2y$10$", false),
+        ("$2y$10", false),
+        ("", false),
+    ] {
+        assert_eq!(is_hash(&format!("{prefix}{body}")), expected, "{prefix}");
+    }
+    for body in [
+        "",
+        &body[..52],
+        &format!("{body}a"),
+        &format!("{}-", &body[..52]),
+        &format!("{}\u{e9}", &body[..51]),
+    ] {
+        assert!(!is_hash(&format!("$2y$10${body}")), "{body}");
+    }
+    assert!(!is_hash("doe"));
+}

@@ -5,6 +5,8 @@
 
 use tokio::runtime::RuntimeMetrics;
 
+use super::super::family::Kind;
+
 /// A metric: declared here, and nowhere else.
 #[derive(Debug)]
 pub(super) struct Metric {
@@ -12,12 +14,6 @@ pub(super) struct Metric {
     pub(super) help: &'static str,
     pub(super) kind: Kind,
     pub(super) read: Read,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Counter,
-    Gauge,
 }
 
 /// How a value is asked for.

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::super::family::gauges;
-use super::{DEFAULT_RUNTIME_NAME, RUNTIME, desc};
+use super::super::family::{Kind, desc, family};
+use super::{DEFAULT_RUNTIME_NAME, RUNTIME};
 
 /// From one wake-up to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ struct SchedulingDelay {
 
 impl SchedulingDelay {
     fn new(probe: &Arc<Probe>) -> Self {
-        let worst = desc(WORST, WORST_HELP, &[], DEFAULT_RUNTIME_NAME);
+        let worst = desc(WORST, WORST_HELP, &[], Some((RUNTIME, DEFAULT_RUNTIME_NAME)));
         SchedulingDelay { probe: Arc::downgrade(probe), worst, all: probe.all.clone() }
     }
 }
@@ -126,9 +126,9 @@ impl Collector for SchedulingDelay {
         let Some(probe) = self.probe.upgrade() else { return Vec::new() };
         let worst = probe.delays().gathered(Instant::now());
         let mut families = self.all.collect();
-        families.extend(
-            worst.map(|worst| gauges(WORST, WORST_HELP, [(self.worst.const_label_pairs.clone(), worst)])),
-        );
+        families.extend(worst.map(|worst| {
+            family(WORST, WORST_HELP, Kind::Gauge, [(self.worst.const_label_pairs.clone(), worst)])
+        }));
         families
     }
 }
