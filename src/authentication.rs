@@ -26,9 +26,10 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// Judges credentials.
 ///
-/// Tokens, and passwords that were right before and from there, are judged at once, whatever else goes on. A password that is new is verified
-/// on a thread, `prometheus-hyper-login`: started when it is needed, one per server, detached, gone when it has had
-/// nothing to do for a while. Not on the host's blocking pool: a bcrypt there keeps `#[tokio::main]` from returning.
+/// Tokens, and passwords that were right before and from there, are judged at once, whatever else goes on. A password that
+/// is new is verified on a thread, `prometheus-hyper-login`: started when it is needed, one per server, detached, gone when
+/// it has had nothing to do for a while. Not on the host's blocking pool: a bcrypt there keeps `#[tokio::main]` from
+/// returning.
 ///
 /// At most eight are under way, and they take turns, so that the host loses one core to logins at most, and one hash of a
 /// high cost holds up nobody.

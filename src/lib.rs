@@ -153,6 +153,9 @@ mod query;
 mod reload;
 mod route;
 mod scrape;
+#[cfg(test)]
+#[path = "../tests/it/scratch.rs"]
+mod scratch;
 mod server;
 mod stream;
 mod telemetry;

@@ -197,32 +197,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scratch::Scratch;
     use std::fs;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::thread;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("prometheus-hyper-{}-{name}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Folder(path)
-        }
-
-        fn write(&self, name: &str, text: &str) -> PathBuf {
-            let path = self.0.join(name);
-            fs::write(&path, text).unwrap();
-            path
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.0));
-        }
-    }
 
     type Reports = Arc<Mutex<Vec<String>>>;
 
@@ -251,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_new_version_is_seen_after_a_second_and_a_bad_one_changes_nothing() {
-        let folder = Folder::new("versions");
+        let folder = Scratch::new("versions");
         let (a, b) = (folder.write("a", "1"), folder.write("b", "1"));
         let start = Instant::now();
         let (reload, reports) = both(&a, &b, start);
@@ -308,7 +287,7 @@ mod tests {
     #[test]
     fn a_swapped_link_is_a_change() {
         use std::os::unix::fs::symlink;
-        let folder = Folder::new("links");
+        let folder = Scratch::new("links");
         for version in ["1", "2"] {
             fs::create_dir(folder.0.join(version)).unwrap();
             let path = folder.write(&format!("{version}/file"), version);
@@ -328,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_or_too_large_is_not_read() {
-        let folder = Folder::new("odd");
+        let folder = Scratch::new("odd");
         let large = folder.write("large", "");
         File::options().write(true).open(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
         let table = [(folder.0.clone(), "not a regular file"), (large, "larger than 1048576 bytes")];
@@ -339,7 +318,7 @@ mod tests {
 
     #[test]
     fn while_one_looks_the_others_take_the_last_good_one() {
-        let folder = Folder::new("slow");
+        let folder = Scratch::new("slow");
         let path = folder.write("file", "1");
         let (began, has_begun) = mpsc::channel();
         let (finish, may_finish) = mpsc::channel::<()>();

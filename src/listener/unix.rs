@@ -218,27 +218,11 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-
-    /// A folder of its own, gone after the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("prometheus-hyper-{name}-{}", std::process::id()));
-            fs::create_dir(&folder).unwrap();
-            Folder(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_file_has_its_mode_and_goes_with_the_socket() {
-        let folder = Folder::new("mode");
+        let folder = Scratch::new("mode");
         let path = folder.0.join("s");
         for mode in [0o660, 0o600, 0o666] {
             let socket = UnixSocket::bind(&path, mode).unwrap();
@@ -252,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_socket_is_replaced_if_nobody_answers_on_it() {
-        let folder = Folder::new("stale");
+        let folder = Scratch::new("stale");
         let path = folder.0.join("s");
         drop(UnixListener::bind(&path).unwrap()); // std leaves the file behind
         assert!(UnixStream::connect(&path).is_err());
@@ -268,7 +252,7 @@ mod tests {
 
     #[test]
     fn one_with_a_full_backlog_is_served_and_does_not_keep_us_waiting() {
-        let folder = Folder::new("full");
+        let folder = Scratch::new("full");
         let path = folder.0.join("s");
         let busy = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
@@ -279,7 +263,7 @@ mod tests {
 
     #[test]
     fn any_other_file_is_left_alone() {
-        let folder = Folder::new("other");
+        let folder = Scratch::new("other");
         let (file, link, missing) = (folder.0.join("f"), folder.0.join("l"), folder.0.join("m/s"));
         fs::write(&file, "mine").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
@@ -299,7 +283,7 @@ mod tests {
 
     #[test]
     fn another_ones_file_is_not_removed() {
-        let folder = Folder::new("another");
+        let folder = Scratch::new("another");
         let path = folder.0.join("s");
         let socket = UnixSocket::bind(&path, 0o660).unwrap();
         fs::remove_file(&path).unwrap();
@@ -312,7 +296,7 @@ mod tests {
 
     #[test]
     fn one_that_is_about_to_listen_is_left_alone() {
-        let folder = Folder::new("about");
+        let folder = Scratch::new("about");
         let path = folder.0.join("s");
         let other = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
         other.bind(&SockAddr::unix(&path).unwrap()).unwrap();
@@ -329,7 +313,7 @@ mod tests {
 
     #[test]
     fn of_many_that_replace_a_socket_one_has_it() {
-        let folder = Folder::new("many");
+        let folder = Scratch::new("many");
         let path = folder.0.join("s");
         drop(UnixListener::bind(&path).unwrap());
         let bind = || UnixSocket::bind(&path, 0o660);
@@ -349,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_lock_keeps_others_out_until_it_is_old() {
-        let folder = Folder::new("lock");
+        let folder = Scratch::new("lock");
         let (path, lock) = (folder.0.join("s"), folder.0.join(".s.lock"));
         drop(UnixListener::bind(&path).unwrap());
         fs::create_dir(&lock).unwrap();

@@ -131,3 +131,11 @@ pub(crate) fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> C
     assert_eq!(get(addr, "/-/healthy").status, 200);
     client
 }
+
+/// The header of a request by a user with a password, which a colon parts.
+#[cfg(feature = "auth")]
+pub(crate) fn basic(credentials: &str) -> String {
+    use base64::Engine;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
+    format!("Authorization: Basic {encoded}\r\n")
+}

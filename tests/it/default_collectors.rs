@@ -6,13 +6,9 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry, default_registry
 use prometheus_hyper::{Builder, Server, build_info};
 
 use crate::client::get;
-use crate::host::run_alone;
+use crate::host::{current_thread, run_alone};
 use crate::log::Log;
 use crate::scrape::start;
-
-pub(crate) fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
 
 fn families(addr: SocketAddr) -> Vec<String> {
     let body = get(addr, "/metrics").body;

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::{fs, io, process};
+use std::path::Path;
+use std::{fs, io};
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
@@ -13,24 +13,7 @@ use prometheus_hyper::prometheus::Registry;
 use crate::client::{PATIENCE, get};
 use crate::host::run_alone;
 use crate::scrape::wait_for;
-
-/// A folder of the test's own, gone after it.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        // Short, for the path of a Unix socket has 108 bytes.
-        let folder = std::env::temp_dir().join(format!("ph-it-{name}-{}", process::id()));
-        fs::create_dir(&folder).unwrap();
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::scratch::Scratch;
 
 /// What a Unix socket answers.
 pub(crate) fn get_unix(path: &Path) -> String {
@@ -44,7 +27,7 @@ pub(crate) fn get_unix(path: &Path) -> String {
 
 #[test]
 fn it_listens_on_all_that_it_is_given() {
-    let folder = Folder::new("all");
+    let folder = Scratch::new("all");
     let (ours, theirs) = (folder.0.join("ours"), folder.0.join("theirs"));
     let existing = TcpListener::bind("127.0.0.1:0").unwrap();
     let existing_addr = existing.local_addr().unwrap();
@@ -96,7 +79,7 @@ fn a_dual_stack_is_as_the_system_has_it() {
 
 #[test]
 fn a_unix_socket_has_the_mode_that_it_was_given() {
-    let folder = Folder::new("mode");
+    let folder = Scratch::new("mode");
     let path = folder.0.join("s");
     let bind = || Server::builder().registry(&Registry::new()).listen_unix(&path);
     let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
@@ -116,7 +99,7 @@ fn a_unix_socket_has_the_mode_that_it_was_given() {
 
 #[test]
 fn what_fails_later_leaves_no_file() {
-    let folder = Folder::new("later");
+    let folder = Scratch::new("later");
     let path = folder.0.join("s");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let builder = Server::builder().registry(&Registry::new()).listen_unix(&path);
@@ -127,7 +110,7 @@ fn what_fails_later_leaves_no_file() {
 
 #[test]
 fn a_killed_server_does_not_keep_the_next_one_out() {
-    let folder = Folder::new("killed");
+    let folder = Scratch::new("killed");
     let path = folder.0.join("s");
     // As a kill leaves it: std removes no file.
     drop(UnixListener::bind(&path).unwrap());
@@ -140,7 +123,7 @@ fn a_killed_server_does_not_keep_the_next_one_out() {
 
 #[test]
 fn a_relative_path_is_removed_after_a_change_of_directory() {
-    let folder = Folder::new("chdir");
+    let folder = Scratch::new("chdir");
     run_alone("doors::child_that_moves", folder.0.to_str().unwrap(), &[]);
 }
 
@@ -176,7 +159,7 @@ mod systemd {
 
     #[test]
     fn sockets_of_systemd_are_served_and_it_is_told() {
-        let folder = Folder::new("systemd");
+        let folder = Scratch::new("systemd");
         let (path, notify) = (folder.0.join("s"), folder.0.join("n"));
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = tcp.local_addr().unwrap();

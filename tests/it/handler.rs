@@ -14,6 +14,7 @@ use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Body, Builder, Handler, Server};
 
 use crate::client::{Client, get};
+use crate::host::current_thread;
 use crate::log::Log;
 use crate::scrape::Gated;
 
@@ -25,10 +26,6 @@ fn registry() -> Registry {
 
 fn handler(registry: &Registry) -> Handler {
     Server::builder().registry(registry).into_handler()
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Status, headers, and the body's bytes.
@@ -65,7 +62,7 @@ fn it_serves_the_metrics_wherever_it_is() {
         (Method::OPTIONS, "/metrics", 204, false),
         (Method::POST, "/metrics", 405, false),
     ];
-    runtime().block_on(async {
+    current_thread().block_on(async {
         for row @ (method, uri, status, has_metrics) in &table {
             // A body that is never looked at, and no Host: that is the business of the server around it.
             let request = Request::builder().method(method).uri(*uri).body(std::future::pending::<()>());
@@ -91,7 +88,7 @@ fn it_negotiates_and_keeps_deadlines() {
     let registry = registry();
     let gated = Gated::register(&registry, true);
     let handler = Server::builder().registry(&registry).openmetrics(true).into_handler();
-    runtime().block_on(async {
+    current_thread().block_on(async {
         let request = Request::get("/").header("accept", "application/openmetrics-text;version=1.0.0");
         let (_, headers, body) = call(&handler.clone(), request.body(()).unwrap()).await;
         assert!(headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
@@ -100,7 +97,7 @@ fn it_negotiates_and_keeps_deadlines() {
     let registry = Registry::new();
     let hangs = Gated::register(&registry, false);
     let handler = self::handler(&registry);
-    runtime().block_on(async {
+    current_thread().block_on(async {
         let request =
             || Request::get("/").header("x-prometheus-scrape-timeout-seconds", "0.2").body(()).unwrap();
         let (one, other) = tokio::join!(call(&handler, request()), call(&handler, request()));
@@ -136,7 +133,7 @@ where
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        runtime().block_on(async {
+        current_thread().block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             loop {
                 let io = TokioIo::new(listener.accept().await.unwrap().0);
@@ -157,7 +154,7 @@ fn on_axum_it_is_a_route() {
     let addr = listener.local_addr().unwrap();
     let handler = handler(&registry());
     std::thread::spawn(move || {
-        runtime().block_on(async {
+        current_thread().block_on(async {
             let app = axum::Router::new()
                 .route_service("/metrics", handler.clone())
                 .nest_service("/nested", handler);
@@ -183,7 +180,7 @@ fn without_timers_it_says_so_and_does_not_panic() {
         panic!("it waits for a runtime")
     };
     assert_eq!(response.status(), 500);
-    runtime().block_on(async {
+    current_thread().block_on(async {
         assert_eq!(call(&handler, request()).await.0, 200, "and on a better one it serves")
     });
 
@@ -191,7 +188,7 @@ fn without_timers_it_says_so_and_does_not_panic() {
     for _ in 0..2 {
         without_timers.block_on(async { assert_eq!(call(&handler, request()).await.0, 500) });
         // One call on a bad runtime made it useless on all others.
-        runtime().block_on(async { assert_eq!(call(&handler.clone(), request()).await.0, 200) });
+        current_thread().block_on(async { assert_eq!(call(&handler.clone(), request()).await.0, 200) });
     }
 }
 
@@ -213,7 +210,7 @@ fn hooks_run_where_it_is_mounted() {
     // Outside of the runtime.
     let handler = builder.into_handler();
     let request = Request::get("/metrics").body(()).unwrap();
-    let (_, _, body) = runtime().block_on(call(&handler, request));
+    let (_, _, body) = current_thread().block_on(call(&handler, request));
     assert!(body.contains("\nruns_total 1\n"), "{body}");
 }
 
@@ -242,7 +239,7 @@ fn options_that_make_no_sense_are_logged_and_mended() {
         let log = log.text();
         assert!(log.contains("ERROR") && log.contains(option), "{option}: {log}");
         let request = Request::get("/?registry[]=db").body(()).unwrap();
-        let (status, _, body) = runtime().block_on(call(&handler, request));
+        let (status, _, body) = current_thread().block_on(call(&handler, request));
         assert_eq!(status, 200, "{option}: {body}");
         assert!(body.contains("mounted_total 0"), "{option}: {body}");
     }

@@ -152,7 +152,7 @@ fn hooks_run_on_the_runtime_of_bind_else_on_the_servers_own() {
 
 #[test]
 fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = crate::host::current_thread();
     let builder = Server::builder().registry(&Registry::new()).before_scrape("orphan", |_| async { Ok(()) });
     let (_guard, addr) = runtime.block_on(async { start(builder) });
     drop(runtime);

@@ -46,7 +46,6 @@ fn start_works_wherever_it_is_called() {
     };
     drop(start_and_scrape());
 
-    let current_thread = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let multi_thread =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for runtime in [current_thread(), multi_thread()] {
@@ -101,6 +100,11 @@ fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
         server.serve(async { drop(stopping.await) }).await.unwrap();
         client.await.unwrap();
     });
+}
+
+/// The host's runtime, as most tests want it.
+pub(crate) fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.

@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use crate::client::PATIENCE;
-use crate::default_collectors::current_thread;
-use crate::doors::Folder;
+use crate::host::current_thread;
 use crate::scrape::Gated;
+use crate::scratch::Scratch;
 use crate::stop::{LARGE, large};
 
 /// A server with a certificate of its own, and what trusts it.
@@ -27,11 +27,11 @@ struct Secured {
     addr: SocketAddr,
     certificate: CertificateDer<'static>,
     /// Of the files, which are looked at again.
-    _folder: Folder,
+    _folder: Scratch,
 }
 
 fn serve(name: &str, options: impl FnOnce(Builder) -> Builder) -> Secured {
-    let folder = Folder::new(name);
+    let folder = Scratch::new(name);
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (folder.0.join("cert.pem"), folder.0.join("key.pem"));
     std::fs::write(&certificate, own.cert.pem()).unwrap();

@@ -22,8 +22,9 @@ use std::thread;
 use prometheus_hyper::Builder;
 use serde_json::Value;
 
+use crate::scratch::Scratch;
 use known_values::KnownValues;
-use process::{PATIENCE, Process, Scratch, poll, tool};
+use process::{PATIENCE, Process, poll, tool};
 use prometheus::Prometheus;
 use sample::{Key, Sample, Samples, differences};
 
@@ -241,7 +242,7 @@ fn promtool_finds_nothing_to_say() {
         [("hello", hello.metrics()), ("known values", http_get(set.addr(), "/metrics").unwrap())]
     {
         assert!(body.contains("\nprometheus_exporter_"), "{what}: our own metrics are judged, too: {body}");
-        let scratch = Scratch::new();
+        let scratch = Scratch::new("judges");
         let mut promtool = Command::new(tool("PROMTOOL", "promtool"));
         let verdict = scratch.run(promtool.args(["check", "metrics"]), &body);
         // 1: it cannot read it; 3: it can, and would have it otherwise.
@@ -256,7 +257,7 @@ fn python_reads_what_was_set() {
     let set = KnownValues::serve();
     let body = http_get(set.addr(), "/metrics").unwrap();
 
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("judges");
     let mut python = Command::new(tool("PYTHON", "python3"));
     let read = scratch.run(python.args(["-X", "utf8", "-c", include_str!("judges/read_back.py")]), &body);
     assert!(read.status.success(), "{read}\n{body}");

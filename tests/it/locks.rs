@@ -70,7 +70,7 @@ fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
 #[cfg(unix)]
 #[test]
 fn peers_on_a_unix_socket_pass() {
-    let folder = crate::doors::Folder::new("allow");
+    let folder = crate::scratch::Scratch::new("allow");
     let path = folder.0.join("s");
     let builder = Server::builder().registry(&Registry::new()).allow("10.0.0.0/8");
     let _guard = builder.listen_unix(&path).bind().unwrap().start().unwrap();
@@ -159,20 +159,17 @@ fn what_makes_no_sense_is_told_by_bind() {
 
 #[cfg(feature = "auth")]
 mod credentials {
+    use std::time::Instant;
+
     use prometheus_hyper::Guard;
 
     use super::*;
-    use crate::log::Log;
+    use crate::client::basic;
+    use crate::log::logged;
 
     /// `dave:dave123`, at the least cost.
     fn hash() -> String {
         bcrypt::hash("dave123", 4).unwrap()
-    }
-
-    fn basic(credentials: &str) -> String {
-        use base64::Engine;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
-        format!("Authorization: Basic {encoded}\r\n")
     }
 
     fn bearer(token: &str) -> String {
@@ -255,33 +252,21 @@ mod credentials {
 
     #[test]
     fn no_credential_is_in_the_log_or_in_debug() {
-        let log = Log::default();
-        // The server runs on this thread, and its log is that of this thread.
-        log.capture(|| {
-            let builder = Server::builder().registry(&Registry::new());
-            let builder = builder.bearer_token("t0ken-secret").basic_auth("dave", hash());
-            assert!(!format!("{builder:?}").contains("t0ken"), "{builder:?}");
-            let server = builder.listen("127.0.0.1:0").bind().unwrap();
-            let addr = server.local_addr().unwrap();
-            let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
-            let client = std::thread::spawn(move || {
-                for headers in [
-                    bearer("t0ken-secret"),
-                    bearer("t0ken-guess"),
-                    basic("dave:dave123"),
-                    basic("dave:p4ssword-guess"),
-                    basic("p4ssword-as-name:x"),
-                    "Authorization: t0ken-secret\r\n".to_owned(),
-                ] {
-                    ask(addr, "/metrics", &headers);
-                }
-                drop(stop);
-            });
-            let runtime = crate::default_collectors::current_thread();
-            runtime.block_on(server.serve(async { drop(stopping.await) })).unwrap();
-            client.join().unwrap();
+        let builder = Server::builder().registry(&Registry::new());
+        let builder = builder.bearer_token("t0ken-secret").basic_auth("dave", hash());
+        assert!(!format!("{builder:?}").contains("t0ken"), "{builder:?}");
+        let log = logged(builder, |addr| {
+            for headers in [
+                bearer("t0ken-secret"),
+                bearer("t0ken-guess"),
+                basic("dave:dave123"),
+                basic("dave:p4ssword-guess"),
+                basic("p4ssword-as-name:x"),
+                "Authorization: t0ken-secret\r\n".to_owned(),
+            ] {
+                ask(addr, "/metrics", &headers);
+            }
         });
-        let log = log.text();
         assert!(log.contains("not admitted"), "{log}");
         for secret in ["t0ken", "dave123", "p4ssword", "ZGF2ZTpkYXZlMTIz"] {
             assert!(!log.contains(secret), "{secret}: {log}");
@@ -291,18 +276,24 @@ mod credentials {
     /// Each had the whole of the scraper's time, and Prometheus had given up by then.
     #[test]
     fn a_login_and_its_scrape_share_one_time() {
-        let registry = Registry::new();
-        let hangs = crate::scrape::Gated::register(&registry, false);
-        // Slow, and within the time: some hundred milliseconds of two seconds.
+        // What is left to a run, as a hook is told it: a half, for the other is there to gather.
+        let (tell, told) = std::sync::mpsc::channel();
         let slow = bcrypt::hash("dave123", 11).unwrap();
-        let (_guard, addr) = start(Server::builder().registry(&registry).basic_auth("dave", slow));
-        let headers = format!("X-Prometheus-Scrape-Timeout-Seconds: 2\r\n{}", basic("dave:dave123"));
-        let begun = std::time::Instant::now();
-        assert_eq!(ask(addr, "/metrics", &headers).status, 503);
-        let took = begun.elapsed();
-        assert_eq!(hangs.gathers(), 1, "it was let in, and the collector hung");
-        assert!(took < Duration::from_secs(2), "{took:?}: beyond the scraper's own time");
-        hangs.open();
+        let builder = Server::builder().registry(&Registry::new()).basic_auth("dave", slow);
+        let builder = builder.before_scrape("tells", move |scrape| {
+            let now = Instant::now();
+            let _ = tell.send((now, 2 * scrape.deadline().saturating_duration_since(now)));
+            async { Ok(()) }
+        });
+        let (_guard, addr) = start(builder);
+        let headers = format!("X-Prometheus-Scrape-Timeout-Seconds: 30\r\n{}", basic("dave:dave123"));
+        let begun = Instant::now();
+        assert_eq!(ask(addr, "/metrics", &headers).status, 200);
+        let (run, left) = told.recv().unwrap();
+        let login = run - begun;
+        let whole = Duration::from_secs_f64(29.5);
+        // It was the whole time again, and the login on top of it.
+        assert!(login + left < whole + login / 2, "{login:?} and {left:?}");
     }
 
     #[test]
@@ -311,7 +302,7 @@ mod credentials {
         use hyper::service::Service;
 
         let handler = Server::builder().registry(&Registry::new()).bearer_token("t").into_handler();
-        let runtime = crate::default_collectors::current_thread();
+        let runtime = crate::host::current_thread();
         let status = |token: &str| {
             let request =
                 Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();

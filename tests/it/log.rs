@@ -2,13 +2,16 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Once};
+use std::thread;
 
-use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Builder, Server};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::{Client, get};
+use crate::host::current_thread;
 
 /// The log, as text.
 #[derive(Clone, Default)]
@@ -61,39 +64,43 @@ impl<'w> MakeWriter<'w> for Log {
     }
 }
 
-#[test]
-fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
+/// Serves on this thread, whose log it returns, for as long as the client has something to ask on another.
+pub(crate) fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -> String {
     let log = Log::default();
-    // The server runs on this thread, and with it all that clients can reach.
     log.capture(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let server = Server::builder().registry(&Registry::new()).max_connections(2);
-            let server = server.listen("127.0.0.1:0").bind().unwrap();
-            let addr = server.local_addr().unwrap();
-            let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
-            let clients = std::thread::spawn(move || {
-                for sent in [
-                    "GET /a%0aERROR HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tERROR forged\r\nConnection: close\r\n\r\n",
-                    "\x16\x03\x01\r\nERROR forged\r\n\r\n",
-                    "GET / HTTP/1.1\r\nHost: ERROR forged\r\n\r\n",
-                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                    "GET /metr",
-                ] {
-                    let mut client = Client::connect(addr);
-                    client.send(sent);
-                    client.half_close();
-                    client.closed();
-                }
-                let _silent: Vec<Client> = (0..20).map(|_| Client::connect(addr)).collect();
-                assert_eq!(get(addr, "/-/healthy").status, 200);
-                stop.send(()).unwrap();
+        let server = builder.listen("127.0.0.1:0").bind().unwrap();
+        let addr = server.local_addr().unwrap();
+        let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                // Its drop is the end, also if the client panics.
+                let _stop = stop;
+                client(addr);
             });
-            server.serve(async { drop(stopping.await) }).await.unwrap();
-            clients.join().unwrap();
+            current_thread().block_on(server.serve(async { drop(stopping.await) })).unwrap();
         });
     });
-    let log = log.text();
+    log.text()
+}
+
+#[test]
+fn what_clients_do_wrong_is_a_debug_line_at_most_and_one_line() {
+    let log = logged(Server::builder().registry(&Registry::new()).max_connections(2), |addr| {
+        for sent in [
+            "GET /a%0aERROR HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tERROR forged\r\nConnection: close\r\n\r\n",
+            "\x16\x03\x01\r\nERROR forged\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: ERROR forged\r\n\r\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "GET /metr",
+        ] {
+            let mut client = Client::connect(addr);
+            client.send(sent);
+            client.half_close();
+            client.closed();
+        }
+        let _silent: Vec<Client> = (0..20).map(|_| Client::connect(addr)).collect();
+        assert_eq!(get(addr, "/-/healthy").status, 200);
+    });
     let ours: Vec<&str> = log.lines().filter(|line| line.contains("prometheus_hyper")).collect();
     let above_debug: Vec<&&str> = ours.iter().filter(|line| !line.contains(" DEBUG ")).collect();
     assert_eq!(above_debug.len(), 1, "all but the one of the start: {log}");

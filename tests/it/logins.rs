@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, get};
 use crate::log::Log;
 
 /// Both of cost 10, by crypt_blowfish's tests and by OpenBSD's.
@@ -52,7 +52,7 @@ impl Served {
         let of_thread = log.clone();
         let thread = thread::spawn(move || {
             of_thread.capture(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime = crate::host::current_thread();
                 runtime.block_on(async {
                     let (mut ticks, mut longest) = (0, Duration::ZERO);
                     tokio::select! {
@@ -107,10 +107,8 @@ fn encoded(user: &str, password: &str) -> String {
 }
 
 fn request(user: &str, password: &str) -> String {
-    let credentials = encoded(user, password);
-    format!(
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\nConnection: close\r\n\r\n"
-    )
+    let authorization = basic(&format!("{user}:{password}"));
+    format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{authorization}Connection: close\r\n\r\n")
 }
 
 /// One login on a connection of its own, and how long it took.
@@ -225,8 +223,8 @@ fn a_hash_that_takes_a_minute_holds_up_nobody_else() {
     let addr = served.addr;
     let mut slow: Vec<Client> = Vec::new();
     let mut guess = || {
-        let credentials = encoded(SLOW.0, &format!("wrong-secret-{}", slow.len()));
-        slow.push(ask_and_be_heard(addr, "/metrics", &format!("Authorization: Basic {credentials}\r\n")));
+        let authorization = basic(&format!("{}:wrong-secret-{}", SLOW.0, slow.len()));
+        slow.push(ask_and_be_heard(addr, "/metrics", &authorization));
     };
     // It takes its turns, and so does one that is new, even from the same address.
     guess();

@@ -25,6 +25,7 @@ mod own_metrics;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;
 mod scrape;
+mod scratch;
 mod stop;
 mod tidy;
 #[cfg(feature = "web-config")]

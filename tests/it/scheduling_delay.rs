@@ -6,7 +6,7 @@ use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Guard, Server};
 
 use crate::client::get;
-use crate::default_collectors::current_thread;
+use crate::host::current_thread;
 use crate::scrape::wait_for;
 
 /// Which is when the figure is wanted.

@@ -1,35 +1,13 @@
 //! Certificates that are replaced under a running server.
 
 use std::fs;
-use std::path::PathBuf;
 
 use super::*;
+use crate::scratch::Scratch;
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("prometheus-hyper-tls-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn write_pair(&self, pair: &Pair) -> Paths {
-        let certificates = self.write("tls.crt", &pair.certificate);
-        Paths { certificates, key: self.write("tls.key", &pair.key), client_ca: None }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
+fn write_pair(folder: &Scratch, pair: &Pair) -> Paths {
+    let certificates = folder.write("tls.crt", &pair.certificate);
+    Paths { certificates, key: folder.write("tls.key", &pair.key), client_ca: None }
 }
 
 /// Whether the files were good, and when the certificate expires, as the server's own metrics tell.
@@ -59,11 +37,11 @@ async fn a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_certificate_is_shown_a_second_later_and_a_broken_one_never() {
-    let folder = Folder::new("reload");
+    let folder = Scratch::new("reload");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
     let (first, second) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
     assert_eq!(gauges(&telemetry).len(), 0, "without files nothing is told of them");
-    let paths = folder.write_pair(&first);
+    let paths = write_pair(&folder, &first);
     let tls = Tls::from_files(paths.clone(), &telemetry).unwrap();
     let expiry = CertificateParams::default().not_after.unix_timestamp() as f64;
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
@@ -90,7 +68,7 @@ async fn a_new_certificate_is_shown_a_second_later_and_a_broken_one_never() {
         assert!(shows(&tls, &ca, &second).await);
         assert_eq!(gauges(&telemetry), [0.0, expiry], "{broken:?}");
     }
-    folder.write_pair(&first);
+    write_pair(&folder, &first);
     a_second().await;
     // A look, as at a scrape, is enough.
     tls.look(Instant::now().into_std());
@@ -100,7 +78,7 @@ async fn a_new_certificate_is_shown_a_second_later_and_a_broken_one_never() {
 
 #[tokio::test(start_paused = true)]
 async fn the_expiry_is_that_of_the_certificate_in_use() {
-    let folder = Folder::new("expiry");
+    let folder = Scratch::new("expiry");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
     let until = |year| {
         let key = KeyPair::generate().unwrap();
@@ -112,10 +90,10 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
         (pair, params.not_after.unix_timestamp() as f64)
     };
     let (pair, expiry) = until(2040);
-    let tls = Tls::from_files(folder.write_pair(&pair), &telemetry).unwrap();
+    let tls = Tls::from_files(write_pair(&folder, &pair), &telemetry).unwrap();
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     let (pair, expiry) = until(2060);
-    folder.write_pair(&pair);
+    write_pair(&folder, &pair);
     a_second().await;
     tls.look(Instant::now().into_std());
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
@@ -126,7 +104,7 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_of_kubernetes_is_replaced_at_once() {
     use std::os::unix::fs::symlink;
-    let folder = Folder::new("kubernetes");
+    let folder = Scratch::new("kubernetes");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
     let pairs = [issue(&ca, &["localhost"]), issue(&ca, &["localhost"])];
     for (n, pair) in pairs.iter().enumerate() {
@@ -152,29 +130,29 @@ async fn a_secret_of_kubernetes_is_replaced_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_client_ca_counts_for_the_next_connection() {
-    let folder = Folder::new("client-ca");
+    let folder = Scratch::new("client-ca");
     let (server_ca, old, new) = (ca("server"), ca("old"), ca("new"));
-    let mut paths = folder.write_pair(&issue(&server_ca, &["localhost"]));
-    paths.client_ca = Some(folder.write("ca.crt", &old.pem()));
+    let mut paths = write_pair(&folder, &issue(&server_ca, &["localhost"]));
+    paths.client_ca = Some(folder.write("ca.crt", old.pem()));
     let tls = Tls::from_files(paths, &Arc::new(Telemetry::new())).unwrap();
     // The same client each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
     let come = async || meet(async |io| tls.secure(io, || {}).await, client.clone()).await.0.is_ok();
     assert!(come().await && come().await);
-    folder.write("ca.crt", &new.pem());
+    folder.write("ca.crt", new.pem());
     a_second().await;
     assert!(!come().await);
-    folder.write("ca.crt", &format!("{}{}", old.pem(), new.pem()));
+    folder.write("ca.crt", format!("{}{}", old.pem(), new.pem()));
     a_second().await;
     assert!(come().await);
 }
 
 #[test]
 fn the_file_that_is_wrong_is_named() {
-    let folder = Folder::new("named");
+    let folder = Scratch::new("named");
     let ca = ca("ca");
     let pair = issue(&ca, &["localhost"]);
-    let good = folder.write_pair(&pair);
+    let good = write_pair(&folder, &pair);
     let (missing, empty) = (folder.0.join("missing"), folder.write("empty", ""));
     let (gone, bad) = (io::ErrorKind::NotFound, io::ErrorKind::InvalidData);
     let table = [

@@ -1,32 +1,9 @@
 //! Files: those that a configuration names.
 
 use std::fs;
-use std::path::PathBuf;
 
 use super::super::*;
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("prometheus-hyper-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
+use crate::scratch::Scratch;
 
 fn load(path: &Path) -> Result<Loaded, WebConfigError> {
     super::super::load(path, &mut Files::default())
@@ -34,7 +11,7 @@ fn load(path: &Path) -> Result<Loaded, WebConfigError> {
 
 #[test]
 fn paths_are_relative_to_the_files_folder() {
-    let folder = Folder::new("relative");
+    let folder = Scratch::new("relative");
     folder.write("tls/server.crt", "a certificate");
     let elsewhere = folder.write("elsewhere/server.key", "SECRET");
     let text = format!(
@@ -52,13 +29,13 @@ fn paths_are_relative_to_the_files_folder() {
 
 #[test]
 fn without_tls_no_other_file_is_read() {
-    let folder = Folder::new("plain");
+    let folder = Scratch::new("plain");
     assert!(load(&folder.write("web.yml", "rate_limit: {interval: 1s, burst: 1}")).unwrap().pem.is_none());
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let folder = Folder::new("missing");
+    let folder = Scratch::new("missing");
     let missing = folder.0.join("none.yml");
     let error = load(&missing).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -81,14 +58,14 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn what_is_not_utf8_has_a_line() {
-    let folder = Folder::new("latin1");
+    let folder = Scratch::new("latin1");
     let path = folder.write("web.yml", b"# one\n# two\n# \xe9\n");
     assert_eq!(load(&path).unwrap_err().to_string(), format!("web_config: {}:3: not UTF-8", path.display()));
 }
 
 #[test]
 fn who_reads_the_pem_says_where_it_stands() {
-    let folder = Folder::new("pem");
+    let folder = Scratch::new("pem");
     folder.write("a", "");
     let path = folder.write("web.yml", "tls_server_config:\n  cert_file: a\n  key_file: a\n");
     let loaded = load(&path).unwrap();

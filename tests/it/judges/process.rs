@@ -3,11 +3,11 @@
 use std::env;
 use std::fmt;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, ExitStatus};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::scratch::Scratch;
 
 /// Far beyond whatever is waited for here, each of which takes a few seconds on a busy machine at most.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,9 +33,6 @@ impl Drop for Process {
     }
 }
 
-/// A directory of the test's own, gone after it.
-pub(super) struct Scratch(PathBuf);
-
 /// What a program that has ended said.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
@@ -50,25 +47,13 @@ impl fmt::Display for Ended {
 }
 
 impl Scratch {
-    pub(super) fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("judges-{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
     pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| format!("cannot read {name}: {error}"))
     }
 
     /// Runs a program to its end. Its input and output are files, for pipes fill up.
     pub(super) fn run(&self, command: &mut Command, stdin: &str) -> Ended {
-        fs::write(self.path("stdin"), stdin).unwrap();
+        self.write("stdin", stdin);
         command
             .stdin(File::open(self.path("stdin")).unwrap())
             .stdout(File::create(self.path("stdout")).unwrap())
@@ -77,12 +62,6 @@ impl Scratch {
         let status =
             poll("a tool's end", || process.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
         Ended { status, stdout: self.read("stdout"), stderr: self.read("stderr") }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::process::{Process, Scratch, poll, tool};
+use super::process::{Process, poll, tool};
 use super::sample::Sample;
 use super::{http_get, strings};
+use crate::scratch::Scratch;
 
 /// A Prometheus that scrapes every second.
 pub(super) struct Prometheus {
@@ -37,7 +38,7 @@ impl Prometheus {
     }
 
     pub(super) fn start_jobs(flags: &[&str], jobs: &[Job<'_>]) -> Self {
-        let scratch = Scratch::new();
+        let scratch = Scratch::new("judges");
         let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
         for Job { name, addr, config: fragment } in jobs {
             let target = format!("static_configs: [{{targets: ['{addr}']}}]");

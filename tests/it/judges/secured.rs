@@ -17,8 +17,9 @@ use prometheus_hyper::rustls::sign::CertifiedKey;
 use prometheus_hyper::rustls::{ALL_VERSIONS, ServerConfig};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use super::process::{Scratch, tool};
+use super::process::tool;
 use super::prometheus::{Job, Prometheus};
+use crate::scratch::Scratch;
 use certificates::{Authority, Pair};
 
 /// Of "allmine", by OpenBSD's tests.
@@ -41,7 +42,7 @@ const UNAUTHORIZED: &[&str] = &["server returned HTTP status 401 Unauthorized"];
 #[test]
 #[ignore = "needs a Prometheus: .ci/run judges"]
 fn prometheus_is_let_in_with_what_is_right_and_says_what_is_wrong() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("judges");
     let path = |name: &str| scratch.path(name).display().to_string();
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));
     ours.write(&scratch, "ours.crt");
@@ -210,7 +211,7 @@ impl ResolvesServerCert for Witness {
 #[test]
 #[ignore = "needs a Prometheus: .ci/run judges"]
 fn prometheus_speaks_http2() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("judges");
     let ours = Authority::new("ours");
     ours.write(&scratch, "ours.crt");
     let provider = Arc::new(ring::default_provider());
@@ -258,7 +259,7 @@ fn prometheus_speaks_http2() {
 #[test]
 #[ignore = "needs curl: .ci/run judges"]
 fn curl_gets_the_same_by_http1_and_by_http2() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("judges");
     let ours = Authority::new("ours");
     ours.write(&scratch, "ours.crt");
     ours.issue(&["localhost"]).write(&scratch, "server");

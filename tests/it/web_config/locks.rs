@@ -50,7 +50,7 @@ fn call(handler: &Handler, headers: &str) -> (u16, HeaderMap) {
     if let Some((name, value)) = headers.trim().split_once(": ") {
         request = request.header(name, value);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = crate::host::current_thread();
     let answer = runtime.block_on(handler.call(request.body(()).unwrap())).unwrap();
     (answer.status().as_u16(), answer.headers().clone())
 }

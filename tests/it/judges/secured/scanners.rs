@@ -9,7 +9,8 @@ use prometheus_hyper::Guard;
 
 use super::certificates::Authority;
 use super::start;
-use crate::judges::process::{Ended, Process, Scratch, tool};
+use crate::judges::process::{Ended, Process, tool};
+use crate::scratch::Scratch;
 
 /// A tag of XML, with its attributes.
 struct Tag<'x>(&'x str);
@@ -107,7 +108,7 @@ impl Weak {
 }
 
 fn serve() -> (Scratch, Guard, SocketAddr) {
-    let (scratch, ours) = (Scratch::new(), Authority::new("ours"));
+    let (scratch, ours) = (Scratch::new("judges"), Authority::new("ours"));
     ours.write(&scratch, "ours.crt");
     ours.issue(&["localhost"]).write(&scratch, "server");
     let files = (scratch.path("server.crt"), scratch.path("server.key"));

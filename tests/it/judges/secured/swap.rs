@@ -12,7 +12,8 @@ use prometheus_hyper::rustls::pki_types::CertificateDer;
 
 use super::certificates::{Authority, Pair, scrape};
 use super::start;
-use crate::judges::process::{Scratch, poll};
+use crate::judges::process::poll;
+use crate::scratch::Scratch;
 
 /// Threads that scrape without pause, each scrape on a connection of its own.
 const CLIENTS: usize = 3;
@@ -75,7 +76,7 @@ impl Drop for Stop<'_> {
 #[test]
 #[ignore = "takes a quarter of a minute: .ci/run judges"]
 fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
-    let scratch = Scratch::new();
+    let scratch = Scratch::new("judges");
     let ours = Authority::new("ours");
     // By the years in which they end the gauge tells them apart.
     let pairs: Vec<Pair> = (2040..2047).map(|year| ours.issue_until(year, &["localhost"])).collect();

@@ -1,0 +1,38 @@
+//! A folder of a test's own, for the tests of the library, too.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
+
+/// Gone after the test.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // Short, for the path of a Unix socket has 108 bytes.
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("ph-{name}-{}-{number}", process::id()));
+        fs::create_dir(&folder).unwrap();
+        Scratch(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// In one step: half a file is a version, too.
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let (path, new) = (self.path(name), self.path("new"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&new, bytes).unwrap();
+        fs::rename(&new, &path).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
