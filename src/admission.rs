@@ -223,14 +223,14 @@ mod tests {
     async fn who_has_waited_longest_goes_and_who_is_answered_stays() {
         let (mut connections, mut activities) = full(3).await;
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
-        assert!(activities[0].head_complete(false));
+        assert!(activities[0].head_complete(false, false));
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
-        assert!(activities[1].head_complete(false));
+        assert!(activities[1].head_complete(false, false));
         activities[1].response_begun(None);
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
         assert!(connections.make_room().await);
         assert_eq!(connections.seats.len(), 2);
-        assert!(!activities[2].head_complete(false), "who is evicted is not answered");
+        assert!(!activities[2].head_complete(false, false), "who is evicted is not answered");
         assert!(!connections.make_room().await);
         admit(&mut connections, &mut activities);
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
@@ -240,7 +240,7 @@ mod tests {
     async fn where_all_are_answered_who_has_written_for_a_write_timeout_goes() {
         let (mut connections, activities) = full(2).await;
         for activity in &activities {
-            assert!(activity.head_complete(false));
+            assert!(activity.head_complete(false, false));
         }
         let wait = tokio::time::timeout(100 * WRITE, connections.room()).await;
         assert!(wait.is_err(), "while no response has begun nobody goes");
@@ -268,7 +268,7 @@ mod tests {
         // A request ends it: between two requests anybody may go.
         activities[3].shield(SHIELD);
         activities[2].secured();
-        assert!(activities[2].head_complete(false) && activities[1].head_complete(false));
+        assert!(activities[2].head_complete(false, false) && activities[1].head_complete(false, false));
         activities[2].response_begun(None);
         activities[2].handed_over();
         activities[2].flushed();
@@ -281,7 +281,7 @@ mod tests {
         let mut connections = Connections::new(1, WRITE);
         connections.admit(|activity| async move {
             tokio::task::yield_now().await;
-            assert!(activity.head_complete(false));
+            assert!(activity.head_complete(false, false));
             tokio::time::sleep(Duration::from_secs(7)).await;
         });
         let start = Instant::now();
@@ -293,7 +293,7 @@ mod tests {
     async fn an_end_makes_room_and_so_does_a_new_wait() {
         let mut connections = Connections::new(1, Duration::MAX);
         connections.admit(|activity| {
-            assert!(activity.head_complete(false));
+            assert!(activity.head_complete(false, false));
             tokio::time::sleep(Duration::from_secs(7))
         });
         let start = Instant::now();
@@ -302,7 +302,7 @@ mod tests {
 
         let mut waiting = None;
         connections.admit(|activity| {
-            assert!(activity.head_complete(false));
+            assert!(activity.head_complete(false, false));
             activity.response_begun(None);
             waiting = Some(activity);
             std::future::pending()

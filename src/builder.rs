@@ -28,6 +28,7 @@ use crate::handler::Handler;
 #[cfg(feature = "systemd")]
 use crate::listener::systemd;
 use crate::listener::{Socket, UnixSocket, annotated};
+use crate::probe::{Probe, ProbeError, ProbePath};
 use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
 use crate::telemetry::Telemetry;
@@ -148,6 +149,65 @@ impl Builder {
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         self.served.hooks.push(Hook::new(name.into(), hook));
+        self
+    }
+
+    /// Probes, at this path, the target that a scrape of it names, `/probe?target=db1:5432`: the
+    /// [multi-target pattern](https://prometheus.io/docs/guides/multi-target-exporter/). Repeatable, with another path each time.
+    /// Default: none.
+    ///
+    /// What the probe brings is a registry of its own, made for it, that is served in whatever format, coding and selection of
+    /// `name[]` the scraper wants, with `probe_success` and `probe_duration_seconds`, unless it has these itself. Nothing else is
+    /// served there: how probes fare is told with the metrics, as `prometheus_exporter_probes_total{path,outcome}` and
+    /// `prometheus_exporter_probe_duration_seconds{path}`.
+    ///
+    /// | the probe | the answer |
+    /// | --- | --- |
+    /// | `Ok(registry)` | 200, `probe_success 1` |
+    /// | fails, panics, or is not done at [`Probe::deadline`] | 200, `probe_success 0` |
+    /// | [`ProbeError::bad_request`](crate::ProbeError::bad_request) | 400 with that sentence |
+    /// | is one too many, see [`max_probes`](Self::max_probes) | 503 |
+    ///
+    /// It runs as a task, where hooks run; see [`before_scrape`](Self::before_scrape). It is cancelled at its deadline and when its
+    /// client has closed the connection, or its sending side. What it leaves behind in the target, or in tasks of its own, it
+    /// must see to itself. Probes are shared by nobody: two scrapers of a target are two probes.
+    ///
+    /// The path is as [`metrics_path`](Self::metrics_path) has it. Whoever may ask can make the program connect to whatever they
+    /// name; think of [`allow`](Self::allow) and its kin.
+    ///
+    /// ```
+    /// use prometheus_hyper::{Probe, Server, prometheus::{Gauge, Registry}};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let guard = Server::builder()
+    ///     .probe("/probe", |probe: Probe| async move {
+    ///         let target = probe.target()?; // a 400, if there is none
+    ///         let connected = tokio::net::TcpStream::connect(target).await?;
+    ///         let ttl = Gauge::new("target_ttl", "Time to live of what is sent to the target")?;
+    ///         ttl.set(connected.ttl()?.into());
+    ///         let registry = Registry::new();
+    ///         registry.register(Box::new(ttl))?;
+    ///         Ok(registry)
+    ///     })
+    ///     .listen("127.0.0.1:0")
+    ///     .bind()?
+    ///     .start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn probe<F, Fut>(mut self, path: impl Into<String>, probe: F) -> Self
+    where
+        F: Fn(Probe) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Registry, ProbeError>> + Send + 'static,
+    {
+        self.served.probes.push(ProbePath::new(path.into(), probe));
+        self
+    }
+
+    /// How many probes may be under way at once, at all paths; at least 1. One more is answered with a 503. Default:
+    /// [`DEFAULT_MAX_PROBES`](crate::DEFAULT_MAX_PROBES).
+    pub fn max_probes(mut self, probes: usize) -> Self {
+        self.served.max_probes = probes;
         self
     }
 
@@ -478,7 +538,7 @@ impl Builder {
     ///   failed with.
     pub fn bind(self) -> io::Result<Server> {
         let Builder { served, transport, locked } = self;
-        if let Some(fault) = transport.fault().or_else(|| served.fault()).or_else(|| locked.fault()) {
+        if let Some(fault) = fault(&transport, &served, &locked) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
         }
         let telemetry = Arc::new(Telemetry::new());
@@ -502,8 +562,9 @@ impl Builder {
     /// is the default, and a token or a user with a fault lets nobody in.
     pub fn into_handler(self) -> Handler {
         let Builder { mut served, transport: _, locked } = self;
-        let not_for_handlers = locked.not_for_handlers().map(str::to_owned);
-        for fault in [served.fault(), locked.fault(), not_for_handlers].into_iter().flatten() {
+        let not_for_handlers = [served.not_for_handlers(), locked.not_for_handlers()];
+        let not_for_handlers = not_for_handlers.into_iter().flatten().map(str::to_owned);
+        for fault in [served.fault(), locked.fault()].into_iter().flatten().chain(not_for_handlers) {
             tracing::error!("{fault}");
         }
         served.repair();
@@ -511,4 +572,13 @@ impl Builder {
         let locks = locked.open_for_handler(&telemetry);
         Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned(), locks, telemetry))
     }
+}
+
+/// What makes no sense, beginning with the option's name.
+fn fault(transport: &Transport, served: &Served, locked: &Locked) -> Option<String> {
+    transport
+        .fault()
+        .or_else(|| served.fault())
+        .or_else(|| served.fault_of_probes(&transport.metrics_path))
+        .or_else(|| locked.fault())
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -99,15 +100,27 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
         let (router, activity) = (Arc::clone(&router), Arc::clone(&activity));
-        async move { Ok::<_, Infallible>(answer(request, peer, &router, activity).await) }
+        let (head, body) = request.into_parts();
+        let unread = !body.is_end_stream();
+        // Nobody reads it. hyper sends no 100 to a body that is dropped.
+        drop(body);
+        // Here, and not when this is polled: hyper reads on before that.
+        let admitted = activity.head_complete(unread, router.ends_with_its_client(&head));
+        async move {
+            if !admitted {
+                // Evicted: this task is about to end.
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(answer(&head, unread, peer, &router, activity).await)
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            // Without it, a client that sends its request and shuts its writing side gets nothing once its answer
-            // is waited for.
-            .half_close(true)
+            // A client that sends its request and shuts its writing side gets its answer all the same, for the I/O
+            // says so only where the answer is to end with its client; hyper's own switch is for all or none.
+            .half_close(false)
             .max_buf_size(MAX_HEAD)
             .max_header_size(MAX_HEAD)
             .serve_connection(io, service)
@@ -132,21 +145,13 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    head: &Parts,
+    unread: bool,
     peer: Option<IpAddr>,
     router: &Router,
     activity: Arc<Activity>,
 ) -> Response<AnswerBody<HandingOver>> {
-    let (head, request_body) = request.into_parts();
-    let unread = !request_body.is_end_stream();
-    // Nobody reads it. hyper sends no 100 to a body that is dropped.
-    drop(request_body);
-    if !activity.head_complete(unread) {
-        // Evicted: this task is about to end.
-        std::future::pending::<()>().await;
-    }
-
-    let mut response = router.respond(&head, peer).await;
+    let mut response = router.respond(head, peer).await;
     if unread {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -214,6 +219,7 @@ mod tests {
     use crate::access::Hosts;
     use crate::linger::LINGER;
     use crate::locks::Locks;
+    use crate::probe::Prober;
     use crate::route::{Offer, ScrapeTimeouts};
     use crate::scrape::{Contents, Source};
     use crate::telemetry::Telemetry;
@@ -250,7 +256,8 @@ mod tests {
             telemetry: Arc::clone(&telemetry),
         };
         let path = "/metrics".to_owned();
-        Arc::new(Router::new(path, offer, timeouts, contents, locks, telemetry))
+        let prober = Prober::new(Vec::new(), 1, Arc::clone(&telemetry));
+        Arc::new(Router::new(path, offer, timeouts, contents, prober, locks, telemetry))
     }
 
     fn serve_on(

@@ -56,6 +56,7 @@
 //! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
 //! | `/metrics?format=…` | `text`, `openmetrics`, `protobuf`, where it is switched on, shown as text: for a browser |
+//! | GET, HEAD a path of [`Builder::probe`] | what the target that is named there says |
 //! | GET, HEAD `/` | a page with a link to the metrics |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | GET, HEAD `/-/ready` | 200, or 503 after [`Guard::set_ready`]`(false)` |
@@ -66,7 +67,8 @@
 //! Beside the registries it serves what it knows of itself: `prometheus_exporter_requests_total`,
 //! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready` and
 //! `…_errors_total{cause}`; where there are several registries `…_registry_up{registry}`, where there are hooks
-//! `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`. These live in a registry of the server's own; nothing is ever registered into yours.
+//! `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, where there are probes `…_probes_total{path,outcome}` and
+//! `…_probe_duration_seconds{path}`. These live in a registry of the server's own; nothing is ever registered into yours.
 //!
 //! # A scrape
 //!
@@ -76,6 +78,10 @@
 //!   while a collector hangs; that costs one thread, and no second gather is begun.
 //! * **Isolated.** Each registry is gathered by itself; one whose collector panics is left out and shown.
 //! * **After async work**, if need be: [`Builder::before_scrape`].
+//!
+//! # Exporters
+//!
+//! * [`Builder::probe`] scrapes what a request names: the multi-target pattern, with deadlines, limits and `probe_success`.
 //!
 //! # Doors and locks
 //!
@@ -148,6 +154,7 @@ mod listener;
 mod locks;
 mod negotiate;
 mod page;
+mod probe;
 mod query;
 #[cfg(feature = "tls")]
 mod reload;
@@ -184,6 +191,7 @@ pub use builder::{
 };
 pub use guard::Guard;
 pub use handler::Handler;
+pub use probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};
 pub use server::Server;

@@ -23,6 +23,10 @@ pub struct Names(
     Vec<String>,
 );
 
+/// All parameters of a query string, decoded, in its order: those of a probe, which are the exporter's to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
 /// Why a query string selects nothing. It says so without a word of the client's, for it goes into a body
 /// that a browser may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,23 @@ impl Query {
     }
 }
 
+impl Parameters {
+    /// Reads a query string, without its `?`, as [`Query::parse`] does, but that all of it must be well-formed: a probe
+    /// of half of what was asked for is another probe.
+    pub(crate) fn parse(query: &str) -> Result<Self, QueryError> {
+        let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            Ok((decode(name)?.into_owned(), decode(value)?.into_owned()))
+        });
+        parameters.collect::<Result<_, _>>().map(Parameters)
+    }
+
+    /// The first value of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
 impl Names {
     /// Whether none was given, so that all are wanted.
     pub fn is_empty(&self) -> bool {
@@ -98,9 +119,9 @@ impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             QueryError::MalformedEscape => {
-                f.write_str("In name[] and registry[], a % must be followed by two hexadecimal digits.")
+                f.write_str("A % in what is asked for must be followed by two hexadecimal digits.")
             }
-            QueryError::NotUtf8 => f.write_str("The values of name[] and registry[] must be UTF-8."),
+            QueryError::NotUtf8 => f.write_str("What is asked for must be UTF-8."),
             QueryError::TooMany => {
                 write!(f, "A query must have at most {} name[] and registry[] in all.", Query::MAX_SELECTORS)
             }

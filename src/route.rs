@@ -21,8 +21,9 @@ use crate::encode::{Choice, Format};
 use crate::locks::{Locks, Refusal, Rules};
 use crate::negotiate;
 use crate::page;
-use crate::query::Query;
-use crate::scrape::{Contents, Form, Receipt, ScrapeError, Scraper, Work};
+use crate::probe::{Prober, Unanswered};
+use crate::query::{Query, QueryError};
+use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
@@ -41,6 +42,7 @@ pub(crate) struct Router {
     offer: Offer,
     scrape_timeouts: ScrapeTimeouts,
     scraper: Scraper,
+    prober: Prober,
     locks: Locks,
     telemetry: Arc<Telemetry>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct ScrapeTimeouts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Metrics,
+    /// At its place among the probes.
+    Probe(usize),
     Page,
     Healthy,
     Ready,
@@ -78,12 +82,13 @@ impl Router {
         offer: Offer,
         scrape_timeouts: ScrapeTimeouts,
         contents: Contents,
+        prober: Prober,
         locks: Locks,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
         let page = page::render(&metrics_path).into();
-        Router { metrics_path, page, offer, scrape_timeouts, scraper, locks, telemetry }
+        Router { metrics_path, page, offer, scrape_timeouts, scraper, prober, locks, telemetry }
     }
 
     pub(crate) fn scraper(&self) -> &Scraper {
@@ -127,6 +132,11 @@ impl Router {
     pub(crate) fn refuse(head: &Parts) -> Response<Body> {
         let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
         Self::finish(&Rules::default(), head, response)
+    }
+
+    /// Whether what answers this is for its client alone, so that it ends when that one goes.
+    pub(crate) fn ends_with_its_client(&self, head: &Parts) -> bool {
+        matches!(head.method, Method::GET | Method::HEAD) && self.prober.find(head.uri.path()).is_some()
     }
 
     /// By when a request is to be answered: one time for its credentials and its scrape.
@@ -201,6 +211,7 @@ impl Router {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head, deadline).await,
+                Endpoint::Probe(place) => self.probe(place, head, deadline).await,
                 Endpoint::Page if !self.locks.allow_host(head) => {
                     text(StatusCode::FORBIDDEN, "The page is not served by this name.\n")
                 }
@@ -225,6 +236,9 @@ impl Router {
         if path == self.metrics_path {
             return Some(Endpoint::Metrics);
         }
+        if let Some(place) = self.prober.find(path) {
+            return Some(Endpoint::Probe(place));
+        }
         match path {
             PAGE_PATH => Some(Endpoint::Page),
             HEALTHY_PATH => Some(Endpoint::Healthy),
@@ -243,32 +257,20 @@ impl Router {
     async fn scrape(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         let query = match Query::parse(head.uri.query().unwrap_or_default()) {
             Ok(query) => query,
-            Err(error) => return respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n"))),
+            Err(error) => return refused_query(error),
         };
         let Some(selection) = self.scraper.select(&query.registries) else {
             return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
         };
-        let (choice, content_type) = match query.format.and_then(|format| self.offer.shown(format)) {
-            // For people: a browser shows it and does not offer to save it.
-            Some(choice) => (choice, TEXT),
-            None => {
-                let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
-                (accepted.choice, HeaderValue::from_static(accepted.content_type))
-            }
-        };
-        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
-        let form = Form { choice, coding, names: query.names };
-
+        let (form, content_type) = self.form(head, query);
         match self.scraper.scrape(form, selection, deadline).await {
             Ok(exposition) => {
-                let mut response = respond(StatusCode::OK, content_type, exposition.pieces);
-                if let Some(coding) = exposition.coding.content_encoding() {
-                    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
-                }
+                let Exposition { pieces, coding, receipt } = exposition;
+                let mut response = exposed(content_type, pieces, coding);
                 self.telemetry.set_response_size(response.body().len());
                 // HEAD brings nobody any values.
                 if head.method == Method::GET {
-                    response.extensions_mut().insert(exposition.receipt);
+                    response.extensions_mut().insert(receipt);
                 }
                 response
             }
@@ -283,6 +285,45 @@ impl Router {
                 late("The metrics could not be gathered in time.\n")
             }
         }
+    }
+
+    /// What a target says that the scraper names.
+    async fn probe(&self, place: usize, head: &Parts, deadline: Instant) -> Response<Body> {
+        let parameters = head.uri.query().unwrap_or_default();
+        let query = match Query::parse(parameters) {
+            Ok(query) => query,
+            Err(error) => return refused_query(error),
+        };
+        let (form, content_type) = self.form(head, query);
+        let Some(runtime) = self.scraper.runtime_of_hooks() else {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
+        };
+        let mut response = match self.prober.probe(place, parameters, form, runtime, deadline).await {
+            Ok((pieces, coding)) => exposed(content_type, pieces, coding),
+            Err(Unanswered::BadRequest(reason)) => {
+                respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
+            }
+            Err(Unanswered::Busy) => late("There are as many probes under way as there may be.\n"),
+            Err(Unanswered::Unwritten) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be written.\n")
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    /// In which form a client wants what is selected.
+    fn form(&self, head: &Parts, query: Query) -> (Form, HeaderValue) {
+        let (choice, content_type) = match query.format.and_then(|format| self.offer.shown(format)) {
+            // For people: a browser shows it and does not offer to save it.
+            Some(choice) => (choice, TEXT),
+            None => {
+                let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
+                (accepted.choice, HeaderValue::from_static(accepted.content_type))
+            }
+        };
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        (Form { choice, coding, names: query.names }, content_type)
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
@@ -305,6 +346,19 @@ impl Router {
             }
         }
     }
+}
+
+/// An exposition.
+fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, content_type, pieces);
+    if let Some(coding) = coding.content_encoding() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+fn refused_query(error: QueryError) -> Response<Body> {
+    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n")))
 }
 
 fn late(sentence: &'static str) -> Response<Body> {
@@ -349,8 +403,8 @@ fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u
     head.headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }
 
-/// Whether metrics can be served there: an absolute path as it stands in a request line, not one that is taken.
-pub(crate) fn metrics_path_is_valid(path: &str) -> bool {
+/// Whether metrics or probes can be served there: an absolute path as it stands in a request line, not one that is taken.
+pub(crate) fn path_is_valid(path: &str) -> bool {
     path.starts_with('/')
         && path.is_ascii()
         && ![HEALTHY_PATH, READY_PATH].contains(&path)
@@ -532,7 +586,7 @@ mod tests {
             (READY_PATH, false),
         ];
         for (path, valid) in table {
-            assert_eq!(metrics_path_is_valid(path), *valid, "{path:?}");
+            assert_eq!(path_is_valid(path), *valid, "{path:?}");
         }
     }
 }

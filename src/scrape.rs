@@ -129,6 +129,11 @@ impl Scraper {
         self.shared.runtime.get_or_init(|| runtime);
     }
 
+    /// Where hooks run, once it is known.
+    pub(crate) fn runtime_of_hooks(&self) -> Option<&Handle> {
+        self.shared.runtime.get()
+    }
+
     /// Lets the default collectors watch this runtime, unless they watch one or there are none.
     pub(crate) fn watch(&self, runtime: &Handle) {
         if let Some(collectors) = self.shared.work.default_collectors() {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 
 /// Why something went wrong: the closed set of values of `prometheus_exporter_errors_total{cause}`.
@@ -94,6 +94,51 @@ impl Denial {
     }
 }
 
+/// How a probe has ended: the closed set of values of `prometheus_exporter_probes_total{outcome}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeOutcome {
+    Success,
+    /// The target could not be probed.
+    Failure,
+    /// It was not done at its deadline.
+    Timeout,
+    Panic,
+    /// The scraper has asked for what makes no sense.
+    BadRequest,
+    /// There were as many probes under way as there may be.
+    Rejected,
+    /// Its scraper has gone.
+    Cancelled,
+}
+
+impl ProbeOutcome {
+    const ALL: [ProbeOutcome; 7] = [
+        ProbeOutcome::Success,
+        ProbeOutcome::Failure,
+        ProbeOutcome::Timeout,
+        ProbeOutcome::Panic,
+        ProbeOutcome::BadRequest,
+        ProbeOutcome::Rejected,
+        ProbeOutcome::Cancelled,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            ProbeOutcome::Success => "success",
+            ProbeOutcome::Failure => "failure",
+            ProbeOutcome::Timeout => "timeout",
+            ProbeOutcome::Panic => "panic",
+            ProbeOutcome::BadRequest => "bad_request",
+            ProbeOutcome::Rejected => "rejected",
+            ProbeOutcome::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Up to the longest scrape there is by default: probes take as long as their targets.
+const PROBE_SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
 /// The server's own metrics, one set per server.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
@@ -109,6 +154,8 @@ pub(crate) struct Telemetry {
     registry_up: IntGaugeVec,
     hook_success: IntGaugeVec,
     hook_duration: GaugeVec,
+    probes: IntCounterVec,
+    probe_duration: HistogramVec,
     certificate_reload_success: IntGaugeVec,
     web_config_reload_success: IntGaugeVec,
     certificate_expiry: IntGaugeVec,
@@ -167,7 +214,7 @@ impl Telemetry {
                     &["cause"],
                 ),
             ),
-            // These four have no series, and so are not shown, where there are no locks, no hooks and but one registry.
+            // These have no series, and so are not shown, where there are no locks, hooks, probes and but one registry.
             denied: register(
                 &registry,
                 IntCounterVec::new(
@@ -203,6 +250,27 @@ impl Telemetry {
                         "How long the last run of a hook took",
                     ),
                     &["hook"],
+                ),
+            ),
+            probes: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "prometheus_exporter_probes_total",
+                        "Probes that were asked for, by path and by how they ended",
+                    ),
+                    &["path", "outcome"],
+                ),
+            ),
+            probe_duration: register(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "prometheus_exporter_probe_duration_seconds",
+                        "How long probes took, by path, however they ended",
+                    )
+                    .buckets(PROBE_SECONDS.to_vec()),
+                    &["path"],
                 ),
             ),
             web_config_reload_success: register(
@@ -297,6 +365,19 @@ impl Telemetry {
     pub(crate) fn hook_ended(&self, hook: &str, success: bool, duration: Duration) {
         self.hook_success.with_label_values(&[hook]).set(success.into());
         self.hook_duration.with_label_values(&[hook]).set(duration.as_secs_f64());
+    }
+
+    /// Shows these from now on, so that `increase()` sees the first.
+    pub(crate) fn show_probes(&self, path: &str) {
+        for outcome in ProbeOutcome::ALL {
+            self.probes.with_label_values(&[path, outcome.label()]);
+        }
+        self.probe_duration.with_label_values(&[path]);
+    }
+
+    pub(crate) fn probe_ended(&self, path: &str, outcome: ProbeOutcome, duration: Duration) {
+        self.probes.with_label_values(&[path, outcome.label()]).inc();
+        self.probe_duration.with_label_values(&[path]).observe(duration.as_secs_f64());
     }
 
     /// `not_after` is the last second in which the certificate is valid, since the epoch.

@@ -12,7 +12,8 @@ use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::compress;
 use crate::encode::Format;
 use crate::locks::Locks;
-use crate::route::{Offer, Router, ScrapeTimeouts};
+use crate::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
+use crate::route::{self, Offer, Router, ScrapeTimeouts};
 use crate::scrape::{Contents, Hook, Source};
 use crate::telemetry::Telemetry;
 
@@ -21,6 +22,8 @@ pub(super) struct Served {
     /// A name where one was given.
     pub(super) registries: Vec<(Option<String>, Registry)>,
     pub(super) hooks: Vec<Hook>,
+    pub(super) probes: Vec<ProbePath>,
+    pub(super) max_probes: usize,
     /// If there is no word: with the default registry.
     pub(super) default_collectors: Option<bool>,
     pub(super) build_info: Option<BuildInfo>,
@@ -38,6 +41,8 @@ impl Default for Served {
         Served {
             registries: Vec::new(),
             hooks: Vec::new(),
+            probes: Vec::new(),
+            max_probes: DEFAULT_MAX_PROBES,
             default_collectors: None,
             build_info: None,
             self_metrics: true,
@@ -66,8 +71,27 @@ impl Served {
         if let Some(name) = twice(names.iter().map(String::as_str)) {
             return Some(format!("registry_named: {name:?} is the name of two registries"));
         }
-        let name = twice(self.hooks.iter().map(Hook::name))?;
-        Some(format!("before_scrape: {name:?} is the name of two hooks"))
+        if let Some(name) = twice(self.hooks.iter().map(Hook::name)) {
+            return Some(format!("before_scrape: {name:?} is the name of two hooks"));
+        }
+        (self.max_probes == 0).then(|| "max_probes: must be at least 1".to_owned())
+    }
+
+    /// The same of the probes' paths, beside that of the metrics.
+    pub(super) fn fault_of_probes(&self, metrics_path: &str) -> Option<String> {
+        let paths = || self.probes.iter().map(ProbePath::path);
+        if let Some(path) = paths().find(|path| !route::path_is_valid(path)) {
+            return Some(format!(
+                "probe: {path:?} is no absolute path, as it stands in a request, that is free"
+            ));
+        }
+        let path = twice(paths().chain([metrics_path]))?;
+        Some(format!("probe: {path:?} is taken"))
+    }
+
+    /// What was asked for, and a handler can not do.
+    pub(super) fn not_for_handlers(&self) -> Option<&'static str> {
+        (!self.probes.is_empty()).then_some("probe: a handler serves the metrics, whatever the path")
     }
 
     /// Makes do with what has a fault.
@@ -86,6 +110,8 @@ impl Served {
         let Served {
             registries,
             hooks,
+            probes,
+            max_probes,
             default_collectors,
             build_info,
             self_metrics,
@@ -119,7 +145,8 @@ impl Served {
             max: max_scrape_timeout,
             margin: scrape_timeout_margin,
         };
-        let router = Router::new(metrics_path, offer, scrape_timeouts, contents, locks, telemetry);
+        let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
+        let router = Router::new(metrics_path, offer, scrape_timeouts, contents, prober, locks, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);
             router.scraper().run_hooks_on(runtime);

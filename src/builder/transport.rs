@@ -51,7 +51,7 @@ impl Default for Transport {
 impl Transport {
     /// What makes no sense, beginning with the option's name.
     pub(super) fn fault(&self) -> Option<String> {
-        if !route::metrics_path_is_valid(&self.metrics_path) {
+        if !route::path_is_valid(&self.metrics_path) {
             let reason = "is no absolute path, as it stands in a request, that is free";
             return Some(format!("metrics_path: {:?} {reason}", self.metrics_path));
         }

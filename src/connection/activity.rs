@@ -27,6 +27,8 @@ struct State {
     phase: Phase,
     /// Whether the client has sent what nobody will read: a request's body.
     unread: bool,
+    /// Whether what is being answered is to end when the client closes its side.
+    ends_with_its_client: bool,
     /// Whether what was read last ended with the blank line that ends a head; if not, another head has begun.
     at_blank_line: bool,
     /// The last bytes read, newest last: where reads part may be amid the blank line.
@@ -93,6 +95,7 @@ impl Activity {
             state: Mutex::new(State {
                 phase,
                 unread: false,
+                ends_with_its_client: false,
                 at_blank_line: true,
                 tail: [0; 3],
                 receipt: None,
@@ -215,7 +218,8 @@ impl Activity {
     }
 
     /// A request's head is here; `unread` if something follows that nobody will read. Whether it is to be answered.
-    pub(crate) fn head_complete(&self, unread: bool) -> bool {
+    /// `ends_with_its_client` if the answer is for nobody else.
+    pub(crate) fn head_complete(&self, unread: bool, ends_with_its_client: bool) -> bool {
         let mut state = self.state();
         if state.phase == Phase::Evicted {
             return false;
@@ -223,6 +227,7 @@ impl Activity {
         state.phase = Phase::Answering;
         state.shielded_until = None;
         state.unread = unread;
+        state.ends_with_its_client = ends_with_its_client;
         true
     }
 
@@ -257,6 +262,18 @@ impl Activity {
                 receipt.delivered();
             }
         }
+    }
+
+    /// Whether what the client sends, its end among it, is to wait until the answer is written.
+    pub(super) fn input_waits(&self) -> bool {
+        let state = self.state();
+        let waits = match state.phase {
+            Phase::Answering => !state.ends_with_its_client,
+            Phase::Writing { .. } => true,
+            Phase::Waiting { .. } | Phase::Lingering { .. } | Phase::Evicted => false,
+        };
+        // In HTTP/2 requests come while others are answered.
+        waits && state.streams.is_none()
     }
 
     pub(super) fn received(&self, bytes: &[u8]) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -25,6 +25,8 @@ pub(super) struct DeadlineIo<I> {
     /// The client's side is closed, or was given up.
     input_is_over: bool,
     linger: Option<Linger>,
+    /// Who wants to read what the client sends while it is being answered.
+    waiting_to_read: Option<Waker>,
 }
 
 /// None until the first wait.
@@ -54,6 +56,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
             write_blocked_since: None,
             input_is_over: false,
             linger: None,
+            waiting_to_read: None,
         }
     }
 
@@ -76,6 +79,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.activity.input_waits() {
+            self.waiting_to_read = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
             Poll::Ready(result) => {
@@ -119,6 +126,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         ready!(self.poll_written(cx, flushed))?;
         // hyper flushes its I/O when it has nothing left to write, and only then.
         self.activity.flushed();
+        if !self.activity.input_waits() {
+            if let Some(reader) = self.waiting_to_read.take() {
+                reader.wake();
+            }
+        }
         Poll::Ready(Ok(()))
     }
 

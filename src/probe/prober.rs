@@ -1,0 +1,179 @@
+//! Runs probes: so many at once, each as a task that ends with the scrape that waits for it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::exposer::{Exposer, Unwritten, Verdict, Written};
+use super::{Probe, ProbeError, ProbePath};
+use crate::query::Parameters;
+use crate::scrape::Form;
+use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
+use crate::throttle::Throttle;
+
+/// The probes of a server.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    paths: Arc<[ProbePath]>,
+    places: Arc<Semaphore>,
+    exposer: Exposer,
+    telemetry: Arc<Telemetry>,
+    complaint: Throttle,
+}
+
+/// Why a probe is not answered with an exposition.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// With what the scraper is told.
+    BadRequest(String),
+    /// There are as many as there may be.
+    Busy,
+    /// There is no thread, or no memory, to write with.
+    Unwritten,
+}
+
+impl Prober {
+    pub(crate) fn new(paths: Vec<ProbePath>, max_probes: usize, telemetry: Arc<Telemetry>) -> Self {
+        for path in &paths {
+            telemetry.show_probes(path.path());
+        }
+        Prober {
+            paths: paths.into(),
+            places: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
+            exposer: Exposer::new(Arc::clone(&telemetry)),
+            telemetry,
+            complaint: Throttle::default(),
+        }
+    }
+
+    /// Which probes are asked for at this path.
+    pub(crate) fn find(&self, path: &str) -> Option<usize> {
+        self.paths.iter().position(|known| known.path == path)
+    }
+
+    /// Probes what this query of the path at that place asks for, on this runtime. At the deadline, and where this is
+    /// dropped, the probe is cancelled.
+    pub(crate) async fn probe(
+        &self,
+        place: usize,
+        query: &str,
+        form: Form,
+        runtime: &Handle,
+        deadline: Instant,
+    ) -> Result<Written, Unanswered> {
+        let path = self.paths[place].path();
+        let mut running = Running {
+            telemetry: &self.telemetry,
+            path,
+            started: Instant::now(),
+            outcome: ProbeOutcome::Cancelled,
+        };
+        let attempt = self.attempt(place, query, &form, runtime, deadline);
+        let attempted = tokio::time::timeout_at(deadline.into(), attempt).await;
+        let (outcome, answer) = match attempted.unwrap_or(Err(Failure::Failed(ProbeOutcome::Timeout))) {
+            Ok(written) => (ProbeOutcome::Success, Ok(written)),
+            Err(Failure::Failed(outcome)) => {
+                let verdict = Verdict { success: false, seconds: running.started.elapsed().as_secs_f64() };
+                let written = self.exposer.write_verdict(verdict, &form);
+                (outcome, written.map_err(|_| Unanswered::Unwritten))
+            }
+            Err(Failure::Unanswered(outcome, why)) => (outcome, Err(why)),
+        };
+        running.outcome = outcome;
+        answer
+    }
+
+    async fn attempt(
+        &self,
+        place: usize,
+        query: &str,
+        form: &Form,
+        runtime: &Handle,
+        deadline: Instant,
+    ) -> Result<Written, Failure> {
+        let parameters = Parameters::parse(query).map_err(|error| bad_request(error.to_string()))?;
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(Failure::Unanswered(ProbeOutcome::Rejected, Unanswered::Busy));
+        };
+        let started = Instant::now();
+        let paths = Arc::clone(&self.paths);
+        // The task has the place, not the wait for it: a runtime that is blocked must not collect tasks.
+        let mut task = Task(runtime.spawn(async move {
+            let found = (paths[place].probe)(Probe { parameters, deadline }).await;
+            (found, permit)
+        }));
+        let (found, permit) = (&mut task.0).await.map_err(|error| self.died(place, error))?;
+        let registry = found.map_err(|error| match error {
+            ProbeError::BadRequest(reason) => bad_request(reason),
+            ProbeError::Failed(error) => {
+                // It may quote the target, or what the target has sent: a line stays a line.
+                tracing::debug!(path = self.paths[place].path(), error = ?error.to_string(), "a probe failed");
+                Failure::Failed(ProbeOutcome::Failure)
+            }
+        })?;
+
+        let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
+        let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
+            self.telemetry.count_error(Cause::Gather);
+            if self.complaint.allows() {
+                tracing::error!(%error, "cannot start the thread that writes what probes have found");
+            }
+            Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
+        })?;
+        written.await.unwrap_or(Err(Unwritten::Panic)).map_err(|unwritten| match unwritten {
+            Unwritten::Panic => Failure::Failed(ProbeOutcome::Panic),
+            Unwritten::Compressor => Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten),
+        })
+    }
+
+    /// A probe that has ended without a result: it panicked, or its runtime is gone.
+    fn died(&self, place: usize, error: JoinError) -> Failure {
+        let path = self.paths[place].path();
+        if error.is_panic() {
+            self.telemetry.count_error(Cause::Panic);
+            if self.complaint.allows() {
+                tracing::error!(path, "a probe panicked");
+            }
+            return Failure::Failed(ProbeOutcome::Panic);
+        }
+        tracing::debug!(path, "a probe was cancelled with its runtime");
+        Failure::Failed(ProbeOutcome::Failure)
+    }
+}
+
+/// Why there is no registry to write.
+enum Failure {
+    /// `probe_success` is 0.
+    Failed(ProbeOutcome),
+    Unanswered(ProbeOutcome, Unanswered),
+}
+
+fn bad_request(reason: String) -> Failure {
+    Failure::Unanswered(ProbeOutcome::BadRequest, Unanswered::BadRequest(reason))
+}
+
+/// Tells how a probe has ended when it is dropped, which nobody can avoid.
+struct Running<'p> {
+    telemetry: &'p Telemetry,
+    path: &'p str,
+    started: Instant,
+    outcome: ProbeOutcome,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.telemetry.probe_ended(self.path, self.outcome, self.started.elapsed());
+    }
+}
+
+/// A task that ends with those who wait for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
