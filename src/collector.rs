@@ -5,8 +5,8 @@
 
 mod build_info;
 mod defaults;
-#[cfg(any(feature = "process", feature = "runtime"))]
 mod family;
+mod left_out;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(not(feature = "process"))]
@@ -17,6 +17,7 @@ mod runtime;
 #[cfg(not(feature = "runtime"))]
 #[path = "collector/runtime/disabled.rs"]
 mod runtime;
+mod samples;
 
 use prometheus::Registry;
 use prometheus::core::Collector;
@@ -26,8 +27,10 @@ pub use build_info::BuildInfo;
 pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]
 pub use runtime::{DEFAULT_RUNTIME_NAME, RuntimeCollector};
+pub use samples::{Sample, Samples, SamplesCollector, samples};
 
 pub(crate) use defaults::DefaultCollectors;
+pub(crate) use left_out::take_left_out;
 
 /// A registry with this collector alone: nothing is registered into one that is not ours.
 #[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]

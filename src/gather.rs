@@ -130,6 +130,12 @@ fn sort_labels(metric: &mut Metric) {
 /// The order of `prometheus::Registry::gather` (`registry.rs`, `gather`), number of labels, label values, timestamp, and
 /// before the last the label names, which are the same within a registry: so the same series are neighbours.
 fn as_the_registry_sorts(a: &Metric, b: &Metric) -> Ordering {
+    by_series(a, b).then_with(|| a.timestamp_ms().cmp(&b.timestamp_ms()))
+}
+
+/// The same without the timestamp: equal are two metrics of one series, if the labels of each are in the order of their
+/// names.
+pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
     let (labels_a, labels_b) = (a.get_label(), b.get_label());
     labels_a
         .len()
@@ -142,7 +148,6 @@ fn as_the_registry_sorts(a: &Metric, b: &Metric) -> Ordering {
             let names_a = labels_a.iter().map(|label| label.name());
             names_a.cmp(labels_b.iter().map(|label| label.name()))
         })
-        .then_with(|| a.timestamp_ms().cmp(&b.timestamp_ms()))
 }
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {

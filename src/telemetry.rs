@@ -23,7 +23,8 @@ pub(crate) enum Cause {
     Gather,
     /// A connection has not become one of TLS: no handshake in time, plain HTTP, a client that is not let in.
     Handshake,
-    /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded.
+    /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded; or a sample by the
+    /// collector that was to make it.
     LeftOut,
     /// A collector panicked.
     Panic,

@@ -3,27 +3,19 @@
 use std::collections::HashMap;
 
 use prometheus::core::Desc;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-/// A sample to be: its labels and its value.
-pub(super) type Labelled = (Vec<LabelPair>, f64);
-
-/// What its values are.
+/// What its values are, where each sample is one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
 }
 
-pub(super) fn family(
-    name: &str,
-    help: &str,
-    kind: Kind,
-    samples: impl IntoIterator<Item = Labelled>,
-) -> MetricFamily {
-    let metrics = samples.into_iter().map(|(labels, value)| {
+impl Kind {
+    pub(super) fn metric(self, labels: Vec<LabelPair>, value: f64) -> Metric {
         let mut metric = Metric::from_label(labels);
-        match kind {
+        match self {
             Kind::Counter => {
                 let mut counter = Counter::default();
                 counter.set_value(value);
@@ -36,15 +28,53 @@ pub(super) fn family(
             }
         }
         metric
-    });
+    }
+}
+
+impl From<Kind> for MetricType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge => MetricType::GAUGE,
+        }
+    }
+}
+
+/// Of pairs of an upper bound and the count up to it; `count` is that of all.
+pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64, count: u64) -> Metric {
+    let bucket = |&(upper_bound, cumulative_count): &(f64, u64)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(upper_bound);
+        bucket.set_cumulative_count(cumulative_count);
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.iter().map(bucket).collect());
+    histogram.set_sample_sum(sum);
+    histogram.set_sample_count(count);
+    let mut metric = Metric::from_label(labels);
+    metric.set_histogram(histogram);
+    metric
+}
+
+pub(super) fn label(name: &str, value: &str) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    label
+}
+
+pub(super) fn family(
+    name: &str,
+    help: &str,
+    kind: impl Into<MetricType>,
+    metrics: impl IntoIterator<Item = Metric>,
+) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(help.to_owned());
-    family.set_field_type(match kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-    });
-    family.set_metric(metrics.collect());
+    family.set_field_type(kind.into());
+    family.set_metric(metrics.into_iter().collect());
     family
 }
 

@@ -181,7 +181,7 @@ const METRICS: [Metric; 8] = [
 fn families(reading: &Reading) -> Vec<MetricFamily> {
     let shown = |metric: &Metric| {
         let value = (metric.value)(reading)?;
-        Some(family(metric.name, metric.help, metric.kind, [(Vec::new(), value)]))
+        Some(family(metric.name, metric.help, metric.kind, [metric.kind.metric(Vec::new(), value)]))
     };
     METRICS.iter().filter_map(shown).collect()
 }

@@ -9,10 +9,10 @@ use std::future;
 use once_cell::sync::OnceCell;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{LabelPair, MetricFamily};
+use prometheus::proto::{self, MetricFamily};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::family::{Labelled, desc, family};
+use super::family::{desc, family, label};
 use super::registry_of;
 use list::{Metric, Read};
 
@@ -119,13 +119,14 @@ impl RuntimeCollector {
         RuntimeCollector { descs: descs.collect(), metrics, name }
     }
 
-    fn samples(&self, metric: &Metric) -> Vec<Labelled> {
+    fn samples(&self, metric: &Metric) -> Vec<proto::Metric> {
         let runtime = || label(RUNTIME, &self.name);
         match metric.read {
-            Read::Runtime(read) => vec![(vec![runtime()], read(&self.metrics))],
+            Read::Runtime(read) => vec![metric.kind.metric(vec![runtime()], read(&self.metrics))],
             Read::Worker(read) => (0..self.metrics.num_workers())
                 .map(|worker| {
-                    (vec![runtime(), label(WORKER, &worker.to_string())], read(&self.metrics, worker))
+                    let labels = vec![runtime(), label(WORKER, &worker.to_string())];
+                    metric.kind.metric(labels, read(&self.metrics, worker))
                 })
                 .collect(),
         }
@@ -185,13 +186,6 @@ impl Watch {
         }
         future::pending().await
     }
-}
-
-fn label(name: &str, value: &str) -> LabelPair {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    label
 }
 
 #[cfg(test)]

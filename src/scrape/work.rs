@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::hooks::{Ended, Hook};
 use super::{Exposition, Form, Outcome, Receipt, ScrapeError, Waiter};
-use crate::collector::DefaultCollectors;
+use crate::collector::{self, DefaultCollectors};
 use crate::compress::Compress;
 use crate::encode::{self, Sink};
 use crate::gather::{self, Families, Gathering};
@@ -132,6 +132,8 @@ impl Work {
         if !panics.is_empty() && self.complaints.panic.allows() {
             tracing::error!(?panics, "collectors panicked, in these registries");
         }
+        // They log it themselves, and do not know who gathers them.
+        self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
         if succeeded == 0 && !panics.is_empty() {
             return Err(ScrapeError::Collector);
         }

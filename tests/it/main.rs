@@ -23,6 +23,7 @@ mod log;
 mod logins;
 mod own_metrics;
 mod probes;
+mod samples;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;
 mod scrape;

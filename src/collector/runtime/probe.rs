@@ -127,7 +127,8 @@ impl Collector for SchedulingDelay {
         let worst = probe.delays().gathered(Instant::now());
         let mut families = self.all.collect();
         families.extend(worst.map(|worst| {
-            family(WORST, WORST_HELP, Kind::Gauge, [(self.worst.const_label_pairs.clone(), worst)])
+            let labels = self.worst.const_label_pairs.clone();
+            family(WORST, WORST_HELP, Kind::Gauge, [Kind::Gauge.metric(labels, worst)])
         }));
         families
     }

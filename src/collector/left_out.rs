@@ -1,0 +1,85 @@
+//! What collectors leave out: why, how much, and who hears of it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How much of a name that nobody has checked stands in the log.
+const NAME_IN_THE_LOG: usize = 100;
+
+thread_local! {
+    /// A collector does not know which server gathers it, if one does; but it runs on the thread that gathers.
+    static LEFT_OUT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many samples the collectors that were gathered on this thread have left out since this was last asked.
+pub(crate) fn take_left_out() -> u64 {
+    LEFT_OUT.take()
+}
+
+/// Why a sample is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Name,
+    LabelName,
+    LabelTwice,
+    Le,
+    Counter,
+    Bounds,
+    Counts,
+    Type,
+    Repeated,
+    Timestamp,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Name => "a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*",
+            Reason::LabelName => "a label name is [a-zA-Z_][a-zA-Z0-9_]* without __ in front",
+            Reason::LabelTwice => "a label name twice",
+            Reason::Le => "the label le, which is a histogram's own",
+            Reason::Counter => "a counter below zero or not a number",
+            Reason::Bounds => "bounds of a histogram that do not ascend",
+            Reason::Counts => "counts of a histogram that are not cumulative",
+            Reason::Type => "the name has another type already",
+            Reason::Repeated => "the series is there already",
+            Reason::Timestamp => "a timestamp that no format can hold",
+        })
+    }
+}
+
+/// Of one pass of one collector.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    count: u64,
+    /// The beginning of the first one's name.
+    first: Option<(String, Reason)>,
+}
+
+impl LeftOut {
+    pub(super) fn add(&mut self, name: &str, reason: Reason) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| (name.chars().take(NAME_IN_THE_LOG).collect(), reason));
+    }
+
+    /// Counts them for whoever gathers, and says so in the log, unless it `was_logged`.
+    pub(super) fn report(&self, was_logged: &AtomicBool) {
+        LEFT_OUT.set(LEFT_OUT.get().saturating_add(self.count));
+        let Some((name, reason)) = &self.first else { return };
+        if !was_logged.swap(true, Ordering::Relaxed) {
+            // A name that is not checked may hold anything: with `?` it stays on its line.
+            tracing::warn!(
+                ?name,
+                %reason,
+                count = self.count,
+                "a collector leaves samples out, of which this is the first; its next ones are counted only"
+            );
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_parts(self) -> (u64, Option<(String, Reason)>) {
+        (self.count, self.first)
+    }
+}

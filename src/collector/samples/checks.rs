@@ -1,0 +1,102 @@
+//! What a sample must be like. Pure.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::proto::LabelPair;
+
+use super::super::family::label;
+use super::super::left_out::Reason;
+
+/// `[a-zA-Z_:][a-zA-Z0-9_:]*`: <https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>
+pub(super) fn metric_name(name: &str) -> Result<(), Reason> {
+    if is_name(name, |byte| byte == b':') { Ok(()) } else { Err(Reason::Name) }
+}
+
+/// The labels in the order of their names, as instruments have theirs: so the same series is found whatever the order
+/// in which it is given.
+pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, Reason> {
+    // "Label names beginning with __ (two "_") MUST be reserved for internal Prometheus use" (the data model).
+    if !given.iter().all(|(name, _)| is_name(name, |_| false) && !name.starts_with("__")) {
+        return Err(Reason::LabelName);
+    }
+    let mut labels: Vec<LabelPair> = given.iter().map(|(name, value)| label(name, value)).collect();
+    labels.sort_by(|a, b| a.name().cmp(b.name()));
+    if labels.windows(2).any(|pair| pair[0].name() == pair[1].name()) {
+        return Err(Reason::LabelTwice);
+    }
+    Ok(labels)
+}
+
+/// The buckets without that of infinity, which is `count`.
+pub(super) fn buckets<'b>(
+    labels: &[LabelPair],
+    mut buckets: &'b [(f64, u64)],
+    count: u64,
+) -> Result<&'b [(f64, u64)], Reason> {
+    if labels.iter().any(|label| label.name() == "le") {
+        return Err(Reason::Le);
+    }
+    // A bound that is not a number is on no side of any other, so it needs a look where it is alone.
+    if buckets.iter().any(|(bound, _)| bound.is_nan()) || !buckets.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(Reason::Bounds);
+    }
+    if let [finite @ .., (f64::INFINITY, all)] = buckets {
+        if *all != count {
+            return Err(Reason::Counts);
+        }
+        buckets = finite;
+    }
+    let counts = buckets.iter().map(|(_, count)| *count);
+    if !counts.chain([count]).is_sorted() {
+        return Err(Reason::Counts);
+    }
+    Ok(buckets)
+}
+
+/// In milliseconds since the epoch, rounded down.
+pub(super) fn timestamp(at: SystemTime) -> Result<i64, Reason> {
+    let milliseconds = match at.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()),
+        Err(before) => {
+            i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map(|milliseconds| -milliseconds)
+        }
+    };
+    // To `prometheus` 0 is that there is none: what was said at the epoch would be served as said now.
+    milliseconds.ok().filter(|milliseconds| *milliseconds != 0).ok_or(Reason::Timestamp)
+}
+
+fn is_name(name: &str, or: fn(u8) -> bool) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || or(byte);
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(is_first) && bytes.all(|byte| is_first(byte) || byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timestamps_are_rounded_down_and_none_is_zero() {
+        let after = |micros| UNIX_EPOCH.checked_add(Duration::from_micros(micros));
+        let before = |micros| UNIX_EPOCH.checked_sub(Duration::from_micros(micros));
+        let far = || UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64 / 100));
+        let table = [
+            ("the epoch", after(0), Err(Reason::Timestamp)),
+            ("in its millisecond", after(999), Err(Reason::Timestamp)),
+            ("the next", after(1_000), Ok(1)),
+            ("within a millisecond", after(1_999), Ok(1)),
+            ("just before", before(1), Ok(-1)),
+            ("a millisecond before", before(1_000), Ok(-1)),
+            ("a little more before", before(1_001), Ok(-2)),
+            ("too far away", far(), Err(Reason::Timestamp)),
+        ];
+        for (what, at, milliseconds) in table {
+            // Not every system's clock goes so far.
+            if let Some(at) = at {
+                assert_eq!(timestamp(at), milliseconds, "{what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Samples built on the spot, as a server serves them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use prometheus_hyper::Server;
+use prometheus_hyper::collector::{Samples, samples};
+use prometheus_hyper::prometheus::{IntCounter, Registry};
+
+use crate::client::get;
+use crate::log::Log;
+use crate::scrape::start;
+
+const LEFT_OUT: &str = "prometheus_exporter_errors_total{cause=\"left_out\"}";
+
+fn registered(collect: impl Fn(&mut Samples) + Send + Sync + 'static) -> Registry {
+    let registry = Registry::new();
+    registry.register(Box::new(samples(collect))).unwrap();
+    registry
+}
+
+#[test]
+fn a_bad_sample_is_counted_once_a_scrape_and_the_page_has_the_rest() {
+    let registry = registered(|s| {
+        s.counter("copied_total", "help", &[("from", "a")], 17.0);
+        s.counter("copied_total", "help", &[("from", "a")], 18.0);
+        s.counter("bad total", "help", &[], 1.0);
+        let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        s.histogram("seconds", "help", &[], &[(0.5, 2)], 1.5, 3).timestamp(at);
+    });
+    // Another one beside it, with a series more of the same name.
+    let other = samples(|s| {
+        s.counter("copied_total", "help", &[("from", "b")], 1.0);
+        s.gauge("copied_total", "help", &[("from", "c")], 1.0);
+    });
+    registry.register(Box::new(other)).unwrap();
+    let (_guard, addr) = start(Server::builder().registry(&registry));
+    let (_other_guard, other_addr) = start(Server::builder().registry(&registry));
+    for scrape in 1..=3 {
+        let answer = get(addr, "/metrics");
+        let page = "\
+            # HELP copied_total help\n\
+            # TYPE copied_total counter\n\
+            copied_total{from=\"a\"} 17\n\
+            copied_total{from=\"b\"} 1\n";
+        assert!(answer.body.starts_with(page), "{}", answer.body);
+        let page = "\
+            # TYPE seconds histogram\n\
+            seconds_bucket{le=\"0.5\"} 2 1700000000123\n\
+            seconds_bucket{le=\"+Inf\"} 3 1700000000123\n\
+            seconds_sum 1.5 1700000000123\n\
+            seconds_count 3 1700000000123\n";
+        assert!(answer.body.ends_with(page), "{}", answer.body);
+        assert_eq!(answer.sample(LEFT_OUT), Some(3.0 * f64::from(scrape)), "{}", answer.body);
+    }
+    // By the server that gathers, and by no other.
+    assert_eq!(get(other_addr, "/metrics").sample(LEFT_OUT), Some(3.0));
+}
+
+#[test]
+fn what_the_host_gathers_counts_with_no_server() {
+    let registry = registered(|s| {
+        s.gauge("bad name", "help", &[], 1.0);
+    });
+    let (_guard, addr) = start(Server::builder().registry(&registry));
+    assert_eq!(registry.gather().len(), 0);
+    assert_eq!(get(addr, "/metrics").sample(LEFT_OUT), Some(1.0));
+}
+
+#[test]
+fn what_was_left_out_beside_a_panic_is_counted_in_that_scrape() {
+    let panics = Arc::new(AtomicBool::new(true));
+    let panic = Arc::clone(&panics);
+    let moody = registered(move |s| {
+        s.gauge("bad name", "help", &[], 1.0);
+        assert!(!panic.load(Ordering::SeqCst), "this panic is the test's");
+    });
+    let bad = registered(|s| {
+        s.gauge("another bad name", "help", &[], 1.0);
+        s.gauge("good", "help", &[], 1.0);
+    });
+    let (_guard, addr) = start(Server::builder().registry_named("bad", &bad).registry_named("moody", &moody));
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.sample("good"), Some(1.0));
+    assert_eq!(answer.sample("prometheus_exporter_registry_up{registry=\"moody\"}"), Some(0.0));
+    assert_eq!(answer.sample(LEFT_OUT), Some(1.0), "those of a registry that panics are no samples");
+    panics.store(false, Ordering::SeqCst);
+    assert_eq!(get(addr, "/metrics").sample(LEFT_OUT), Some(1.0 + 2.0));
+}
+
+#[test]
+fn what_is_large_is_served() {
+    let large = "x".repeat(20 << 20);
+    let registry = registered(move |s| {
+        s.gauge("large", "help", &[("label", &large)], 1.0);
+        s.gauge(&format!("not a name{large}"), "help", &[], 1.0);
+    });
+    registry.register(Box::new(IntCounter::new("beside_total", "help").unwrap())).unwrap();
+    let (_guard, addr) = start(Server::builder().registry(&registry));
+    let answer = get(addr, "/metrics");
+    assert!(answer.body.len() > 20 << 20);
+    assert_eq!(answer.sample("beside_total"), Some(0.0));
+    assert_eq!(answer.sample(LEFT_OUT), Some(1.0));
+}
+
+#[test]
+fn the_first_of_a_collector_is_one_line_in_the_log() {
+    let registry = registered(|s| {
+        s.gauge(&format!("a\nERROR forged{}", "x".repeat(1000)), "help", &[], 1.0);
+        s.counter("below_zero_total", "help", &[], -1.0);
+    });
+    let log = Log::default();
+    log.capture(|| {
+        registry.gather();
+        registry.gather();
+    });
+    let text = log.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains(r#" WARN "#) && text.contains(r#"name="a\nERROR forged"#), "{text}");
+    assert!(text.contains("a metric name is [a-zA-Z_:]") && text.contains("count=2"), "{text}");
+    assert!(text.len() < 500, "{} bytes", text.len());
+}
