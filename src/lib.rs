@@ -48,6 +48,8 @@
 //! it reports what is wrong with options and addresses. [`Builder::into_handler`] is for a program that has an HTTP server
 //! already: a service to be mounted there.
 //!
+//! An exporter, which copies values from elsewhere, registers [`collector::samples`].
+//!
 //! # What it answers
 //!
 //! | request | response |

@@ -262,7 +262,7 @@ impl Sample<'_> {
     /// of the scrape.
     ///
     /// Seldom a good idea: Prometheus does not mark a series with timestamps as gone when it is gone, drops samples that
-    /// are too old or older than what it has, and rejects those of the future. It is for values whose source knows
+    /// are older than what it has, and those more than ten minutes ahead. It is for values whose source knows
     /// their time, such as another monitoring system.
     ///
     /// A time beyond `i64` milliseconds, and the millisecond at the Unix epoch, which [`prometheus`] takes for none: the sample is

@@ -148,6 +148,10 @@ fn prometheus_reads_what_was_set() {
         }
     });
 
+    // In seconds.
+    let at = prometheus.query(r#"timestamp(judged_copied_level{job="known"})"#).unwrap();
+    assert_eq!(at[0].value, set.copied_at as f64 / 1000.0, "{}", Samples(&at));
+
     let metadata =
         prometheus.get("/api/v1/targets/metadata", &[("match_target", r#"{job="known"}"#)]).unwrap();
     for family in &set.families {

@@ -1,7 +1,9 @@
 //! A server of fixed values, and what a reader must find in its answer.
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prometheus_hyper::collector::samples;
 use prometheus_hyper::prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
     core::Collector,
@@ -15,6 +17,8 @@ pub(super) struct KnownValues {
     guard: Guard,
     pub(super) families: Vec<Family>,
     pub(super) samples: Vec<Sample>,
+    /// When `judged_copied_level` was so, in milliseconds since the epoch.
+    pub(super) copied_at: u64,
 }
 
 #[derive(Debug)]
@@ -77,10 +81,11 @@ impl KnownValues {
         }
         served.family(histogram, "histogram", "endless_seconds", "Infinities");
 
+        let copied_at = served.copied();
         let Recorder { families, samples, .. } = served;
         let builder = options(Server::builder().registry(&registry));
         let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-        KnownValues { guard, families, samples }
+        KnownValues { guard, families, samples, copied_at }
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -156,7 +161,37 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     fn family(&mut self, collector: impl Collector + 'static, kind: &'static str, name: &str, help: &str) {
         self.registry.register(Box::new(collector)).unwrap();
+        self.described(kind, name, help);
+    }
+
+    fn described(&mut self, kind: &'static str, name: &str, help: &str) {
         self.families.push(Family { name: format!("judged_{name}"), kind, help: help.to_owned() });
+    }
+
+    /// Samples built on the spot, one with a time of its own: some seconds ago, for Prometheus shows none of the future.
+    fn copied(&mut self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let at = u64::try_from(now.as_millis()).unwrap() - 10_001;
+        self.described("gauge", "copied_level", "A gauge of a time");
+        self.described("counter", "copied_total", "A counter with its labels in disorder");
+        self.described("histogram", "copied_seconds", "A histogram from elsewhere");
+        self.sample("copied_level", &[], 2.4);
+        self.sample("copied_total", &[("b", "\\"), ("a", "\n")], 1e18);
+        self.histogram("copied_seconds", &[], &OBSERVATIONS);
+        let collector = samples(move |s| {
+            s.gauge("copied_level", "A gauge of a time", &[], 2.4)
+                .timestamp(UNIX_EPOCH + Duration::from_millis(at));
+            let labels = [("b", "\\"), ("a", "\n")];
+            s.counter("copied_total", "A counter with its labels in disorder", &labels, 1e18);
+            s.counter("copied_total", "A counter with its labels in disorder", &labels, 7.0);
+            let up_to = |bound: f64| OBSERVATIONS.into_iter().filter(|value| *value <= bound).count() as u64;
+            let buckets = BOUNDS.map(|bound| (bound, up_to(bound)));
+            let (sum, count) = (OBSERVATIONS.into_iter().sum(), OBSERVATIONS.len() as u64);
+            s.histogram("copied_seconds", "A histogram from elsewhere", &[], &buckets, sum, count);
+            s.gauge("copied again", "Left out", &[], 1.0);
+        });
+        self.registry.register(Box::new(collector)).unwrap();
+        at
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
