@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prometheus::{Gauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::collector::registry_of;
+use crate::collector::{self, registry_of};
 use crate::compress::{Coding, Compress};
 use crate::encode;
 use crate::gather::Gathering;
@@ -129,7 +129,9 @@ impl Pen {
     fn write(&self, found: Option<Registry>, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
         let mut gathering = Gathering::default();
         if let Some(found) = found {
-            gathering.add(&found).map_err(|message| {
+            let gathered = gathering.add(&found);
+            self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
+            gathered.map_err(|message| {
                 self.telemetry.count_error(Cause::Panic);
                 if self.complaints.panic.allows() {
                     tracing::error!(?message, "a collector of a probe's registry panicked");
