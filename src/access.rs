@@ -1,5 +1,6 @@
 //! Who may ask: verdicts as functions of their arguments. What knows the time, waits or computes for long is elsewhere.
 
+mod crowd;
 mod hosts;
 mod network;
 mod rate;
@@ -10,6 +11,7 @@ pub(crate) mod credentials;
 #[path = "access/credentials/disabled.rs"]
 pub(crate) mod credentials;
 
+pub(crate) use crowd::Crowd;
 pub(crate) use hosts::Hosts;
 pub(crate) use network::{AllowList, Network};
 pub(crate) use rate::{RateLimit, whole_seconds};

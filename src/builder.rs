@@ -382,6 +382,19 @@ impl Builder {
         self
     }
 
+    /// How many scrapes may be answered at once, counted from a request's credentials to the head of its answer; those beyond get
+    /// a 503 with `Retry-After` and are counted in `prometheus_exporter_denied_total{reason="max_requests"}`. Zero is no limit, as
+    /// it is for `MaxRequestsInFlight` of Go's
+    /// [promhttp](https://pkg.go.dev/github.com/prometheus/client_golang/prometheus/promhttp#HandlerOpts). Default: no limit.
+    ///
+    /// Scrapes share a gather, so that many of them cost little more than one, and each has a deadline: this is for those who
+    /// want to be told by a 503 rather than to wait. The metrics' path alone is limited, GET and HEAD, here and in
+    /// [`into_handler`](Self::into_handler); see [`max_connections`](Self::max_connections) for the rest.
+    pub fn max_requests(mut self, requests: usize) -> Self {
+        self.served.max_requests = Some(requests);
+        self
+    }
+
     /// How many connections may be open at once; at least 1. Default:
     /// [`DEFAULT_MAX_CONNECTIONS`](crate::DEFAULT_MAX_CONNECTIONS), or a quarter of the process's descriptor limit if
     /// that is less.

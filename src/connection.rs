@@ -216,11 +216,12 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::access::Crowd;
     use crate::access::Hosts;
     use crate::linger::LINGER;
     use crate::locks::Locks;
     use crate::probe::Prober;
-    use crate::route::{Offer, ScrapeTimeouts};
+    use crate::route::{Endpoints, Offer, ScrapeTimeouts};
     use crate::scrape::{Contents, Source};
     use crate::telemetry::Telemetry;
 
@@ -255,9 +256,13 @@ mod tests {
             rules: Box::new(Arc::default),
             telemetry: Arc::clone(&telemetry),
         };
-        let path = "/metrics".to_owned();
-        let prober = Prober::new(Vec::new(), 1, Arc::clone(&telemetry));
-        Arc::new(Router::new(path, offer, timeouts, contents, prober, locks, telemetry))
+        let endpoints = Endpoints {
+            metrics_path: "/metrics".to_owned(),
+            contents,
+            crowd: Crowd::new(0),
+            prober: Prober::new(Vec::new(), 1, Arc::clone(&telemetry)),
+        };
+        Arc::new(Router::new(endpoints, offer, timeouts, locks, telemetry))
     }
 
     fn serve_on(

@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Version};
 
+use crate::access::Crowd;
 use crate::access::whole_seconds;
 use crate::body::Body;
 use crate::compress::Coding;
@@ -24,7 +25,7 @@ use crate::page;
 use crate::probe::{Prober, Unanswered};
 use crate::query::{Query, QueryError};
 use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
-use crate::telemetry::{Cause, Telemetry};
+use crate::telemetry::{Cause, Denial, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
 const READY_PATH: &str = "/-/ready";
@@ -41,10 +42,22 @@ pub(crate) struct Router {
     page: Bytes,
     offer: Offer,
     scrape_timeouts: ScrapeTimeouts,
+    /// Those whose scrape is being answered.
+    crowd: Crowd,
     scraper: Scraper,
     prober: Prober,
     locks: Locks,
     telemetry: Arc<Telemetry>,
+}
+
+/// What is served, and where.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) metrics_path: String,
+    pub(crate) contents: Contents,
+    /// Those whose scrape is being answered.
+    pub(crate) crowd: Crowd,
+    pub(crate) prober: Prober,
 }
 
 /// What a client may choose from, beside text 0.0.4 as it is.
@@ -78,17 +91,16 @@ enum Endpoint {
 
 impl Router {
     pub(crate) fn new(
-        metrics_path: String,
+        endpoints: Endpoints,
         offer: Offer,
         scrape_timeouts: ScrapeTimeouts,
-        contents: Contents,
-        prober: Prober,
         locks: Locks,
         telemetry: Arc<Telemetry>,
     ) -> Self {
+        let Endpoints { metrics_path, contents, crowd, prober } = endpoints;
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
         let page = page::render(&metrics_path).into();
-        Router { metrics_path, page, offer, scrape_timeouts, scraper, prober, locks, telemetry }
+        Router { metrics_path, page, offer, scrape_timeouts, crowd, scraper, prober, locks, telemetry }
     }
 
     pub(crate) fn scraper(&self) -> &Scraper {
@@ -249,7 +261,13 @@ impl Router {
 
     async fn metrics(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         self.telemetry.count_scrape();
-        let mut response = self.scrape(head, deadline).await;
+        let mut response = match self.crowd.enter() {
+            Some(_place) => self.scrape(head, deadline).await,
+            None => {
+                self.telemetry.count_denial(Denial::MaxRequests);
+                late("More scrapes at once than are answered here.\n")
+            }
+        };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
         response
     }

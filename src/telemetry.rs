@@ -71,6 +71,8 @@ pub(crate) enum Denial {
     Host,
     /// More requests than the rate limit has.
     Rate,
+    /// More scrapes at once than may be answered.
+    MaxRequests,
     /// No credentials, or none that can be read.
     NoCredentials,
     /// Credentials that are wrong.
@@ -87,6 +89,7 @@ impl Denial {
             Denial::Address => "address",
             Denial::Host => "host",
             Denial::Rate => "rate",
+            Denial::MaxRequests => "max_requests",
             Denial::NoCredentials => "no_credentials",
             Denial::WrongCredentials => "wrong_credentials",
             Denial::Failures => "failures",

@@ -8,14 +8,15 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN};
+use crate::access::Crowd;
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::compress;
 use crate::encode::Format;
 use crate::locks::Locks;
 use crate::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
-use crate::route::{self, Offer, Router, ScrapeTimeouts};
+use crate::route::{self, Endpoints, Offer, Router, ScrapeTimeouts};
 use crate::scrape::{Contents, Hook, Source};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Denial, Telemetry};
 
 #[derive(Debug)]
 pub(super) struct Served {
@@ -34,6 +35,8 @@ pub(super) struct Served {
     pub(super) scrape_timeout: Duration,
     pub(super) max_scrape_timeout: Duration,
     pub(super) scrape_timeout_margin: Duration,
+    /// If there is no word, and at zero: no limit.
+    pub(super) max_requests: Option<usize>,
 }
 
 impl Default for Served {
@@ -52,6 +55,7 @@ impl Default for Served {
             scrape_timeout: DEFAULT_SCRAPE_TIMEOUT,
             max_scrape_timeout: DEFAULT_MAX_SCRAPE_TIMEOUT,
             scrape_timeout_margin: DEFAULT_SCRAPE_TIMEOUT_MARGIN,
+            max_requests: None,
         }
     }
 }
@@ -121,6 +125,7 @@ impl Served {
             scrape_timeout,
             max_scrape_timeout,
             scrape_timeout_margin,
+            max_requests,
         } = self;
         let by_default = registries.is_empty();
         let contents = Contents {
@@ -139,14 +144,19 @@ impl Served {
             formats.push(Format::Protobuf);
         }
         let codings = if compression { compress::codings() } else { Vec::new() };
-        let offer = Offer { formats, codings };
         let scrape_timeouts = ScrapeTimeouts {
             default: scrape_timeout,
             max: max_scrape_timeout,
             margin: scrape_timeout_margin,
         };
         let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
-        let router = Router::new(metrics_path, offer, scrape_timeouts, contents, prober, locks, telemetry);
+        let crowd = Crowd::new(max_requests.unwrap_or_default());
+        if crowd.is_limited() {
+            telemetry.show_denials(&[Denial::MaxRequests]);
+        }
+        let offer = Offer { formats, codings };
+        let endpoints = Endpoints { metrics_path, contents, crowd, prober };
+        let router = Router::new(endpoints, offer, scrape_timeouts, locks, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);
             router.scraper().run_hooks_on(runtime);

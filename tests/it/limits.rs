@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::client::{Client, PATIENCE, get};
+use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
+use crate::scrape::Gated;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -94,4 +95,50 @@ fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
     let answers = clients.iter_mut().map(Client::closed);
     let answered = answers.filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
     assert!(answered >= 32, "{answered} of 40");
+}
+
+/// Go's exporters answer forty at once, by promhttp, and those beyond at once, with a 503.
+#[test]
+fn beyond_max_requests_a_scrape_is_a_503_at_once_and_nothing_else_is() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let builder = Server::builder().registry(&registry).max_requests(2);
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    let mut held = [(); 2].map(|()| ask_and_be_heard(addr, "/metrics", ""));
+    for method in ["GET", "HEAD"] {
+        let mut client = Client::connect(addr);
+        client.send(format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let answer = client.answer(method == "HEAD");
+        assert_eq!(answer.status, 503, "{method}: {answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"), "{method}: {answer:?}");
+        assert_eq!(answer.body.is_empty(), method == "HEAD", "{method}: {answer:?}");
+    }
+    for path in ["/", "/-/healthy", "/-/ready"] {
+        assert_eq!(get(addr, path).status, 200, "{path}");
+    }
+    gated.open();
+    for client in &mut held {
+        assert_eq!(client.answer(false).status, 200);
+    }
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.sample("prometheus_exporter_denied_total{reason=\"max_requests\"}"), Some(2.0));
+}
+
+#[test]
+fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
+    for builder in [Server::builder(), Server::builder().max_requests(0)] {
+        let registry = Registry::new();
+        let gated = Gated::register(&registry, false);
+        let guard = builder.registry(&registry).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+        let addr = guard.local_addr().unwrap();
+        let mut held: Vec<Client> = (0..50).map(|_| ask_and_be_heard(addr, "/metrics", "")).collect();
+        gated.open();
+        for client in &mut held {
+            let answer = client.answer(false);
+            assert_eq!(answer.status, 200);
+            assert!(!answer.body.contains("denied_total"), "{}", answer.body);
+        }
+    }
 }
