@@ -8,6 +8,8 @@ mod tls;
 #[path = "builder/tls/disabled.rs"]
 mod tls;
 mod transport;
+#[cfg(feature = "cli")]
+mod web_args;
 #[cfg(feature = "web-config")]
 mod web_config;
 #[cfg(not(feature = "web-config"))]
@@ -36,6 +38,9 @@ use crate::telemetry::Telemetry;
 use locked::Locked;
 use served::Served;
 use transport::{Door, Transport};
+
+#[cfg(feature = "cli")]
+pub use web_args::WebArgs;
 
 /// The default of [`Builder::metrics_path`]: `/metrics`.
 pub const DEFAULT_METRICS_PATH: &str = "/metrics";

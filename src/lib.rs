@@ -114,6 +114,7 @@
 //! | `tls` | no | `Builder::tls_files`, `Builder::client_ca`, `Builder::tls`; `ring` wants a C compiler |
 //! | `http2` | no | HTTP/2 over TLS, for those who offer it |
 //! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
+//! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
 //! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
 //! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
 //!
@@ -186,6 +187,8 @@ use prometheus::Registry;
 
 pub use admission::DEFAULT_MAX_CONNECTIONS;
 pub use body::Body;
+#[cfg(feature = "cli")]
+pub use builder::WebArgs;
 pub use builder::{
     Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_SCRAPE_TIMEOUT,
     DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_UNIX_SOCKET_MODE,

@@ -30,5 +30,7 @@ mod scrape;
 mod scratch;
 mod stop;
 mod tidy;
+#[cfg(all(unix, feature = "cli"))]
+mod web_args;
 #[cfg(feature = "web-config")]
 mod web_config;

@@ -133,6 +133,7 @@ fn each_library_stays_where_it_belongs() {
         ("blowfish::", &["access"]),
         ("sha2::", &["access"]),
         ("subtle::", &["access"]),
+        ("clap::", &["builder"]),
         ("tokio_rustls::", &["lib", "builder", "tls"]),
         ("saphyr_parser::", &["web_config"]),
         ("tokio_util::", &["lib", "server", "guard", "connection"]),
