@@ -40,7 +40,8 @@ const MAX_REQUESTS: usize = 40;
 ///   It can have no comma.
 ///
 /// `vsock://` is not served. The values of the environment's switches are clap's: `true`, `yes`, `on`, `1` and their opposites.
-/// What is wrong with a value is clap's error, which names the flag, before anything is bound.
+/// What is wrong with a value, also if it is empty where it may not be, is clap's error, which names the flag, before anything is
+/// bound.
 ///
 /// ```
 /// use clap::Parser;

@@ -244,3 +244,21 @@ fn options_that_make_no_sense_are_logged_and_mended() {
         assert!(body.contains("mounted_total 0"), "{option}: {body}");
     }
 }
+
+/// A place is one's who is answered, and goes with the wait for the answer.
+#[test]
+fn a_scrape_that_is_given_up_makes_room_for_another() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let handler = Server::builder().registry(&registry).max_requests(1).into_handler();
+    current_thread().block_on(async {
+        let mut given_up = Box::pin(handler.call(Request::new(())));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(given_up.as_mut().poll(&mut cx).is_pending());
+        gated.wait_for_gathers(1);
+        assert_eq!(call(&handler, Request::new(())).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        drop(given_up);
+        gated.open();
+        assert_eq!(call(&handler, Request::new(())).await.0, StatusCode::OK);
+    });
+}
