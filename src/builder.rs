@@ -30,6 +30,7 @@ use crate::handler::Handler;
 #[cfg(feature = "systemd")]
 use crate::listener::systemd;
 use crate::listener::{Socket, UnixSocket, annotated};
+use crate::page::Page;
 use crate::probe::{Probe, ProbeError, ProbePath};
 use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
@@ -327,6 +328,28 @@ impl Builder {
         self
     }
 
+    /// What the page at `/` says of the program; `None`, and `/` is a 404. Default: a page of the name and version that
+    /// [`build_info`](Self::build_info) has, else of the executable's name.
+    ///
+    /// A browser shows the metrics there, live: it scrapes [`metrics_path`](Self::metrics_path) every two seconds while
+    /// somebody looks at it, as any client does, through the same locks and into the same counts. The server keeps nothing for
+    /// it. Where the metrics are at `/` there is no page, nor has [`into_handler`](Self::into_handler) one.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use prometheus_hyper::{Page, Server};
+    ///
+    /// let page = Page::new("My exporter").description("What it is for.").link("Manual", "https://example.org/");
+    /// let with_page = Server::builder().landing_page(page).listen("127.0.0.1:0").bind()?.start()?;
+    /// let without = Server::builder().landing_page(None).listen("127.0.0.1:0").bind()?.start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn landing_page(mut self, page: impl Into<Option<Page>>) -> Self {
+        self.served.landing_page = page.into();
+        self
+    }
+
     /// Whether the server's own metrics, `prometheus_exporter_*`, are served beside the registries'. Default: `true`.
     ///
     /// They live in a registry of the server's own; nothing is ever registered into yours.
@@ -580,6 +603,8 @@ impl Builder {
     /// is the default, and a token or a user with a fault lets nobody in.
     pub fn into_handler(self) -> Handler {
         let Builder { mut served, transport: _, locked } = self;
+        // There is no path for it.
+        served.landing_page = None;
         let not_for_handlers = [served.not_for_handlers(), locked.not_for_handlers()];
         let not_for_handlers = not_for_handlers.into_iter().flatten().map(str::to_owned);
         for fault in [served.fault(), locked.fault()].into_iter().flatten().chain(not_for_handlers) {

@@ -32,7 +32,16 @@ const TABLE: &[(Coding, Start)] = &[
     (Coding::Gzip, gzip::start),
 ];
 
-type Start = fn() -> io::Result<Box<dyn Compressor>>;
+type Start = fn(Effort) -> io::Result<Box<dyn Compressor>>;
+
+/// How often a body is made of the same bytes, and so what may be spent on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// For each request: the time is the host's.
+    Often,
+    /// Once in a server's life.
+    Once,
+}
 
 /// A smaller body is sent as it is: compressed it would save no packet.
 const WORTHWHILE: usize = 1024;
@@ -80,6 +89,7 @@ enum State {
     /// Nothing is known yet but a beginning that is too small to be worth it, if it is all.
     Begun {
         start: Start,
+        effort: Effort,
         beginning: Vec<u8>,
     },
     Compressing(Box<dyn Compressor>),
@@ -95,8 +105,17 @@ trait Compressor: Write + Send {
 impl Compress {
     /// Begins a body. What this build has no compressor for is not compressed.
     pub fn new(coding: Coding) -> Self {
+        Self::with(coding, Effort::Often)
+    }
+
+    /// The same for a body that is made once and sent to many: smaller, for more time.
+    pub fn once(coding: Coding) -> Self {
+        Self::with(coding, Effort::Once)
+    }
+
+    fn with(coding: Coding, effort: Effort) -> Self {
         let state = match TABLE.iter().find(|(row, _)| *row == coding) {
-            Some(&(_, start)) => State::Begun { start, beginning: Vec::new() },
+            Some(&(_, start)) => State::Begun { start, effort, beginning: Vec::new() },
             None => State::Plain(Pieces::default()),
         };
         Compress { coding, state }
@@ -119,12 +138,12 @@ impl Compress {
 
     /// Writes to the compressor; begins it if need be.
     fn compress(&mut self, piece: &[u8]) -> io::Result<()> {
-        if let State::Begun { start, beginning } = &mut self.state {
+        if let State::Begun { start, effort, beginning } = &mut self.state {
             if beginning.len() + piece.len() < WORTHWHILE {
                 beginning.extend_from_slice(piece);
                 return Ok(());
             }
-            let mut compressor = start()?;
+            let mut compressor = start(*effort)?;
             compressor.write_all(beginning)?;
             self.state = State::Compressing(compressor);
         }

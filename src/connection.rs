@@ -261,6 +261,7 @@ mod tests {
             contents,
             crowd: Crowd::new(0),
             prober: Prober::new(Vec::new(), 1, Arc::clone(&telemetry)),
+            page: None,
         };
         Arc::new(Router::new(endpoints, offer, timeouts, locks, telemetry))
     }

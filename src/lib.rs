@@ -59,7 +59,7 @@
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
 //! | `/metrics?format=…` | `text`, `openmetrics`, `protobuf`, where it is switched on, shown as text: for a browser |
 //! | GET, HEAD a path of [`Builder::probe`] | what the target that is named there says |
-//! | GET, HEAD `/` | a page with a link to the metrics |
+//! | GET, HEAD `/` | a page for people, with the metrics, live: search, rates, quantiles; [`Builder::landing_page`] |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | GET, HEAD `/-/ready` | 200, or 503 after [`Guard::set_ready`]`(false)` |
 //! | OPTIONS on these | 204 with `Allow` |
@@ -196,6 +196,7 @@ pub use builder::{
 };
 pub use guard::Guard;
 pub use handler::Handler;
+pub use page::Page;
 pub use probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};

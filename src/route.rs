@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -21,7 +22,7 @@ use crate::compress::Coding;
 use crate::encode::{Choice, Format};
 use crate::locks::{Locks, Refusal, Rules};
 use crate::negotiate;
-use crate::page;
+use crate::page::{Document, SECURITY_POLICY};
 use crate::probe::{Prober, Unanswered};
 use crate::query::{Query, QueryError};
 use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
@@ -39,7 +40,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 #[derive(Debug)]
 pub(crate) struct Router {
     metrics_path: String,
-    page: Bytes,
+    /// None is a 404.
+    page: Option<Document>,
     offer: Offer,
     scrape_timeouts: ScrapeTimeouts,
     /// Those whose scrape is being answered.
@@ -58,6 +60,8 @@ pub(crate) struct Endpoints {
     /// Those whose scrape is being answered.
     pub(crate) crowd: Crowd,
     pub(crate) prober: Prober,
+    /// At `/`, if anything is.
+    pub(crate) page: Option<Document>,
 }
 
 /// What a client may choose from, beside text 0.0.4 as it is.
@@ -79,12 +83,12 @@ pub(crate) struct ScrapeTimeouts {
 }
 
 /// What a path names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
+#[derive(Clone, Copy, Debug)]
+enum Endpoint<'r> {
     Metrics,
     /// At its place among the probes.
     Probe(usize),
-    Page,
+    Page(&'r Document),
     Healthy,
     Ready,
 }
@@ -97,9 +101,8 @@ impl Router {
         locks: Locks,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let Endpoints { metrics_path, contents, crowd, prober } = endpoints;
+        let Endpoints { metrics_path, contents, crowd, prober, page } = endpoints;
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
-        let page = page::render(&metrics_path).into();
         Router { metrics_path, page, offer, scrape_timeouts, crowd, scraper, prober, locks, telemetry }
     }
 
@@ -219,15 +222,15 @@ impl Router {
         self.serve(endpoint, head, deadline).await
     }
 
-    async fn serve(&self, endpoint: Endpoint, head: &Parts, deadline: Instant) -> Response<Body> {
+    async fn serve(&self, endpoint: Endpoint<'_>, head: &Parts, deadline: Instant) -> Response<Body> {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head, deadline).await,
                 Endpoint::Probe(place) => self.probe(place, head, deadline).await,
-                Endpoint::Page if !self.locks.allow_host(head) => {
+                Endpoint::Page(_) if !self.locks.allow_host(head) => {
                     text(StatusCode::FORBIDDEN, "The page is not served by this name.\n")
                 }
-                Endpoint::Page => respond(StatusCode::OK, HTML, self.page.clone()),
+                Endpoint::Page(page) => self.page(page, head),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
                 Endpoint::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "Not ready.\n"),
@@ -243,7 +246,7 @@ impl Router {
     }
 
     /// Exact match only: what is not written like the path is another path.
-    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+    fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
         // First, for the metrics may be at `/`.
         if path == self.metrics_path {
             return Some(Endpoint::Metrics);
@@ -252,11 +255,22 @@ impl Router {
             return Some(Endpoint::Probe(place));
         }
         match path {
-            PAGE_PATH => Some(Endpoint::Page),
+            PAGE_PATH => self.page.as_ref().map(Endpoint::Page),
             HEALTHY_PATH => Some(Endpoint::Healthy),
             READY_PATH => Some(Endpoint::Ready),
             _ => None,
         }
+    }
+
+    fn page(&self, page: &Document, head: &Parts) -> Response<Body> {
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        let (pieces, coding) = page.body(coding);
+        let mut response = exposed(HTML, pieces, coding);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SECURITY_POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response
     }
 
     async fn metrics(&self, head: &Parts, deadline: Instant) -> Response<Body> {
@@ -366,7 +380,7 @@ impl Router {
     }
 }
 
-/// An exposition.
+/// What is there to show, as it is compressed.
 fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Response<Body> {
     let mut response = respond(StatusCode::OK, content_type, pieces);
     if let Some(coding) = coding.content_encoding() {

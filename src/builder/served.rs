@@ -1,6 +1,7 @@
 //! What is served, and in which forms.
 
 use std::collections::HashSet;
+use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::compress;
 use crate::encode::Format;
 use crate::locks::Locks;
+use crate::page::{Document, Page, Places, Program};
 use crate::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
 use crate::route::{self, Endpoints, Offer, Router, ScrapeTimeouts};
 use crate::scrape::{Contents, Hook, Source};
@@ -28,6 +30,8 @@ pub(super) struct Served {
     /// If there is no word: with the default registry.
     pub(super) default_collectors: Option<bool>,
     pub(super) build_info: Option<BuildInfo>,
+    /// What stands at `/`, if anything.
+    pub(super) landing_page: Option<Page>,
     pub(super) self_metrics: bool,
     pub(super) openmetrics: bool,
     pub(super) protobuf: bool,
@@ -48,6 +52,7 @@ impl Default for Served {
             max_probes: DEFAULT_MAX_PROBES,
             default_collectors: None,
             build_info: None,
+            landing_page: Some(Page::unnamed()),
             self_metrics: true,
             openmetrics: false,
             protobuf: false,
@@ -78,7 +83,11 @@ impl Served {
         if let Some(name) = twice(self.hooks.iter().map(Hook::name)) {
             return Some(format!("before_scrape: {name:?} is the name of two hooks"));
         }
-        (self.max_probes == 0).then(|| "max_probes: must be at least 1".to_owned())
+        if self.max_probes == 0 {
+            return Some("max_probes: must be at least 1".to_owned());
+        }
+        let fault = self.landing_page.as_ref().and_then(Page::fault)?;
+        Some(format!("landing_page: {fault}"))
     }
 
     /// The same of the probes' paths, beside that of the metrics.
@@ -118,6 +127,7 @@ impl Served {
             max_probes,
             default_collectors,
             build_info,
+            landing_page,
             self_metrics,
             openmetrics,
             protobuf,
@@ -133,7 +143,7 @@ impl Served {
             by_default,
             hooks,
             default_collectors: default_collectors.unwrap_or(by_default).then(DefaultCollectors::default),
-            build_info: build_info.map(registry_of),
+            build_info: build_info.clone().map(registry_of),
             self_metrics,
         };
         let mut formats = vec![Format::Text004, Format::Text100];
@@ -149,13 +159,23 @@ impl Served {
             max: max_scrape_timeout,
             margin: scrape_timeout_margin,
         };
+        let offer = Offer { formats, codings };
+        let page = landing_page.map(|page| {
+            let executable = executable();
+            let program = Program {
+                name: build_info.as_ref().map(BuildInfo::program).or(executable.as_deref()),
+                version: build_info.as_ref().map(BuildInfo::version),
+            };
+            let probes: Vec<String> = probes.iter().map(|probe| probe.path().to_owned()).collect();
+            let places = Places { metrics: &metrics_path, formats: &offer.formats, probes: &probes };
+            Document::new(&page, program, &places)
+        });
         let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
         let crowd = Crowd::new(max_requests.unwrap_or_default());
         if crowd.is_limited() {
             telemetry.show_denials(&[Denial::MaxRequests]);
         }
-        let offer = Offer { formats, codings };
-        let endpoints = Endpoints { metrics_path, contents, crowd, prober };
+        let endpoints = Endpoints { metrics_path, contents, crowd, prober, page };
         let router = Router::new(endpoints, offer, scrape_timeouts, locks, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);
@@ -163,6 +183,12 @@ impl Served {
         }
         router
     }
+}
+
+/// What the program's file is called, as people call it.
+fn executable() -> Option<String> {
+    let file = env::current_exe().ok()?;
+    Some(file.file_stem()?.to_string_lossy().into_owned())
 }
 
 /// The registries under their names; the default one, if there is none.

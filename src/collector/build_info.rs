@@ -24,6 +24,8 @@ use prometheus::{IntGauge, Opts};
 /// ```
 #[derive(Clone, Debug)]
 pub struct BuildInfo {
+    /// As it was given.
+    program: String,
     name: String,
     version: String,
     revision: Option<String>,
@@ -39,6 +41,7 @@ impl BuildInfo {
     /// would begin with a digit begins with an underscore.
     pub fn new(name: impl AsRef<str>, version: impl Into<String>) -> Self {
         BuildInfo {
+            program: name.as_ref().to_owned(),
             name: metric_name(name.as_ref()),
             version: version.into(),
             revision: None,
@@ -61,6 +64,14 @@ impl BuildInfo {
         self.rustversion = Some(rustversion.into());
         self.gauge = OnceCell::new();
         self
+    }
+
+    pub(crate) fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     /// Fails for malformed names only.

@@ -5,14 +5,20 @@ use std::io;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Compressor, Cut};
+use super::{Compressor, Cut, Effort};
 
 /// The fastest that compresses: to a tenth. The next takes half as much time again for a fifth less; the time is the
 /// host's. `LEVELS=1 cargo bench --bench scrape` prints the table.
 const LEVEL: u32 = 1;
+/// For what is made once.
+const BEST: u32 = 9;
 
-pub(super) fn start() -> io::Result<Box<dyn Compressor>> {
-    Ok(Box::new(GzEncoder::new(Cut::default(), Compression::new(LEVEL))))
+pub(super) fn start(effort: Effort) -> io::Result<Box<dyn Compressor>> {
+    let level = match effort {
+        Effort::Often => LEVEL,
+        Effort::Once => BEST,
+    };
+    Ok(Box::new(GzEncoder::new(Cut::default(), Compression::new(level))))
 }
 
 impl Compressor for GzEncoder<Cut> {
