@@ -230,5 +230,5 @@ impl FromArgMatches for WebArgs {
 
 fn telemetry_path(path: &str) -> Result<String, &'static str> {
     let refused = "it is no absolute path, as it stands in a request, that is free";
-    route::metrics_path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
+    route::path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
 }

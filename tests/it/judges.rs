@@ -303,14 +303,17 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
+        Self::start_with(name, &["127.0.0.1:0"])
+    }
+
+    fn start_with(name: &str, arguments: &[&str]) -> Self {
         // The test is target/PROFILE/deps/it-HASH, the example target/PROFILE/examples/NAME.
         let test = env::current_exe().unwrap();
         let example = test.ancestors().nth(2).unwrap().join("examples").join(name);
         assert!(example.exists(), "no {}: build it with `cargo build --examples`", example.display());
 
         let mut command = Command::new(example);
-        let mut process =
-            Process::spawn(command.arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::piped()));
+        let mut process = Process::spawn(command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()));
         let stdout = BufReader::new(process.0.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));

@@ -1,0 +1,118 @@
+//! A multi-target exporter: what `INFO` says of the Redis server that a scrape names, asked for over plain TCP.
+//!
+//! `cargo run --example redis_exporter --features cli`, and beside it `curl 'localhost:9121/probe?target=localhost:6379'`; the
+//! flags are those of Prometheus' exporters, `-- --help` lists them. Prometheus names the targets with the relabelling of
+//! <https://prometheus.io/docs/guides/multi-target-exporter/>.
+
+use std::collections::BTreeMap;
+
+use clap::Parser;
+use prometheus_hyper::collector::{Samples, samples};
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{BoxError, Page, Probe, ProbeError, Server, WebArgs, build_info};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// Exports what Redis servers tell of themselves.
+#[derive(Parser)]
+#[command(version, mut_arg("web.listen-address", |arg| arg.default_value(":9121")))]
+struct Args {
+    #[command(flatten)]
+    web: WebArgs,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let args = Args::parse();
+    let guard = Server::builder()
+        .build_info(build_info!())
+        .landing_page(Page::new("Redis exporter").description("Asks the Redis server that is named."))
+        .probe("/probe", probe)
+        .web_args(&args.web)
+        .bind()?
+        .start()?;
+    println!("{guard}");
+    tokio::signal::ctrl_c().await?;
+    guard.shutdown().await;
+    Ok(())
+}
+
+async fn probe(probe: Probe) -> Result<Registry, ProbeError> {
+    let target = probe.target()?;
+    let info = ask(target).await?;
+    if !info.contains_key("redis_version") {
+        Err("this is no Redis server")?;
+    }
+    let registry = Registry::new();
+    registry.register(Box::new(samples(move |s: &mut Samples| expose(&info, s))))?;
+    Ok(registry)
+}
+
+/// More than any server has to say.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The lines `key:value` of `INFO`, which comes as a bulk string: `$` and its length in bytes, and then it.
+async fn ask(target: &str) -> Result<BTreeMap<String, String>, BoxError> {
+    let mut server = BufReader::new(TcpStream::connect(target).await?);
+    server.write_all(b"INFO\r\n").await?;
+    let mut first = String::new();
+    (&mut server).take(256).read_line(&mut first).await?;
+    let Some(length) = first.trim_end().strip_prefix('$') else {
+        return Err(first.into()); // such as "-NOAUTH Authentication required."
+    };
+    let length: usize = length.parse()?;
+    if length > MAX_BYTES {
+        return Err("too long an answer".into());
+    }
+    let mut bytes = vec![0; length];
+    server.read_exact(&mut bytes).await?;
+    let lines = String::from_utf8(bytes)?;
+    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+    Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+/// What the server calls it, what it is called here, what it is.
+const GAUGES: &[(&str, &str, &str)] = &[
+    ("uptime_in_seconds", "redis_uptime_seconds", "How long the server has run"),
+    ("connected_clients", "redis_connected_clients", "Clients that are connected"),
+    ("blocked_clients", "redis_blocked_clients", "Clients that wait for something to come"),
+    ("used_memory", "redis_memory_used_bytes", "Memory that the server has allocated"),
+    ("maxmemory", "redis_memory_max_bytes", "Memory that the server may use; zero is no limit"),
+    ("connected_slaves", "redis_connected_replicas", "Replicas that are connected"),
+];
+
+const COUNTERS: &[(&str, &str, &str)] = &[
+    ("total_connections_received", "redis_connections_received_total", "Connections accepted"),
+    ("total_commands_processed", "redis_commands_processed_total", "Commands processed"),
+    ("total_net_input_bytes", "redis_net_input_bytes_total", "Bytes read from the network"),
+    ("total_net_output_bytes", "redis_net_output_bytes_total", "Bytes written to the network"),
+    ("keyspace_hits", "redis_keyspace_hits_total", "Lookups of keys that were there"),
+    ("keyspace_misses", "redis_keyspace_misses_total", "Lookups of keys that were not there"),
+    ("expired_keys", "redis_expired_keys_total", "Keys that have expired"),
+    ("evicted_keys", "redis_evicted_keys_total", "Keys evicted for want of memory"),
+];
+
+fn expose(info: &BTreeMap<String, String>, s: &mut Samples) {
+    let number = |key: &str| info.get(key).and_then(|value| value.parse::<f64>().ok());
+    let text = |key: &str| info.get(key).map(String::as_str).unwrap_or_default();
+    for (key, name, help) in GAUGES {
+        number(key).map(|value| s.gauge(name, help, &[], value));
+    }
+    for (key, name, help) in COUNTERS {
+        number(key).map(|value| s.counter(name, help, &[], value));
+    }
+    let labels = &[("version", text("redis_version")), ("role", text("role"))];
+    s.gauge("redis_instance_info", "Which server it is: the labels tell", labels, 1.0);
+    // db0:keys=2,expires=1,avg_ttl=0
+    for (database, values) in info.iter().filter(|(key, _)| key.starts_with("db")) {
+        let counts = values.split(',').filter_map(|pair| pair.split_once('='));
+        for (name, count) in counts.filter_map(|(name, count)| Some((name, count.parse().ok()?))) {
+            let labels = &[("db", database.as_str())];
+            match name {
+                "keys" => drop(s.gauge("redis_db_keys", "Keys in a database", labels, count)),
+                "expires" => drop(s.gauge("redis_db_keys_expiring", "Keys that will expire", labels, count)),
+                _ => {}
+            }
+        }
+    }
+}
