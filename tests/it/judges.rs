@@ -1,9 +1,11 @@
 //! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, the Python client's parser, curl,
 //! OpenSSL, sslscan. Nobody here wrote them.
 //!
-//! Ignored without the tools; `.ci/run judges` installs them, builds `hello` and runs this. By hand: the tools are
-//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL` and `SSLSCAN` say.
+//! Ignored without the tools; `.ci/run judges` installs them, builds the examples and runs this. By hand: the tools are
+//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN` and `REDIS_SERVER` say.
 
+#[cfg(target_os = "linux")]
+mod exporters;
 mod known_values;
 mod process;
 mod prometheus;

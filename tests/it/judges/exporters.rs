@@ -1,0 +1,183 @@
+//! The examples that are exporters, beside what they export: a Redis server, the kernel's own counts.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use super::process::{PATIENCE, Process, poll, tool};
+use super::prometheus::{Job, Prometheus};
+use super::{Example, http_get};
+use crate::scratch::Scratch;
+
+/// Debian's `redis-server`, on a port of its own, which keeps nothing.
+struct Redis {
+    addr: SocketAddr,
+    _process: Process,
+    _scratch: Scratch,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let scratch = Scratch::new("redis");
+        // It says no port 0: whoever is quicker may take the one that was free. Then another is tried.
+        for _ in 0..5 {
+            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let mut command = Command::new(tool("REDIS_SERVER", "redis-server"));
+            let port = addr.port().to_string();
+            command
+                .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--dir"])
+                .arg(scratch.path(""));
+            let mut process = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()));
+            let begun = std::time::Instant::now();
+            while process.0.try_wait().unwrap().is_none() {
+                assert!(begun.elapsed() < PATIENCE, "redis-server does not listen");
+                if TcpStream::connect(addr).is_ok() {
+                    return Redis { addr, _process: process, _scratch: scratch };
+                }
+                std::thread::yield_now();
+            }
+        }
+        panic!("redis-server finds no port");
+    }
+
+    /// Commands, each with a reply of one line.
+    fn command(&self, commands: &[&str]) {
+        let mut stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut replies = BufReader::new(stream.try_clone().unwrap()).lines();
+        for command in commands {
+            stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+            let reply = replies.next().unwrap().unwrap();
+            assert!(!reply.starts_with('-'), "{command}: {reply}");
+        }
+    }
+}
+
+fn sample(body: &str, series: &str) -> Option<f64> {
+    body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+#[ignore = "needs redis-server and a Prometheus: .ci/run judges"]
+fn the_redis_exporter_tells_what_redis_says() {
+    let redis = Redis::start();
+    // 1 key that expires, of 3; lookups: 2 hits, 1 miss, those of INCR and EXPIRE among them.
+    redis.command(&["SET a 1", "SET b 2", "SET c 3", "SELECT 5", "SET d 4", "EXPIRE d 1000", "SELECT 0"]);
+    let exporter = Example::start_with("redis_exporter", &["--web.listen-address=127.0.0.1:0"]);
+    let probe = |target: &str| http_get(exporter.addr, &format!("/probe?target={target}")).unwrap();
+
+    let body = probe(&redis.addr.to_string());
+    let table = [
+        ("probe_success", 1.0),
+        ("redis_db_keys{db=\"db0\"}", 3.0),
+        ("redis_db_keys_expiring{db=\"db0\"}", 0.0),
+        ("redis_db_keys{db=\"db5\"}", 1.0),
+        ("redis_db_keys_expiring{db=\"db5\"}", 1.0),
+        ("redis_connected_clients", 1.0),
+    ];
+    for (series, value) in table {
+        assert_eq!(sample(&body, series), Some(value), "{series} in {body}");
+    }
+    assert!(body.contains("redis_instance_info{role=\"master\",version=\""), "{body}");
+    // A command that is an INFO more is a command more.
+    let commands = |body: &str| sample(body, "redis_commands_processed_total").unwrap();
+    assert_eq!(commands(&probe(&redis.addr.to_string())), commands(&body) + 1.0);
+
+    // What is no Redis, what wants a password, and nobody.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    redis.command(&["CONFIG SET requirepass secret"]);
+    for target in [exporter.addr, redis.addr, gone] {
+        let body = probe(&target.to_string());
+        assert_eq!(sample(&body, "probe_success"), Some(0.0), "{target}: {body}");
+    }
+    let error = http_get(exporter.addr, "/probe").unwrap_err().to_string();
+    assert!(error.contains("400") && error.contains("Target parameter is missing"), "{error}");
+}
+
+#[test]
+#[ignore = "needs redis-server and a Prometheus: .ci/run judges"]
+fn prometheus_scrapes_redis_through_its_exporter() {
+    let redis = Redis::start();
+    redis.command(&["SET a 1"]);
+    let exporter = Example::start_with("redis_exporter", &["--web.listen-address=127.0.0.1:0"]);
+    let config = format!("metrics_path: /probe, params: {{target: ['{}']}}", redis.addr);
+    let jobs = [
+        Job { name: "redis", addr: exporter.addr, config: &config },
+        Job { name: "exporter", addr: exporter.addr, config: "" },
+    ];
+    let prometheus = Prometheus::start_jobs(&[], &jobs);
+    for (query, value) in [
+        (r#"up{job="redis"}"#, 1.0),
+        (r#"probe_success{job="redis"}"#, 1.0),
+        (r#"redis_db_keys{job="redis",db="db0"}"#, 1.0),
+        (r#"prometheus_exporter_probes_total{job="exporter",outcome="failure",path="/probe"}"#, 0.0),
+    ] {
+        prometheus.wait_for(query, || match prometheus.query(query)?[..] {
+            [ref sample] if sample.value == value => Ok(()),
+            ref other => Err(format!("{other:?}")),
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs the examples of feature cli: .ci/run judges"]
+fn the_disk_exporter_tells_what_the_kernel_counts() {
+    let scratch = Scratch::new("disks");
+    let stats = scratch.path("diskstats");
+    // Lines of a kernel before 4.18, of one from 5.5 on.
+    fs::write(
+        &stats,
+        "   8       0 sda 100 1 2000 300 40 5 600 700 3 800 900\n \
+         259       0 nvme0n1 1 0 8 2 3 0 16 4 0 5 6 7 8 9 10 11 12\n",
+    )
+    .unwrap();
+    let argument = format!("--diskstats={}", stats.display());
+    let exporter = Example::start_with("disk_exporter", &["--web.listen-address=127.0.0.1:0", &argument]);
+    let body = http_get(exporter.addr, "/metrics").unwrap();
+    let table = [
+        ("disk_up", 1.0),
+        ("disk_reads_completed_total{device=\"sda\"}", 100.0),
+        ("disk_read_bytes_total{device=\"sda\"}", 1_024_000.0),
+        ("disk_read_time_seconds_total{device=\"sda\"}", 0.3),
+        ("disk_writes_completed_total{device=\"sda\"}", 40.0),
+        ("disk_written_bytes_total{device=\"sda\"}", 307_200.0),
+        ("disk_write_time_seconds_total{device=\"sda\"}", 0.7),
+        ("disk_io_time_seconds_total{device=\"sda\"}", 0.8),
+        ("disk_io_in_progress{device=\"sda\"}", 3.0),
+        ("disk_written_bytes_total{device=\"nvme0n1\"}", 8192.0),
+    ];
+    for (series, value) in table {
+        let sampled = sample(&body, series).unwrap_or_else(|| panic!("no {series} in {body}"));
+        assert!((sampled - value).abs() < 1e-9, "{series}: {sampled} instead of {value}");
+    }
+    assert!(sample(&body, "disk_scrape_duration_seconds") > Some(0.0), "{body}");
+    assert!(http_get(exporter.addr, "/").unwrap().contains("Disk exporter"));
+
+    // A disk that is gone is gone; and what can not be read is told.
+    fs::write(&stats, "259 0 nvme0n1 1 0 8 2 3 0 16 4 0 5 6\n").unwrap();
+    let body = http_get(exporter.addr, "/metrics").unwrap();
+    assert!(!body.contains("sda") && sample(&body, "disk_up") == Some(1.0), "{body}");
+    fs::write(&stats, "no disk\n").unwrap();
+    let body = http_get(exporter.addr, "/metrics").unwrap();
+    assert!(!body.contains("nvme0n1") && sample(&body, "disk_up") == Some(0.0), "{body}");
+}
+
+/// The same with this machine's own disks, between two looks at the kernel's file.
+#[test]
+#[ignore = "needs the examples of feature cli: .ci/run judges"]
+fn the_disk_exporter_reads_this_machines_disks() {
+    let completed = || -> Vec<(String, f64)> {
+        let stats = fs::read_to_string("/proc/diskstats").unwrap();
+        let columns = stats.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        columns.map(|columns| (columns[2].to_owned(), columns[3].parse().unwrap())).collect()
+    };
+    let exporter = Example::start_with("disk_exporter", &["--web.listen-address=127.0.0.1:0"]);
+    let before = completed();
+    assert!(!before.is_empty(), "a machine without disks");
+    let body = poll("the disks", || http_get(exporter.addr, "/metrics").map_err(|error| error.to_string()));
+    for ((device, before), (_, after)) in before.iter().zip(completed()) {
+        let reads = sample(&body, &format!("disk_reads_completed_total{{device=\"{device}\"}}")).unwrap();
+        assert!((*before..=after).contains(&reads), "{device}: {reads} is not within {before}..={after}");
+    }
+}
