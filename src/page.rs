@@ -24,8 +24,8 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 pub(crate) const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-exuvvNRFipam2wstSS/DAcjee8mlaDy3a4n2lhPHrhs='; ",
-    "style-src 'sha256-oyaifKen8kO3AumHIgnBBWIXfE8hzLqKYMuZH9a8OHA='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-Hh/FTfvK4XNx8ybetfuXeWOYfoDNUjxQdeuV6PxplYU='; ",
+    "style-src 'sha256-VNADdOeQnwdRWh+3SwGUc2F4RhTBinLC/Plwur5OcnA='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

@@ -16,7 +16,7 @@
   // `name{a="b"}` or `{"name",a="b"}` as [name, labels]; null where it is neither.
   function identity(raw) {
     const brace = raw.indexOf("{");
-    if (brace < 0) return raw.includes('"') ? null : [raw, []];
+    if (brace < 0) return /["}]/.test(raw) ? null : [raw, []];
     const part = /\s*(?:"((?:[^"\\]|\\[^])*)"|([^\s"{}=,]+))\s*(=\s*"((?:[^"\\]|\\[^])*)"\s*)?(?:,|(?=\}))/y;
     const labels = [], end = raw.length - 1;
     let name = raw.slice(0, brace).trim(), at = brace + 1;
@@ -67,8 +67,9 @@
       changed = true;
     }
     if (role !== "part") return { s, role };
-    const part = { bound, now: NaN, before: NaN };
-    s.parts.push(part);
+    let part = s.parts.find((part) => part.bound === bound);
+    if (part) return { s, part };
+    s.parts.push(part = { bound, now: NaN, before: NaN });
     s.parts.sort((a, b) => a.bound - b.bound);
     if (s.heat) { s.heat = null; heats--; }
     return { s, part };
@@ -88,8 +89,9 @@
         if (said[1] === "HELP") f.help = unescape(said[3]);
         else if (f.type !== said[3].trim()) {
           f.type = said[3].trim();
+          // Another kind of thing under an old name.
+          if (f.series.size) lines.clear();
           f.series.clear();
-          lines.clear();
           changed = true;
         }
         continue;
@@ -208,8 +210,8 @@
 
   function bytes(v) {
     let unit = 0, size = v;
-    while (Math.abs(size) >= 1024 && unit < 5) size /= 1024, unit++;
-    return `${unit ? short(size) : digits(size)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
+    while (Math.abs(size) >= 1024 && unit < 6) size /= 1024, unit++;
+    return `${unit ? short(size) : digits(size)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][unit]}`;
   }
 
   function date(v) {
@@ -254,7 +256,7 @@
   }
 
   function lay() {
-    const wanted = tokens(), groups = new Map(), heights = narrow.matches ? { group: 38, family: 54, series: 62, tall: 110 } : { group: 36, family: 42, series: 34, tall: 54 };
+    const wanted = tokens(), groups = new Map(), heights = narrow.matches ? { group: 38, family: 54, series: 62, tall: 112, solo: 84 } : { group: 36, family: 42, series: 34, tall: 54, solo: 42 };
     let series = 0;
     for (const f of [...families.values()].sort((a, b) => a.name < b.name ? -1 : 1)) {
       for (const s of f.series.values()) {
@@ -270,7 +272,7 @@
     rows = [];
     tops = [0];
     const add = (row) => {
-      row.height = heights[row.tall ? "tall" : row.kind];
+      row.height = heights[row.tall ? "tall" : row.solo ? "solo" : row.kind];
       tops.push(tops[rows.length] + row.height);
       rows.push(row);
       return row.key && !closed.has(row.key);
@@ -280,6 +282,11 @@
       if (deep && !add({ kind: "group", key: "g " + name, name, count: g.size, level: 1 })) continue;
       for (const [f, of] of g) {
         const key = `f ${name} ${f.name}`;
+        // One that is alone stands beside its name.
+        if (f.series.size === 1 && !of[0].labels.length) {
+          add({ kind: "series", key, s: of[0], level: 1 + deep, tall: f.type === "histogram", solo: true });
+          continue;
+        }
         if (!add({ kind: "family", key, f, count: of.length, level: 1 + deep })) continue;
         for (const s of of) add({ kind: "series", key: `s ${key} ${s.key}`, s, up: key, level: 2 + deep, tall: f.type === "histogram" });
       }
@@ -332,6 +339,15 @@
     if (title !== undefined && e.title !== title) e.title = title;
   }
 
+  const kind = (type) => /^(counter|gauge|histogram|summary)$/.test(type) ? type : "plain";
+
+  function title(e, f) {
+    const name = make("span", e, "name", f.name);
+    name.title = f.name;
+    make("span", name, "type", f.type);
+    make("span", e, "about", f.help).title = f.help;
+  }
+
   function build(row) {
     const e = make("div", list, row.kind);
     e.row = row;
@@ -339,8 +355,10 @@
     e.setAttribute("aria-level", row.level);
     if (row.kind === "series") {
       const { s } = row, { type } = s.f;
-      e.classList.add(row.tall ? "tall" : "low", type === "counter" || type === "histogram" || type === "summary" ? type : "plain");
-      const labels = cell(e, "labels");
+      e.classList.add(row.tall ? "tall" : "low", kind(type));
+      if (row.solo) e.classList.add("solo");
+      const labels = cell(e, row.solo ? "head" : "labels");
+      if (row.solo) title(labels, s.f);
       for (const [key, value] of s.labels) {
         const chip = make("button", labels, "", `${key}=${value}`);
         chip.type = "button";
@@ -348,14 +366,14 @@
         chip.title = `${key}=${value}`;
         chip.label = [key, value];
       }
-      if (!s.labels.length) make("span", labels, "dim", "no labels");
+      if (!s.labels.length && !row.solo) make("span", labels, "dim", "no labels");
       const graph = cell(e, "graph");
       if (row.tall) {
         e.canvas = make("canvas", graph);
         e.canvas.setAttribute("aria-hidden", "true");
       } else {
         const svg = document.createElementNS(NS, "svg");
-        svg.setAttribute("viewBox", `0 0 ${POINTS - 1} 24`);
+        e.svg = svg;
         svg.setAttribute("preserveAspectRatio", "none");
         svg.setAttribute("aria-hidden", "true");
         for (const kind of ["area", "line"]) {
@@ -370,13 +388,10 @@
       e.rate = cell(e, "rate");
       return e;
     }
-    const name = cell(e, "name", row.kind === "group" ? row.name : row.f.name);
-    name.title = name.textContent;
     if (row.f) {
-      e.classList.add(/^(counter|gauge|histogram|summary)$/.test(row.f.type) ? row.f.type : "plain");
-      make("span", name, "type", row.f.type);
-      e.about = cell(e, "about");
-    }
+      e.classList.add(kind(row.f.type));
+      title(cell(e, "head"), row.f);
+    } else cell(e, "name", row.name);
     e.count = cell(e, "dim");
     return e;
   }
@@ -397,7 +412,6 @@
   }
 
   function fill(e, row) {
-    if (row.f) put(e.about, row.f.help, row.f.help);
     if (row.kind !== "series") {
       put(e.count, `${row.count.toLocaleString("en-US")} ${row.f ? "series" : row.count === 1 ? "family" : "families"}`);
       return;
@@ -430,7 +444,7 @@
   function spark(e, s, name) {
     let low = Infinity, high = -Infinity;
     for (const v of s.spark) if (Number.isFinite(v)) low = Math.min(low, v), high = Math.max(high, v);
-    let path = "", area = "", from = null, x = 0;
+    let path = "", area = "", from = null, first = POINTS;
     const end = () => {
       if (from !== null) area += `V24H${from}Z`;
       from = null;
@@ -440,12 +454,14 @@
       if (!Number.isFinite(v)) { end(); continue; }
       // A straight line where nothing moves: at the foot for nothing at all, else in the middle.
       const y = (high > low ? 22 - 20 * (v - low) / (high - low) : v ? 12 : 22).toFixed(1);
-      path += from === null ? `M${i} ${y}` : `H${i}V${y}`.replace(/^H\d+V/, `L${i} `);
+      path += from === null ? `M${i} ${y}` : `L${i} ${y}`;
       area += from === null ? `M${i} ${y}` : `L${i} ${y}`;
-      if (from === null) from = i;
-      x = i;
+      if (from === null) from = i, first = Math.min(first, i);
     }
     end();
+    // What is young is wide.
+    first = Math.min(first, POINTS - 20);
+    e.svg.setAttribute("viewBox", `${first} 0 ${POINTS - 1 - first} 24`);
     e.line.setAttribute("d", path);
     e.area.setAttribute("d", area);
     const of = (v) => s.f.type === "gauge" || s.f.type === "untyped" ? shown(v, name) : perSecond(v, name);
@@ -456,13 +472,14 @@
   function heat(e, s) {
     const size = s.parts.length, { canvas } = e;
     if (!s.heat) return;
-    if (canvas.width !== COLUMNS || canvas.height !== size) canvas.width = COLUMNS, canvas.height = size;
+    const wide = Math.min(COLUMNS, Math.max(20, tick));
+    if (canvas.width !== wide || canvas.height !== size) canvas.width = wide, canvas.height = size;
     const pen = canvas.getContext("2d");
     const most = s.heat.reduce((a, b) => Math.max(a, b), 0);
-    pen.clearRect(0, 0, COLUMNS, size);
+    pen.clearRect(0, 0, wide, size);
     pen.fillStyle = getComputedStyle(canvas).color;
-    for (let i = 0; i < COLUMNS; i++) {
-      const column = (tick + 1 + i) % COLUMNS * size;
+    for (let i = 0; i < wide; i++) {
+      const column = (tick + 1 + COLUMNS - wide + i) % COLUMNS * size;
       for (let j = 0; j < size; j++) {
         const v = s.heat[column + j];
         if (!v) continue;

@@ -1,12 +1,14 @@
 //! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, the Python client's parser, curl,
-//! OpenSSL, sslscan. Nobody here wrote them.
+//! OpenSSL, sslscan, Chromium. Nobody here wrote them.
 //!
 //! Ignored without the tools; `.ci/run judges` installs them, builds the examples and runs this. By hand: the tools are
-//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN` and `REDIS_SERVER` say.
+//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`, `NODE`
+//! and `CHROMIUM` say; `NODE_PATH` is where playwright-core and axe-core are.
 
 #[cfg(target_os = "linux")]
 mod exporters;
 mod known_values;
+mod page;
 mod process;
 mod prometheus;
 mod sample;

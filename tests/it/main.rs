@@ -22,6 +22,7 @@ mod log;
 #[cfg(all(feature = "auth", target_os = "linux"))]
 mod logins;
 mod own_metrics;
+mod page;
 mod probes;
 mod samples;
 #[cfg(feature = "runtime")]

@@ -1,0 +1,136 @@
+//! What a real Chromium makes of the page at `/`: a server of ours, and a script that drives the browser.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use prometheus_hyper::prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+use prometheus_hyper::{Page, Server};
+
+use super::process::{Process, tool};
+
+const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>";
+
+/// Values that move, until it is dropped.
+struct Moving {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Moving {
+    fn start(registry: &Registry) -> Self {
+        let depth = Gauge::new("judged_depth", "Jobs that wait").unwrap();
+        let jobs = IntCounterVec::new(Opts::new("judged_jobs_total", "Jobs done"), &["kind"]).unwrap();
+        let bounds = vec![0.1, 0.2, 0.4];
+        let durations =
+            Histogram::with_opts(HistogramOpts::new("judged_seconds", "How long").buckets(bounds)).unwrap();
+        let evil = IntGaugeVec::new(Opts::new("judged_evil", EVIL), &["label"]).unwrap();
+        evil.with_label_values(&[EVIL]).set(1);
+        registry.register(Box::new(depth.clone())).unwrap();
+        registry.register(Box::new(jobs.clone())).unwrap();
+        registry.register(Box::new(durations.clone())).unwrap();
+        registry.register(Box::new(evil)).unwrap();
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                depth.inc();
+                jobs.with_label_values(&["a"]).inc();
+                jobs.with_label_values(&["b"]).inc_by(3);
+                durations.observe(0.15);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Moving { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Serves, and lets the script play this scenario.
+fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
+    let registry = Registry::new();
+    let _moving = Moving::start(&registry);
+    fill(&registry);
+    let server = Server::builder().registry(&registry).openmetrics(true).landing_page(page);
+    let guard = server.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let url = format!("http://{}/", guard.local_addr().unwrap());
+
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judges/page.mjs");
+    let mut command = Command::new(tool("NODE", "node"));
+    command.args([script, scenario, &url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
+    // The script has a patience of its own for each of its steps; what it says goes where the test's output goes.
+    let status = Process::spawn(&mut command).0.wait().unwrap();
+    assert!(status.success(), "{scenario}: {status}; it needs Chromium, Node and NODE_PATH: .ci/run judges");
+}
+
+fn plain() -> Page {
+    Page::new("Judged").description("What a browser looks at.")
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn values_appear_and_move() {
+    play("values", plain(), |_| ());
+    play("numbers", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn metrics_are_found_by_word_label_and_group() {
+    play("search", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn it_asks_one_thing_at_a_time_and_nothing_while_paused() {
+    play("pause", plain(), |_| ());
+    play("patience", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn keys_are_enough() {
+    play("keyboard", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn text_stays_text() {
+    let page = Page::new(format!("Evil {EVIL}")).version(EVIL).description(EVIL);
+    play("text", page.link(EVIL, format!("/{}", EVIL.replace(' ', "+"))), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn axe_finds_nothing_serious() {
+    play("accessible", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn ten_thousand_series_are_few_nodes() {
+    play("many", plain(), |registry| {
+        let many = IntGaugeVec::new(Opts::new("zz_many", "Of which there are many"), &["number"]).unwrap();
+        for number in 0..10_000 {
+            many.with_label_values(&[&format!("{number:05}")]).set(number);
+        }
+        registry.register(Box::new(many)).unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn a_fault_is_told_and_overcome() {
+    play("faults", plain(), |_| ());
+}

@@ -1,0 +1,150 @@
+//! The page at `/`: its headers, and what a user may say of it.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use prometheus_hyper::collector::BuildInfo;
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Builder, Guard, Page, Server};
+
+use crate::client::{Answer, Client, get};
+
+fn serve(configure: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
+    let server = configure(Server::builder().registry(&Registry::new())).listen("127.0.0.1:0");
+    let guard = server.bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    (guard, addr)
+}
+
+const POLICY: &[&str] = &[
+    "default-src 'none'",
+    "script-src 'sha256-",
+    "style-src 'sha256-",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+];
+
+#[test]
+fn a_browser_is_told_what_it_may_do_with_the_page_and_with_nothing_else() {
+    let (_guard, addr) = serve(|builder| builder);
+    for method in ["GET", "HEAD"] {
+        let mut client = Client::connect(addr);
+        client.send(format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let page = client.answer(method == "HEAD");
+        assert_eq!(page.status, 200, "{method}: {}", page.head);
+        let policy = page.header("content-security-policy").unwrap_or_default();
+        for directive in POLICY {
+            assert!(
+                policy.split("; ").any(|part| part.starts_with(directive)),
+                "{method}: {directive}: {policy}"
+            );
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{method}: {policy}");
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"), "{method}");
+        assert_eq!(page.header("vary"), Some("Accept-Encoding"), "{method}");
+    }
+    for path in ["/metrics", "/-/healthy", "/nowhere"] {
+        let answer = get(addr, path);
+        assert_eq!(answer.header("content-security-policy"), None, "{path}");
+        assert_eq!(answer.header("referrer-policy"), None, "{path}");
+    }
+}
+
+#[test]
+fn without_a_page_there_is_nothing_at_the_root() {
+    let (_guard, addr) = serve(|builder| builder.landing_page(None));
+    for (request, status) in [("GET", 404), ("HEAD", 404), ("OPTIONS", 404), ("POST", 404)] {
+        let mut client = Client::connect(addr);
+        client.send(format!("{request} / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(client.answer(request == "HEAD").status, status, "{request}");
+    }
+    assert_eq!(get(addr, "/metrics").status, 200);
+    // What was said last holds.
+    let (_guard, addr) = serve(|builder| builder.landing_page(None).landing_page(Page::new("again")));
+    assert!(get(addr, "/").body.contains("<h1>again</h1>"));
+}
+
+#[test]
+fn the_page_has_the_name_that_is_known_best() {
+    let info = || BuildInfo::new("my-service", "1.2.3");
+    let said = || Page::new("Said").version("4").description("What it is").link("More", "/more");
+    let table: [(&str, Builder, &[&str]); 4] = [
+        ("executable", Server::builder(), &["<h1>it-"]),
+        ("build info", Server::builder().build_info(info()), &["<h1>my-service <small>1.2.3</small></h1>"]),
+        (
+            "page before build info",
+            Server::builder().build_info(info()).landing_page(Page::new("Said")),
+            &["<title>Said</title>", "<h1>Said <small>1.2.3</small></h1>"],
+        ),
+        (
+            "all of a page",
+            Server::builder().build_info(info()).landing_page(said()),
+            &[
+                "<h1>Said <small>4</small></h1>",
+                "<p>What it is</p>",
+                "<a href=\"/more\" rel=\"noreferrer\">More</a>",
+            ],
+        ),
+    ];
+    for (row, builder, parts) in table {
+        let (_guard, addr) = serve(|_| builder.registry(&Registry::new()));
+        let body = get(addr, "/").body;
+        for part in parts {
+            assert!(body.contains(part), "{row}: {part}: {body}");
+        }
+    }
+}
+
+#[test]
+fn what_a_user_says_is_text() {
+    let evil = "\"'&<script>alert(1)</script><!--";
+    let page = Page::new(evil).description(evil).version(evil).link(evil, "/\"><script>alert(1)</script>");
+    let (_guard, addr) = serve(|builder| builder.landing_page(page));
+    let body = get(addr, "/").body;
+    assert_eq!(body.matches("<script").count(), 1, "{body}");
+    assert!(!body.contains("alert(1)</script>") && !body.contains("<!--"), "{body}");
+    assert!(body.contains("&quot;&#39;&amp;&lt;script&gt;alert(1)&lt;/script&gt;&lt;!--"), "{body}");
+}
+
+#[test]
+fn a_link_that_would_run_is_refused() {
+    for address in
+        ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "//elsewhere.example", "docs"]
+    {
+        let page = Page::new("Linked").link("Good", "https://example.org").link("Bad", address);
+        let error = Server::builder().landing_page(page.clone()).listen("127.0.0.1:0").bind().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{address}");
+        let message = error.to_string();
+        assert!(message.starts_with("landing_page: ") && message.contains(address), "{address}: {message}");
+        // It has no page.
+        drop(Server::builder().landing_page(page).into_handler());
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn the_page_comes_compressed_to_those_who_accept_it() {
+    let ask = |addr, accept: &str| {
+        let mut client = Client::connect(addr);
+        client.send(format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accept}\r\n\r\n"));
+        let head: Answer = client.head();
+        let body = client.body_bytes(&head);
+        (head, body)
+    };
+    let (_guard, addr) = serve(|builder| builder);
+    let (_, plain) = ask(addr, "identity");
+    for _ in 0..2 {
+        let (head, body) = ask(addr, "gzip");
+        assert_eq!(head.header("content-encoding"), Some("gzip"), "{}", head.head);
+        assert!(body.len() <= 14_336, "{} bytes", body.len());
+        // Ten bytes of head and eight of foot are gzip's (RFC 1952, section 2.3), what is between them is deflate.
+        let inflated = miniz_oxide::inflate::decompress_to_vec(&body[10..body.len() - 8]).unwrap();
+        assert!(inflated == plain, "it is another page");
+    }
+    let (_guard, addr) = serve(|builder| builder.compression(false));
+    let (head, body) = ask(addr, "gzip");
+    assert_eq!(head.header("content-encoding"), None, "{}", head.head);
+    assert!(body.starts_with(b"<!doctype html>"));
+}
