@@ -443,7 +443,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unread_input_is_lingered_over_for_a_while() {
         let refused = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'x'; 20_000]].concat();
-        let unread_body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+        let unread_body = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".to_vec();
         for (sent, status) in [(refused, "431"), (unread_body, "405")] {
             let (mut client, task, ..) = connect(1024 * 1024);
             client.write_all(&sent).await.unwrap();
