@@ -7,7 +7,7 @@ use prometheus_hyper::collector::BuildInfo;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Page, Server};
 
-use crate::client::{Answer, Client, get};
+use crate::client::{Client, get};
 
 fn serve(configure: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
     let server = configure(Server::builder().registry(&Registry::new())).listen("127.0.0.1:0");
@@ -129,7 +129,7 @@ fn the_page_comes_compressed_to_those_who_accept_it() {
     let ask = |addr, accept: &str| {
         let mut client = Client::connect(addr);
         client.send(format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accept}\r\n\r\n"));
-        let head: Answer = client.head();
+        let head = client.head();
         let body = client.body_bytes(&head);
         (head, body)
     };
