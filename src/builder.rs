@@ -175,9 +175,11 @@ impl Builder {
     /// | is one too many, see [`max_probes`](Self::max_probes) | 503 |
     ///
     /// It runs as a task, where hooks run; see [`before_scrape`](Self::before_scrape). It is cancelled at its deadline and when its
-    /// client has closed the connection, or its sending side. What it leaves behind in the target, or in tasks of its own, it
-    /// must see to itself. Probes are shared by nobody: two scrapers of a target are two probes.
+    /// client has closed the connection, or its sending side (over HTTP/1 not if it has sent anything behind the request: then at
+    /// the deadline). Its registry is gathered on a thread of the server's, where a collector may block until the deadline. What it leaves behind in the target, or in tasks of its own, it
+    /// must see to itself. HEAD is a probe, too. Probes are shared by nobody: two scrapers of a target are two probes.
     ///
+    /// `name[]` and a known `format` are the server's, as with the metrics; all parameters have to be well-formed, or it is a 400.
     /// The path is as [`metrics_path`](Self::metrics_path) has it. Whoever may ask can make the program connect to whatever they
     /// name; think of [`allow`](Self::allow) and its kin.
     ///
@@ -210,7 +212,8 @@ impl Builder {
         self
     }
 
-    /// How many probes may be under way at once, at all paths; at least 1. One more is answered with a 503. Default:
+    /// How many probes may be under way at once, at all paths; at least 1. A probe is under way until its registry has been written,
+    /// or its collectors have come back, also if its scraper has long been answered. One more is answered with a 503. Default:
     /// [`DEFAULT_MAX_PROBES`](crate::DEFAULT_MAX_PROBES).
     pub fn max_probes(mut self, probes: usize) -> Self {
         self.served.max_probes = probes;
@@ -603,14 +606,15 @@ impl Builder {
     /// is the default, and a token or a user with a fault lets nobody in.
     pub fn into_handler(self) -> Handler {
         let Builder { mut served, transport: _, locked } = self;
-        // There is no path for it.
-        served.landing_page = None;
         let not_for_handlers = [served.not_for_handlers(), locked.not_for_handlers()];
         let not_for_handlers = not_for_handlers.into_iter().flatten().map(str::to_owned);
         for fault in [served.fault(), locked.fault()].into_iter().flatten().chain(not_for_handlers) {
             tracing::error!("{fault}");
         }
         served.repair();
+        // There are no paths for them.
+        served.landing_page = None;
+        served.probes.clear();
         let telemetry = Arc::new(Telemetry::new());
         let locks = locked.open_for_handler(&telemetry);
         Handler::new(served.router(DEFAULT_METRICS_PATH.to_owned(), locks, telemetry))

@@ -32,7 +32,7 @@ pub use runtime::{DEFAULT_RUNTIME_NAME, RuntimeCollector};
 pub use samples::{Sample, Samples, SamplesCollector, samples};
 
 pub(crate) use defaults::DefaultCollectors;
-pub(crate) use left_out::take_left_out;
+pub(crate) use left_out::{keep_what_is_left_out, take_first_left_out, take_left_out};
 
 /// A registry with this collector alone: nothing is registered into one that is not ours.
 #[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]

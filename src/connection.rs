@@ -138,6 +138,10 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
         }
     };
     if let Err(error) = result {
+        // Who gives a probe up does nothing wrong, and the probe counts it.
+        if error.is_incomplete_message() && activity.ends_with_its_client() {
+            return;
+        }
         // What a client does wrong is a debug line, never more.
         router.telemetry().count_error(Cause::Connection);
         tracing::debug!(%error, "a connection ended with an error");

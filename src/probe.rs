@@ -44,7 +44,9 @@ impl Probe {
     }
 
     /// When the probe is cancelled: the scraper's own timeout, less
-    /// [`Builder::scrape_timeout_margin`](crate::Builder::scrape_timeout_margin).
+    /// [`Builder::scrape_timeout_margin`](crate::Builder::scrape_timeout_margin), at most
+    /// [`Builder::max_scrape_timeout`](crate::Builder::max_scrape_timeout); of a scraper that does not say how long it waits
+    /// [`Builder::scrape_timeout`](crate::Builder::scrape_timeout).
     pub fn deadline(&self) -> Instant {
         self.deadline
     }

@@ -328,7 +328,10 @@ impl Router {
         let parameters = head.uri.query().unwrap_or_default();
         let query = match Query::parse(parameters) {
             Ok(query) => query,
-            Err(error) => return refused_query(error),
+            Err(error) => {
+                self.prober.count_bad_request(place);
+                return refused_query(error);
+            }
         };
         let (form, content_type) = self.form(head, query);
         let Some(runtime) = self.scraper.runtime_of_hooks() else {

@@ -271,7 +271,7 @@ impl Telemetry {
                 HistogramVec::new(
                     HistogramOpts::new(
                         "prometheus_exporter_probe_duration_seconds",
-                        "How long probes took, by path, however they ended",
+                        "How long probes took that were begun, by path",
                     )
                     .buckets(PROBE_SECONDS.to_vec()),
                     &["path"],
@@ -381,7 +381,10 @@ impl Telemetry {
 
     pub(crate) fn probe_ended(&self, path: &str, outcome: ProbeOutcome, duration: Duration) {
         self.probes.with_label_values(&[path, outcome.label()]).inc();
-        self.probe_duration.with_label_values(&[path]).observe(duration.as_secs_f64());
+        // What was never begun would make the others look quick.
+        if !matches!(outcome, ProbeOutcome::BadRequest | ProbeOutcome::Rejected) {
+            self.probe_duration.with_label_values(&[path]).observe(duration.as_secs_f64());
+        }
     }
 
     /// `not_after` is the last second in which the certificate is valid, since the epoch.

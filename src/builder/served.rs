@@ -117,6 +117,7 @@ impl Served {
                 *timeout = default;
             }
         }
+        self.max_probes = self.max_probes.max(1);
     }
 
     pub(super) fn router(self, metrics_path: String, locks: Locks, telemetry: Arc<Telemetry>) -> Router {

@@ -1,6 +1,6 @@
 //! What collectors leave out: why, how much, and who hears of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +10,21 @@ const NAME_IN_THE_LOG: usize = 100;
 thread_local! {
     /// A collector does not know which server gathers it, if one does; but it runs on the thread that gathers.
     static LEFT_OUT: Cell<u64> = const { Cell::new(0) };
+    /// Whether whoever gathers on this thread writes the log himself.
+    static IS_KEPT: Cell<bool> = const { Cell::new(false) };
+    /// For him: the first.
+    static FIRST: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps on this thread, from now on, what would be logged: for who gathers collectors that are new each time, so that "once"
+/// would be each time, too.
+pub(crate) fn keep_what_is_left_out() {
+    IS_KEPT.set(true);
+}
+
+/// What was kept on this thread since this was last asked.
+pub(crate) fn take_first_left_out() -> Option<String> {
+    FIRST.take()
 }
 
 /// How many samples the collectors that were gathered on this thread have left out since this was last asked.
@@ -67,6 +82,13 @@ impl LeftOut {
     pub(super) fn report(&self, was_logged: &AtomicBool) {
         LEFT_OUT.set(LEFT_OUT.get().saturating_add(self.count));
         let Some((name, reason)) = &self.first else { return };
+        if IS_KEPT.get() {
+            let first = || format!("samples are left out, of which {name:?} is the first: {reason}");
+            FIRST.with_borrow_mut(|kept| {
+                kept.get_or_insert_with(first);
+            });
+            return;
+        }
         if !was_logged.swap(true, Ordering::Relaxed) {
             // A name that is not checked may hold anything: with `?` it stays on its line.
             tracing::warn!(
@@ -81,5 +103,30 @@ impl LeftOut {
     #[cfg(test)]
     pub(super) fn into_parts(self) -> (u64, Option<(String, Reason)>) {
         (self.count, self.first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five probes with a bad sample each were five lines, for each had a collector of its own.
+    #[test]
+    fn a_thread_that_keeps_what_is_left_out_has_the_first_and_logs_nothing() {
+        std::thread::spawn(|| {
+            keep_what_is_left_out();
+            let was_logged = AtomicBool::new(false);
+            for name in ["a\n", "b"] {
+                let mut left_out = LeftOut::default();
+                left_out.add(name, Reason::Name);
+                left_out.report(&was_logged);
+            }
+            assert!(!was_logged.load(Ordering::Relaxed));
+            let first = take_first_left_out().unwrap();
+            assert!(first.contains(r#""a\n" is the first"#), "{first}");
+            assert_eq!((take_left_out(), take_first_left_out()), (2, None));
+        })
+        .join()
+        .unwrap();
     }
 }

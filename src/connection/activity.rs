@@ -264,6 +264,12 @@ impl Activity {
         }
     }
 
+    /// Whether an answer is being made that ends when the client closes its side.
+    pub(super) fn ends_with_its_client(&self) -> bool {
+        let state = self.state();
+        state.phase == Phase::Answering && state.ends_with_its_client
+    }
+
     /// Whether what the client sends, its end among it, is to wait until the answer is written.
     pub(super) fn input_waits(&self) -> bool {
         let state = self.state();

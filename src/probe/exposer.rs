@@ -1,10 +1,13 @@
-//! Writes what probes have found: on a thread of its own, for a registry's collectors may block, and those of a probe must not
-//! keep the metrics from anybody.
+//! Writes what probes have found: on threads of its own, for a registry's collectors may block, and those of one probe must keep
+//! neither the metrics nor another probe from anybody. There are at most as many as there may be probes, for each job has a
+//! probe's place until it is done.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus::{Gauge, Registry};
@@ -13,13 +16,16 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::collector::{self, registry_of};
 use crate::compress::{Coding, Compress};
 use crate::encode;
-use crate::gather::Gathering;
+use crate::gather::{Gathering, panic_message};
 use crate::scrape::Form;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
 const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded");
 const DURATION: (&str, &str) = ("probe_duration_seconds", "How long the probe took, in seconds");
+
+/// How long a thread waits for another probe: beyond the usual interval between two scrapes there is no use in it.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What is said about a probe beside what it has found.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +48,28 @@ pub(super) enum Unwritten {
 
 #[derive(Debug)]
 pub(super) struct Exposer {
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    pen: Arc<Pen>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Told of each job, and of the end.
+    changed: Condvar,
+    pen: Pen,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// How many of them wait for a job.
+    idle: usize,
+    closed: bool,
 }
 
 /// A registry that somebody waits for.
+#[derive(Debug)]
 struct Job {
     found: Registry,
     verdict: Verdict,
@@ -58,18 +81,16 @@ struct Job {
 
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        Exposer {
-            jobs: Mutex::new(None),
-            pen: Arc::new(Pen { telemetry, complaints: Complaints::default() }),
-        }
+        let pen = Pen { telemetry, complaints: Complaints::default() };
+        Exposer { shared: Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), pen }) }
     }
 
     /// What is there to say if nothing was found: some bytes, written here and now.
     pub(super) fn write_verdict(&self, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
-        self.pen.write(None, verdict, form)
+        self.shared.pen.write(None, verdict, form)
     }
 
-    /// Hands a registry to the thread, which is started with the first one.
+    /// Hands a registry to a thread that has nothing to do, or to a new one.
     pub(super) fn write(
         &self,
         found: Registry,
@@ -78,35 +99,75 @@ impl Exposer {
         permit: OwnedSemaphorePermit,
     ) -> io::Result<oneshot::Receiver<Result<Written, Unwritten>>> {
         let (reply, written) = oneshot::channel();
-        let job = Job { found, verdict, form, reply, _permit: permit };
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsent = match jobs.as_ref() {
-            Some(thread) => thread.send(job).err().map(|mpsc::SendError(job)| job),
-            None => Some(job),
-        };
-        if let Some(job) = unsent {
-            let thread = self.start()?;
-            // It is there, and takes what comes.
-            let _ = thread.send(job);
-            *jobs = Some(thread);
+        let mut queue = self.shared.queue();
+        // Before the job is there, so that it need not be taken back.
+        if queue.idle <= queue.jobs.len() {
+            let shared = Arc::clone(&self.shared);
+            let spawned =
+                thread::Builder::new().name("prometheus-hyper-probe".to_owned()).spawn(move || shared.work());
+            match spawned {
+                Ok(_) => queue.threads += 1,
+                // One of the others will come to it.
+                Err(_) if queue.threads > 0 => {}
+                Err(error) => {
+                    drop(queue);
+                    return Err(error);
+                }
+            }
         }
+        queue.jobs.push_back(Job { found, verdict, form, reply, _permit: permit });
+        drop(queue);
+        self.shared.changed.notify_one();
         Ok(written)
     }
+}
 
-    fn start(&self) -> io::Result<mpsc::Sender<Job>> {
-        let (sender, jobs) = mpsc::channel::<Job>();
-        let pen = Arc::clone(&self.pen);
-        thread::Builder::new().name("prometheus-hyper-probe".to_owned()).spawn(move || {
-            for Job { found, verdict, form, reply, _permit } in jobs {
-                if reply.is_closed() {
-                    continue;
-                }
-                // Collectors have a catch of their own; what is dropped with a registry has not.
-                let write = AssertUnwindSafe(|| pen.write(Some(found), verdict, &form));
-                let _ = reply.send(panic::catch_unwind(write).unwrap_or(Err(Unwritten::Panic)));
+impl Drop for Exposer {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread's life.
+    fn work(&self) {
+        // A probe's collectors are new each time, and do not know what was said before.
+        collector::keep_what_is_left_out();
+        while let Some(job) = self.next_job() {
+            let work = AssertUnwindSafe(|| self.pen.work(job));
+            // What is dropped with a registry is not ours, either.
+            if let Err(payload) = panic::catch_unwind(work) {
+                self.pen.report_panic(&panic_message(payload.as_ref()));
             }
-        })?;
-        Ok(sender)
+        }
+    }
+
+    /// None is the end of the thread.
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                break;
+            }
+            queue.idle += 1;
+            let waited = self.changed.wait_timeout(queue, IDLE);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                break;
+            }
+        }
+        queue.threads -= 1;
+        None
     }
 }
 
@@ -126,29 +187,34 @@ struct Complaints {
 }
 
 impl Pen {
-    fn write(&self, found: Option<Registry>, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+    fn work(&self, job: Job) {
+        let Job { found, verdict, form, reply, _permit } = job;
+        if !reply.is_closed() {
+            let _ = reply.send(self.write(Some(&found), verdict, &form));
+        }
+    }
+
+    fn write(&self, found: Option<&Registry>, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
         let mut gathering = Gathering::default();
         if let Some(found) = found {
-            let gathered = gathering.add(&found);
+            let gathered = gathering.add(found);
             self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
-            gathered.map_err(|message| {
-                self.telemetry.count_error(Cause::Panic);
-                if self.complaints.panic.allows() {
-                    tracing::error!(?message, "a collector of a probe's registry panicked");
+            if let Some(first) = collector::take_first_left_out() {
+                if self.complaints.left_out.allows() {
+                    tracing::warn!("of a probe: {first}");
                 }
+            }
+            gathered.map_err(|message| {
+                self.report_panic(&message);
                 Unwritten::Panic
             })?;
         }
         // An exporter that knows better has said so.
-        let known: Vec<bool> = [SUCCESS, DURATION]
-            .iter()
-            .map(|(name, _)| gathering.names().any(|known| known == *name))
-            .collect();
-        let values = [f64::from(u8::from(verdict.success)), verdict.seconds];
-        for (((name, help), value), known) in [SUCCESS, DURATION].into_iter().zip(values).zip(known) {
-            if !known {
-                let _ = gathering.add(&registry_of(gauge(name, help, value)));
-            }
+        let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
+        let is_known = |name: &str| gathering.names().any(|known| known == name);
+        let ours: Vec<_> = values.into_iter().filter(|((name, _), _)| !is_known(name)).collect();
+        for ((name, help), value) in ours {
+            let _ = gathering.add(&registry_of(gauge(name, help, value)));
         }
         let (families, _) = gathering.merge();
         let mut body = Compress::new(form.coding);
@@ -167,6 +233,13 @@ impl Pen {
             }
             Unwritten::Compressor
         })
+    }
+
+    fn report_panic(&self, message: &str) {
+        self.telemetry.count_error(Cause::Panic);
+        if self.complaints.panic.allows() {
+            tracing::error!(?message, "a collector of a probe's registry panicked");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs probes: so many at once, each as a task that ends with the scrape that waits for it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::exposer::{Exposer, Unwritten, Verdict, Written};
 use super::{Probe, ProbeError, ProbePath};
+use crate::gather::panic_message;
 use crate::query::Parameters;
 use crate::scrape::Form;
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
@@ -21,8 +22,42 @@ pub(crate) struct Prober {
     places: Arc<Semaphore>,
     exposer: Exposer,
     telemetry: Arc<Telemetry>,
-    complaint: Throttle,
+    complaints: Complaints,
 }
+
+/// A probe comes again and again, and so does what is wrong with it.
+#[derive(Debug, Default)]
+struct Complaints {
+    no_thread: Throttle,
+    panic: Throttle,
+}
+
+/// What a probe's task says of a probe that brings nothing. Without the error itself, which is the exporter's code, and stays
+/// within its task.
+enum Told {
+    BadRequest(String),
+    Failed(String),
+}
+
+impl From<ProbeError> for Told {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::BadRequest(reason) => Told::BadRequest(reason),
+            ProbeError::Failed(error) => {
+                let mut reason = error.to_string();
+                let mut source = error.source();
+                while let Some(error) = source.filter(|_| reason.len() < LONG) {
+                    reason = format!("{reason}: {error}");
+                    source = error.source();
+                }
+                Told::Failed(reason)
+            }
+        }
+    }
+}
+
+/// Of a reason no more is looked for beyond so many bytes.
+const LONG: usize = 1000;
 
 /// Why a probe is not answered with an exposition.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,13 +80,18 @@ impl Prober {
             places: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
             exposer: Exposer::new(Arc::clone(&telemetry)),
             telemetry,
-            complaint: Throttle::default(),
+            complaints: Complaints::default(),
         }
     }
 
     /// Which probes are asked for at this path.
     pub(crate) fn find(&self, path: &str) -> Option<usize> {
         self.paths.iter().position(|known| known.path == path)
+    }
+
+    /// Counts a request that is refused before it is known what would be probed.
+    pub(crate) fn count_bad_request(&self, place: usize) {
+        self.telemetry.probe_ended(self.paths[place].path(), ProbeOutcome::BadRequest, Duration::ZERO);
     }
 
     /// Probes what this query of the path at that place asks for, on this runtime. At the deadline, and where this is
@@ -103,14 +143,14 @@ impl Prober {
         // The task has the place, not the wait for it: a runtime that is blocked must not collect tasks.
         let mut task = Task(runtime.spawn(async move {
             let found = (paths[place].probe)(Probe { parameters, deadline }).await;
-            (found, permit)
+            (found.map_err(Told::from), permit)
         }));
         let (found, permit) = (&mut task.0).await.map_err(|error| self.died(place, error))?;
         let registry = found.map_err(|error| match error {
-            ProbeError::BadRequest(reason) => bad_request(reason),
-            ProbeError::Failed(error) => {
+            Told::BadRequest(reason) => bad_request(reason),
+            Told::Failed(reason) => {
                 // It may quote the target, or what the target has sent: a line stays a line.
-                tracing::debug!(path = self.paths[place].path(), error = ?error.to_string(), "a probe failed");
+                tracing::debug!(path = self.paths[place].path(), ?reason, "a probe failed");
                 Failure::Failed(ProbeOutcome::Failure)
             }
         })?;
@@ -118,7 +158,7 @@ impl Prober {
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
         let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
-            if self.complaint.allows() {
+            if self.complaints.no_thread.allows() {
                 tracing::error!(%error, "cannot start the thread that writes what probes have found");
             }
             Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
@@ -132,15 +172,15 @@ impl Prober {
     /// A probe that has ended without a result: it panicked, or its runtime is gone.
     fn died(&self, place: usize, error: JoinError) -> Failure {
         let path = self.paths[place].path();
-        if error.is_panic() {
-            self.telemetry.count_error(Cause::Panic);
-            if self.complaint.allows() {
-                tracing::error!(path, "a probe panicked");
-            }
-            return Failure::Failed(ProbeOutcome::Panic);
+        let Ok(payload) = error.try_into_panic() else {
+            tracing::debug!(path, "a probe was cancelled with its runtime");
+            return Failure::Failed(ProbeOutcome::Failure);
+        };
+        self.telemetry.count_error(Cause::Panic);
+        if self.complaints.panic.allows() {
+            tracing::error!(path, message = ?panic_message(payload.as_ref()), "a probe panicked");
         }
-        tracing::debug!(path, "a probe was cancelled with its runtime");
-        Failure::Failed(ProbeOutcome::Failure)
+        Failure::Failed(ProbeOutcome::Panic)
     }
 }
 
