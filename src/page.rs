@@ -24,8 +24,8 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 pub(crate) const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-Hh/FTfvK4XNx8ybetfuXeWOYfoDNUjxQdeuV6PxplYU='; ",
-    "style-src 'sha256-VNADdOeQnwdRWh+3SwGUc2F4RhTBinLC/Plwur5OcnA='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-rGOx2UJ1DQ2s63bt65CNUAJZIh/tm9Xbv87LyRReeLg='; ",
+    "style-src 'sha256-LYInF+2GBRfHRZu/XN5EoWyiA4eAHSjWwDO0Ac3rdAs='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

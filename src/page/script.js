@@ -296,7 +296,10 @@
     list.hidden = !rows.length;
     $("empty").hidden = rows.length > 0 || !tick;
     $("empty").textContent = families.size ? "Nothing matches." : "There are no metrics yet.";
+    let all = 0;
+    for (const f of families.values()) all += f.series.size;
     $("count").dataset.series = series;
+    $("count").textContent = `${series === all ? "" : digits(series) + " of "}${digits(all)} series in ${digits(families.size)} families`;
     if (!rows.some((row) => row.key === active)) active = null;
     offer();
   }
@@ -573,11 +576,9 @@
       take(text, begin);
       draw();
       failures = 0;
-      const took = performance.now() - begin, { series } = $("count").dataset;
-      let all = 0;
-      for (const f of families.values()) all += f.series.size;
+      const took = performance.now() - begin;
       $("count").dataset.took = took.toFixed(1);
-      $("count").textContent = `${Number(series) === all ? "" : digits(Number(series)) + " of "}${digits(all)} series in ${digits(families.size)} families · drawn in ${short(took)} ms`;
+      $("count").title = `drawn in ${short(took)} ms`;
       $("up").textContent = `up ${duration(Math.max(0, Math.floor(Date.now() / 1000 - started)))}, since ${date(started)}`;
       if (!paused) say("Live", "");
     } catch (error) {

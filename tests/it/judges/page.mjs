@@ -92,6 +92,7 @@ const scenarios = {
     await look(page, "judged_jobs kind=a", 1);
     await look(page, "judged_jobs kind=nobody", 0);
     assert.equal(await page.textContent("#empty"), "Nothing matches.");
+    assert.match(await page.textContent("#count"), /^0 of \d+ series/);
     await look(page, "JOBS done", 2);
     // A click on a label filters by it, another one no longer does.
     await page.click("#list button:has-text('kind=b')");
