@@ -48,8 +48,6 @@
 //! it reports what is wrong with options and addresses. [`Builder::into_handler`] is for a program that has an HTTP server
 //! already: a service to be mounted there.
 //!
-//! An exporter, which copies values from elsewhere, registers [`collector::samples`].
-//!
 //! # What it answers
 //!
 //! | request | response |
@@ -84,6 +82,9 @@
 //! # Exporters
 //!
 //! * [`Builder::probe`] scrapes what a request names: the multi-target pattern, with deadlines, limits and `probe_success`.
+//! * [`collector::samples`] makes a collector from a closure, for values that are copied from elsewhere.
+//! * `Builder::web_args` (feature `cli`) takes the flags of Prometheus' exporters from a parser of clap.
+//! * [`Builder::landing_page`] gives the page at `/`, where the metrics are to be seen live, a name and links.
 //!
 //! # Doors and locks
 //!
