@@ -3,7 +3,7 @@
 //! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
 //! any other registry they can be registered as any collector can.
 //!
-//! And [`samples`], which makes a collector from a closure: for values that are copied from elsewhere.
+//! And [`samples()`], which makes a collector from a closure: for values that are copied from elsewhere.
 
 mod build_info;
 mod defaults;
