@@ -11,7 +11,7 @@ pub(crate) mod credentials;
 #[path = "access/credentials/disabled.rs"]
 pub(crate) mod credentials;
 
-pub(crate) use crowd::Crowd;
+pub(crate) use crowd::{Crowd, Place};
 pub(crate) use hosts::Hosts;
 pub(crate) use network::{AllowList, Network};
 pub(crate) use rate::{RateLimit, whole_seconds};

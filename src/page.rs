@@ -36,7 +36,7 @@ pub(crate) struct Places<'a> {
     /// Those a scraper may choose from.
     pub(crate) formats: &'a [Format],
     /// The paths of the probes, each of which takes a `target`.
-    pub(crate) probes: &'a [String],
+    pub(crate) probes: &'a [&'a str],
 }
 
 /// The page as it is served. Made once; nothing in it comes from a request.
@@ -156,9 +156,8 @@ mod tests {
     const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{script}}";
 
     fn rendered(page: &Page, metrics: &str, probes: &[&str]) -> String {
-        let probes: Vec<String> = probes.iter().map(|path| (*path).to_owned()).collect();
         let formats = [Format::Text004, Format::OpenMetrics100, Format::Protobuf];
-        let places = Places { metrics, formats: &formats, probes: &probes };
+        let places = Places { metrics, formats: &formats, probes };
         render(page, Program { name: Some("program"), version: Some("1.2.3") }, &places)
     }
 

@@ -26,7 +26,7 @@ use crate::locks::{Locks, Refusal, Rules};
 use crate::negotiate;
 use crate::page::{Document, SECURITY_POLICY};
 use crate::probe::{Prober, Unanswered};
-use crate::query::{Query, QueryError};
+use crate::query::{Parameters, Query, QueryError};
 use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, Denial, Telemetry};
 
@@ -325,19 +325,33 @@ impl Router {
 
     /// What a target says that the scraper names.
     async fn probe(&self, place: usize, head: &Parts, deadline: Instant) -> Response<Body> {
-        let parameters = head.uri.query().unwrap_or_default();
-        let query = match Query::parse(parameters) {
-            Ok(query) => query,
+        let text_of_query = head.uri.query().unwrap_or_default();
+        let parsed =
+            Query::parse(text_of_query).and_then(|query| Ok((query, Parameters::parse(text_of_query)?)));
+        let mut response = match parsed {
+            Ok((query, parameters)) => self.probe_for(place, parameters, query, head, deadline).await,
             Err(error) => {
                 self.prober.count_bad_request(place);
-                return refused_query(error);
+                refused_query(error)
             }
         };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    async fn probe_for(
+        &self,
+        place: usize,
+        parameters: Parameters,
+        query: Query,
+        head: &Parts,
+        deadline: Instant,
+    ) -> Response<Body> {
         let (form, content_type) = self.form(head, query);
         let Some(runtime) = self.scraper.runtime_of_hooks() else {
             return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
         };
-        let mut response = match self.prober.probe(place, parameters, form, runtime, deadline).await {
+        match self.prober.probe(place, parameters, form, runtime, deadline).await {
             Ok((pieces, coding)) => exposed(content_type, pieces, coding),
             Err(Unanswered::BadRequest(reason)) => {
                 respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
@@ -346,9 +360,7 @@ impl Router {
             Err(Unanswered::Unwritten) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be written.\n")
             }
-        };
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-        response
+        }
     }
 
     /// In which form a client wants what is selected.

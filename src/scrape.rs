@@ -5,6 +5,7 @@ mod delivery;
 mod hooks;
 mod share;
 mod work;
+mod writer;
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -28,6 +29,7 @@ pub(crate) use delivery::{Deliveries, Receipt};
 pub(crate) use hooks::Hook;
 pub(crate) use share::Epoch;
 pub(crate) use work::{Contents, Source, Work};
+pub(crate) use writer::{Unwritten, Writer, Written};
 
 use share::{Share, WaiterId};
 

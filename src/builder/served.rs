@@ -162,12 +162,13 @@ impl Served {
         };
         let offer = Offer { formats, codings };
         let page = landing_page.map(|page| {
-            let executable = executable();
+            // Asked for where nothing else has the name.
+            let executable = if build_info.is_none() { executable() } else { None };
             let program = Program {
                 name: build_info.as_ref().map(BuildInfo::program).or(executable.as_deref()),
                 version: build_info.as_ref().map(BuildInfo::version),
             };
-            let probes: Vec<String> = probes.iter().map(|probe| probe.path().to_owned()).collect();
+            let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
             let places = Places { metrics: &metrics_path, formats: &offer.formats, probes: &probes };
             Document::new(&page, program, &places)
         });

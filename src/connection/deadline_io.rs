@@ -126,7 +126,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         ready!(self.poll_written(cx, flushed))?;
         // hyper flushes its I/O when it has nothing left to write, and only then.
         self.activity.flushed();
-        if !self.activity.input_waits() {
+        if self.waiting_to_read.is_some() && !self.activity.input_waits() {
             if let Some(reader) = self.waiting_to_read.take() {
                 reader.wake();
             }

@@ -9,15 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use prometheus::{Gauge, Registry};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use crate::access::Place;
 use crate::collector::{self, registry_of};
-use crate::compress::{Coding, Compress};
 use crate::encode;
 use crate::gather::{Gathering, panic_message};
-use crate::scrape::Form;
+use crate::scrape::{Form, Unwritten, Writer, Written};
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
@@ -34,16 +33,21 @@ pub(super) struct Verdict {
     pub(super) seconds: f64,
 }
 
-/// The complete body, and what it is compressed with.
-pub(crate) type Written = (Vec<Bytes>, Coding);
+/// A registry, or why there is nothing of it.
+type Outcome = Result<Written, Failed>;
 
-/// Why nothing was written.
+/// Why a registry was not written.
 #[derive(Debug)]
-pub(super) enum Unwritten {
-    /// A collector of the registry panicked.
+pub(super) enum Failed {
+    /// A collector of it panicked.
     Panic,
-    /// The compressor failed, which is short of memory.
-    Compressor,
+    Unwritten,
+}
+
+impl From<Unwritten> for Failed {
+    fn from(Unwritten: Unwritten) -> Self {
+        Failed::Unwritten
+    }
 }
 
 #[derive(Debug)]
@@ -74,20 +78,21 @@ struct Job {
     found: Registry,
     verdict: Verdict,
     form: Form,
-    reply: oneshot::Sender<Result<Written, Unwritten>>,
+    reply: oneshot::Sender<Outcome>,
     /// The probe's place is taken until all of it is done.
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        let pen = Pen { telemetry, complaints: Complaints::default() };
+        let writer = Writer::new(Arc::clone(&telemetry), "of a probe: ");
+        let pen = Pen { telemetry, writer, complaints: Complaints::default() };
         Exposer { shared: Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), pen }) }
     }
 
     /// What is there to say if nothing was found: some bytes, written here and now.
     pub(super) fn write_verdict(&self, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
-        self.shared.pen.write(None, verdict, form)
+        self.shared.pen.write(Gathering::default(), verdict, form)
     }
 
     /// Hands a registry to a thread that has nothing to do, or to a new one.
@@ -96,8 +101,8 @@ impl Exposer {
         found: Registry,
         verdict: Verdict,
         form: Form,
-        permit: OwnedSemaphorePermit,
-    ) -> io::Result<oneshot::Receiver<Result<Written, Unwritten>>> {
+        place: Place,
+    ) -> io::Result<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
         let mut queue = self.shared.queue();
         // Before the job is there, so that it need not be taken back.
@@ -115,7 +120,7 @@ impl Exposer {
                 }
             }
         }
-        queue.jobs.push_back(Job { found, verdict, form, reply, _permit: permit });
+        queue.jobs.push_back(Job { found, verdict, form, reply, _place: place });
         drop(queue);
         self.shared.changed.notify_one();
         Ok(written)
@@ -175,6 +180,7 @@ impl Shared {
 #[derive(Debug)]
 struct Pen {
     telemetry: Arc<Telemetry>,
+    writer: Writer,
     complaints: Complaints,
 }
 
@@ -183,32 +189,34 @@ struct Pen {
 struct Complaints {
     panic: Throttle,
     left_out: Throttle,
-    compressor: Throttle,
 }
 
 impl Pen {
     fn work(&self, job: Job) {
-        let Job { found, verdict, form, reply, _permit } = job;
+        let Job { found, verdict, form, reply, _place } = job;
         if !reply.is_closed() {
-            let _ = reply.send(self.write(Some(&found), verdict, &form));
+            let _ = reply.send(self.expose(&found, verdict, &form));
         }
     }
 
-    fn write(&self, found: Option<&Registry>, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+    fn expose(&self, found: &Registry, verdict: Verdict, form: &Form) -> Outcome {
         let mut gathering = Gathering::default();
-        if let Some(found) = found {
-            let gathered = gathering.add(found);
-            self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
-            if let Some(first) = collector::take_first_left_out() {
-                if self.complaints.left_out.allows() {
-                    tracing::warn!("of a probe: {first}");
-                }
+        let gathered = gathering.add(found);
+        self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
+        if let Some(first) = collector::take_first_left_out() {
+            if self.complaints.left_out.allows() {
+                tracing::warn!("of a probe: {first}");
             }
-            gathered.map_err(|message| {
-                self.report_panic(&message);
-                Unwritten::Panic
-            })?;
         }
+        if let Err(message) = gathered {
+            self.report_panic(&message);
+            return Err(Failed::Panic);
+        }
+        Ok(self.write(gathering, verdict, form)?)
+    }
+
+    /// What was found, and the verdict.
+    fn write(&self, mut gathering: Gathering, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
         // An exporter that knows better has said so.
         let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
         let is_known = |name: &str| gathering.names().any(|known| known == name);
@@ -217,22 +225,8 @@ impl Pen {
             let _ = gathering.add(&registry_of(gauge(name, help, value)));
         }
         let (families, _) = gathering.merge();
-        let mut body = Compress::new(form.coding);
-        let omissions = encode::encode_consuming(form.choice, &form.names, families, &mut body);
-        let complain = !omissions.is_empty() && self.complaints.left_out.allows();
-        for omission in omissions.iter() {
-            self.telemetry.count_errors(Cause::LeftOut, omission.count);
-            if complain {
-                tracing::warn!("of a probe: {omission}");
-            }
-        }
-        body.finish().map_err(|error| {
-            self.telemetry.count_error(Cause::Gather);
-            if self.complaints.compressor.allows() {
-                tracing::error!(%error, "cannot compress what a probe has found");
-            }
-            Unwritten::Compressor
-        })
+        let encode = |body: &mut _| encode::encode_consuming(form.choice, &form.names, families, body);
+        self.writer.write(form, None, encode)
     }
 
     fn report_panic(&self, message: &str) {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::exposer::{Exposer, Unwritten, Verdict, Written};
+use super::exposer::{Exposer, Failed, Verdict};
 use super::{Probe, ProbeError, ProbePath};
+use crate::access::Crowd;
 use crate::gather::panic_message;
 use crate::query::Parameters;
-use crate::scrape::Form;
+use crate::scrape::{Form, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
 use crate::throttle::Throttle;
 
@@ -19,7 +19,8 @@ use crate::throttle::Throttle;
 #[derive(Debug)]
 pub(crate) struct Prober {
     paths: Arc<[ProbePath]>,
-    places: Arc<Semaphore>,
+    /// Those that are under way.
+    crowd: Crowd,
     exposer: Exposer,
     telemetry: Arc<Telemetry>,
     complaints: Complaints,
@@ -30,30 +31,6 @@ pub(crate) struct Prober {
 struct Complaints {
     no_thread: Throttle,
     panic: Throttle,
-}
-
-/// What a probe's task says of a probe that brings nothing. Without the error itself, which is the exporter's code, and stays
-/// within its task.
-enum Told {
-    BadRequest(String),
-    Failed(String),
-}
-
-impl From<ProbeError> for Told {
-    fn from(error: ProbeError) -> Self {
-        match error {
-            ProbeError::BadRequest(reason) => Told::BadRequest(reason),
-            ProbeError::Failed(error) => {
-                let mut reason = error.to_string();
-                let mut source = error.source();
-                while let Some(error) = source.filter(|_| reason.len() < LONG) {
-                    reason = format!("{reason}: {error}");
-                    source = error.source();
-                }
-                Told::Failed(reason)
-            }
-        }
-    }
 }
 
 /// Of a reason no more is looked for beyond so many bytes.
@@ -77,7 +54,7 @@ impl Prober {
         }
         Prober {
             paths: paths.into(),
-            places: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
+            crowd: Crowd::new(max_probes),
             exposer: Exposer::new(Arc::clone(&telemetry)),
             telemetry,
             complaints: Complaints::default(),
@@ -94,12 +71,12 @@ impl Prober {
         self.telemetry.probe_ended(self.paths[place].path(), ProbeOutcome::BadRequest, Duration::ZERO);
     }
 
-    /// Probes what this query of the path at that place asks for, on this runtime. At the deadline, and where this is
+    /// Probes what these parameters of the path at that place ask for, on this runtime. At the deadline, and where this is
     /// dropped, the probe is cancelled.
     pub(crate) async fn probe(
         &self,
         place: usize,
-        query: &str,
+        parameters: Parameters,
         form: Form,
         runtime: &Handle,
         deadline: Instant,
@@ -111,7 +88,7 @@ impl Prober {
             started: Instant::now(),
             outcome: ProbeOutcome::Cancelled,
         };
-        let attempt = self.attempt(place, query, &form, runtime, deadline);
+        let attempt = self.attempt(place, parameters, &form, runtime, deadline);
         let attempted = tokio::time::timeout_at(deadline.into(), attempt).await;
         let (outcome, answer) = match attempted.unwrap_or(Err(Failure::Failed(ProbeOutcome::Timeout))) {
             Ok(written) => (ProbeOutcome::Success, Ok(written)),
@@ -129,43 +106,37 @@ impl Prober {
     async fn attempt(
         &self,
         place: usize,
-        query: &str,
+        parameters: Parameters,
         form: &Form,
         runtime: &Handle,
         deadline: Instant,
     ) -> Result<Written, Failure> {
-        let parameters = Parameters::parse(query).map_err(|error| bad_request(error.to_string()))?;
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Some(under_way) = self.crowd.enter() else {
             return Err(Failure::Unanswered(ProbeOutcome::Rejected, Unanswered::Busy));
         };
         let started = Instant::now();
         let paths = Arc::clone(&self.paths);
-        // The task has the place, not the wait for it: a runtime that is blocked must not collect tasks.
+        // The task is what is under way, not the wait for it: a runtime that is blocked must not collect tasks.
         let mut task = Task(runtime.spawn(async move {
-            let found = (paths[place].probe)(Probe { parameters, deadline }).await;
-            (found.map_err(Told::from), permit)
+            let ProbePath { path, probe } = &paths[place];
+            let found = probe(Probe { parameters, deadline }).await;
+            // Here, for what the error is printed and dropped by is the exporter's code, too.
+            (found.map_err(|error| told(path, error)), under_way)
         }));
-        let (found, permit) = (&mut task.0).await.map_err(|error| self.died(place, error))?;
-        let registry = found.map_err(|error| match error {
-            Told::BadRequest(reason) => bad_request(reason),
-            Told::Failed(reason) => {
-                // It may quote the target, or what the target has sent: a line stays a line.
-                tracing::debug!(path = self.paths[place].path(), ?reason, "a probe failed");
-                Failure::Failed(ProbeOutcome::Failure)
-            }
-        })?;
+        let (found, under_way) = (&mut task.0).await.map_err(|error| self.died(place, error))?;
+        let registry = found?;
 
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-        let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
+        let written = self.exposer.write(registry, verdict, form.clone(), under_way).map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
             if self.complaints.no_thread.allows() {
                 tracing::error!(%error, "cannot start the thread that writes what probes have found");
             }
             Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
         })?;
-        written.await.unwrap_or(Err(Unwritten::Panic)).map_err(|unwritten| match unwritten {
-            Unwritten::Panic => Failure::Failed(ProbeOutcome::Panic),
-            Unwritten::Compressor => Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten),
+        written.await.unwrap_or(Err(Failed::Panic)).map_err(|failed| match failed {
+            Failed::Panic => Failure::Failed(ProbeOutcome::Panic),
+            Failed::Unwritten => Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten),
         })
     }
 
@@ -191,8 +162,23 @@ enum Failure {
     Unanswered(ProbeOutcome, Unanswered),
 }
 
-fn bad_request(reason: String) -> Failure {
-    Failure::Unanswered(ProbeOutcome::BadRequest, Unanswered::BadRequest(reason))
+/// What comes of a probe's error: a sentence for the scraper, or a line in the log.
+fn told(path: &str, error: ProbeError) -> Failure {
+    let error = match error {
+        ProbeError::BadRequest(reason) => {
+            return Failure::Unanswered(ProbeOutcome::BadRequest, Unanswered::BadRequest(reason));
+        }
+        ProbeError::Failed(error) => error,
+    };
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source.filter(|_| reason.len() < LONG) {
+        reason = format!("{reason}: {error}");
+        source = error.source();
+    }
+    // It may quote the target, or what the target has sent: a line stays a line.
+    tracing::debug!(path, ?reason, "a probe failed");
+    Failure::Failed(ProbeOutcome::Failure)
 }
 
 /// Tells how a probe has ended when it is dropped, which nobody can avoid.

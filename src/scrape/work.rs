@@ -9,10 +9,9 @@ use prometheus::Registry;
 use tokio::sync::oneshot;
 
 use super::hooks::{Ended, Hook};
-use super::{Exposition, Form, Outcome, Receipt, ScrapeError, Waiter};
+use super::{Exposition, Form, Outcome, Receipt, ScrapeError, Unwritten, Waiter, Writer};
 use crate::collector::{self, DefaultCollectors};
-use crate::compress::Compress;
-use crate::encode::{self, Sink};
+use crate::encode;
 use crate::gather::{self, Families, Gathering};
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
@@ -50,6 +49,7 @@ pub(crate) struct Work {
     build_info: Option<Registry>,
     self_metrics: bool,
     telemetry: Arc<Telemetry>,
+    writer: Writer,
     complaints: Complaints,
 }
 
@@ -73,8 +73,6 @@ struct Complaints {
     run: Throttle,
     panic: Throttle,
     type_conflict: Throttle,
-    left_out: Throttle,
-    compressor: Throttle,
     /// Whether it has been said, which is done once.
     empty: AtomicBool,
     hooks: Vec<Throttle>,
@@ -92,6 +90,7 @@ impl Work {
             default_collectors,
             build_info,
             self_metrics,
+            writer: Writer::new(Arc::clone(&telemetry), ""),
             telemetry,
             complaints,
         }
@@ -179,41 +178,17 @@ impl Work {
         while let Some(group) = groups.pop_front() {
             groups.retain(Group::is_waited_for);
             if group.is_waited_for() {
-                let mut body = Compress::new(group.form.coding);
                 let (choice, names) = (group.form.choice, &group.form.names);
-                if let Some(comment) = comment.filter(|_| choice.format.has_comments()) {
-                    body.piece(comment.as_bytes().to_vec());
-                }
-                let omissions = if groups.is_empty() {
-                    encode::encode_consuming(choice, names, std::mem::take(&mut families), &mut body)
-                } else {
-                    encode::encode(choice, names, &families, &mut body)
-                };
-                self.report_omissions(&omissions);
-                group.reply(&self.complete(body, receipt.clone()));
-            }
-        }
-    }
-
-    fn complete(&self, body: Compress, receipt: Receipt) -> Outcome {
-        match body.finish() {
-            Ok((pieces, coding)) => Ok(Exposition { pieces, coding, receipt }),
-            Err(error) => {
-                self.telemetry.count_error(Cause::Gather);
-                if self.complaints.compressor.allows() {
-                    tracing::error!(%error, "cannot compress the metrics");
-                }
-                Err(ScrapeError::Gatherer)
-            }
-        }
-    }
-
-    fn report_omissions(&self, omissions: &encode::Omissions) {
-        let complain = !omissions.is_empty() && self.complaints.left_out.allows();
-        for omission in omissions.iter() {
-            self.telemetry.count_errors(Cause::LeftOut, omission.count);
-            if complain {
-                tracing::warn!("{omission}");
+                let written = self.writer.write(&group.form, comment, |body| {
+                    if groups.is_empty() {
+                        encode::encode_consuming(choice, names, std::mem::take(&mut families), body)
+                    } else {
+                        encode::encode(choice, names, &families, body)
+                    }
+                });
+                let exposition =
+                    written.map(|(pieces, coding)| Exposition { pieces, coding, receipt: receipt.clone() });
+                group.reply(&exposition.map_err(|Unwritten| ScrapeError::Gatherer));
             }
         }
     }

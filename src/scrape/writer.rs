@@ -1,0 +1,65 @@
+//! Writes families in the form that was asked for, and says what could not be written.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Form;
+use crate::compress::{Coding, Compress};
+use crate::encode::{Omissions, Sink};
+use crate::telemetry::{Cause, Telemetry};
+use crate::throttle::Throttle;
+
+/// The complete body, and what it is compressed with.
+pub(crate) type Written = (Vec<Bytes>, Coding);
+
+/// The compressor has failed, which is short of memory.
+#[derive(Debug)]
+pub(crate) struct Unwritten;
+
+/// What is wrong with a family is wrong at every scrape: its lines in the log are few.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    telemetry: Arc<Telemetry>,
+    /// What each line begins with.
+    prefix: &'static str,
+    left_out: Throttle,
+    compressor: Throttle,
+}
+
+impl Writer {
+    pub(crate) fn new(telemetry: Arc<Telemetry>, prefix: &'static str) -> Self {
+        Writer { telemetry, prefix, left_out: Throttle::default(), compressor: Throttle::default() }
+    }
+
+    /// A body in this form: the comment, where the format has some, and what `encode` writes.
+    pub(crate) fn write(
+        &self,
+        form: &Form,
+        comment: Option<&'static str>,
+        encode: impl FnOnce(&mut Compress) -> Omissions,
+    ) -> Result<Written, Unwritten> {
+        let mut body = Compress::new(form.coding);
+        if let Some(comment) = comment.filter(|_| form.choice.format.has_comments()) {
+            body.piece(comment.as_bytes().to_vec());
+        }
+        self.report(&encode(&mut body));
+        body.finish().map_err(|error| {
+            self.telemetry.count_error(Cause::Gather);
+            if self.compressor.allows() {
+                tracing::error!(%error, "{}cannot compress the metrics", self.prefix);
+            }
+            Unwritten
+        })
+    }
+
+    fn report(&self, omissions: &Omissions) {
+        let complain = !omissions.is_empty() && self.left_out.allows();
+        for omission in omissions.iter() {
+            self.telemetry.count_errors(Cause::LeftOut, omission.count);
+            if complain {
+                tracing::warn!("{}{omission}", self.prefix);
+            }
+        }
+    }
+}
