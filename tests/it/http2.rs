@@ -1,7 +1,7 @@
 //! HTTP/2, as it is agreed upon over TLS.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +11,15 @@ use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::rustls::pki_types::CertificateDer;
 use prometheus_hyper::rustls::{ClientConfig, RootCertStore};
 use prometheus_hyper::{Builder, Guard, Server};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::client::PATIENCE;
 use crate::host::current_thread;
+use crate::probes::with_endless;
 use crate::scrape::Gated;
 use crate::scratch::Scratch;
 use crate::stop::{LARGE, large};
@@ -52,18 +55,22 @@ impl Secured {
         &self,
         settings: h2::client::Builder,
     ) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+        let stream = self.shake_hands(&["h2", "http/1.1"]).await;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (client, connection) = settings.handshake(stream).await.unwrap();
+        (client, tokio::spawn(connection))
+    }
+
+    async fn shake_hands(&self, protocols: &[&str]) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(prometheus_hyper::rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (client, connection) = settings.handshake(stream).await.unwrap();
-        (client, tokio::spawn(connection))
+        connector.connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 }
 
@@ -198,6 +205,48 @@ fn the_last_scrape_counts_and_arrives_whole() {
         assert_eq!(head.status, StatusCode::OK);
         assert!(body.len() > LARGE, "{} bytes", body.len());
         assert!(scraped.await);
+    });
+}
+
+/// A reset stream is a client that has gone, though others are on its connection.
+#[test]
+fn a_probe_ends_with_its_stream_or_its_connection() {
+    let mut told = None;
+    let secured = serve("h2-probe", |builder| {
+        let (builder, receiver) = with_endless(builder.registry(&Registry::new()));
+        told = Some(receiver);
+        builder
+    });
+    let told = Arc::new(Mutex::new(told.unwrap()));
+    // Not on the runtime's thread, which drives the client.
+    let hear = || {
+        let told = Arc::clone(&told);
+        let heard = tokio::task::spawn_blocking(move || told.lock().unwrap().recv_timeout(PATIENCE));
+        async { heard.await.unwrap() }
+    };
+    run(async {
+        let (client, connection) = secured.connect().await;
+        let mut ready = client.clone().ready().await.unwrap();
+        let (response, mut sending) = ready.send_request(request(Method::GET, "/probe"), true).unwrap();
+        assert_eq!(hear().await, Ok("begun"), "by HTTP/2");
+        let (head, _) = ask(&client, request(Method::GET, "/metrics")).await.unwrap();
+        assert_eq!(head.status, StatusCode::OK, "beside the probe");
+        sending.send_reset(h2::Reason::CANCEL);
+        assert_eq!(hear().await, Ok("dropped"), "by a reset");
+        let (head, _) = ask(&client, request(Method::GET, "/metrics")).await.unwrap();
+        assert_eq!(head.status, StatusCode::OK, "after the reset");
+        drop(response);
+
+        let (_response, _) = ready.send_request(request(Method::GET, "/probe"), true).unwrap();
+        assert_eq!(hear().await, Ok("begun"), "by HTTP/2 once more");
+        connection.abort();
+        assert_eq!(hear().await, Ok("dropped"), "with the connection");
+
+        let mut stream = secured.shake_hands(&["http/1.1"]).await;
+        stream.write_all(b"GET /probe HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert_eq!(hear().await, Ok("begun"), "by HTTP/1 over TLS");
+        drop(stream);
+        assert_eq!(hear().await, Ok("dropped"), "with the connection over TLS");
     });
 }
 

@@ -174,21 +174,24 @@ impl Drop for Watched {
     }
 }
 
-/// One that never ends by itself.
-fn endless(builder: Builder) -> (Guard, SocketAddr, mpsc::Receiver<&'static str>) {
+/// With a probe that never ends by itself, and tells when it begins and when it is dropped.
+pub(crate) fn with_endless(builder: Builder) -> (Builder, mpsc::Receiver<&'static str>) {
     let (tell, told) = mpsc::channel();
-    let (guard, addr) =
-        start(builder.scrape_timeout(Duration::from_secs(3600)).max_scrape_timeout(Duration::MAX).probe(
-            "/probe",
-            move |_| {
-                let watched = Watched(tell.clone());
-                let _ = watched.0.send("begun");
-                async move {
-                    let _watched = watched;
-                    std::future::pending().await
-                }
-            },
-        ));
+    let builder = builder.scrape_timeout(Duration::from_secs(3600)).max_scrape_timeout(Duration::MAX);
+    let builder = builder.probe("/probe", move |_| {
+        let watched = Watched(tell.clone());
+        let _ = watched.0.send("begun");
+        async move {
+            let _watched = watched;
+            std::future::pending().await
+        }
+    });
+    (builder, told)
+}
+
+fn endless(builder: Builder) -> (Guard, SocketAddr, mpsc::Receiver<&'static str>) {
+    let (builder, told) = with_endless(builder);
+    let (guard, addr) = start(builder);
     (guard, addr, told)
 }
 
