@@ -4,6 +4,7 @@ use std::io;
 
 use super::socket::Socket;
 
+#[allow(dead_code, reason = "asked for by some features only")]
 pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "listen_systemd: there is no systemd here"))
 }
