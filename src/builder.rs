@@ -298,7 +298,8 @@ impl Builder {
     /// Where the metrics are served. Default: [`DEFAULT_METRICS_PATH`].
     ///
     /// An absolute path as it stands in a request, percent-encoded where need be, without a query; it is matched
-    /// exactly. At `/` the metrics take the place of the page. `/-/healthy` and `/-/ready` are taken.
+    /// exactly. It begins with a single slash, and has no backslash, which a browser takes for one. At `/` the metrics take
+    /// the place of the page. `/-/healthy` and `/-/ready` are taken.
     pub fn metrics_path(mut self, path: impl Into<String>) -> Self {
         self.transport.metrics_path = path.into();
         self
@@ -335,8 +336,9 @@ impl Builder {
     /// [`build_info`](Self::build_info) has, else of the executable's name.
     ///
     /// A browser shows the metrics there, live: it scrapes [`metrics_path`](Self::metrics_path) every two seconds while
-    /// somebody looks at it, as any client does, through the same locks and into the same counts. The server keeps nothing for
-    /// it. Where the metrics are at `/` there is no page, nor has [`into_handler`](Self::into_handler) one.
+    /// somebody looks at it, as any client does, through the same locks and into the same counts, but never as the last scrape
+    /// of [`shutdown_after_scrape`](crate::Guard::shutdown_after_scrape). The server keeps nothing for it. Where the metrics are
+    /// at `/` there is no page, nor has [`into_handler`](Self::into_handler) one.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {

@@ -134,9 +134,10 @@ impl Guard {
     /// [`Duration::MAX`] waits for ever. One that is on its way at the limit may still be finished within
     /// [`drain_timeout`](crate::Builder::drain_timeout), and then counts.
     ///
-    /// Whoever comes first counts: the second of two Prometheus is not waited for, and a browser, or a scrape that asks for a
-    /// part (`name[]`, `registry[]`), is a scrape. Prometheus comes once per scrape interval, so let `limit` be a little more
-    /// than that. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
+    /// Whoever comes first counts: the second of two Prometheus is not waited for, and a browser at the metrics' path, or a
+    /// scrape that asks for a part (`name[]`, `registry[]`), is a scrape. The page at `/`, which scrapes while somebody looks at
+    /// it, does not count: its requests have the header `X-Prometheus-Hyper-Page`. Prometheus comes once per scrape interval, so
+    /// let `limit` be a little more than that. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
     ///
     /// ```no_run
     /// # async fn job() {}

@@ -38,6 +38,8 @@ const PAGE_PATH: &str = "/";
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// What the page's script says of itself with its scrapes.
+const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// All that answers requests; shared by every connection of a server.
@@ -304,8 +306,8 @@ impl Router {
                 let Exposition { pieces, coding, receipt } = exposition;
                 let mut response = exposed(content_type, pieces, coding);
                 self.telemetry.set_response_size(response.body().len());
-                // HEAD brings nobody any values.
-                if head.method == Method::GET {
+                // HEAD brings nobody any values, and the page keeps none: it must not take a job's last ones from Prometheus.
+                if head.method == Method::GET && !head.headers.contains_key(FROM_PAGE) {
                     response.extensions_mut().insert(receipt);
                 }
                 response
@@ -455,8 +457,12 @@ fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u
 }
 
 /// Whether metrics or probes can be served there: an absolute path as it stands in a request line, not one that is taken.
+/// The page links it, and in a link what follows two slashes is another host; a browser takes a backslash for a slash (URL
+/// standard, section 4.4).
 pub(crate) fn path_is_valid(path: &str) -> bool {
     path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
         && path.is_ascii()
         && ![HEALTHY_PATH, READY_PATH].contains(&path)
         && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
@@ -537,6 +543,9 @@ mod tests {
             ("/me trics", false),
             ("/me\ntrics", false),
             ("http://host/metrics", false),
+            ("//host/metrics", false),
+            ("/\\host/metrics", false),
+            ("/a//b", true),
             (HEALTHY_PATH, false),
             (READY_PATH, false),
         ];

@@ -92,6 +92,21 @@ fn what_brings_nobody_the_values_does_not_count() {
     assert!(!wait(scraped));
 }
 
+/// The page at `/`, open in some browser, ended a job within two seconds, and Prometheus never saw its final values.
+#[test]
+fn the_page_does_not_take_the_last_scrape() {
+    let (guard, addr, rows) = job();
+    rows.inc_by(7);
+    let scraped = guard.shutdown_after_scrape(PATIENCE);
+    for _ in 0..2 {
+        let mut page = ask(addr, "/metrics", "X-Prometheus-Hyper-Page: 1\r\n");
+        assert_eq!(page.answer(false).sample("rows_total"), Some(7.0));
+        assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
+    }
+    assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
+    assert!(wait(scraped));
+}
+
 #[test]
 fn what_was_gathered_before_the_call_does_not_count_and_nobody_joins_it() {
     let registry = Registry::new();
