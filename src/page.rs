@@ -1,10 +1,10 @@
 //! What `/` shows.
 
 mod landing;
+mod utc;
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
@@ -14,6 +14,7 @@ use crate::encode::{Format, Sink};
 
 pub use landing::Page;
 pub(crate) use landing::Program;
+use utc::Utc;
 
 /// The document: text around `{{names}}`.
 const DOCUMENT: &str = include_str!("page/index.html");
@@ -24,8 +25,8 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 pub(crate) const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-rGOx2UJ1DQ2s63bt65CNUAJZIh/tm9Xbv87LyRReeLg='; ",
-    "style-src 'sha256-LYInF+2GBRfHRZu/XN5EoWyiA4eAHSjWwDO0Ac3rdAs='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-i4OQXlp3RoWbUs90E/iG+F68ILLm1GTQgsCcSrew7rE='; ",
+    "style-src 'sha256-yjuGfAhWrxwssj7xwtkClXO+Bu69rrxeeIPdaWvnciY='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
@@ -79,7 +80,8 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
     let metrics = escape(metrics);
     let version = page.version_or(&program).map(escape);
     let description = page.described().map(escape);
-    let rendered = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // The server's start: the document is made at `bind`.
+    let since = Utc::now();
 
     let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
     for (place, part) in DOCUMENT.split("{{").enumerate() {
@@ -91,7 +93,7 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
             "version" => version.iter().try_for_each(|version| write!(filled, " <small>{version}</small>")),
             "description" => description.iter().try_for_each(|text| writeln!(filled, "<p>{text}</p>")),
             "metrics" => filled.write_str(&metrics),
-            "rendered" => write!(filled, "{}", rendered.as_secs()),
+            "since" => write!(filled, "<time datetime=\"{since}\">{since:#}</time>"),
             "formats" => shown(formats).try_for_each(|(format, text)| {
                 writeln!(filled, "<li><a href=\"{metrics}?format={format}\">{text}</a></li>")
             }),
@@ -179,7 +181,7 @@ mod tests {
             format!("<h1>{escaped} <small>{escaped}</small></h1>"),
             format!("<p>{escaped}</p>"),
             format!("<a href=\"/{escaped}\" rel=\"noreferrer\">{escaped}</a>"),
-            format!("<body data-metrics=\"/{escaped}\""),
+            format!("<a id=\"metrics\" href=\"/{escaped}\">"),
             format!("<form action=\"/{escaped}\" method=\"get\">"),
         ] {
             assert!(html.contains(&place), "{place}: {html}");
@@ -193,6 +195,7 @@ mod tests {
         for absent in ["<form", "{{", "}}", "<p></p>"] {
             assert!(!html.contains(absent), "{absent}: {html}");
         }
+        assert!(html.contains("<p id=\"up\">since <time datetime=\"2"), "{html}");
         let html = markup(&rendered(&Page::new("mine").version("2"), "/metrics", &["/probe", "/snmp"]));
         assert!(html.contains("<h1>mine <small>2</small></h1>"), "{html}");
         assert_eq!(html.matches("<input name=\"target\"").count(), 2, "{html}");

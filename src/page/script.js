@@ -2,31 +2,33 @@
 "use strict";
 (() => {
   // What is kept is bounded: points of a sparkline, columns of a heat strip, and how many series have one.
-  const EVERY = 2000, PATIENCE = 12000, POINTS = 150, COLUMNS = 60, RECENT = 15, MOST_LINES = 12000, MOST_HEATS = 2000;
+  const EVERY = 2000, POINTS = 150, COLUMNS = 60, MOST_LINES = 12000, MOST_HEATS = 2000;
+  // In seconds: what a line, a strip and a quantile are of, and the pause over which no line goes on.
+  const LINE = 300, STRIP = 120, RECENT = 30, GAP = 60;
   const $ = (id) => document.getElementById(id);
-  const { metrics, rendered } = document.body.dataset;
   const list = $("list"), search = $("search"), group = $("group");
   const narrow = matchMedia("(max-width: 700px)");
 
   // --- The format: text 0.0.4, and what is not is passed over.
 
-  const unescape = (s) => s.includes("\\") ? s.replace(/\\([^])/g, (all, c) => c === "n" ? "\n" : c === "\\" || c === '"' ? c : all) : s;
-  const number = (s) => s === "+Inf" || s === "Inf" ? Infinity : s === "-Inf" ? -Infinity : s ? Number(s) : NaN;
+  const unescape = (s) => s.replace(/\\([\\"n])/g, (_, c) => c === "n" ? "\n" : c);
+  // A float as Prometheus reads it: not hexadecimal, no underscores. Undefined for what is none.
+  const FLOAT = /^[+-]?(inf(inity)?|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$/i;
+  const number = (s) => FLOAT.test(s) ? Number(s.replace(/inf.*/i, "Infinity")) : undefined;
 
   // `name{a="b"}` or `{"name",a="b"}` as [name, labels]; null where it is neither.
   function identity(raw) {
-    const brace = raw.indexOf("{");
-    if (brace < 0) return /["}]/.test(raw) ? null : [raw, []];
-    const part = /\s*(?:"((?:[^"\\]|\\[^])*)"|([^\s"{}=,]+))\s*(=\s*"((?:[^"\\]|\\[^])*)"\s*)?(?:,|(?=\}))/y;
-    const labels = [], end = raw.length - 1;
+    const brace = `${raw}{`.indexOf("{"), labels = [], end = raw.length - 1;
+    const part = /\s*(?:"((?:[^"\\]|\\[^])*)"|([a-z_]\w*))\s*(=\s*"((?:[^"\\]|\\[^])*)"\s*)?(?:,|(?=\}))/iy;
     let name = raw.slice(0, brace).trim(), at = brace + 1;
+    if (!/^([a-z_:][\w:]*)?$/i.test(name)) return null;
     while (raw.slice(at, end).trim()) {
       part.lastIndex = at;
       const found = part.exec(raw);
       if (!found) return null;
-      const key = found[1] === undefined ? found[2] : unescape(found[1]);
+      const key = found[2] || unescape(found[1]);
+      if (!key || !found[3] && (name || found[2])) return null;
       if (found[3]) labels.push([key, unescape(found[4])]);
-      else if (name) return null;
       else name = key;
       at = part.lastIndex;
     }
@@ -36,12 +38,31 @@
   // --- What is known: families, their series, and for each line of the text what it belongs to.
 
   const families = new Map(), lines = new Map();
-  let tick = 0, last = 0, changed = true, sparks = 0, heats = 0, started = Number(rendered);
+  // When the last scrapes were: a tick takes as long as it takes.
+  const times = new Float64Array(POINTS).fill(NaN);
+  let tick = POINTS, last = 0, changed = true, sparks = 0, heats = 0, started = Date.parse($("up").lastChild.dateTime) / 1000;
+
+  // Seconds from that scrape to the last one.
+  const ago = (back) => (last - times[(tick - back) % POINTS]) / 1000;
+  const natural = new Intl.Collator("en", { numeric: true }).compare;
 
   function family(name) {
     let f = families.get(name);
     if (!f) families.set(name, f = { name, type: "untyped", help: "", series: new Map() });
     return f;
+  }
+
+  function cool(s) {
+    if (s.heat) heats--;
+    s.heat = null;
+  }
+
+  // The one way out, for what a series had is another's now.
+  function forget(s) {
+    cool(s);
+    if (s.spark) sparks--;
+    s.f.series.delete(s.key);
+    s.gone = changed = true;
   }
 
   // Which series a line is of, and which part of it.
@@ -54,116 +75,122 @@
     if (own && (suffix === "_sum" || suffix === "_count")) role = suffix.slice(1);
     else if (own && suffix === (f.type === "histogram" ? "_bucket" : "")) {
       const key = f.type === "histogram" ? "le" : "quantile", label = labels.find((l) => l[0] === key);
-      if (!label) return null;
-      bound = number(label[1]);
+      bound = label && number(label[1]);
+      if (isNaN(bound)) return null;
       labels = labels.filter((l) => l !== label);
       role = "part";
     } else if (suffix !== "" || own) f = family(name);
     const key = JSON.stringify(labels);
     let s = f.series.get(key);
     if (!s) {
-      s = { f, key, labels, words: labels.map((l) => l.join("=")).join(" ").toLowerCase(), parts: [], value: NaN, sum: NaN, count: NaN, rate: NaN };
+      s = { f, key, labels, words: labels.map((l) => l.join("=")).join(" ").toLowerCase(), parts: [], rate: NaN };
       f.series.set(key, s);
-      changed = true;
+      f.unsorted = changed = true;
     }
     if (role !== "part") return { s, role };
     let part = s.parts.find((part) => part.bound === bound);
-    if (part) return { s, part };
-    s.parts.push(part = { bound, now: NaN, before: NaN });
-    s.parts.sort((a, b) => a.bound - b.bound);
-    if (s.heat) { s.heat = null; heats--; }
+    if (!part) {
+      s.parts.push(part = { bound, now: NaN });
+      s.parts.sort((a, b) => a.bound - b.bound);
+      cool(s);
+    }
     return { s, part };
   }
 
-  function take(text, at) {
-    const seconds = last ? (at - last) / 1000 : NaN;
-    last = at;
-    tick++;
+  function take(text) {
+    const now = Date.now();
+    // A clock that was set back knows no longer how long ago anything was.
+    if (now <= last) times.fill(NaN);
+    last = times[++tick % POINTS] = now;
     let f = null;
-    for (const line of text.split("\n")) {
+    for (const each of text.split("\n")) {
+      const line = each.trim();
       if (line[0] === "#") {
         const said = /^#\s+(HELP|TYPE)\s+("(?:[^"\\]|\\[^])*"|\S+)\s*(.*)/.exec(line);
         if (!said) continue;
-        f = family(said[2][0] === '"' ? unescape(said[2].slice(1, -1)) : said[2]);
-        f.seen = tick;
-        if (said[1] === "HELP") f.help = unescape(said[3]);
-        else if (f.type !== said[3].trim()) {
-          f.type = said[3].trim();
-          // Another kind of thing under an old name.
-          if (f.series.size) lines.clear();
-          f.series.clear();
-          changed = true;
+        const [, what, raw, words] = said, help = unescape(words);
+        f = family(raw[0] === '"' ? unescape(raw.slice(1, -1)) : raw);
+        if (what === "HELP") {
+          if (f.help !== help && f.series.size) changed = true;
+          f.help = help;
+        } else if (f.settled !== tick) {
+          // One TYPE, above the samples: another one is none.
+          f.settled = tick;
+          if (f.type === words) continue;
+          f.series.forEach(forget);
+          families.set(f.name, f = { ...f, type: words });
         }
         continue;
       }
       // No value holds a brace, so the last one is the end of the labels, whatever stands in those.
-      const brace = line.lastIndexOf("}"), cut = brace < 0 ? line.search(/\s/) : brace + 1;
-      if (cut < 1) continue;
-      const raw = line.slice(0, cut), value = number(line.slice(cut).trim().split(/\s/, 1)[0]);
+      const cut = line.lastIndexOf("}") + 1 || line.search(/\s/), raw = line.slice(0, cut);
+      const value = number(/^\s*(\S+)(\s+-?\d+)?$/.exec(line.slice(cut))?.[1]);
+      if (cut < 1 || value === undefined) continue;
       let known = lines.get(raw);
-      if (!known) {
+      if (!known || known.s.gone) {
         known = place(raw, f);
         if (!known) continue;
         lines.set(raw, known);
       }
+      const { s, part, role } = known;
       if (known.seen === tick) continue;
       known.seen = tick;
-      known.s.seen = known.s.f.seen = tick;
-      if (known.part) {
-        known.part.before = known.part.now;
-        known.part.now = value;
-      } else known.s[known.role] = value;
+      // What no longer comes is not as it was.
+      if (s.seen !== tick) s.seen = s.f.settled = tick, s.value = s.sum = s.count = NaN;
+      if (role) s[role] = value;
+      else if (part.seen !== tick) Object.assign(part, { seen: tick, before: part.now, now: value });
     }
     for (const [raw, known] of lines) if (known.seen !== tick) lines.delete(raw);
     for (const f of families.values()) {
-      for (const s of f.series.values()) {
-        if (s.seen === tick) { follow(s, seconds); continue; }
-        if (s.spark) sparks--;
-        if (s.heat) heats--;
-        f.series.delete(s.key);
-        changed = true;
-      }
+      for (const s of f.series.values()) s.seen === tick ? follow(s) : forget(s);
       if (!f.series.size) families.delete(f.name);
+      else if (f.unsorted) f.series = new Map([...f.series].sort((a, b) => natural(a[1].words, b[1].words)));
+      f.unsorted = false;
     }
-    const start = families.get("process_start_time_seconds");
-    for (const s of start ? start.series.values() : []) if (s.value > 0) started = s.value;
+    if (changed) offer();
+    for (const s of families.get("process_start_time_seconds")?.series.values() || []) if (s.value > 0) started = s.value;
   }
 
-  // What came since the last scrape. After a reset all that is there has come since: never a negative rate.
-  const increase = (now, before) => now < before ? now : now - before;
+  const flows = (type) => /^(counter|histogram|summary)$/.test(type);
 
-  function follow(s, seconds) {
+  function follow(s) {
     const { type } = s.f;
     let point = s.value;
-    if (type === "counter" || type === "histogram" || type === "summary") {
+    if (flows(type)) {
       const now = type === "counter" ? s.value : s.count;
-      point = s.rate = increase(now, s.before) / seconds;
+      // After a reset all that is there has come since: never a negative rate.
+      point = s.rate = (now < s.before ? now : now - s.before) / ago(1);
       s.before = now;
     }
-    if (!s.spark && sparks < MOST_LINES && type !== "histogram") {
-      s.spark = new Float32Array(POINTS).fill(NaN);
-      sparks++;
+    if (s.parts.some((part) => part.seen !== tick)) {
+      s.parts = s.parts.filter((part) => part.seen === tick);
+      cool(s);
     }
-    if (s.spark) s.spark[tick % POINTS] = point;
-    if (type !== "histogram" || !s.parts.length) return;
     const size = s.parts.length;
-    if (!s.heat && heats < MOST_HEATS) {
-      s.heat = new Float32Array(COLUMNS * size);
-      heats++;
+    if (type !== "histogram") {
+      if (!s.spark && sparks < MOST_LINES) s.spark = new Float32Array(POINTS).fill(NaN), sparks++;
+      if (s.spark) s.spark[tick % POINTS] = point;
+    } else if (s.heat) {
+      const reset = s.parts[size - 1].now < s.parts[size - 1].before;
+      let below = 0;
+      s.parts.forEach((part, i) => {
+        const come = reset ? part.now : part.now - part.before;
+        s.heat[tick % COLUMNS * size + i] = Math.max(0, come - below) || 0;
+        below = come;
+      });
+    } else if (size && heats < MOST_HEATS) s.heat = new Float32Array(COLUMNS * size), s.born = tick, heats++;
+  }
+
+  // A strip's columns, and the seconds since each began and ended. The last one is there however long it took.
+  function* columnsOf(s, seconds) {
+    for (let back = 0; s.heat && back < Math.min(COLUMNS, tick - s.born) && (ago(back + 1) <= seconds || !back && ago(1) > 0); back++) {
+      yield [(tick - back) % COLUMNS * s.parts.length, ago(back + 1), ago(back)];
     }
-    if (!s.heat) return;
-    const reset = s.parts[size - 1].now < s.parts[size - 1].before;
-    let below = 0;
-    s.parts.forEach((part, i) => {
-      const come = reset ? part.now : part.now - part.before;
-      s.heat[tick % COLUMNS * size + i] = Math.max(0, come - below) || 0;
-      below = come;
-    });
   }
 
   // As Prometheus' histogram_quantile has it: linear within a bucket; beyond the last bound, that bound.
-  function quantile(q, bounds, counts) {
-    const total = counts.reduce((a, b) => a + b, 0);
+  function quantile(q, parts, counts) {
+    const total = counts.reduce((a, b) => a + b, 0), bounds = parts.map((part) => part.bound);
     if (!total || bounds.length < 2) return NaN;
     let rank = q * total, i = 0;
     while (i < bounds.length - 1 && rank > counts[i]) rank -= counts[i++];
@@ -175,33 +202,28 @@
 
   // Of the last scrapes where there is something in them, else of all time.
   function distribution(s) {
-    const size = s.parts.length, counts = new Array(size).fill(0);
-    let any = 0;
-    if (s.heat) {
-      for (let back = 0; back < RECENT; back++) {
-        const column = (tick - back + COLUMNS * 2) % COLUMNS * size;
-        for (let i = 0; i < size; i++) any += s.heat[column + i], counts[i] += s.heat[column + i];
-      }
+    const counts = s.parts.map(() => 0);
+    let any = 0, span;
+    for (const [column, began] of columnsOf(s, RECENT)) {
+      counts.forEach((_, i) => { any += s.heat[column + i], counts[i] += s.heat[column + i]; });
+      span = began;
     }
     if (!any) s.parts.forEach((part, i) => { counts[i] = Math.max(0, part.now - (i ? s.parts[i - 1].now : 0)) || 0; });
-    return { counts, bounds: s.parts.map((part) => part.bound), span: any ? "over the last 30 s" : "over all time" };
+    return [counts, any ? `over the last ${duration(Math.round(span))}` : "over all time"];
   }
 
   // --- Values for people.
 
-  const digits = (v) => Number.isInteger(v) && Math.abs(v) < 1e15 ? v.toLocaleString("en-US")
-    : Math.abs(v) >= 1e15 || Math.abs(v) < 1e-4 && v ? v.toExponential(3)
-    : v.toLocaleString("en-US", { maximumSignificantDigits: Math.abs(v) >= 1000 ? 6 : 4 });
-  const short = (v) => v.toLocaleString("en-US", { maximumSignificantDigits: 3 });
-  const two = (n) => String(n).padStart(2, "0");
+  const digits = (v) => Math.abs(v) >= 1e15 || Math.abs(v) < 1e-4 && v ? v.toExponential(3)
+    : v.toLocaleString("en-US", Math.abs(v) < 1000 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 1 });
+  const short = (v) => v.toLocaleString("en-US", Math.abs(v) < 100 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 0 });
 
   function duration(v) {
     const size = Math.abs(v);
     if (!size) return "0 s";
-    if (size < 1e-6) return short(v * 1e9) + " ns";
-    if (size < 1e-3) return short(v * 1e6) + " µs";
-    if (size < 1) return short(v * 1e3) + " ms";
-    if (size < 120) return short(v) + " s";
+    for (const [below, unit, name] of [[1e-6, 1e-9, "ns"], [1e-3, 1e-6, "µs"], [1, 1e-3, "ms"], [120, 1, "s"]]) {
+      if (size < below) return `${short(v / unit)} ${name}`;
+    }
     const sign = v < 0 ? "−" : "", minutes = Math.floor(size / 60), hours = Math.floor(minutes / 60);
     if (minutes < 60) return `${sign}${minutes} min ${Math.floor(size % 60)} s`;
     if (hours < 48) return `${sign}${hours} h ${minutes % 60} min`;
@@ -211,17 +233,17 @@
   function bytes(v) {
     let unit = 0, size = v;
     while (Math.abs(size) >= 1024 && unit < 6) size /= 1024, unit++;
-    return `${unit ? short(size) : digits(size)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][unit]}`;
+    return unit ? `${short(size)} ${"KMGTPE"[unit - 1]}iB` : digits(size) + " B";
   }
 
   function date(v) {
     const d = new Date(v * 1000);
-    return isNaN(d) ? digits(v) : `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+    // As Swedes write it: 2026-02-28 12:34:56.
+    return isNaN(d) ? digits(v) : d.toLocaleString("sv");
   }
 
   function shown(v, name) {
-    if (Number.isNaN(v)) return "NaN";
-    if (!Number.isFinite(v)) return v > 0 ? "+Inf" : "−Inf";
+    if (!isFinite(v)) return isNaN(v) ? "NaN" : v > 0 ? "+Inf" : "−Inf";
     const unit = name.replace(/_total$/, "");
     if (/_(timestamp|time)_seconds$/.test(unit) && unit === name && v > 1e8) return date(v);
     if (/_seconds$/.test(unit)) return duration(v);
@@ -230,22 +252,23 @@
     return digits(v);
   }
 
-  const perSecond = (v, name) => Number.isFinite(v) ? (name && /_(seconds|bytes)_total$/.test(name) ? shown(v, name) : short(v)) + "/s" : "–";
+  const perSecond = (v, name) => isFinite(v) ? (name && /_(seconds|bytes)_total$/.test(name) ? shown(v, name) : short(v)) + "/s" : "–";
 
   // --- The rows: which there are, in which order, how high.
 
   const closed = new Set();
-  let rows = [], tops = [0], active = null;
+  let rows = [], tops = [0], places = new Map(), active = null;
 
   function tokens() {
-    const found = [], each = /([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))|(\S+)/g;
-    for (const t of search.value.matchAll(each)) {
-      found.push(t[1] ? { label: t[1], value: t[2] === undefined ? t[3] : unescape(t[2]), text: t[0] } : { word: t[4].toLowerCase(), text: t[0] });
+    const found = [], each = /(?:"((?:[^"\\]|\\.)+)"|([^\s="]+))=(?:"((?:[^"\\]|\\.)*)"|(\S*))|\S+/g;
+    for (const [text, quoted, label = quoted && unescape(quoted), inside, value] of search.value.matchAll(each)) {
+      found.push(label ? { label, value: value ?? unescape(inside), text } : { word: text.toLowerCase(), text });
     }
     return found;
   }
 
-  const matches = (s, t) => t.label ? s.labels.some((l) => l[0] === t.label && l[1] === t.value)
+  const is = (t, [label, value]) => t.label === label && t.value === value;
+  const matches = (s, t) => t.label ? s.labels.some((l) => is(t, l))
     : s.words.includes(t.word) || s.f.name.toLowerCase().includes(t.word) || s.f.help.toLowerCase().includes(t.word);
 
   function groupOf(s) {
@@ -271,37 +294,37 @@
     }
     rows = [];
     tops = [0];
+    places.clear();
     const add = (row) => {
       row.height = heights[row.tall ? "tall" : row.solo ? "solo" : row.kind];
       tops.push(tops[rows.length] + row.height);
+      places.set(row.key, rows.length);
       rows.push(row);
-      return row.key && !closed.has(row.key);
+      return !closed.has(row.key);
     };
     const deep = group.value ? 1 : 0;
-    for (const [name, g] of [...groups].sort((a, b) => a[0] < b[0] ? -1 : 1)) {
-      if (deep && !add({ kind: "group", key: "g " + name, name, count: g.size, level: 1 })) continue;
+    for (const [name, g] of [...groups].sort((a, b) => natural(a[0], b[0]))) {
+      if (deep && !add({ kind: "group", key: name, name, count: g.size, level: 1 })) continue;
       for (const [f, of] of g) {
-        const key = `f ${name} ${f.name}`;
+        const key = JSON.stringify([name, f.name]);
         // One that is alone stands beside its name.
         if (f.series.size === 1 && !of[0].labels.length) {
           add({ kind: "series", key, s: of[0], level: 1 + deep, tall: f.type === "histogram", solo: true });
           continue;
         }
         if (!add({ kind: "family", key, f, count: of.length, level: 1 + deep })) continue;
-        for (const s of of) add({ kind: "series", key: `s ${key} ${s.key}`, s, up: key, level: 2 + deep, tall: f.type === "histogram" });
+        for (const s of of) add({ kind: "series", key: key + s.key, s, up: key, level: 2 + deep, tall: f.type === "histogram" });
       }
     }
     list.style.height = tops[rows.length] + "px";
-    list.setAttribute("aria-rowcount", rows.length);
+    list.ariaRowCount = rows.length;
     list.hidden = !rows.length;
-    $("empty").hidden = rows.length > 0 || !tick;
+    $("empty").hidden = rows.length > 0 || !last;
     $("empty").textContent = families.size ? "Nothing matches." : "There are no metrics yet.";
-    let all = 0;
-    for (const f of families.values()) all += f.series.size;
+    const all = [...families.values()].reduce((sum, f) => sum + f.series.size, 0);
     $("count").dataset.series = series;
     $("count").textContent = `${series === all ? "" : digits(series) + " of "}${digits(all)} series in ${digits(families.size)} families`;
-    if (!rows.some((row) => row.key === active)) active = null;
-    offer();
+    if (!places.has(active)) active = null;
   }
 
   // What can be grouped by: labels, those of the most series first.
@@ -309,91 +332,80 @@
   function offer() {
     const uses = new Map();
     for (const f of families.values()) for (const s of f.series.values()) for (const l of s.labels) uses.set(l[0], (uses.get(l[0]) || 0) + 1);
-    const labels = [...uses].sort((a, b) => b[1] - a[1]).slice(0, 40).map((use) => use[0]).sort();
-    if (offered === JSON.stringify(labels)) return;
-    offered = JSON.stringify(labels);
-    const chosen = group.value;
+    const chosen = group.value, labels = [...uses].sort((a, b) => b[1] - a[1]).slice(0, 40).map((use) => use[0]);
+    // Also where it has become a rare one: nobody's choice is undone.
+    if (chosen.startsWith("label ") && !labels.includes(chosen.slice(6))) labels.push(chosen.slice(6));
+    const now = JSON.stringify(labels.sort());
+    if (offered === now) return;
+    offered = now;
     const options = [["", "by family"], ["prefix", "by prefix"], ...labels.map((l) => ["label " + l, "by " + l])];
     group.replaceChildren(...options.map(([value, text]) => new Option(text, value, false, value === chosen)));
   }
 
   // --- The page: only the rows in sight are in the document.
 
-  const NS = "http://www.w3.org/2000/svg";
   const here = new Map();
 
-  function make(name, parent, kind, text) {
-    const e = document.createElement(name);
-    if (kind) e.className = kind;
-    if (text !== undefined) e.textContent = text;
+  function make(name, parent, kind = "", text = "", title = "", e = document.createElement(name)) {
+    e.setAttribute("class", kind);
+    e.textContent = text;
+    if (title) e.title = title;
     parent.append(e);
     return e;
   }
 
+  const paint = (name, parent, kind) => make(name, parent, kind, "", "", document.createElementNS("http://www.w3.org/2000/svg", name));
+
   function cell(e, kind, text) {
     const c = make("div", e, kind, text);
-    c.setAttribute("role", "gridcell");
+    c.role = "gridcell";
     return c;
   }
 
   // Writes what differs: the document is slower than a comparison.
   function put(e, text, title) {
     if (e.was !== text) e.textContent = e.was = text;
-    if (title !== undefined && e.title !== title) e.title = title;
+    if (title !== undefined && e.title !== `${title}`) e.title = title;
   }
 
-  const kind = (type) => /^(counter|gauge|histogram|summary)$/.test(type) ? type : "plain";
+  const kind = (type) => flows(type) || type === "gauge" ? type : "plain";
 
   function title(e, f) {
-    const name = make("span", e, "name", f.name);
-    name.title = f.name;
-    make("span", name, "type", f.type);
-    make("span", e, "about", f.help).title = f.help;
+    make("span", make("span", e, "name", f.name, f.name), "type", f.type);
+    return make("span", e, "about");
   }
 
   function build(row) {
     const e = make("div", list, row.kind);
     e.row = row;
-    e.setAttribute("role", "row");
-    e.setAttribute("aria-level", row.level);
+    e.role = "row";
+    e.ariaLevel = row.level;
     if (row.kind === "series") {
-      const { s } = row, { type } = s.f;
-      e.classList.add(row.tall ? "tall" : "low", kind(type));
-      if (row.solo) e.classList.add("solo");
+      const { s } = row;
+      e.classList.add(row.tall ? "tall" : "low", row.solo ? "solo" : "one", kind(s.f.type));
       const labels = cell(e, row.solo ? "head" : "labels");
-      if (row.solo) title(labels, s.f);
+      if (row.solo) e.about = title(labels, s.f);
       for (const [key, value] of s.labels) {
-        const chip = make("button", labels, "", `${key}=${value}`);
-        chip.type = "button";
+        const text = `${key}=${value}`, chip = make("button", labels, "", text, text);
         chip.tabIndex = -1;
-        chip.title = `${key}=${value}`;
         chip.label = [key, value];
       }
       if (!s.labels.length && !row.solo) make("span", labels, "dim", "no labels");
-      const graph = cell(e, "graph");
-      if (row.tall) {
-        e.canvas = make("canvas", graph);
-        e.canvas.setAttribute("aria-hidden", "true");
-      } else {
-        const svg = document.createElementNS(NS, "svg");
-        e.svg = svg;
-        svg.setAttribute("preserveAspectRatio", "none");
-        svg.setAttribute("aria-hidden", "true");
-        for (const kind of ["area", "line"]) {
-          e[kind] = document.createElementNS(NS, "path");
-          e[kind].setAttribute("class", kind);
-          svg.append(e[kind]);
-        }
-        graph.append(svg);
+      e.graph = cell(e, "graph");
+      const drawn = row.tall ? e.canvas = make("canvas", e.graph) : e.svg = paint("svg", e.graph);
+      drawn.ariaHidden = true;
+      if (e.svg) {
+        e.svg.setAttribute("preserveAspectRatio", "none");
+        e.area = paint("path", e.svg, "area");
+        e.line = paint("path", e.svg, "line");
       }
-      e.graph = graph;
       e.value = cell(e, "value");
       e.rate = cell(e, "rate");
       return e;
     }
     if (row.f) {
       e.classList.add(kind(row.f.type));
-      title(cell(e, "head"), row.f);
+      e.about = title(cell(e, "head"), row.f);
     } else cell(e, "name", row.name);
     e.count = cell(e, "dim");
     return e;
@@ -415,83 +427,81 @@
   }
 
   function fill(e, row) {
+    const f = row.f || row.s?.f;
+    if (e.about) put(e.about, f.help, f.help);
     if (row.kind !== "series") {
-      put(e.count, `${row.count.toLocaleString("en-US")} ${row.f ? "series" : row.count === 1 ? "family" : "families"}`);
+      put(e.count, `${row.count.toLocaleString("en-US")} ${f ? "series" : row.count === 1 ? "family" : "families"}`);
       return;
     }
-    const { s } = row, { name, type } = s.f;
+    const { s } = row, { name, type } = f;
     if (e.drawn !== tick) {
       if (type === "histogram") {
-        const d = distribution(s);
+        const [counts, span] = distribution(s);
         columns(e.value, [50, 90, 99].map((p) => {
-          const q = quantile(p / 100, d.bounds, d.counts);
-          return ["p" + p, Number.isNaN(q) ? "–" : shown(q, name), `${q}, ${d.span}`];
+          const q = quantile(p / 100, s.parts, counts);
+          return ["p" + p, isNaN(q) ? "–" : shown(q, name), `${q}, ${span}`];
         }));
         heat(e, s);
-      } else if (type === "summary" && s.parts.length) {
-        columns(e.value, s.parts.slice(0, 4).map((part) => ["p" + short(part.bound * 100), shown(part.now, name), String(part.now)]));
-      } else put(e.value, shown(type === "summary" ? s.count : s.value, type === "summary" ? "" : name), String(type === "summary" ? s.count : s.value));
+      } else if (type === "summary") {
+        const pairs = s.parts.slice(0, 4).map((part) => ["p" + short(part.bound * 100), shown(part.now, name), part.now]);
+        columns(e.value, pairs.length ? pairs : [["count", digits(s.count), s.count]]);
+      } else put(e.value, shown(s.value, name), s.value);
       if (type === "counter") put(e.rate, perSecond(s.rate, name), `per second: ${s.rate}`);
-      else if (type === "histogram" || type === "summary") {
+      else if (s.count >= 0) {
         columns(e.rate, [["avg " + (s.count ? shown(s.sum / s.count, name) : "–"), perSecond(s.rate), `${s.count} observations, sum ${s.sum}`]]);
       }
-      if (s.spark && e.line) spark(e, s, name);
+      if (s.spark) spark(e, s, name);
       e.drawn = tick;
     }
     const chosen = tokens();
     for (const chip of e.firstChild.querySelectorAll("button")) {
-      chip.setAttribute("aria-pressed", chosen.some((t) => t.label === chip.label[0] && t.value === chip.label[1]));
+      chip.ariaPressed = chosen.some((t) => is(t, chip.label));
     }
   }
 
   function spark(e, s, name) {
-    let low = Infinity, high = -Infinity;
-    for (const v of s.spark) if (Number.isFinite(v)) low = Math.min(low, v), high = Math.max(high, v);
-    let path = "", area = "", from = null, first = POINTS;
-    const end = () => {
-      if (from !== null) area += `V24H${from}Z`;
-      from = null;
-    };
-    for (let i = 0; i < POINTS; i++) {
-      const v = s.spark[(tick + 1 + i) % POINTS];
-      if (!Number.isFinite(v)) { end(); continue; }
-      // A straight line where nothing moves: at the foot for nothing at all, else in the middle.
-      const y = (high > low ? 22 - 20 * (v - low) / (high - low) : v ? 12 : 22).toFixed(1);
-      path += from === null ? `M${i} ${y}` : `L${i} ${y}`;
-      area += from === null ? `M${i} ${y}` : `L${i} ${y}`;
-      if (from === null) from = i, first = Math.min(first, i);
+    let low = Infinity, high = -Infinity, before = NaN;
+    const runs = [];
+    for (let back = POINTS - 1; back >= 0; back--) {
+      const v = s.spark[(tick - back) % POINTS], at = LINE - ago(back);
+      if (!(at >= 0)) continue;
+      if (!isFinite(v)) { before = NaN; continue; }
+      if (!(at - before <= GAP)) runs.push([]);
+      runs.at(-1).push([before = at, v]);
+      low = Math.min(low, v), high = Math.max(high, v);
     }
-    end();
+    // A straight line where nothing moves: at the foot for nothing at all, else in the middle.
+    const y = (v) => high > low ? 22 - 20 * (v - low) / (high - low) : v ? 12 : 22;
+    const lines = runs.map((run) => "M" + run.map(([at, v]) => `${at.toFixed(1)} ${y(v).toFixed(1)}`).join("L"));
+    e.line.setAttribute("d", lines.join(""));
+    e.area.setAttribute("d", lines.map((line, i) => `${line}V24H${runs[i][0][0].toFixed(1)}Z`).join(""));
+    if (!runs.length) return;
     // What is young is wide.
-    first = Math.min(first, POINTS - 20);
-    e.svg.setAttribute("viewBox", `${first} 0 ${POINTS - 1 - first} 24`);
-    e.line.setAttribute("d", path);
-    e.area.setAttribute("d", area);
-    const of = (v) => s.f.type === "gauge" || s.f.type === "untyped" ? shown(v, name) : perSecond(v, name);
-    if (high >= low) e.graph.title = `last 5 min: ${of(low)} to ${of(high)}`;
+    const first = runs[0][0][0], from = Math.min(first, LINE - 40);
+    e.svg.setAttribute("viewBox", `${from} 0 ${LINE - from} 24`);
+    const of = flows(s.f.type) ? perSecond : shown;
+    e.graph.title = `last ${duration(Math.round(LINE - first))}: ${of(low, name)} to ${of(high, name)}`;
   }
 
-  // Time runs to the right, the bounds upwards; the more came into a bucket, the stronger the colour.
+  // Time runs to the right, the bounds upwards; the more came into a bucket in a second, the stronger the colour.
   function heat(e, s) {
-    const size = s.parts.length, { canvas } = e;
-    if (!s.heat) return;
-    const wide = Math.min(COLUMNS, Math.max(20, tick));
+    const size = s.parts.length, { canvas } = e, columns = [...columnsOf(s, STRIP)], step = STRIP / COLUMNS;
+    const seconds = columns.length ? columns.at(-1)[1] : 0, wide = Math.max(20, Math.min(COLUMNS, Math.ceil(seconds / step)));
     if (canvas.width !== wide || canvas.height !== size) canvas.width = wide, canvas.height = size;
     const pen = canvas.getContext("2d");
-    const most = s.heat.reduce((a, b) => Math.max(a, b), 0);
+    const rates = columns.map(([column, began, ended]) => s.parts.map((_, i) => s.heat[column + i] / (began - ended)));
+    const most = rates.flat().reduce((a, b) => Math.max(a, b), 0);
     pen.clearRect(0, 0, wide, size);
     pen.fillStyle = getComputedStyle(canvas).color;
-    for (let i = 0; i < wide; i++) {
-      const column = (tick + 1 + COLUMNS - wide + i) % COLUMNS * size;
-      for (let j = 0; j < size; j++) {
-        const v = s.heat[column + j];
-        if (!v) continue;
-        pen.globalAlpha = .15 + .85 * Math.sqrt(v / most);
-        pen.fillRect(i, size - 1 - j, 1, 1);
-      }
-    }
+    columns.forEach((column, i) => {
+      const [, from, to] = column.map((seconds) => wide - Math.round(seconds / step));
+      rates[i].forEach((rate, j) => {
+        pen.globalAlpha = rate && .15 + .85 * Math.sqrt(rate / most);
+        pen.fillRect(from, size - 1 - j, to - from, 1);
+      });
+    });
     const bound = (part) => shown(part.bound, s.f.name);
-    if (size) e.graph.title = `last 2 min, buckets from ${bound(s.parts[0])} (below) to ${bound(s.parts[size - 1])} (above)`;
+    if (seconds) e.graph.title = `last ${duration(Math.round(seconds))}, buckets from ${bound(s.parts[0])} (below) to ${bound(s.parts[size - 1])} (above)`;
   }
 
   // The first row that ends below y.
@@ -505,16 +515,21 @@
     return low;
   }
 
-  function draw() {
+  // `steady`: what is read stays where it is, whatever comes and goes above it.
+  function draw(steady) {
     if (changed) {
+      const y = scrollY, edge = $("tools").offsetHeight - list.getBoundingClientRect().top, old = rows, was = tops;
+      let i = rowAt(edge);
       lay();
       changed = false;
+      while (i < old.length && !places.has(old[i].key)) i++;
+      if (steady && edge > 0 && i < old.length) scrollTo(0, y + tops[places.get(old[i].key)] - was[i]);
     }
     const top = -list.getBoundingClientRect().top, wanted = [];
     const until = Math.min(rows.length, rowAt(top + innerHeight + 200) + 1);
     for (let i = rowAt(top - 200); i < until; i++) wanted.push(i);
     // The one with the focus stays, for a focus that is taken away is lost.
-    const kept = rows.findIndex((row) => row.key === active);
+    const kept = places.get(active);
     if (kept >= 0 && !wanted.includes(kept)) wanted[kept < wanted[0] ? "unshift" : "push"](kept);
     const keys = new Set(wanted.map((i) => rows[i].key));
     for (const [key, e] of here) if (!keys.has(key)) here.delete(key), e.remove();
@@ -530,8 +545,8 @@
       else list.insertBefore(e, next);
       e.style.transform = `translateY(${tops[i]}px)`;
       e.style.height = row.height + "px";
-      e.setAttribute("aria-rowindex", i + 1);
-      if (row.kind !== "series") e.setAttribute("aria-expanded", !closed.has(row.key));
+      e.ariaRowIndex = i + 1;
+      if (row.kind !== "series") e.ariaExpanded = !closed.has(row.key);
       e.tabIndex = active ? (row.key === active ? 0 : -1) : place ? -1 : 0;
       fill(e, row);
     });
@@ -550,53 +565,68 @@
 
   // --- Asking: one at a time, while somebody looks.
 
-  let busy = false, paused = false, failures = 0, timer = 0;
+  let busy = false, paused = false, failures = 0, timer = 0, due = 0, patience = 10;
 
   function say(text, state) {
     $("live").className = state;
-    if ($("status").textContent !== text) $("status").textContent = text;
+    put($("status"), text);
   }
 
-  const told = (status) => ({
-    401: "Not logged in (401): this page may not read the metrics.",
-    403: "Forbidden (403): this page may not read the metrics.",
-    429: "Asked too often (429).",
-    503: "The metrics could not be gathered in time (503).",
-  })[status] || `The server answers with an error (${status}).`;
+  const told = (status) => ({ 401: "Not logged in", 429: "Asked too often", 503: "Not gathered in time" }[status] || "The server answers with an error") + ` (${status}).`;
 
   async function scrape() {
     clearTimeout(timer);
     if (busy || paused || document.hidden) return;
+    const early = due - performance.now();
+    if (early > 0) {
+      timer = setTimeout(scrape, Math.ceil(early));
+      return;
+    }
     busy = true;
-    const abort = new AbortController(), limit = setTimeout(() => abort.abort(), PATIENCE);
+    const abort = new AbortController(), limit = setTimeout(() => abort.abort(), patience * 1000);
+    // By the first one the server knows that a job's last scrape is not for us.
+    const headers = { "X-Prometheus-Hyper-Page": "1", "X-Prometheus-Scrape-Timeout-Seconds": patience, Accept: "text/plain;version=0.0.4" };
+    let text, why, late;
     try {
-      const answer = await fetch(metrics, { cache: "no-store", credentials: "same-origin", headers: { Accept: "text/plain;version=0.0.4" }, signal: abort.signal });
-      if (!answer.ok) throw new RangeError(told(answer.status));
-      const text = await answer.text(), begin = performance.now();
-      take(text, begin);
-      draw();
-      failures = 0;
-      const took = performance.now() - begin;
-      $("count").dataset.took = took.toFixed(1);
-      $("count").title = `drawn in ${short(took)} ms`;
-      $("up").textContent = `up ${duration(Math.max(0, Math.floor(Date.now() / 1000 - started)))}, since ${date(started)}`;
-      if (!paused) say("Live", "");
-    } catch (error) {
-      failures++;
-      const why = error instanceof RangeError ? error.message : abort.signal.aborted ? "No answer in time." : "The server can not be reached.";
-      if (!paused) say(why + " Trying again.", "failed");
+      const answer = await fetch($("metrics").href, { cache: "no-store", headers, signal: abort.signal });
+      const type = answer.headers.get("Content-Type");
+      late = answer.status === 503;
+      if (!answer.ok) why = told(answer.status);
+      else if (!/^text\/plain\b/i.test(type)) why = `This answer is no metrics but ${type}: has somebody to log in?`;
+      else text = await answer.text();
+    } catch {
+      late = abort.signal.aborted;
+      why = late ? `No answer in ${patience} s.` : "The server can not be reached.";
+    }
+    clearTimeout(limit);
+    failures = why ? failures + 1 : 0;
+    // Not at once, for whoever shares a patient one's gather waits with it for what hangs.
+    if (late) patience = Math.min(patience * 2, 120);
+    try {
+      const begin = performance.now();
+      if (!why && !paused) {
+        take(text);
+        draw(true);
+        $("count").dataset.took = (performance.now() - begin).toFixed(1);
+        $("up").textContent = `up ${duration(Math.max(0, Math.floor(Date.now() / 1000 - started)))}, since ${date(started)}`;
+      }
+      if (!paused) why ? say(why + " Trying again.", "failed") : say("Live", "");
+    } catch (fault) {
+      say("This page has a fault; the browser's console tells which.", "failed");
+      throw fault;
     } finally {
-      clearTimeout(limit);
       busy = false;
-      timer = setTimeout(scrape, Math.min(EVERY * 2 ** Math.min(failures, 4), 15000));
+      due = performance.now() + Math.min(EVERY * 2 ** failures, 15000);
+      scrape();
     }
   }
 
   function pause() {
     paused = !paused;
     $("pause").textContent = paused ? "Resume" : "Pause";
-    if (paused) say("Paused", "paused");
-    else say("Live", ""), scrape();
+    say(paused ? "Paused" : "Connecting", paused ? "paused" : "");
+    due = 0;
+    scrape();
   }
 
   // --- Hands: mouse and keys.
@@ -604,15 +634,15 @@
   function stored(value) {
     // Where storage is forbidden, so is looking.
     try {
-      if (value) localStorage.setItem("theme", value);
-      return localStorage.getItem("theme");
-    } catch { return null; }
+      if (value) localStorage.theme = value;
+      return localStorage.theme;
+    } catch {}
   }
 
   const root = document.documentElement;
   function theme() {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
+    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
     stored(root.dataset.theme);
     for (const e of here.values()) e.drawn = 0;
     redraw();
@@ -620,7 +650,7 @@
 
   function help() {
     $("keys").hidden = !$("keys").hidden;
-    $("help").setAttribute("aria-expanded", !$("keys").hidden);
+    $("help").ariaExpanded = !$("keys").hidden;
     redraw();
   }
 
@@ -632,11 +662,9 @@
   }
 
   function choose(chip) {
-    const [label, value] = chip.label;
-    const had = tokens(), rest = had.filter((t) => t.label !== label || t.value !== value).map((t) => t.text);
-    if (rest.length === had.length) {
-      rest.push(`${label}=${/^[^\s"\\]+$/.test(value) ? value : `"${value.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n")}"`}`);
-    }
+    const quoted = (s) => /^[^\s"=\\]+$/.test(s) ? s : `"${s.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n")}"`;
+    const had = tokens(), rest = had.filter((t) => !is(t, chip.label)).map((t) => t.text);
+    if (rest.length === had.length) rest.push(chip.label.map(quoted).join("="));
     search.value = rest.join(" ");
     redraw(true);
   }
@@ -652,59 +680,54 @@
     here.get(active).focus({ preventScroll: true });
   }
 
-  list.addEventListener("click", (event) => {
+  list.onclick = (event) => {
     const e = event.target.closest("[role=row]");
     if (!e) return;
     active = e.row.key;
     if (event.target.label) choose(event.target);
     else toggle(e.row);
-  });
+  };
   list.addEventListener("focusin", (event) => { active = event.target.closest("[role=row]").row.key; });
 
-  addEventListener("keydown", (event) => {
+  // Single keys are for whoever is in here with the focus, not for all who dictate or slip (WCAG 2.1.4).
+  $("live").onkeydown = (event) => {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target === search && key === "Escape") {
-      search.value = "";
-      search.blur();
-      redraw(true);
-      return;
-    }
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-    const e = target.closest && target.closest("#list > [role=row]"), row = e && e.row;
-    const at = rows.findIndex((other) => other.key === (row ? row.key : active));
+    if (/^(INPUT|SELECT)$/.test(target.tagName) && (target !== search || key !== "Escape")) return;
+    const e = target.closest("#list > [role=row]"), row = e && e.row;
+    const at = places.get(row ? row.key : active) ?? -1;
     const chips = e ? [...e.querySelectorAll("button")] : [], chip = chips.indexOf(target);
     const along = (step) => chips[chip + step] ? chips[chip + step].focus() : step < 0 && e.focus();
     const act = {
       "/": () => { search.focus(); search.select(); },
-      Escape: () => { search.value = ""; redraw(true); },
+      Escape: () => {
+        if (target === search) $("live").focus({ preventScroll: true });
+        search.value = "";
+        redraw(true);
+      },
       p: pause, t: theme, "?": help,
       j: () => go(at + 1), k: () => go(at - 1),
-    }[key] || (key === " " && !/^(BUTTON|A)$/.test(target.tagName) && pause) || row && {
+    }[key] || row && {
       ArrowDown: () => go(at + 1), ArrowUp: () => go(at - 1), Home: () => go(0), End: () => go(rows.length - 1),
       ArrowRight: () => row.kind === "series" ? along(1) : closed.has(row.key) ? toggle(row, true) : go(at + 1),
-      ArrowLeft: () => chip >= 0 ? along(-1) : row.up ? go(rows.findIndex((other) => other.key === row.up)) : toggle(row, false),
+      ArrowLeft: () => chip >= 0 ? along(-1) : row.up ? go(places.get(row.up)) : toggle(row, false),
       Enter: chip < 0 && (() => row.kind === "series" ? along(1) : toggle(row)),
     }[key];
     if (!act) return;
     event.preventDefault();
     act();
-  });
+  };
 
-  search.addEventListener("input", () => redraw(true));
-  group.addEventListener("change", () => redraw(true));
-  $("pause").addEventListener("click", pause);
-  $("theme").addEventListener("click", theme);
-  $("help").addEventListener("click", help);
-  narrow.addEventListener("change", () => redraw(true));
-  addEventListener("scroll", redraw, { passive: true });
-  addEventListener("resize", redraw);
-  document.addEventListener("visibilitychange", scrape);
+  search.oninput = group.onchange = narrow.onchange = () => redraw(true);
+  $("pause").onclick = pause;
+  $("theme").onclick = theme;
+  $("help").onclick = help;
+  onscroll = onresize = redraw;
+  document.onvisibilitychange = scrape;
 
-  const saved = stored();
-  if (saved === "light" || saved === "dark") root.dataset.theme = saved;
+  root.dataset.theme = stored() || "";
   $("live").hidden = false;
   say("Connecting", "");
-  lay();
+  offer();
   scrape();
 })();

@@ -11,23 +11,35 @@ const require = createRequire(import.meta.url);
 const { chromium } = require("playwright-core");
 
 const PATIENCE = 30_000;
+const NOON = Date.UTC(2030, 0, 1, 12);
 const [scenario, url] = process.argv.slice(2);
 const origin = new URL(url).origin;
+
+// Whatever hangs, Chromium included, which ends with this process. page.rs has a little more patience.
+setTimeout(() => {
+  console.error(`${scenario} takes too long`);
+  process.exit(1);
+}, 4 * PATIENCE).unref();
 
 const OFFLINE = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: OFFLINE });
 
-/** A page that notes what it should not do. `mocked` answers for the metrics, where it is given. */
-async function open({ mocked, clock, expected = [], ...options } = {}) {
+/** What no page should have done. */
+const complaints = [];
+
+/**
+ * A page whose complaints are noted. `mocked` answers for the metrics, where it is given; what is `expected` the browser may
+ * write to its console, and `planted` is a fault that the script is made to have.
+ */
+async function open({ mocked, clock, planted, expected = [], ...options } = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
-  page.complaints = [];
   page.scrapes = 0;
-  const complain = (text) => expected.some((e) => text.includes(e)) || page.complaints.push(text);
+  const complain = (text) => expected.some((e) => text.includes(e)) || complaints.push(text);
   page.on("console", (m) => ["error", "warning"].includes(m.type()) && complain(`${m.type()}: ${m.text()}`));
-  page.on("pageerror", (error) => complain(`error: ${error.stack}`));
+  page.on("pageerror", (error) => planted && error.message.includes(planted) || complaints.push(`error: ${error.stack}`));
   page.on("dialog", (dialog) => { complain(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   page.on("request", (request) => {
     const asked = new URL(request.url());
@@ -36,7 +48,11 @@ async function open({ mocked, clock, expected = [], ...options } = {}) {
   });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
   if (mocked) await page.route("**/metrics", (route) => mocked(route));
-  if (clock) await page.clock.install();
+  // From then on time is what `runFor` makes of it.
+  if (clock) {
+    await page.clock.install({ time: NOON });
+    await page.clock.pauseAt(NOON + 1000);
+  }
   await page.goto(url);
   return page;
 }
@@ -44,12 +60,43 @@ async function open({ mocked, clock, expected = [], ...options } = {}) {
 const text = (body) => (route) => route.fulfill({ contentType: "text/plain; version=0.0.4", body });
 /** Until it is so, in the page. */
 const until = (page, is, argument) => page.waitForFunction(is, argument, { timeout: PATIENCE, polling: 50 });
-const rows = (page) => page.locator("#list .series");
+
+/** Whether the page is in sight. */
+async function lookAway(page, away) {
+  await page.evaluate((away) => {
+    Object.defineProperty(document, "hidden", { get: () => away, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, away);
+  await settle(page);
+}
+
 const counted = (page, all) => until(page, (all) => document.getElementById("count").dataset.series === all, String(all));
 
 async function look(page, words, series) {
   await page.fill("#search", words);
   await counted(page, series);
+}
+
+const status = (page, is) => until(page, (is) => new RegExp(is).test(document.getElementById("status").textContent), is);
+/** Whatever the page has asked for until now has been asked for. */
+const settle = (page) => page.evaluate(() => fetch("/-/healthy"));
+const names = (page) => page.$$eval("#list .name", (all) => all.map((e) => e.firstChild.data));
+
+/** Answers with what `body` is at that time. */
+function moving(body) {
+  const source = { body, asked: 0 };
+  source.mocked = (route) => {
+    source.asked++;
+    return text(typeof source.body === "string" ? source.body : source.body(source.asked))(route);
+  };
+  return source;
+}
+
+/** So much later on the page's clock, if it has one, and when the next answer is drawn. */
+async function refreshed(page, later) {
+  await page.evaluate(() => delete document.getElementById("count").dataset.took);
+  if (later) await page.clock.runFor(later);
+  await until(page, () => document.getElementById("count").dataset.took);
 }
 
 /** That a text changes by itself, `times`. */
@@ -83,7 +130,6 @@ const scenarios = {
       return dots.some((dot) => dot > 0);
     });
     assert.match(await page.textContent("#up"), /^up \d/);
-    return [page];
   },
 
   async search() {
@@ -108,70 +154,307 @@ const scenarios = {
     await until(page, () => [...document.querySelectorAll("#list .group .name")].map((e) => e.textContent).join() === "judged");
     await page.click("#list .group");
     await until(page, () => !document.querySelector("#list .series"));
-    return [page];
+  },
+
+  /** Without a script there is what the server knows by itself. */
+  async bare() {
+    const page = await open({ javaScriptEnabled: false });
+    assert.match(await page.textContent("#up"), /^since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    const since = Date.parse(await page.getAttribute("#up time", "datetime"));
+    assert.ok(since <= Date.now() && since > Date.now() - 600_000, new Date(since));
+    assert.ok(await page.isVisible("noscript"));
+    assert.ok(!await page.isVisible("#live"));
+  },
+
+  async probe() {
+    const page = await open();
+    await page.fill("input[name=target]", "a b&c");
+    await page.getByRole("button", { name: "Probe", exact: true }).click();
+    await page.waitForURL((at) => at.pathname === "/probe");
+    assert.equal(new URL(page.url()).searchParams.get("target"), "a b&c");
+    const answer = await page.textContent("body");
+    assert.match(answer, /^judged_target{target="a b&c"} 1$/m);
+    assert.match(answer, /^probe_success 1$/m);
   },
 
   async pause() {
     const page = await open({ clock: true });
-    await page.clock.runFor(100);
-    await until(page, () => document.getElementById("status").textContent === "Live");
+    await status(page, "^Live$");
     const before = page.scrapes;
-    const next = page.waitForResponse("**/metrics");
-    await page.clock.runFor(2500);
-    await next;
-    assert.ok(page.scrapes > before, "it asks again after two seconds");
+    await refreshed(page, 2000);
+    assert.equal(page.scrapes, before + 1, "it asks again after two seconds");
+    await page.focus("#pause");
     await page.keyboard.press("p");
-    await until(page, () => document.getElementById("status").textContent === "Paused");
-    // One that was under way is over.
-    await page.evaluate(() => fetch("/-/healthy"));
-    const paused = page.scrapes;
+    await status(page, "^Paused$");
     await page.clock.runFor(60_000);
-    await page.evaluate(() => fetch("/-/healthy"));
-    assert.equal(page.scrapes, paused, "it asks while it is paused");
+    await settle(page);
+    assert.equal(page.scrapes, before + 1, "it asks while it is paused");
     const again = page.waitForResponse("**/metrics");
     await page.click("#pause");
     await again;
+    await status(page, "^Live$");
     // Nobody looks.
-    await page.evaluate(() => {
-      Object.defineProperty(document, "hidden", { get: () => window.away, configurable: true });
-      window.away = true;
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
-    await page.evaluate(() => fetch("/-/healthy"));
+    await lookAway(page, true);
     const hidden = page.scrapes;
     await page.clock.runFor(60_000);
-    await page.evaluate(() => fetch("/-/healthy"));
+    await settle(page);
     assert.equal(page.scrapes, hidden, "it asks while nobody looks");
     const back = page.waitForResponse("**/metrics");
-    await page.evaluate(() => { window.away = false; document.dispatchEvent(new Event("visibilitychange")); });
+    await lookAway(page, false);
     await back;
-    return [page];
   },
 
-  /** A slow answer is waited for, not asked for twice. */
-  async patience() {
+  /** "Live" was said before there was an answer, and one that was under way was drawn after "Paused". */
+  async honest() {
     const held = [];
     const page = await open({ clock: true, mocked: (route) => held.push(route) });
-    await page.clock.runFor(9000);
-    await page.evaluate(() => fetch("/-/healthy"));
-    assert.equal(held.length, 1, "one request at a time");
+    await until(page, () => document.getElementById("status").textContent === "Connecting");
+    await page.click("#pause");
+    await status(page, "^Paused$");
     await text("a 1\n")(held[0]);
+    await settle(page);
+    await settle(page);
+    assert.equal(await page.textContent("#status"), "Paused");
+    assert.equal(await page.textContent("#count"), "", "nothing is drawn while it is paused");
+    await page.click("#pause");
+    assert.equal(await page.textContent("#status"), "Connecting");
+    while (held.length < 2) await settle(page);
+    assert.equal(await page.textContent("#status"), "Connecting");
+    await text("a 1\n")(held[1]);
+    await status(page, "^Live$");
+  },
+
+  /** The server is told how long is waited; what is late is waited for longer; failures are further and further apart. */
+  async patience() {
+    const held = [], asked = async (n) => {
+      await settle(page);
+      assert.equal(held.length, n);
+      return held[n - 1]?.request().headers()["x-prometheus-scrape-timeout-seconds"];
+    };
+    const page = await open({ clock: true, mocked: (route) => held.push(route), expected: ["Failed to load resource"] });
+    assert.equal(await asked(1), "10");
+    assert.equal(held[0].request().headers()["x-prometheus-hyper-page"], "1");
+    await page.clock.runFor(9900);
+    await asked(1);
+    assert.equal(await page.textContent("#status"), "Connecting");
+    await page.clock.runFor(200);
+    await status(page, "^No answer in 10 s\\. Trying again\\.$");
+    await page.clock.runFor(3700);
+    await asked(1);
+    await page.clock.runFor(400);
+    assert.equal(await asked(2), "20");
+    await held[1].fulfill({ status: 503 });
+    await status(page, "503");
+    await page.clock.runFor(7900);
+    await asked(2);
+    // Who looks away and back is not let in earlier.
+    await lookAway(page, true);
+    await lookAway(page, false);
+    await asked(2);
+    await page.clock.runFor(200);
+    assert.equal(await asked(3), "40");
+    await held[2].abort("connectionrefused");
+    await status(page, "can not be reached");
+    await page.clock.runFor(14_900);
+    await asked(3);
+    await page.clock.runFor(200);
+    assert.equal(await asked(4), "40", "a server that is away is not slow");
+    await page.clock.runFor(39_000);
+    await text("a 1\n")(held[3]);
     await counted(page, 1);
-    return [page];
+    await status(page, "^Live$");
+    await page.clock.runFor(2000);
+    assert.equal(await asked(5), "40", "it is as patient as it has to be");
+  },
+
+  /** It was told of the server: "can not be reached". */
+  async fault() {
+    const planted = "this fault is the test's", source = moving("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n");
+    const page = await open({ mocked: source.mocked, planted });
+    await status(page, "^Live$");
+    const thrown = page.waitForEvent("pageerror");
+    await page.evaluate((planted) => {
+      window.whole = CanvasRenderingContext2D.prototype.clearRect;
+      CanvasRenderingContext2D.prototype.clearRect = () => { throw new Error(planted); };
+    }, planted);
+    assert.match((await thrown).message, new RegExp(planted));
+    await status(page, "^This page has a fault");
+    await page.evaluate(() => { CanvasRenderingContext2D.prototype.clearRect = window.whole; });
+    await status(page, "^Live$");
+  },
+
+  /** Ticks were taken for seconds: after a pause, "the last 30 s" were ten minutes. */
+  async windows() {
+    const source = moving((n) => `# TYPE h histogram\nh_bucket{le="1"} ${n * 10}\nh_bucket{le="2"} ${n * 20}\nh_bucket{le="+Inf"} ${n * 20}\nh_sum ${n}\nh_count ${n * 20}\ng ${n}\n`);
+    const page = await open({ mocked: source.mocked, clock: true });
+    await counted(page, 2);
+    const title = (selector) => page.locator(selector).first().getAttribute("title");
+    const quantiles = "#list .histogram .value b", strip = "#list .histogram .graph", line = "#list .plain .graph";
+    assert.match(await title(quantiles), /over all time$/);
+    for (let i = 0; i < 4; i++) await refreshed(page, 2000);
+    assert.match(await title(quantiles), /over the last 8 s$/);
+    assert.match(await title(strip), /^last 8 s,/);
+    assert.match(await title(line), /^last 8 s: 1 to 5$/);
+    for (let i = 0; i < 20; i++) await refreshed(page, 2000);
+    assert.match(await title(quantiles), /over the last 30 s$/);
+    assert.match(await title(strip), /^last 48 s,/);
+    assert.equal((await page.getAttribute("#list .plain .line", "d")).match(/M/g).length, 1);
+    // A pause of 100 seconds is one long column, and a gap in the line.
+    await page.click("#pause");
+    await page.clock.runFor(100_000);
+    await page.evaluate(() => delete document.getElementById("count").dataset.took);
+    await page.click("#pause");
+    await until(page, () => document.getElementById("count").dataset.took);
+    assert.match(await title(quantiles), /over the last 100 s$/);
+    assert.match(await title(strip), /^last 2 min 0 s,/);
+    await refreshed(page, 2000);
+    assert.match(await title(quantiles), /over the last 2 s$/);
+    assert.match(await title(strip), /^last 2 min 0 s,/);
+    assert.equal((await page.getAttribute("#list .plain .line", "d")).match(/M/g).length, 2);
+    assert.match(await title(line), /^last 2 min 30 s: 1 to 27$/);
+    // A slow server: each of its columns is of ten seconds.
+    for (let i = 0; i < 5; i++) {
+      await page.evaluate(() => delete document.getElementById("count").dataset.took);
+      await page.click("#pause");
+      await page.clock.runFor(10_000);
+      await page.click("#pause");
+      await until(page, () => document.getElementById("count").dataset.took);
+    }
+    assert.match(await title(quantiles), /over the last 30 s$/);
+    // Rates are per second, too: 20 in ten seconds.
+    assert.match(await page.locator("#list .histogram .rate").textContent(), /2\/s$/);
+    // A clock that is set back.
+    await page.clock.setSystemTime(NOON - 3_600_000);
+    await refreshed(page, 2000);
+    assert.match(await title(quantiles), /over all time$/);
+    await refreshed(page, 2000);
+    assert.match(await title(quantiles), /over the last 2 s$/);
+    assert.match(await title(line), /^last 2 s: /);
+  },
+
+  /** TYPE and HELP that change, come late, or come twice; what goes gives back what it had. */
+  async types() {
+    const source = moving("# HELP x one\n# TYPE x counter\nx 1\ny 1\n# TYPE y counter\n# TYPE y gauge\n# TYPE z gauge\n# TYPE z counter\nz 1\n");
+    const page = await open({ mocked: source.mocked });
+    const heads = () => page.$$eval("#list .name", (all) => all.map((e) => `${e.firstChild.data} ${e.lastChild.textContent} ${e.nextSibling.textContent}`.trim()));
+    await counted(page, 3);
+    assert.deepEqual(await heads(), ["x counter one", "y untyped", "z gauge"]);
+    source.body = "# HELP x two\nx 2\n# TYPE x gauge\n";
+    await counted(page, 1);
+    assert.deepEqual(await heads(), ["x counter two"], "a TYPE below the samples is none, a HELP is one");
+    source.body = "# TYPE x gauge\nx 3\n# TYPE n gauge\n";
+    await until(page, () => document.querySelector("#list .value").textContent === "3");
+    assert.deepEqual(await heads(), ["x gauge two"]);
+    source.body = "# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_bucket{le=\"5\"} 1\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n";
+    await until(page, () => document.querySelector("#list canvas")?.height === 3);
+    assert.deepEqual(await heads(), ["x histogram two"]);
+    source.body = "# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n";
+    await until(page, () => document.querySelector("#list canvas").height === 2, "buckets that have gone");
+    // There are 2,000 strips; who had one and has gone leaves it to others.
+    const many = (n) => Array.from({ length: 1200 }, (_, i) => `m_bucket{i="${i}",le="1"} ${n}\nm_bucket{i="${i}",le="+Inf"} ${n}\nm_sum{i="${i}"} 1\nm_count{i="${i}"} ${n}\n`).join("");
+    await page.fill("#search", "i=1199");
+    for (let turn = 0; turn < 3; turn++) {
+      source.body = (n) => "# TYPE m histogram\n" + many(n);
+      await until(page, () => /over the last/.test(document.querySelector("#list .value b")?.title), turn);
+      source.body = turn === 1 ? "a 1\n" : "# TYPE m gauge\nm{i=\"1199\"} 1\n";
+      await until(page, () => !document.querySelector("#list .value b"));
+    }
+  },
+
+  /** Each line alone, and the family that it makes, if it makes one. */
+  async lines() {
+    const table = [
+      ["Hello world. This", null], ["<p", null], ["<p class=\"x\"> 1", null], ["<p>7 1", null], ["1st 1", null], ["da-sh 1", null], ["$ 1", null],
+      ["hex 0x10", null], ["under 1_0", null], ["empty ", null], ["empty{a=\"b\"}", null], ["words 1 2 3", null], ["stamp 1 x", null],
+      ["bare{a} 1", null], ["{bare} 1", null], ["key{\"\"=\"b\"} 1", null], ["dots 1.2.3", null], ["plus ++1", null], ["dot .", null],
+      ["  blanks 7", "blanks"], ["\ttab{a=\"b\"}  8 ", "tab"], ["return 9\r", "return"], ["stamped 1 1700000000000", "stamped"], ["before{a=\"b\"} 1 -1", "before"],
+      ["exponent 1e3", "exponent"], ["point .5", "point"], ["minus -Inf", "minus"], ["infinity +infinity", "infinity"], ["not nan", "not"], ["tight{a=\"b\"}1", "tight"],
+      ["{\"quo ted\",\"la bel\"=\"v\"} 1", "quo ted"], ["colon:colon 1", "colon:colon"],
+    ];
+    const source = moving("");
+    const page = await open({ mocked: source.mocked, clock: true });
+    for (const [line, name] of table) {
+      source.body = `good 1\n${line}\n`;
+      await refreshed(page, 2000);
+      assert.deepEqual(await names(page), name ? ["good", name].sort() : ["good"], line);
+    }
+  },
+
+  /** A proxy in front of the server asks who is there. */
+  async login() {
+    const page = await open({ mocked: (route) => route.fulfill({ contentType: "text/html", body: "<p>Who are you?\nname 1\n" }) });
+    await status(page, "^This answer is no metrics but text/html");
+    assert.equal(await page.locator("#list .series").count(), 0);
+  },
+
+  /** What is read stays in its place when families come and go above it; series stand in their order, whenever they came. */
+  async order() {
+    const lines = (prefix, n) => Array.from({ length: n }, (_, i) => `${prefix}${String(i).padStart(3, "0")} 1\n`).join("");
+    const source = moving(lines("m", 100));
+    const page = await open({ mocked: source.mocked });
+    await counted(page, 100);
+    await page.evaluate(() => scrollTo(0, 2000));
+    await until(page, () => [...document.querySelectorAll("#list .name")].some((e) => e.firstChild.data === "m050"));
+    const place = () => page.evaluate(() => [...document.querySelectorAll("#list .name")].find((e) => e.firstChild.data === "m050").getBoundingClientRect().top);
+    const before = await place();
+    // The last one takes the row away that is the first in sight.
+    for (const [body, series] of [[lines("a", 20) + lines("m", 100), 120], [lines("b", 3) + lines("m", 100), 103], [lines("m", 100).replace(/^m04.*\n/gm, ""), 90]]) {
+      source.body = body;
+      await counted(page, series);
+      assert.equal(await place(), before, `${series} series`);
+    }
+
+    const of = () => page.$$eval("#list .series button", (all) => all.map((e) => e.textContent));
+    source.body = "x{n=\"10\"} 1\nx{n=\"9\"} 1\nx{n=\"b\"} 1\nx{n=\"a2\"} 1\nx{n=\"a10\"} 1\n";
+    await counted(page, 5);
+    assert.deepEqual(await of(), ["n=9", "n=10", "n=a2", "n=a10", "n=b"]);
+    source.body = "x{n=\"8\"} 1\n" + source.body + "x{n=\"1\"} 1\n";
+    await counted(page, 7);
+    assert.deepEqual(await of(), ["n=1", "n=8", "n=9", "n=10", "n=a2", "n=a10", "n=b"]);
+
+    // Label names that are no words.
+    source.body = "{\"x\",\"a b\"=\"1\"} 1\n{\"x\",\"a b\"=\"2 \\\"3\"} 1\n{\"x\",\"q\\\"=\"=\"e=f\"} 1\n";
+    await counted(page, 3);
+    for (const [i, filter] of [[0, '"a b"=1'], [1, '"a b"="2 \\"3"'], [2, '"q\\"="="e=f"']]) {
+      await page.locator("#list .series button").nth(i).click();
+      await counted(page, 1);
+      assert.equal(await page.inputValue("#search"), filter);
+      await page.locator("#list .series button").click();
+      await counted(page, 3);
+      assert.equal(await page.inputValue("#search"), "");
+    }
+
+    // The chosen label has become a rare one, which is not among the forty.
+    source.body = "x{rare=\"1\"} 1\n";
+    await counted(page, 1);
+    await page.selectOption("#group", "label rare");
+    source.body += Array.from({ length: 45 }, (_, i) => `x{l${i}="1"} 1\nx{l${i}="2"} 1\n`).join("");
+    await counted(page, 91);
+    assert.equal(await page.inputValue("#group"), "label rare");
+    assert.equal(await page.locator("#group option").count(), 43);
   },
 
   async keyboard() {
     const page = await open();
     await until(page, () => document.querySelector("#list .series"));
     const focused = () => page.evaluate(() => document.activeElement.className || document.activeElement.id);
+    // Nobody is in there yet (WCAG 2.1.4).
+    for (const key of ["/", "p", "t", "?", "j"]) await page.keyboard.press(key);
+    assert.equal(await page.evaluate(() => document.activeElement === document.body && !document.documentElement.dataset.theme), true);
+    assert.ok(!await page.isVisible("#keys"));
+    assert.equal(await page.textContent("#pause"), "Pause");
+    await page.focus("#pause");
     await page.keyboard.press("/");
     assert.equal(await focused(), "search");
     await page.keyboard.type("judged_jobs p t");
     assert.equal(await page.textContent("#status"), "Live", "letters in the search are letters");
     await page.keyboard.press("Escape");
     assert.equal(await page.inputValue("#search"), "");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "live");
     await look(page, "judged_jobs", 2);
-    await page.locator("#search").blur();
+    await page.keyboard.press("Escape");
+    await look(page, "judged_jobs", 2);
+    await page.focus("#theme");
     await page.keyboard.press("j");
     assert.match(await focused(), /family/);
     await page.keyboard.press("Enter");
@@ -195,7 +478,16 @@ const scenarios = {
     assert.equal(theme, "dark");
     await page.reload();
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme, "it is kept");
-    return [page];
+    // The space bar is the browser's.
+    await page.setViewportSize({ width: 1280, height: 300 });
+    await until(page, () => document.querySelector("#list .series"));
+    for (const selector of [null, "#list [tabindex='0']"]) {
+      await page.evaluate(() => scrollTo(0, 0));
+      if (selector) await page.focus(selector);
+      await page.keyboard.press(" ");
+      await until(page, () => scrollY > 0);
+      assert.equal(await page.textContent("#pause"), "Pause");
+    }
   },
 
   /** The program's own page has them in its name, its links and its label values; other servers have them in names, too. */
@@ -226,9 +518,8 @@ const scenarios = {
     const names = await page.$$eval("#list .name", (all) => all.map((e) => e.firstChild.data));
     assert.deepEqual(names, [evil, "h", "inf", "nan", "x"], "bad lines are passed over");
     const values = await page.$$eval("#list .series .value", (all) => all.map((e) => e.textContent));
-    assert.deepEqual(values, ["1", "2", "+Inf", "NaN", "3", "4", "5"]);
+    assert.deepEqual(values, ["1", "2", "+Inf", "NaN", "4", "3", "5"]);
     assert.equal(await page.locator("#list .series button").last().textContent(), "y=a\\b\nc");
-    return [ours, page];
   },
 
   /** A counter that begins anew has no negative rate; quantiles at the edges. */
@@ -249,11 +540,12 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     const values = await page.$$eval("#list .series .value", (all) => all.map((e) => e.textContent));
     assert.deepEqual(values, ["1.5 KiB", "p502 sp902 sp992 s", "12.5 %", "p503p999", "2 h 1 min"]);
     assert.match(await page.locator("#list .rate").nth(1).textContent(), /^avg 3 s/);
-    return [counter, page];
+    const digits = await open({ mocked: text("a 1234567.5\nb 1234567\nc 12.3456\nd 0.00012345\ne 1e15\n# TYPE f summary\nf_count 1234567\nf_sum 0\n") });
+    await counted(digits, 6);
+    assert.deepEqual(await digits.$$eval("#list .series .value", (all) => all.map((e) => e.textContent)), ["1,234,567.5", "1,234,567", "12.35", "0.0001235", "1.000e+15", "count1,234,567"]);
   },
 
   async accessible() {
-    const pages = [];
     const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [1280, 360]) {
@@ -268,10 +560,9 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
         }
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(wide <= width, `${wide} px of ${width}`);
-        pages.push(page);
+        await page.context().close();
       }
     }
-    return pages;
   },
 
   async many() {
@@ -280,19 +571,18 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     const few = await page.evaluate(() => document.querySelectorAll("*").length);
     assert.ok(few < 1500, `${few} nodes for 10,000 series`);
     const took = [];
-    while (took.length < 5) {
-      await page.waitForResponse("**/metrics");
+    for (let i = 0; i < 5; i++) {
+      await refreshed(page);
       took.push(Number(await page.evaluate(() => document.getElementById("count").dataset.took)));
     }
-    // What a refresh takes of the two seconds that it has; a slow machine takes a multiple of what is usual.
-    assert.ok(Math.min(...took) < 1000, `${took} ms per refresh`);
+    // Of the two seconds that a refresh has; it is a twentieth of them on a busy machine.
+    assert.ok(Math.max(...took) < 1000, `${took} ms per refresh`);
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await until(page, () => [...document.querySelectorAll("#list .series")].some((e) => e.textContent.includes("number=09999")));
     const many = await page.evaluate(() => document.querySelectorAll("*").length);
     assert.ok(many < 1500, `${many} nodes at the end`);
     await look(page, "number=00042", 1);
     console.log(`10,000 series: ${few} nodes at the top, ${many} at the end; a refresh takes ${took.join(", ")} ms`);
-    return [page];
   },
 
   async faults() {
@@ -314,7 +604,6 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     }
     await look(page, "judged_depth", 1);
     await moves(page, "#list .series .value");
-    return [page];
   },
 
   /** Not a test: the picture in the README. node page.mjs screenshot URL FILE [light|dark] [WIDTH] */
@@ -326,15 +615,19 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     for (let i = 0; i < 62; i++) await page.waitForResponse("**/metrics");
     await page.locator("#search").blur();
     await page.screenshot({ path: file });
-    return [page];
   },
 };
 
 try {
-  for (const page of await scenarios[scenario]()) assert.deepEqual(page.complaints, []);
+  await scenarios[scenario]();
 } catch (error) {
   console.error(error);
   process.exitCode = 1;
 } finally {
   await browser.close();
+  // Also where something else has failed, for it may be why.
+  if (complaints.length) {
+    console.error("The page complains:", complaints);
+    process.exitCode = 1;
+  }
 }

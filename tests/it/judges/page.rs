@@ -9,11 +9,14 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
-use prometheus_hyper::{Page, Server};
+use prometheus_hyper::{Page, Probe, ProbeError, Server};
 
-use super::process::{Process, tool};
+use super::process::{Process, poll_for, tool};
 
 const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>";
+
+/// A little more than the script gives itself, which takes its browser along.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Values that move, until it is dropped.
 struct Moving {
@@ -57,20 +60,32 @@ impl Drop for Moving {
     }
 }
 
+/// Repeats what it is asked about.
+async fn probe(probe: Probe) -> Result<Registry, ProbeError> {
+    let (registry, target) =
+        (Registry::new(), IntGaugeVec::new(Opts::new("judged_target", "help"), &["target"])?);
+    target.with_label_values(&[probe.target()?]).set(1);
+    registry.register(Box::new(target))?;
+    Ok(registry)
+}
+
 /// Serves, and lets the script play this scenario.
 fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
     let registry = Registry::new();
     let _moving = Moving::start(&registry);
     fill(&registry);
-    let server = Server::builder().registry(&registry).openmetrics(true).landing_page(page);
+    let server =
+        Server::builder().registry(&registry).openmetrics(true).landing_page(page).probe("/probe", probe);
     let guard = server.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
     let url = format!("http://{}/", guard.local_addr().unwrap());
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judges/page.mjs");
     let mut command = Command::new(tool("NODE", "node"));
     command.args([script, scenario, &url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
-    // The script has a patience of its own for each of its steps; what it says goes where the test's output goes.
-    let status = Process::spawn(&mut command).0.wait().unwrap();
+    // What it says goes where the test's output goes.
+    let mut script = Process::spawn(&mut command);
+    let status =
+        poll_for(PATIENCE, scenario, || script.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
     assert!(status.success(), "{scenario}: {status}; it needs Chromium, Node and NODE_PATH: .ci/run judges");
 }
 
@@ -87,6 +102,37 @@ fn values_appear_and_move() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run judges"]
+fn what_is_told_of_a_time_is_of_that_time() {
+    play("windows", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn what_is_no_sample_is_no_family_and_types_are_what_they_are() {
+    play("lines", plain(), |_| ());
+    play("types", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn rows_have_their_places() {
+    play("order", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn a_target_is_probed_from_the_page() {
+    play("probe", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn without_a_script_it_tells_what_it_knows() {
+    play("bare", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
 fn metrics_are_found_by_word_label_and_group() {
     play("search", plain(), |_| ());
 }
@@ -95,6 +141,7 @@ fn metrics_are_found_by_word_label_and_group() {
 #[ignore = "needs Chromium and Node: .ci/run judges"]
 fn it_asks_one_thing_at_a_time_and_nothing_while_paused() {
     play("pause", plain(), |_| ());
+    play("honest", plain(), |_| ());
     play("patience", plain(), |_| ());
 }
 
@@ -133,4 +180,6 @@ fn ten_thousand_series_are_few_nodes() {
 #[ignore = "needs Chromium and Node: .ci/run judges"]
 fn a_fault_is_told_and_overcome() {
     play("faults", plain(), |_| ());
+    play("fault", plain(), |_| ());
+    play("login", plain(), |_| ());
 }

@@ -71,12 +71,21 @@ pub(super) fn tool(variable: &str, default: &str) -> String {
 }
 
 /// Polls until it is so; fails with the last answer.
-pub(super) fn poll<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(super) fn poll<T>(what: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
+    poll_for(PATIENCE, what, attempt)
+}
+
+/// The same, for what takes longer.
+pub(super) fn poll_for<T>(
+    patience: Duration,
+    what: &str,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         match attempt() {
             Ok(value) => return value,
-            Err(last) => assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}: {last}"),
+            Err(last) => assert!(Instant::now() < deadline, "waited {patience:?} for {what}: {last}"),
         }
         thread::sleep(Duration::from_millis(50));
     }
