@@ -26,7 +26,7 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// everybody; a test compares them with the files.
 pub(crate) const SECURITY_POLICY: &str = concat!(
     "default-src 'none'; script-src 'sha256-i4OQXlp3RoWbUs90E/iG+F68ILLm1GTQgsCcSrew7rE='; ",
-    "style-src 'sha256-yjuGfAhWrxwssj7xwtkClXO+Bu69rrxeeIPdaWvnciY='; img-src data:; ",
+    "style-src 'sha256-9ZWJWYfacNoxm3H9rhT9SOGUYMdz/Y7iEQAplzxS8lY='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

@@ -167,7 +167,8 @@ const scenarios = {
   },
 
   async probe() {
-    const page = await open();
+    // The icon that a browser looks for beside a text.
+    const page = await open({ expected: ["404 (Not Found)"] });
     await page.fill("input[name=target]", "a b&c");
     await page.getByRole("button", { name: "Probe", exact: true }).click();
     await page.waitForURL((at) => at.pathname === "/probe");
