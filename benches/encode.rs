@@ -3,15 +3,16 @@
 //! `cargo bench --bench encode` times both and ends with lines of ratios; `cargo test --benches` only checks
 //! that both write the same and runs everything once.
 
+mod contenders;
 mod measure;
 mod workload;
 
 use std::{hint::black_box, time::Instant};
 
+use contenders::{ours, text_encoder};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use measure::median;
-use prometheus::{Encoder, TextEncoder, proto::MetricFamily};
-use prometheus_hyper::internals::{Choice, Names, Pieces, encode};
+use prometheus::proto::MetricFamily;
 use workload::registry;
 
 /// What the registry has, and the shares of its series that are counters and in histograms.
@@ -26,7 +27,10 @@ fn main() {
         for &series in measure::sizes() {
             let registry = registry(series, counters, histograms);
             let families = registry.gather();
-            assert!(ours(&families).into_inner().concat() == theirs(&families), "{shape}/{series} differ");
+            assert!(
+                ours(&families).into_inner().concat() == text_encoder(&families),
+                "{shape}/{series} differ"
+            );
             if shape == "mix" {
                 time(&mut criterion, series, &families);
             }
@@ -38,19 +42,6 @@ fn main() {
     println!("{}", ratios.join("\n"));
 }
 
-fn ours(families: &[MetricFamily]) -> Pieces {
-    let mut pieces = Pieces::default();
-    let omissions = encode(Choice::FALLBACK, &Names::default(), families, &mut pieces);
-    assert!(omissions.is_empty(), "{omissions:?}");
-    pieces
-}
-
-fn theirs(families: &[MetricFamily]) -> Vec<u8> {
-    let mut body = Vec::new();
-    TextEncoder::new().encode(families, &mut body).expect("families are valid");
-    body
-}
-
 fn time(criterion: &mut Criterion, series: usize, families: &[MetricFamily]) {
     let mut group = criterion.benchmark_group("mix");
     group.throughput(Throughput::Elements(series as u64));
@@ -58,7 +49,7 @@ fn time(criterion: &mut Criterion, series: usize, families: &[MetricFamily]) {
         bencher.iter(|| ours(black_box(families)));
     });
     group.bench_with_input(BenchmarkId::new("TextEncoder", series), families, |bencher, families| {
-        bencher.iter(|| theirs(black_box(families)));
+        bencher.iter(|| text_encoder(black_box(families)));
     });
     group.finish();
 }
@@ -72,7 +63,7 @@ fn ratio(families: &[MetricFamily], rounds: usize) -> f64 {
         black_box(ours(black_box(families)));
         our_times.push(start.elapsed());
         let start = Instant::now();
-        black_box(theirs(black_box(families)));
+        black_box(text_encoder(black_box(families)));
         their_times.push(start.elapsed());
     }
     median(their_times) / median(our_times)

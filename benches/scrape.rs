@@ -5,16 +5,18 @@
 //! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
 //! what each level of each coding costs and saves: `src/compress/` chose by that table.
 
+mod contenders;
 mod measure;
 mod workload;
 
 use std::{hint::black_box, thread, time::Instant};
 
 use bytes::Bytes;
+use contenders::{scrape, text_encoder};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use measure::median;
-use prometheus::{Encoder, Registry, TextEncoder};
-use prometheus_hyper::internals::{Choice, Coding, Compress, Names, codings, encode_consuming};
+use prometheus::Registry;
+use prometheus_hyper::internals::{Coding, codings};
 
 fn main() {
     // As in a server: one thread that lives long, and is not the first.
@@ -32,7 +34,7 @@ fn bench() {
     let mut ratios = Vec::new();
     for &series in measure::sizes() {
         let registry = workload::registry(series, 1, 1);
-        let expected = published(&registry);
+        let expected = text_encoder(&registry.gather());
         let contenders = contenders();
         for (name, coding, scrape) in &contenders {
             let body = scrape(&registry);
@@ -51,7 +53,7 @@ type Scrape = Box<dyn Fn(&Registry) -> Vec<Bytes>>;
 
 /// The published way first, then gathering alone, then ours in each coding, with the coding of what each gives.
 fn contenders() -> Vec<(String, Option<Coding>, Scrape)> {
-    let published: Scrape = Box::new(|registry| vec![published(registry).into()]);
+    let published: Scrape = Box::new(|registry| vec![text_encoder(&registry.gather()).into()]);
     let gather: Scrape = Box::new(|registry| {
         drop(black_box(registry.gather()));
         Vec::new()
@@ -60,22 +62,9 @@ fn contenders() -> Vec<(String, Option<Coding>, Scrape)> {
         vec![("0.2.1".to_owned(), Some(Coding::Identity), published), ("gather".to_owned(), None, gather)];
     for coding in [Coding::Identity].into_iter().chain(codings()) {
         let name = coding.names()[0].to_owned();
-        contenders.push((name, Some(coding), Box::new(move |registry| ours(registry, coding))));
+        contenders.push((name, Some(coding), Box::new(move |registry| scrape(registry, coding))));
     }
     contenders
-}
-
-fn ours(registry: &Registry, coding: Coding) -> Vec<Bytes> {
-    let mut body = Compress::new(coding);
-    let omissions = encode_consuming(Choice::FALLBACK, &Names::default(), registry.gather(), &mut body);
-    assert!(omissions.is_empty(), "{omissions:?}");
-    body.finish().expect("there is memory").0
-}
-
-fn published(registry: &Registry) -> Vec<u8> {
-    let mut body = Vec::new();
-    TextEncoder::new().encode(&registry.gather(), &mut body).expect("families are valid");
-    body
 }
 
 fn decode(coding: Coding, body: &[u8]) -> Vec<u8> {
@@ -141,7 +130,7 @@ mod levels {
     const ROUNDS: usize = 21;
 
     pub(super) fn print(registry: &Registry) {
-        let plain = ours(registry, Coding::Identity);
+        let plain = scrape(registry, Coding::Identity);
         let bytes: usize = plain.iter().map(Bytes::len).sum();
         let levels: Vec<Level> = gzip().into_iter().chain(zstd()).collect();
         let mut times = vec![Vec::with_capacity(ROUNDS); levels.len()];
