@@ -1,0 +1,223 @@
+//! A scraper: HTTP/1.1 by hand on a blocking socket, so that what it costs is little and the same for all.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::outcome::Outcome;
+
+pub(crate) struct Client {
+    address: SocketAddr,
+    connection: Option<TcpStream>,
+    /// What has come.
+    raw: Vec<u8>,
+    body: Vec<u8>,
+}
+
+pub(crate) struct Answer {
+    /// From before the request, or the connection, to the last byte.
+    pub(crate) took: Duration,
+    pub(crate) gzip: bool,
+    /// Whether the connection is still there.
+    pub(crate) kept: bool,
+}
+
+/// Far beyond what anybody takes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Room for what comes at once.
+const ROOM: usize = 256 * 1024;
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, connection: None, raw: Vec::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn connect(&mut self) -> Outcome<()> {
+        if self.connection.is_none() {
+            let connection = TcpStream::connect(self.address)?;
+            connection.set_nodelay(true)?;
+            connection.set_read_timeout(Some(PATIENCE))?;
+            self.connection = Some(connection);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Of the last answer, as it came.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// On the connection that is there, else on a new one; a server that closes after each answer gets a new one each.
+    pub(crate) fn scrape(&mut self, gzip: bool) -> Outcome<Answer> {
+        let start = Instant::now();
+        let reused = self.connection.is_some();
+        match self.ask(gzip, start) {
+            // Closed meanwhile, as servers may.
+            Err(_) if reused => {
+                self.disconnect();
+                self.ask(gzip, start)
+            }
+            answer => answer,
+        }
+    }
+
+    fn ask(&mut self, gzip: bool, start: Instant) -> Outcome<Answer> {
+        self.connect()?;
+        self.raw.clear();
+        self.body.clear();
+        let coding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nAccept: text/plain;version=0.0.4\r\n{coding}\r\n",
+            self.address
+        );
+        let mut connection = self.connection.as_ref().ok_or("no connection")?;
+        connection.write_all(request.as_bytes())?;
+        let end = loop {
+            if let Some(at) = find(&self.raw, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.fill()? == 0 {
+                return Err("closed before an answer".into());
+            }
+        };
+        let head = Head::read(&self.raw[..end])?;
+        if head.chunked {
+            self.chunked(end)?;
+        } else {
+            self.plain(end, head.length)?;
+        }
+        let took = start.elapsed();
+        if !head.keeps {
+            self.disconnect();
+        }
+        Ok(Answer { took, gzip: head.gzip, kept: head.keeps })
+    }
+
+    /// Of that length, or until the connection ends.
+    fn plain(&mut self, start: usize, length: Option<usize>) -> Outcome<()> {
+        self.body.extend_from_slice(&self.raw[start..]);
+        let mut connection = self.connection.as_ref().ok_or("no connection")?;
+        match length {
+            Some(length) => {
+                let here = self.body.len().min(length);
+                self.body.resize(length, 0);
+                connection.read_exact(&mut self.body[here..])?;
+            }
+            None => {
+                connection.read_to_end(&mut self.body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn chunked(&mut self, mut at: usize) -> Outcome<()> {
+        loop {
+            let line = loop {
+                if let Some(end) = find(&self.raw[at..], b"\r\n") {
+                    break at + end;
+                }
+                self.more()?;
+            };
+            let size = std::str::from_utf8(&self.raw[at..line])?;
+            let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)?;
+            let end = line + 2 + size;
+            while self.raw.len() < end + 2 {
+                self.more()?;
+            }
+            if size == 0 {
+                return Ok(());
+            }
+            self.body.extend_from_slice(&self.raw[line + 2..end]);
+            at = end + 2;
+        }
+    }
+
+    fn more(&mut self) -> Outcome<()> {
+        if self.fill()? == 0 { Err("closed within an answer".into()) } else { Ok(()) }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let Some(connection) = &mut self.connection else { return Ok(0) };
+        let here = self.raw.len();
+        self.raw.resize(here + ROOM, 0);
+        let read = connection.read(&mut self.raw[here..]);
+        self.raw.truncate(here + read.as_ref().map_or(0, |read| *read));
+        read
+    }
+}
+
+struct Head {
+    length: Option<usize>,
+    chunked: bool,
+    gzip: bool,
+    keeps: bool,
+}
+
+impl Head {
+    fn read(bytes: &[u8]) -> Outcome<Self> {
+        let text = std::str::from_utf8(bytes)?.to_ascii_lowercase();
+        let mut lines = text.lines();
+        let status = lines.next().unwrap_or_default();
+        if status.split(' ').nth(1) != Some("200") {
+            return Err(format!("not a 200: {status}").into());
+        }
+        let mut head =
+            Self { length: None, chunked: false, gzip: false, keeps: status.starts_with("http/1.1") };
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            match (name, value.trim()) {
+                ("content-length", length) => head.length = Some(length.parse()?),
+                ("transfer-encoding", coding) => head.chunked = coding == "chunked",
+                ("content-encoding", coding) => head.gzip = coding == "gzip",
+                ("connection", "close") => head.keeps = false,
+                _ => (),
+            }
+        }
+        head.keeps &= head.chunked || head.length.is_some();
+        Ok(head)
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_read_however_they_are_framed() {
+        let rows: [(&str, bool); 4] = [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+                true,
+            ),
+            ("HTTP/1.0 200 OK\r\n\r\nhello", false),
+            ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", false),
+        ];
+        for (row, kept) in rows {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = Client::new(listener.local_addr().unwrap());
+            let server = thread::spawn(move || {
+                let (mut connection, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                assert!(connection.read(&mut request).unwrap() > 0);
+                for byte in row.as_bytes() {
+                    connection.write_all(&[*byte]).unwrap();
+                }
+            });
+            let answer = client.scrape(false).unwrap();
+            assert_eq!((client.body(), answer.kept), (b"hello".as_slice(), kept), "{row}");
+            server.join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! CPU time of the whole process per scrape, in user and kernel: what the host pays.
+
+use crate::bench::Bench;
+use crate::fleet::Member;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::Peer;
+use crate::results::Value;
+use crate::stats::median;
+
+pub(crate) const KEY: &str = "cpu";
+pub(crate) const TITLE: &str = "CPU time of the server's process per scrape on a kept connection";
+
+pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const GZIP: &str = "gzip";
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    for load in bench.loads() {
+        eprintln!("cpu: {load}");
+        let (rounds, times) = rounds(load);
+        let rounds = bench.rounds(rounds);
+        let (fleet, results) = bench.parts();
+        let mut members = fleet.spawn(KEY, load, None, results, |peer: &Peer| peer.key != "roomy")?;
+        // Per member and coding; both within a round, so that they can be compared, too.
+        let mut spent = vec![[const { Vec::new() }; 2]; members.len()];
+        fleet.rounds(&mut members, rounds, |at, member| {
+            for (gzip, spent) in [false, true].into_iter().zip(&mut spent[at]) {
+                if gzip && !compresses(member)? {
+                    continue;
+                }
+                member.work(gzip)?;
+                let before = member.process.cpu()?;
+                for _ in 0..times {
+                    member.work(gzip)?;
+                }
+                let after = member.process.cpu()?;
+                spent.push((after - before).as_secs_f64() / times as f64);
+            }
+            Ok(())
+        })?;
+        for (member, spent) in members.iter().zip(spent) {
+            for (quantity, spent) in [IDENTITY, GZIP].into_iter().zip(spent) {
+                let value = if spent.is_empty() {
+                    Value::None("has none".to_owned())
+                } else {
+                    Value::Seconds(median(&spent))
+                };
+                results.add(KEY, load, &member.name, quantity, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compresses(member: &mut Member) -> Outcome<bool> {
+    Ok(member.peer.is_server() && member.client.scrape(true)?.gzip)
+}
+
+/// How many rounds, and how many scrapes in each.
+fn rounds(load: Load) -> (usize, usize) {
+    match load.series {
+        ..=200 => (31, 40),
+        ..=2_000 => (31, 10),
+        ..=10_000 => (21, 4),
+        ..=100_000 => (11, 1),
+        _ => (3, 1),
+    }
+}

@@ -1,0 +1,85 @@
+//! How long a scraper waits for the last byte: on a connection that is kept, back to back and with pauses between, and
+//! on a new one each.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::fleet::Member;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::Peer;
+use crate::results::Value;
+use crate::stats::quantile;
+
+pub(crate) const KEY: &str = "latency";
+pub(crate) const TITLE: &str = "Time to the last byte of a scrape: on a kept connection back to back, on one with pauses of \
+     20 ms, on a new one each";
+
+pub(crate) const KEPT: &str = "kept p50";
+pub(crate) const PAUSED: &str = "paused p50";
+
+/// As if the scraper had something else to do: threads have gone to sleep.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Beyond it a pause matters no more.
+const MOST_PAUSED: usize = 10_000;
+
+/// Its p50 and p99, and how a scrape is made ready.
+type Way = (&'static str, &'static str, fn(&mut Member) -> Outcome<()>);
+
+const WAYS: [Way; 3] = [
+    (KEPT, "kept p99", |member| member.client.connect()),
+    (PAUSED, "paused p99", |member| {
+        member.client.connect()?;
+        thread::sleep(PAUSE);
+        Ok(())
+    }),
+    ("new p50", "new p99", |member| {
+        member.client.disconnect();
+        Ok(())
+    }),
+];
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    for load in bench.mixes() {
+        eprintln!("latency: {load}");
+        let (rounds, times) = rounds(load);
+        let rounds = bench.rounds(rounds);
+        let (fleet, results) = bench.parts();
+        let mut members =
+            fleet.spawn(KEY, load, None, results, |peer: &Peer| peer.is_server() && peer.key != "roomy")?;
+        for (p50, p99, ready) in WAYS {
+            if p50 == PAUSED && load.series > MOST_PAUSED {
+                continue;
+            }
+            let mut waits = vec![Vec::new(); members.len()];
+            fleet.rounds(&mut members, rounds, |at, member| {
+                // Not measured: the others have had the caches meanwhile.
+                member.work(false)?;
+                for _ in 0..times {
+                    ready(member)?;
+                    waits[at].push(member.client.scrape(false)?.took.as_secs_f64());
+                }
+                member.client.disconnect();
+                Ok(())
+            })?;
+            for (member, waits) in members.iter().zip(waits) {
+                results.add(KEY, load, &member.name, p50, Value::Seconds(quantile(&waits, 0.5)));
+                results.add(KEY, load, &member.name, p99, Value::Seconds(quantile(&waits, 0.99)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many rounds, and how many scrapes in each.
+fn rounds(load: Load) -> (usize, usize) {
+    match load.series {
+        ..=200 => (40, 25),
+        ..=2_000 => (30, 10),
+        ..=10_000 => (20, 4),
+        ..=100_000 => (11, 1),
+        _ => (3, 1),
+    }
+}

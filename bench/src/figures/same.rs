@@ -1,0 +1,56 @@
+//! No figure: before anything is measured, every server has to say what it was told, plain and compressed.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
+use crate::bench::Bench;
+use crate::check::Exposition;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::Peer;
+use crate::results::Value;
+
+pub(crate) const KEY: &str = "same";
+pub(crate) const TITLE: &str = "Bytes of an answer; all say the same";
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    for load in bench.loads() {
+        let expected = load.expected();
+        eprintln!("{load}: {} samples", expected.len());
+        let (fleet, results) = bench.parts();
+        // One at a time: the largest take a gigabyte each.
+        for peer in fleet.peers.iter().filter(|peer| peer.is_server()) {
+            let name = peer.name(fleet.programs);
+            if let Some(reason) = fleet.missing(peer, load) {
+                results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+                continue;
+            }
+            let mut member = fleet.member(peer, load, None)?;
+            for (gzip, quantity) in [(false, "identity"), (true, "gzip")] {
+                let answer = member.client.scrape(gzip)?;
+                let bytes = member.client.body();
+                let value = if gzip && !answer.gzip {
+                    Value::None("has none".to_owned())
+                } else {
+                    compare(peer, load, &expected, bytes, answer.gzip)?;
+                    Value::Bytes(bytes.len() as f64)
+                };
+                results.add(KEY, load, &name, quantity, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare(peer: &Peer, load: Load, expected: &Exposition, bytes: &[u8], gzip: bool) -> Outcome<()> {
+    let mut decoded = Vec::new();
+    let bytes = if gzip {
+        GzDecoder::new(bytes).read_to_end(&mut decoded)?;
+        &decoded
+    } else {
+        bytes
+    };
+    let found = Exposition::parse(std::str::from_utf8(bytes)?)?;
+    expected.compare(&found).map_err(|failure| format!("{} with {load}: {failure}", peer.key).into())
+}

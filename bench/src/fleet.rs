@@ -1,0 +1,113 @@
+//! All who are measured with one load, each in its process, and taking turns: what else the machine does hits all.
+
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::{How, Peer, Programs, Threads};
+use crate::process::Process;
+use crate::results::{Results, Value};
+
+pub(crate) struct Member {
+    pub(crate) peer: &'static Peer,
+    pub(crate) name: String,
+    pub(crate) process: Process,
+    pub(crate) client: Client,
+    spent: Duration,
+}
+
+/// Who takes part, and how much.
+pub(crate) struct Fleet<'a> {
+    pub(crate) peers: &'a [&'static Peer],
+    pub(crate) programs: &'a Programs,
+    /// Whoever has taken that long has had his last turn.
+    pub(crate) patience: Duration,
+}
+
+/// Beyond it Python takes half a minute for a scrape, and a minute before the first.
+const MOST_FOR_PYTHON: usize = 100_000;
+
+impl Fleet<'_> {
+    /// Starts them all; in the table of those who can not be it stands why.
+    pub(crate) fn spawn(
+        &self,
+        figure: &'static str,
+        load: Load,
+        threads: Option<Threads>,
+        results: &mut Results,
+        wanted: impl Fn(&Peer) -> bool,
+    ) -> Outcome<Vec<Member>> {
+        let mut members = Vec::new();
+        for peer in self.peers.iter().filter(|peer| wanted(peer)) {
+            let name = peer.name(self.programs);
+            if let Some(reason) = self.missing(peer, load) {
+                results.add(figure, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+                continue;
+            }
+            members.push(self.member(peer, load, threads)?);
+        }
+        Ok(members)
+    }
+
+    pub(crate) fn member(
+        &self,
+        peer: &'static Peer,
+        load: Load,
+        threads: Option<Threads>,
+    ) -> Outcome<Member> {
+        let process = peer.spawn(load, threads, self.programs)?;
+        let client = Client::new(process.address);
+        Ok(Member { peer, name: peer.name(self.programs), process, client, spent: Duration::ZERO })
+    }
+
+    pub(crate) fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
+        match peer.how {
+            How::Go => self.programs.go_missing(),
+            How::Python if load.series > MOST_FOR_PYTHON => Some("a scrape takes half a minute"),
+            How::Python => self.programs.python_missing(),
+            How::Rust { .. } | How::Floor(_) => None,
+        }
+    }
+
+    /// Each in turn, so many rounds, or fewer for who is slow.
+    pub(crate) fn rounds(
+        &self,
+        members: &mut [Member],
+        rounds: usize,
+        mut turn: impl FnMut(usize, &mut Member) -> Outcome<()>,
+    ) -> Outcome<()> {
+        for _ in 0..rounds {
+            for (at, member) in members.iter_mut().enumerate() {
+                if member.spent > self.patience {
+                    continue;
+                }
+                let start = Instant::now();
+                turn(at, member).map_err(|failure| format!("{}: {failure}", member.name))?;
+                member.spent += start.elapsed();
+            }
+        }
+        for member in members {
+            member.spent = Duration::ZERO;
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    /// Once: a server is scraped, a floor does what it does.
+    pub(crate) fn work(&mut self, gzip: bool) -> Outcome<()> {
+        if self.peer.is_server() {
+            self.client.scrape(gzip)?;
+        } else {
+            self.process.ask("work")?;
+        }
+        Ok(())
+    }
+
+    /// What its collector has counted, if it takes one.
+    pub(crate) fn gathers(&mut self) -> Outcome<Option<f64>> {
+        let answer = self.process.ask("gathers")?;
+        Ok(if answer == "-" { None } else { Some(answer.parse()?) })
+    }
+}

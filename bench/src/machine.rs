@@ -1,0 +1,37 @@
+//! Where it was measured: without names of hosts, for it is pasted into documents.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+pub(crate) fn header() -> String {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let model = cpu_model();
+    let mut text = format!("{cores} cores of {model}, {}\n", rustc());
+    text += &format!("`{}`\n", command());
+    if cfg!(debug_assertions) {
+        text += "A DEBUG BUILD: these figures mean nothing.\n";
+    }
+    text
+}
+
+pub(crate) fn cpu_model() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("model name"));
+    line.map_or("an unknown CPU", |line| line.trim_start_matches([' ', '\t', ':'])).to_owned()
+}
+
+pub(crate) fn rustc() -> String {
+    let output = Command::new("rustc").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_else(|_| "no rustc to be asked".to_owned())
+}
+
+/// As it can be given again.
+pub(crate) fn command() -> String {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    let separator = if arguments.is_empty() { "" } else { " -- " };
+    format!("cargo run{release} --manifest-path bench/Cargo.toml{separator}{}", arguments.join(" "))
+}

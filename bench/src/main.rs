@@ -1,0 +1,56 @@
+//! One workload on each server, in one run: see README.md beside.
+//!
+//! Each is a process of its own, which is this program again: `serve` is the child, all else the parent.
+
+mod arguments;
+mod bench;
+mod check;
+mod client;
+mod figures;
+mod fleet;
+mod load;
+mod locked;
+mod machine;
+mod outcome;
+mod process;
+mod results;
+mod serve;
+mod stats;
+mod table;
+#[macro_use]
+#[path = "../../benches/workload/mod.rs"]
+mod workload;
+#[path = "../../benches/contenders/mod.rs"]
+mod contenders;
+mod peers;
+
+use std::env;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use figures::FIGURES;
+use outcome::Outcome;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(("serve", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return peers::child(rest);
+    }
+    let Some(arguments) = Arguments::read(&arguments)? else { return Ok(()) };
+    let mut bench = arguments.bench();
+    for figure in FIGURES.iter().filter(|figure| arguments.figures.contains(&figure.key)) {
+        (figure.measure)(&mut bench)?;
+    }
+    println!("{}{}", machine::header(), table::tables(&bench.results));
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Who is measured: each server the way its own README shows it, and two floors that are no servers.
+
+mod axum;
+mod client_rust;
+mod floors;
+mod foreign;
+mod metrics_exporter;
+mod ours;
+mod published;
+mod tiny_http;
+
+use std::any::Any;
+use std::env;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::load::Load;
+use crate::locked::version;
+use crate::outcome::Outcome;
+use crate::process::Process;
+use crate::serve::serve;
+
+pub(crate) use floors::Floor;
+pub(crate) use foreign::Programs;
+
+pub(crate) struct Peer {
+    /// As the command line has it.
+    pub(crate) key: &'static str,
+    pub(crate) how: How,
+}
+
+pub(crate) enum How {
+    /// How it is made, and the runtime of the host as its README has it.
+    Rust {
+        krate: &'static str,
+        remark: &'static str,
+        prepare: Prepare,
+        threads: Threads,
+    },
+    Go,
+    Python,
+    Floor(Floor),
+}
+
+/// Makes the workload, with a counter of gathers in it; what it gives is timed.
+pub(crate) type Prepare = fn(Load, &Gathers) -> Outcome<Launch>;
+
+pub(crate) type Launch = Box<dyn FnOnce(SocketAddr) -> Outcome<Running>>;
+
+pub(crate) type Stop = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>>>;
+
+pub(crate) type Gathers = Arc<AtomicUsize>;
+
+pub(crate) struct Running {
+    /// If it has a way to stop.
+    pub(crate) stop: Option<Stop>,
+    /// Whether it takes a collector that counts.
+    pub(crate) counts: bool,
+    /// What must live as long.
+    pub(crate) _keep: Box<dyn Any>,
+}
+
+/// Of the host's tokio runtime.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Threads {
+    One,
+    Many,
+}
+
+/// Ours first: the others are told as ratios to it.
+pub(crate) const PEERS: [Peer; 11] = [
+    rust("ours", "prometheus-hyper", "", ours::prepare, Threads::One),
+    rust("published", "published", "", published::prepare, Threads::One),
+    rust("tiny_http", "prometheus_exporter", "", tiny_http::prepare, Threads::One),
+    rust("metrics", "metrics-exporter-prometheus", "", metrics_exporter::prepare, Threads::One),
+    rust("client_rust", "prometheus-client", " in hyper", client_rust::prepare, Threads::Many),
+    rust("axum", "axum", " with prometheus", axum::prepare, Threads::Many),
+    Peer { key: "promhttp", how: How::Go },
+    Peer { key: "python", how: How::Python },
+    Peer { key: "gather", how: How::Floor(Floor::Gather) },
+    Peer { key: "memcpy", how: How::Floor(Floor::Copy) },
+    rust("roomy", "prometheus-hyper", ", max_connections(1000)", ours::prepare_roomy, Threads::One),
+];
+
+const fn rust(
+    key: &'static str,
+    krate: &'static str,
+    remark: &'static str,
+    prepare: Prepare,
+    threads: Threads,
+) -> Peer {
+    Peer { key, how: How::Rust { krate, remark, prepare, threads } }
+}
+
+pub(crate) fn peer(key: &str) -> Outcome<&'static Peer> {
+    PEERS.iter().find(|peer| peer.key == key).ok_or_else(|| format!("no peer {key}").into())
+}
+
+impl Peer {
+    /// With the version that is measured.
+    pub(crate) fn name(&self, programs: &Programs) -> String {
+        match &self.how {
+            How::Rust { krate, remark, .. } => match *krate {
+                "published" => format!("prometheus-hyper {}", version("prometheus-hyper", true)),
+                "prometheus-hyper" => format!("this prometheus-hyper{remark}"),
+                krate => format!("{krate} {}{remark}", version(krate, true)),
+            },
+            How::Go => format!("Go promhttp{}", programs.go_version()),
+            How::Python => format!("Python prometheus_client{}", programs.python_version()),
+            How::Floor(floor) => floor.name().to_owned(),
+        }
+    }
+
+    pub(crate) fn is_server(&self) -> bool {
+        !matches!(self.how, How::Floor(_))
+    }
+
+    /// A process of its own: this program again, or another's.
+    pub(crate) fn spawn(
+        &self,
+        load: Load,
+        threads: Option<Threads>,
+        programs: &Programs,
+    ) -> Outcome<Process> {
+        let spawned = match &self.how {
+            How::Rust { threads: readme, .. } => {
+                Process::spawn(again(self.key, load, threads.unwrap_or(*readme))?, None)
+            }
+            How::Floor(_) => Process::spawn(again(self.key, load, Threads::One)?, None),
+            How::Go => Process::spawn(programs.go()?, Some(load)),
+            How::Python => Process::spawn(programs.python()?, Some(load)),
+        };
+        spawned.map_err(|failure| format!("{} with {load}: {failure}", self.key).into())
+    }
+}
+
+/// This program as a server; [`child`] reads it.
+fn again(key: &str, load: Load, threads: Threads) -> Outcome<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    let threads = if threads == Threads::One { "one" } else { "many" };
+    command.args(["serve", key, &load.shape.to_string(), &load.series.to_string(), threads]);
+    Ok(command)
+}
+
+pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
+    let [key, shape, series, threads] = arguments else {
+        return Err("serve KEY SHAPE SERIES THREADS".into());
+    };
+    let load = Load { shape: shape.parse()?, series: series.parse()? };
+    let threads = if threads == "one" { Threads::One } else { Threads::Many };
+    match &peer(key)?.how {
+        How::Rust { prepare, .. } => serve(*prepare, load, threads),
+        How::Floor(floor) => floor.serve(load),
+        How::Go | How::Python => Err(format!("{key} is a program of its own").into()),
+    }
+}
+
+/// A collector of nothing that counts gathers, in this version of `prometheus`, and the workload beside it.
+macro_rules! fill {
+    ($prometheus:path, $registry:expr, $load:expr, $gathers:expr) => {{
+        use std::sync::Arc;
+        use std::sync::atomic::Ordering;
+
+        use $prometheus::{
+            core::{Collector, Desc},
+            proto::MetricFamily,
+        };
+
+        struct Counting($crate::peers::Gathers);
+
+        impl Collector for Counting {
+            fn desc(&self) -> Vec<&Desc> {
+                Vec::new()
+            }
+
+            fn collect(&self) -> Vec<MetricFamily> {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Vec::new()
+            }
+        }
+
+        register!($prometheus, $load.families(), $registry);
+        $registry.register(Box::new(Counting(Arc::clone($gathers))))?;
+    }};
+}
+use fill;

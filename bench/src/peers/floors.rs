@@ -1,0 +1,46 @@
+//! What nobody can be below: gathering without serving, which a server of this `prometheus` must do, and copying the
+//! body once.
+
+use std::hint::black_box;
+use std::thread;
+
+use crate::contenders::text_encoder;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::serve::commands;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Floor {
+    Gather,
+    Copy,
+}
+
+impl Floor {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gather => "floor: gather() and drop",
+            Self::Copy => "floor: memcpy of the body",
+        }
+    }
+
+    /// On a thread that lives long and is not the first, as a server's. Each line is answered when it is done once.
+    pub(super) fn serve(self, load: Load) -> Outcome<()> {
+        let registry = load.registry();
+        let body = match self {
+            Self::Gather => Vec::new(),
+            Self::Copy => text_encoder(&registry.gather()),
+        };
+        let mut commands = commands();
+        println!("ready 0 0");
+        let worker = thread::spawn(move || {
+            while commands.blocking_recv().is_some() {
+                match self {
+                    Self::Gather => drop(black_box(registry.gather())),
+                    Self::Copy => drop(black_box(body.clone())),
+                }
+                println!("ok");
+            }
+        });
+        worker.join().map_err(|_| "the floor has panicked".into())
+    }
+}

@@ -1,0 +1,38 @@
+//! metrics-exporter-prometheus: the recorder of the `metrics` facade, and its listener as a task of the host. There is
+//! no way to stop it, and no collectors that could count.
+
+use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::{Gathers, Launch, Running};
+use crate::workload::families::{BUCKETS, Kind, LABELS};
+
+pub(super) fn prepare(load: Load, _: &Gathers) -> Outcome<Launch> {
+    Ok(Box::new(move |address| {
+        PrometheusBuilder::new().set_buckets(&BUCKETS)?.with_http_listener(address).install()?;
+        // Its recorder comes with its listener, so here the workload is within the time that it takes to start.
+        record(load);
+        Ok(Running { stop: None, counts: false, _keep: Box::new(()) })
+    }))
+}
+
+fn record(load: Load) {
+    for family in load.families() {
+        match family.kind {
+            Kind::Counter => describe_counter!(family.name.clone(), family.help),
+            Kind::Histogram => describe_histogram!(family.name.clone(), family.help),
+        }
+        for metric in family.metrics() {
+            let labels: Vec<(&str, String)> = LABELS.into_iter().zip(metric.labels.clone()).collect();
+            match family.kind {
+                Kind::Counter => counter!(family.name.clone(), &labels).absolute(metric.count()),
+                Kind::Histogram => {
+                    let histogram = histogram!(family.name.clone(), &labels);
+                    metric.observations().for_each(|observation| histogram.record(observation));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The published 0.2.1, as its README has it: a task of the host.
+
+use std::sync::Arc;
+
+use published::Server;
+use tokio::sync::Notify;
+
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::{Gathers, Launch, Running, fill};
+
+pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let registry = Arc::new(prometheus::Registry::new());
+    fill!(prometheus, &registry, load, gathers);
+    Ok(Box::new(move |address| {
+        let shutdown = Arc::new(Notify::new());
+        let told = Arc::clone(&shutdown);
+        let server = tokio::spawn(async move { Server::run(registry, address, told.notified()).await });
+        let stop = async move {
+            shutdown.notify_one();
+            let _ = server.await;
+        };
+        Ok(Running { stop: Some(Box::new(|| Box::pin(stop))), counts: true, _keep: Box::new(()) })
+    }))
+}

@@ -1,0 +1,15 @@
+//! prometheus_exporter: the default registry of an older `prometheus`, a thread of its own, and no way to stop.
+
+use prometheus_exporter::prometheus::default_registry;
+
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::{Gathers, Launch, Running, fill};
+
+pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    fill!(prometheus_exporter::prometheus, default_registry(), load, gathers);
+    Ok(Box::new(|address| {
+        let exporter = prometheus_exporter::start(address)?;
+        Ok(Running { stop: None, counts: true, _keep: Box::new(exporter) })
+    }))
+}

@@ -1,0 +1,125 @@
+//! The child's side: one server in a host, that does as it is told by lines on stdin until they end.
+
+use std::future::pending;
+use std::io::{self, BufRead};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{JoinHandle, yield_now};
+
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::peers::{Gathers, Prepare, Threads};
+use crate::stats::quantile;
+
+/// How often the host's ticker wants to run.
+const TICK: Duration = Duration::from_millis(1);
+
+pub(crate) fn serve(prepare: Prepare, load: Load, threads: Threads) -> Outcome<()> {
+    let commands = commands();
+    runtime(threads)?.block_on(host(prepare, load, commands))
+}
+
+fn runtime(threads: Threads) -> io::Result<Runtime> {
+    match threads {
+        Threads::One => Builder::new_current_thread().enable_all().build(),
+        Threads::Many => Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+/// The lines of stdin; with their end the process ends.
+pub(crate) fn commands() -> UnboundedReceiver<String> {
+    let (sender, receiver) = unbounded_channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+        process::exit(0);
+    });
+    receiver
+}
+
+async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<String>) -> Outcome<()> {
+    let gathers = Gathers::default();
+    let launch = prepare(load, &gathers)?;
+    let address = free()?;
+    let start = Instant::now();
+    let mut running = launch(address)?;
+    while TcpStream::connect(address).await.is_err() {
+        yield_now().await;
+    }
+    println!("ready {} {}", address.port(), start.elapsed().as_nanos());
+
+    let mut ticker = Ticker::default();
+    while let Some(command) = commands.recv().await {
+        match command.as_str() {
+            "gathers" if running.counts => println!("{}", gathers.load(Ordering::Relaxed)),
+            "tick" => {
+                ticker.start();
+                println!("ok");
+            }
+            "tock" => {
+                ticker.stop();
+                println!("ok");
+            }
+            "ticks" => println!("{}", ticker.report()),
+            "stop" => match running.stop.take() {
+                None => println!("-"),
+                Some(stop) => {
+                    let start = Instant::now();
+                    stop().await;
+                    println!("{}", start.elapsed().as_nanos());
+                }
+            },
+            _ => println!("-"),
+        }
+    }
+    pending().await
+}
+
+/// Most of the others have no way to tell which port they got.
+fn free() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The host's own work: it wants to run each millisecond, and notes how late it does.
+#[derive(Default)]
+struct Ticker {
+    late: Arc<Mutex<Vec<f64>>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(&mut self) {
+        let late = Arc::clone(&self.late);
+        self.task = Some(tokio::spawn(async move {
+            loop {
+                let start = Instant::now();
+                tokio::time::sleep(TICK).await;
+                let late_by = start.elapsed().saturating_sub(TICK).as_secs_f64();
+                late.lock().unwrap_or_else(PoisonError::into_inner).push(late_by);
+            }
+        }));
+    }
+
+    fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+
+    /// In nanoseconds: what 99.9 % of the ticks are late at most, and the worst.
+    fn report(&self) -> String {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        format!("{:.0} {:.0}", quantile(&late, 0.999) * 1e9, quantile(&late, 1.0) * 1e9)
+    }
+}
