@@ -20,10 +20,6 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn fleet(&self) -> Fleet<'_> {
-        Fleet { peers: &self.peers, programs: &self.programs, patience: self.patience }
-    }
-
     /// The fleet, and where its results go.
     pub(crate) fn parts(&mut self) -> (Fleet<'_>, &mut Results) {
         let Self { programs, peers, patience, results, .. } = self;

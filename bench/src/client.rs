@@ -47,6 +47,13 @@ impl Client {
         self.connection = None;
     }
 
+    /// Whether the server has not closed it.
+    pub(crate) fn is_kept(&self) -> bool {
+        let Some(connection) = &self.connection else { return false };
+        let peeked = connection.set_nonblocking(true).and_then(|()| connection.peek(&mut [0]));
+        matches!(peeked, Err(failure) if failure.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Of the last answer, as it came.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body

@@ -1,8 +1,15 @@
 //! What is measured, one figure a file.
 
+pub(crate) mod build;
 pub(crate) mod cpu;
+pub(crate) mod crowd;
+pub(crate) mod idle;
 pub(crate) mod latency;
+pub(crate) mod lifetime;
+pub(crate) mod memory;
 pub(crate) mod same;
+pub(crate) mod stall;
+pub(crate) mod thread;
 
 use crate::bench::Bench;
 use crate::outcome::Outcome;
@@ -14,8 +21,15 @@ pub(crate) struct Figure {
     pub(crate) measure: fn(&mut Bench) -> Outcome<()>,
 }
 
-pub(crate) const FIGURES: [Figure; 3] = [
+pub(crate) const FIGURES: [Figure; 10] = [
     Figure { key: same::KEY, title: same::TITLE, measure: same::measure },
+    Figure { key: thread::KEY, title: thread::TITLE, measure: thread::measure },
     Figure { key: latency::KEY, title: latency::TITLE, measure: latency::measure },
     Figure { key: cpu::KEY, title: cpu::TITLE, measure: cpu::measure },
+    Figure { key: memory::KEY, title: memory::TITLE, measure: memory::measure },
+    Figure { key: stall::KEY, title: stall::TITLE, measure: stall::measure },
+    Figure { key: crowd::KEY, title: crowd::TITLE, measure: crowd::measure },
+    Figure { key: idle::KEY, title: idle::TITLE, measure: idle::measure },
+    Figure { key: lifetime::KEY, title: lifetime::TITLE, measure: lifetime::measure },
+    Figure { key: build::KEY, title: build::TITLE, measure: build::measure },
 ];

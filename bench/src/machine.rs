@@ -6,14 +6,16 @@ use std::process::Command;
 use std::thread;
 
 pub(crate) fn header() -> String {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let model = cpu_model();
-    let mut text = format!("{cores} cores of {model}, {}\n", rustc());
+    let mut text = format!("{} cores of {}, {}\n\n", cores(), cpu_model(), rustc());
     text += &format!("`{}`\n", command());
     if cfg!(debug_assertions) {
         text += "A DEBUG BUILD: these figures mean nothing.\n";
     }
     text
+}
+
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(0, usize::from)
 }
 
 pub(crate) fn cpu_model() -> String {

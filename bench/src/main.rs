@@ -8,6 +8,8 @@ mod check;
 mod client;
 mod figures;
 mod fleet;
+mod inside;
+mod json;
 mod load;
 mod locked;
 mod machine;
@@ -17,6 +19,7 @@ mod results;
 mod serve;
 mod stats;
 mod table;
+mod targets;
 #[macro_use]
 #[path = "../../benches/workload/mod.rs"]
 mod workload;
@@ -43,14 +46,21 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let Some(("serve", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return peers::child(rest);
+    match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("serve", rest)) => return peers::child(rest),
+        Some(("inside", rest)) => return inside::child(rest),
+        _ => (),
     }
     let Some(arguments) = Arguments::read(&arguments)? else { return Ok(()) };
     let mut bench = arguments.bench();
     for figure in FIGURES.iter().filter(|figure| arguments.figures.contains(&figure.key)) {
         (figure.measure)(&mut bench)?;
     }
-    println!("{}{}", machine::header(), table::tables(&bench.results));
+    let targets = targets::targets(&bench.results, &bench.programs);
+    if arguments.json {
+        println!("{}", json::json(&bench.results, &targets));
+    } else {
+        println!("{}{}{}", machine::header(), table::tables(&bench.results), targets::table(&targets));
+    }
     Ok(())
 }

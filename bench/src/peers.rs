@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use crate::load::Load;
 use crate::locked::version;
@@ -60,8 +61,20 @@ pub(crate) struct Running {
     pub(crate) stop: Option<Stop>,
     /// Whether it takes a collector that counts.
     pub(crate) counts: bool,
+    /// Of what it took to start, the time that it made the workload.
+    pub(crate) filling: Duration,
     /// What must live as long.
     pub(crate) _keep: Box<dyn Any>,
+}
+
+impl Running {
+    pub(crate) fn new(keep: impl Any) -> Self {
+        Self { stop: None, counts: true, filling: Duration::ZERO, _keep: Box::new(keep) }
+    }
+
+    pub(crate) fn stopped_by(stop: impl Future<Output = ()> + 'static) -> Self {
+        Self { stop: Some(Box::new(|| Box::pin(stop))), ..Self::new(()) }
+    }
 }
 
 /// Of the host's tokio runtime.

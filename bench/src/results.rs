@@ -56,6 +56,13 @@ impl Results {
         self.entries.push(Entry { figure, case: case.to_string(), row: row.to_owned(), quantity, value });
     }
 
+    /// Gives a case another name.
+    pub(crate) fn rename(&mut self, figure: &str, from: &str, to: &str) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.figure == figure && entry.case == from) {
+            to.clone_into(&mut entry.case);
+        }
+    }
+
     pub(crate) fn number(&self, figure: &str, case: &str, row: &str, quantity: &str) -> Option<f64> {
         let found = self.entries.iter().find(|entry| {
             entry.figure == figure && entry.case == case && entry.row == row && entry.quantity == quantity

@@ -57,7 +57,7 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
     while TcpStream::connect(address).await.is_err() {
         yield_now().await;
     }
-    println!("ready {} {}", address.port(), start.elapsed().as_nanos());
+    println!("ready {} {}", address.port(), (start.elapsed() - running.filling).as_nanos());
 
     let mut ticker = Ticker::default();
     while let Some(command) = commands.recv().await {

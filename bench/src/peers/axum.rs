@@ -29,7 +29,7 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
             drop(stop);
             let _ = server.await;
         };
-        Ok(Running { stop: Some(Box::new(|| Box::pin(stop))), counts: true, _keep: Box::new(()) })
+        Ok(Running::stopped_by(stop))
     }))
 }
 

@@ -86,7 +86,7 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
             #[allow(unreachable_code, reason = "the type of the block")]
             io::Result::Ok(())
         });
-        Ok(Running { stop: None, counts: true, _keep: Box::new(server) })
+        Ok(Running::new(server))
     }))
 }
 

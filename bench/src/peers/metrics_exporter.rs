@@ -1,6 +1,8 @@
 //! metrics-exporter-prometheus: the recorder of the `metrics` facade, and its listener as a task of the host. There is
 //! no way to stop it, and no collectors that could count.
 
+use std::time::Instant;
+
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -12,9 +14,10 @@ use crate::workload::families::{BUCKETS, Kind, LABELS};
 pub(super) fn prepare(load: Load, _: &Gathers) -> Outcome<Launch> {
     Ok(Box::new(move |address| {
         PrometheusBuilder::new().set_buckets(&BUCKETS)?.with_http_listener(address).install()?;
-        // Its recorder comes with its listener, so here the workload is within the time that it takes to start.
+        // Its recorder comes with its listener, so the workload comes later.
+        let start = Instant::now();
         record(load);
-        Ok(Running { stop: None, counts: false, _keep: Box::new(()) })
+        Ok(Running { counts: false, filling: start.elapsed(), ..Running::new(()) })
     }))
 }
 

@@ -20,6 +20,6 @@ fn with(builder: Builder, load: Load, gathers: &Gathers) -> Outcome<Launch> {
     fill!(prometheus, &registry, load, gathers);
     Ok(Box::new(move |address| {
         let guard = builder.registry(&registry).listen(address).bind()?.start()?;
-        Ok(Running { stop: Some(Box::new(|| Box::pin(guard.shutdown()))), counts: true, _keep: Box::new(()) })
+        Ok(Running::stopped_by(guard.shutdown()))
     }))
 }

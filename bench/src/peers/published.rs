@@ -20,6 +20,6 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
             shutdown.notify_one();
             let _ = server.await;
         };
-        Ok(Running { stop: Some(Box::new(|| Box::pin(stop))), counts: true, _keep: Box::new(()) })
+        Ok(Running::stopped_by(stop))
     }))
 }

@@ -8,8 +8,5 @@ use crate::peers::{Gathers, Launch, Running, fill};
 
 pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     fill!(prometheus_exporter::prometheus, default_registry(), load, gathers);
-    Ok(Box::new(|address| {
-        let exporter = prometheus_exporter::start(address)?;
-        Ok(Running { stop: None, counts: true, _keep: Box::new(exporter) })
-    }))
+    Ok(Box::new(|address| Ok(Running::new(prometheus_exporter::start(address)?))))
 }

@@ -1,0 +1,144 @@
+//! A program that says hello, in a clean release build: crates, CPU time of the build, stripped size.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::bench::Bench;
+use crate::locked::version;
+use crate::outcome::Outcome;
+use crate::results::Value;
+use crate::stats::median;
+use crate::table::each;
+
+pub(crate) const KEY: &str = "build";
+pub(crate) const TITLE: &str =
+    "A program that says hello: crates, CPU time of a clean release build, stripped size";
+
+pub(crate) const CPU: &str = "CPU of the build";
+pub(crate) const SIZE: &str = "stripped size";
+pub(crate) const CASE: &str = "hello";
+pub(crate) const BARE: &str = "this prometheus-hyper, no default features";
+
+/// The package in `hello/`, and what it is called.
+const HELLOS: [(&str, &str, bool); 7] = [
+    ("hello-prometheus-hyper", "prometheus-hyper", true),
+    ("hello-prometheus-hyper", "prometheus-hyper", false),
+    ("hello-published", "published", true),
+    ("hello-prometheus_exporter", "prometheus_exporter", true),
+    ("hello-metrics-exporter-prometheus", "metrics-exporter-prometheus", true),
+    ("hello-prometheus-client", "prometheus-client", true),
+    ("hello-axum", "axum", true),
+];
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    fetch()?;
+    let builds = bench.rounds(3);
+    let mut spent = vec![Vec::new(); HELLOS.len()];
+    let mut sizes = vec![0.0; HELLOS.len()];
+    for _ in 0..builds {
+        for (at, (package, _, defaults)) in HELLOS.into_iter().enumerate() {
+            // The first round takes as long as it takes.
+            if spent[at].iter().sum::<f64>() > 10.0 * bench.patience.as_secs_f64() {
+                continue;
+            }
+            eprintln!("build: {package}{}", if defaults { "" } else { " without default features" });
+            let (cpu, size) = clean(package, defaults)?;
+            spent[at].push(cpu);
+            sizes[at] = size;
+        }
+    }
+    for (at, (package, krate, defaults)) in HELLOS.into_iter().enumerate() {
+        let name = match (krate, defaults) {
+            ("prometheus-hyper", true) => "this prometheus-hyper".to_owned(),
+            ("prometheus-hyper", false) => BARE.to_owned(),
+            ("published", _) => format!("prometheus-hyper {}", version("prometheus-hyper", true)),
+            ("axum" | "prometheus-client", _) => {
+                format!("{krate} {} and what it is mounted with", version(krate, true))
+            }
+            _ => format!("{krate} {}", version(krate, true)),
+        };
+        bench.results.add(KEY, CASE, &name, "crates", Value::Count(crates(package, defaults)?));
+        bench.results.add(KEY, CASE, &name, CPU, Value::Seconds(median(&spent[at])));
+        bench.results.add(KEY, CASE, &name, SIZE, Value::Bytes(sizes[at]));
+    }
+    Ok(())
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Of the run that we are part of.
+    cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
+    cargo
+}
+
+fn fetch() -> Outcome<()> {
+    let fetched = cargo().args(["fetch", "--quiet", "--locked"]).status()?;
+    if fetched.success() { Ok(()) } else { Err("cargo fetch failed".into()) }
+}
+
+/// CPU time in seconds, of cargo and all that it starts, and the program's size.
+fn clean(package: &str, defaults: bool) -> Outcome<(f64, f64)> {
+    let target = env::temp_dir().join(format!("prometheus-hyper-bench-hello-{}", std::process::id()));
+    let before = children()?;
+    let built = cargo()
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--locked",
+            "--offline",
+            "--config",
+            "profile.release.strip=true",
+        ])
+        .args(["--package", package, "--target-dir"])
+        .arg(&target)
+        .args(if defaults { &[] as &[&str] } else { &["--no-default-features"] })
+        .status();
+    let size = fs::metadata(target.join("release").join(package)).map(|program| program.len() as f64);
+    let cpu = children()? - before;
+    remove(&target);
+    if !built?.success() {
+        return Err(format!("{package} does not build").into());
+    }
+    Ok((cpu.as_secs_f64(), size?))
+}
+
+fn remove(folder: &Path) {
+    if let Err(failure) = fs::remove_dir_all(folder) {
+        eprintln!("{}: {failure}", folder.display());
+    }
+}
+
+/// What all children that have ended took, and theirs.
+fn children() -> Outcome<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let times = [usage.user_time(), usage.system_time()];
+    Ok(times.map(|time| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)).into_iter().sum())
+}
+
+/// Names counted once, with itself left out.
+fn crates(package: &str, defaults: bool) -> Outcome<f64> {
+    let tree = cargo()
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--package",
+            package,
+        ])
+        .args(if defaults { &[] as &[&str] } else { &["--no-default-features"] })
+        .output()?;
+    let text = String::from_utf8(tree.stdout)?;
+    let names = each(text.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()));
+    Ok(names.len() as f64 - 1.0)
+}

@@ -1,0 +1,67 @@
+//! 500 connections that have scraped once and are kept.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::client::Client;
+use crate::fleet::Member;
+use crate::outcome::Outcome;
+use crate::results::Value;
+use crate::stats::median;
+
+pub(crate) const KEY: &str = "idle";
+pub(crate) const TITLE: &str = "500 connections that have scraped once and are kept";
+
+const CONNECTIONS: usize = 500;
+
+const QUANTITIES: [&str; 3] = ["resident more", "each that is kept", "kept"];
+
+/// For threads to come to rest.
+const REST: Duration = Duration::from_millis(100);
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let load = bench.mix_of(200);
+    eprintln!("idle: {load}");
+    let processes = bench.rounds(3);
+    let (fleet, results) = bench.parts();
+    for peer in fleet.peers.iter().filter(|peer| peer.is_server()) {
+        let name = peer.name(fleet.programs);
+        if let Some(reason) = fleet.missing(peer, load) {
+            results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+            continue;
+        }
+        let mut seen: [Vec<f64>; 3] = Default::default();
+        for _ in 0..processes {
+            for (seen, value) in seen.iter_mut().zip(once(fleet.member(peer, load, None)?)?) {
+                seen.push(value);
+            }
+        }
+        let [more, each, kept] = seen.map(|seen| median(&seen));
+        let none = || Value::None("keeps none".to_owned());
+        let values =
+            [Value::Bytes(more), if kept > 0.0 { Value::Bytes(each) } else { none() }, Value::Count(kept)];
+        for (quantity, value) in QUANTITIES.into_iter().zip(values) {
+            results.add(KEY, load, &name, quantity, value);
+        }
+    }
+    Ok(())
+}
+
+fn once(mut member: Member) -> Outcome<[f64; 3]> {
+    // What the first scrapes leave is not the connections'.
+    for _ in 0..20 {
+        member.work(false)?;
+    }
+    member.client.disconnect();
+    thread::sleep(REST);
+    let before = member.process.resident()?;
+    let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::new(member.process.address)).collect();
+    for client in &mut clients {
+        client.scrape(false)?;
+    }
+    thread::sleep(REST);
+    let more = member.process.resident()? - before;
+    let kept = clients.iter().filter(|client| client.is_kept()).count() as f64;
+    Ok([more, more / kept.max(1.0), kept])
+}

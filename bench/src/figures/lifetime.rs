@@ -1,0 +1,41 @@
+//! How long a server takes to be there, and to be gone while a scraper keeps its connection.
+
+use crate::bench::Bench;
+use crate::outcome::Outcome;
+use crate::results::Value;
+use crate::stats::median;
+
+pub(crate) const KEY: &str = "lifetime";
+pub(crate) const TITLE: &str =
+    "From its start to the first connection, and its stop with a connection that is kept";
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let load = bench.mix_of(200);
+    eprintln!("lifetime: {load}");
+    let processes = bench.rounds(15);
+    let (fleet, results) = bench.parts();
+    for peer in fleet.peers.iter().filter(|peer| peer.is_server() && peer.key != "roomy") {
+        let name = peer.name(fleet.programs);
+        if let Some(reason) = fleet.missing(peer, load) {
+            results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+            continue;
+        }
+        let (mut starts, mut stops) = (Vec::new(), Vec::new());
+        for _ in 0..processes {
+            let mut member = fleet.member(peer, load, None)?;
+            member.work(false)?;
+            starts.push(member.process.start.as_secs_f64());
+            let stop = member.process.ask("stop")?;
+            if stop != "-" {
+                stops.push(stop.parse::<f64>()? / 1e9);
+            }
+        }
+        results.add(KEY, load, &name, "start", Value::Seconds(median(&starts)));
+        let stop = match stops[..] {
+            [] => Value::None("has none".to_owned()),
+            _ => Value::Seconds(median(&stops)),
+        };
+        results.add(KEY, load, &name, "stop", stop);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Resident memory: with the workload before the first scrape, after some, and at the peak while they were made.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::fleet::Member;
+use crate::outcome::Outcome;
+use crate::peers::Peer;
+use crate::results::Value;
+use crate::stats::median;
+
+pub(crate) const KEY: &str = "memory";
+pub(crate) const TITLE: &str =
+    "Resident memory with the workload: idle, after scrapes, at their peak, and what the peak is above idle";
+
+pub(crate) const GROWTH: &str = "growth";
+
+const QUANTITIES: [&str; 4] = ["idle", "after", "peak", GROWTH];
+
+/// What a scrape leaves behind is there after one; the peak of several is the higher one.
+const SCRAPES: usize = 5;
+
+/// For threads to come to rest.
+const REST: Duration = Duration::from_millis(100);
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    for load in bench.mixes() {
+        eprintln!("memory: {load}");
+        // Each time in new processes.
+        let processes = bench.rounds(if load.series > 100_000 { 1 } else { 5 });
+        let (fleet, results) = bench.parts();
+        for peer in fleet.peers.iter().filter(|peer| measured(peer)) {
+            let name = peer.name(fleet.programs);
+            if let Some(reason) = fleet.missing(peer, load) {
+                results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+                continue;
+            }
+            let mut seen: [Vec<f64>; 4] = Default::default();
+            for _ in 0..processes {
+                for (seen, bytes) in seen.iter_mut().zip(once(fleet.member(peer, load, None)?)?) {
+                    seen.push(bytes);
+                }
+            }
+            for (quantity, seen) in QUANTITIES.into_iter().zip(seen) {
+                results.add(KEY, load, &name, quantity, Value::Bytes(median(&seen)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `memcpy` holds a body all the time; that is no floor of memory.
+fn measured(peer: &Peer) -> bool {
+    !["memcpy", "roomy"].contains(&peer.key)
+}
+
+fn once(mut member: Member) -> Outcome<[f64; 4]> {
+    thread::sleep(REST);
+    let idle = member.process.resident()?;
+    member.process.forget_peak()?;
+    for _ in 0..SCRAPES {
+        member.work(false)?;
+    }
+    let peak = member.process.peak()?;
+    thread::sleep(REST);
+    Ok([idle, member.process.resident()?, peak, peak - idle])
+}

@@ -1,0 +1,44 @@
+//! How late the host's own work is while it is scraped: a task, goroutine or thread of the host wants to run each
+//! millisecond. tokio's hosts have one thread, for with more of them it is luck which one is stuck.
+
+use crate::bench::Bench;
+use crate::outcome::Outcome;
+use crate::peers::{Peer, Threads};
+use crate::results::Value;
+
+pub(crate) const KEY: &str = "stall";
+pub(crate) const TITLE: &str =
+    "How late a ticker of 1 ms is in the host (current-thread, where it is tokio's) during scrapes";
+
+pub(crate) const P999: &str = "p99.9";
+pub(crate) const WORST: &str = "worst";
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let mut loads = vec![bench.mix_of(2_000), bench.mix_of(100_000)];
+    loads.dedup();
+    for load in loads {
+        eprintln!("stall: {load}");
+        let rounds = bench.rounds(if load.series > 10_000 { 21 } else { 101 });
+        let (fleet, results) = bench.parts();
+        let wanted = |peer: &Peer| peer.is_server() && peer.key != "roomy";
+        let mut members = fleet.spawn(KEY, load, Some(Threads::One), results, wanted)?;
+        fleet.rounds(&mut members, rounds, |_, member| {
+            member.work(false)?;
+            member.process.ask("tick")?;
+            member.work(false)?;
+            member.work(false)?;
+            member.process.ask("tock")?;
+            Ok(())
+        })?;
+        for member in &mut members {
+            let ticks = member.process.ask("ticks")?;
+            let (p999, worst) =
+                ticks.split_once(' ').ok_or_else(|| format!("{} has not ticked", member.name))?;
+            for (quantity, nanoseconds) in [(P999, p999), (WORST, worst)] {
+                let value = Value::Seconds(nanoseconds.parse::<f64>()? / 1e9);
+                results.add(KEY, load, &member.name, quantity, value);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! The work of a scrape on one thread, without a server: encoders, and what a scrape costs beside its gather.
+
+use std::env;
+use std::process::Command;
+
+use crate::bench::Bench;
+use crate::inside;
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::results::Value;
+
+pub(crate) const KEY: &str = "thread";
+pub(crate) const TITLE: &str = "CPU time on one long-lived thread, without a server";
+
+pub(crate) const CPU: &str = "CPU";
+
+pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    for load in bench.loads().into_iter().filter(|load| load.series <= 100_000) {
+        eprintln!("thread: {load}");
+        let rounds = bench.rounds(rounds(load));
+        let child = Command::new(env::current_exe()?)
+            .args(["inside", &load.shape.to_string(), &load.series.to_string(), &rounds.to_string()])
+            .output()?;
+        if !child.status.success() {
+            return Err(String::from_utf8_lossy(&child.stderr).into());
+        }
+        for (work, seconds) in inside::read(&String::from_utf8(child.stdout)?)? {
+            bench.results.add(KEY, load, work, CPU, Value::Seconds(seconds));
+        }
+    }
+    Ok(())
+}
+
+fn rounds(load: Load) -> usize {
+    (1_000_000 / load.series).clamp(15, 401)
+}

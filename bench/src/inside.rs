@@ -1,0 +1,73 @@
+//! What is done on the thread of a server, without one: gathering, encoding, compressing. A process of its own, in which
+//! all take turns on one long-lived thread; what it tells is CPU time of that thread.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use prometheus::Registry;
+use prometheus::proto::MetricFamily;
+use prometheus_hyper::internals::Coding;
+
+use crate::contenders::{ours, scrape, text_encoder};
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::stats::median;
+
+type Work = fn(&Registry, &[MetricFamily], &[u8]);
+
+pub(crate) const ENCODE: &str = "encode";
+pub(crate) const TEXT_ENCODER: &str = "prometheus::TextEncoder";
+pub(crate) const GATHER: &str = "gather() and drop";
+pub(crate) const SCRAPE: &str = "gather, encode";
+pub(crate) const GZIP: &str = "gather, encode, gzip";
+
+/// Ours first, as everywhere.
+const WORKS: [(&str, Work); 7] = [
+    (ENCODE, |_, families, _| drop(black_box(ours(black_box(families))))),
+    (TEXT_ENCODER, |_, families, _| drop(black_box(text_encoder(black_box(families))))),
+    ("memcpy of the body", |_, _, body| drop(black_box(black_box(body).to_vec()))),
+    (GATHER, |registry, _, _| drop(black_box(registry.gather()))),
+    (SCRAPE, |registry, _, _| drop(black_box(scrape(registry, Coding::Identity)))),
+    (GZIP, |registry, _, _| drop(black_box(scrape(registry, Coding::Gzip)))),
+    ("gather, prometheus::TextEncoder", |registry, _, _| drop(black_box(text_encoder(&registry.gather())))),
+];
+
+/// The child's side: prints the medians of so many rounds, in nanoseconds.
+pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
+    let [shape, series, rounds] = arguments else { return Err("inside SHAPE SERIES ROUNDS".into()) };
+    let load = Load { shape: shape.parse()?, series: series.parse()? };
+    let rounds: usize = rounds.parse()?;
+    let worker = thread::spawn(move || -> Outcome<Vec<f64>> {
+        let registry = load.registry();
+        let families = registry.gather();
+        let body = text_encoder(&families);
+        if ours(&families).into_inner().concat() != body {
+            return Err(format!("the encoders differ with {load}").into());
+        }
+        let mut spent = WORKS.map(|_| Vec::with_capacity(rounds));
+        for _ in 0..rounds {
+            for ((_, work), spent) in WORKS.iter().zip(&mut spent) {
+                let start = now()?;
+                work(&registry, &families, &body);
+                spent.push((now()? - start).as_secs_f64());
+            }
+        }
+        Ok(spent.iter().map(|spent| median(spent) * 1e9).collect())
+    });
+    let medians = worker.join().map_err(|_| "the thread has panicked")??;
+    println!("{}", medians.iter().map(|median| format!("{median:.0}")).collect::<Vec<_>>().join(" "));
+    Ok(())
+}
+
+/// What each takes, in seconds, as the child has told.
+pub(crate) fn read(line: &str) -> Outcome<Vec<(&'static str, f64)>> {
+    let medians: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    Ok(WORKS.iter().map(|(name, _)| *name).zip(medians.into_iter().map(|median| median / 1e9)).collect())
+}
+
+/// Of this thread alone.
+fn now() -> Outcome<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
+}
