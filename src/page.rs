@@ -25,8 +25,8 @@ const SCRIPT: &str = include_str!("page/script.js");
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 pub(crate) const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-i4OQXlp3RoWbUs90E/iG+F68ILLm1GTQgsCcSrew7rE='; ",
-    "style-src 'sha256-9ZWJWYfacNoxm3H9rhT9SOGUYMdz/Y7iEQAplzxS8lY='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-HrMzz+bJkOBrbhK9vWUxdHiTdtwF/flWpLwgubFl9IM='; ",
+    "style-src 'sha256-N/B1CF+hqxE0C3xOKUBgWWB+EtmT80Cad2p92yAsnaM='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

@@ -87,14 +87,14 @@
       f.series.set(key, s);
       f.unsorted = changed = true;
     }
-    if (role !== "part") return { s, role };
+    if (role !== "part") return { s, role, current };
     let part = s.parts.find((part) => part.bound === bound);
     if (!part) {
       s.parts.push(part = { bound, now: NaN });
       s.parts.sort((a, b) => a.bound - b.bound);
       cool(s);
     }
-    return { s, part };
+    return { s, part, current };
   }
 
   function take(text) {
@@ -127,7 +127,8 @@
       const value = number(/^\s*(\S+)(\s+-?\d+)?$/.exec(line.slice(cut))?.[1]);
       if (cut < 1 || value === undefined) continue;
       let known = lines.get(raw);
-      if (!known || known.s.gone) {
+      // Under another TYPE it may be another's.
+      if (known?.current !== f || known.s.gone) {
         known = place(raw, f);
         if (!known) continue;
         lines.set(raw, known);
@@ -168,7 +169,7 @@
     }
     const size = s.parts.length;
     if (type !== "histogram") {
-      if (!s.spark && sparks < MOST_LINES) s.spark = new Float32Array(POINTS).fill(NaN), sparks++;
+      if (!s.spark && sparks < MOST_LINES) s.spark = new Float64Array(POINTS).fill(NaN), sparks++;
       if (s.spark) s.spark[tick % POINTS] = point;
     } else if (s.heat) {
       const reset = s.parts[size - 1].now < s.parts[size - 1].before;
@@ -252,12 +253,12 @@
     return digits(v);
   }
 
-  const perSecond = (v, name) => isFinite(v) ? (name && /_(seconds|bytes)_total$/.test(name) ? shown(v, name) : short(v)) + "/s" : "–";
+  const perSecond = (v, name) => isFinite(v) ? (/_(seconds|bytes)_total$/.test(name) ? shown(v, name) : short(v)) + "/s" : "–";
 
   // --- The rows: which there are, in which order, how high.
 
   const closed = new Set();
-  let rows = [], tops = [0], places = new Map(), active = null;
+  let rows = [], tops = [0], places = new Map(), active;
 
   function tokens() {
     const found = [], each = /(?:"((?:[^"\\]|\\.)+)"|([^\s="]+))=(?:"((?:[^"\\]|\\.)*)"|(\S*))|\S+/g;
@@ -280,8 +281,9 @@
 
   function lay() {
     const wanted = tokens(), groups = new Map(), heights = narrow.matches ? { group: 38, family: 54, series: 62, tall: 112, solo: 84 } : { group: 36, family: 42, series: 34, tall: 54, solo: 42 };
-    let series = 0;
+    let series = 0, all = 0;
     for (const f of [...families.values()].sort((a, b) => a.name < b.name ? -1 : 1)) {
+      all += f.series.size;
       for (const s of f.series.values()) {
         if (!wanted.every((t) => matches(s, t))) continue;
         const name = groupOf(s);
@@ -297,7 +299,7 @@
     places.clear();
     const add = (row) => {
       row.height = heights[row.tall ? "tall" : row.solo ? "solo" : row.kind];
-      tops.push(tops[rows.length] + row.height);
+      tops.push(tops.at(-1) + row.height);
       places.set(row.key, rows.length);
       rows.push(row);
       return !closed.has(row.key);
@@ -316,12 +318,11 @@
         for (const s of of) add({ kind: "series", key: key + s.key, s, up: key, level: 2 + deep, tall: f.type === "histogram" });
       }
     }
-    list.style.height = tops[rows.length] + "px";
+    list.style.height = tops.at(-1) + "px";
     list.ariaRowCount = rows.length;
     list.hidden = !rows.length;
-    $("empty").hidden = rows.length > 0 || !last;
+    $("empty").hidden = rows.length > 0;
     $("empty").textContent = families.size ? "Nothing matches." : "There are no metrics yet.";
-    const all = [...families.values()].reduce((sum, f) => sum + f.series.size, 0);
     $("count").dataset.series = series;
     $("count").textContent = `${series === all ? "" : digits(series) + " of "}${digits(all)} series in ${digits(families.size)} families`;
     if (!places.has(active)) active = null;
@@ -385,10 +386,10 @@
       e.classList.add(row.tall ? "tall" : "low", row.solo ? "solo" : "one", kind(s.f.type));
       const labels = cell(e, row.solo ? "head" : "labels");
       if (row.solo) e.about = title(labels, s.f);
-      for (const [key, value] of s.labels) {
-        const text = `${key}=${value}`, chip = make("button", labels, "", text, text);
+      for (const label of s.labels) {
+        const text = label.join("="), chip = make("button", labels, "", text, text);
         chip.tabIndex = -1;
-        chip.label = [key, value];
+        chip.label = label;
       }
       if (!s.labels.length && !row.solo) make("span", labels, "dim", "no labels");
       e.graph = cell(e, "graph");
@@ -430,7 +431,7 @@
     const f = row.f || row.s?.f;
     if (e.about) put(e.about, f.help, f.help);
     if (row.kind !== "series") {
-      put(e.count, `${row.count.toLocaleString("en-US")} ${f ? "series" : row.count === 1 ? "family" : "families"}`);
+      put(e.count, `${digits(row.count)} ${f ? "series" : row.count === 1 ? "family" : "families"}`);
       return;
     }
     const { s } = row, { name, type } = f;
@@ -515,9 +516,12 @@
     return low;
   }
 
+  const hold = () => (here.get(active) || $("live")).focus({ preventScroll: true });
+
   // `steady`: what is read stays where it is, whatever comes and goes above it.
   function draw(steady) {
-    if (changed) {
+    const held = list.matches(":focus-within");
+    if (changed && last) {
       const y = scrollY, edge = $("tools").offsetHeight - list.getBoundingClientRect().top, old = rows, was = tops;
       let i = rowAt(edge);
       lay();
@@ -547,39 +551,36 @@
       e.style.height = row.height + "px";
       e.ariaRowIndex = i + 1;
       if (row.kind !== "series") e.ariaExpanded = !closed.has(row.key);
-      e.tabIndex = active ? (row.key === active ? 0 : -1) : place ? -1 : 0;
+      e.tabIndex = (active ? row.key === active : !place) ? 0 : -1;
       fill(e, row);
     });
+    if (held && !list.matches(":focus-within")) hold();
   }
 
-  let asked = false;
+  let frame;
   function redraw(all) {
     changed = changed || all === true;
-    if (asked) return;
-    asked = true;
-    requestAnimationFrame(() => {
-      asked = false;
-      draw();
-    });
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => draw());
   }
 
   // --- Asking: one at a time, while somebody looks.
 
-  let busy = false, paused = false, failures = 0, timer = 0, due = 0, patience = 10;
+  let busy, paused, timer, failures = 0, due = 0, patience = 10;
 
-  function say(text, state) {
+  function say(text, state = "") {
     $("live").className = state;
     put($("status"), text);
   }
 
-  const told = (status) => ({ 401: "Not logged in", 429: "Asked too often", 503: "Not gathered in time" }[status] || "The server answers with an error") + ` (${status}).`;
+  const told = (status) => ({ 401: "Not logged in", 429: "Asked too often", 503: "Too slow or too busy" }[status] || "The server answers with an error") + ` (${status}).`;
 
   async function scrape() {
     clearTimeout(timer);
     if (busy || paused || document.hidden) return;
-    const early = due - performance.now();
-    if (early > 0) {
-      timer = setTimeout(scrape, Math.ceil(early));
+    const began = performance.now();
+    if (due > began) {
+      timer = setTimeout(scrape, Math.ceil(due - began));
       return;
     }
     busy = true;
@@ -590,7 +591,7 @@
     try {
       const answer = await fetch($("metrics").href, { cache: "no-store", headers, signal: abort.signal });
       const type = answer.headers.get("Content-Type");
-      late = answer.status === 503;
+      late = answer.status === 503 && performance.now() - began > patience * 500;
       if (!answer.ok) why = told(answer.status);
       else if (!/^text\/plain\b/i.test(type)) why = `This answer is no metrics but ${type}: has somebody to log in?`;
       else text = await answer.text();
@@ -610,7 +611,7 @@
         $("count").dataset.took = (performance.now() - begin).toFixed(1);
         $("up").textContent = `up ${duration(Math.max(0, Math.floor(Date.now() / 1000 - started)))}, since ${date(started)}`;
       }
-      if (!paused) why ? say(why + " Trying again.", "failed") : say("Live", "");
+      if (!paused) why ? say(why + " Trying again.", "failed") : say("Live");
     } catch (fault) {
       say("This page has a fault; the browser's console tells which.", "failed");
       throw fault;
@@ -624,7 +625,7 @@
   function pause() {
     paused = !paused;
     $("pause").textContent = paused ? "Resume" : "Pause";
-    say(paused ? "Paused" : "Connecting", paused ? "paused" : "");
+    paused ? say("Paused", "paused") : say("Connecting");
     due = 0;
     scrape();
   }
@@ -677,15 +678,13 @@
     if (top < edge) scrollBy(0, top - edge - 8);
     else if (top + rows[i].height > innerHeight) scrollBy(0, top + rows[i].height - innerHeight + 8);
     draw();
-    here.get(active).focus({ preventScroll: true });
+    hold();
   }
 
-  list.onclick = (event) => {
-    const e = event.target.closest("[role=row]");
-    if (!e) return;
-    active = e.row.key;
-    if (event.target.label) choose(event.target);
-    else toggle(e.row);
+  list.onclick = ({ target }) => {
+    const e = target.closest("[role=row]");
+    if (target.label) choose(target);
+    else if (e) toggle(e.row);
   };
   list.addEventListener("focusin", (event) => { active = event.target.closest("[role=row]").row.key; });
 
@@ -694,8 +693,8 @@
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (/^(INPUT|SELECT)$/.test(target.tagName) && (target !== search || key !== "Escape")) return;
-    const e = target.closest("#list > [role=row]"), row = e && e.row;
-    const at = places.get(row ? row.key : active) ?? -1;
+    const e = target.closest("#list > [role=row]"), row = e?.row;
+    const at = places.get(row?.key ?? active) ?? -1;
     const chips = e ? [...e.querySelectorAll("button")] : [], chip = chips.indexOf(target);
     const along = (step) => chips[chip + step] ? chips[chip + step].focus() : step < 0 && e.focus();
     const act = {
@@ -727,7 +726,7 @@
 
   root.dataset.theme = stored() || "";
   $("live").hidden = false;
-  say("Connecting", "");
+  say("Connecting");
   offer();
   scrape();
 })();

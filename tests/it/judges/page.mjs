@@ -210,6 +210,9 @@ const scenarios = {
     const held = [];
     const page = await open({ clock: true, mocked: (route) => held.push(route) });
     await until(page, () => document.getElementById("status").textContent === "Connecting");
+    await page.fill("#search", "a");
+    await page.clock.runFor(100);
+    assert.equal(await page.textContent("#count"), "", "nobody knows yet how many there are");
     await page.click("#pause");
     await status(page, "^Paused$");
     await text("a 1\n")(held[0]);
@@ -244,6 +247,7 @@ const scenarios = {
     await asked(1);
     await page.clock.runFor(400);
     assert.equal(await asked(2), "20");
+    await page.clock.runFor(19_000);
     await held[1].fulfill({ status: 503 });
     await status(page, "503");
     await page.clock.runFor(7900);
@@ -266,6 +270,10 @@ const scenarios = {
     await status(page, "^Live$");
     await page.clock.runFor(2000);
     assert.equal(await asked(5), "40", "it is as patient as it has to be");
+    await held[4].fulfill({ status: 503 });
+    await status(page, "503");
+    await page.clock.runFor(4100);
+    assert.equal(await asked(6), "40", "a server that is busy is not slow");
   },
 
   /** It was told of the server: "can not be reached". */
@@ -351,6 +359,13 @@ const scenarios = {
     assert.deepEqual(await heads(), ["x histogram two"]);
     source.body = "# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n";
     await until(page, () => document.querySelector("#list canvas").height === 2, "buckets that have gone");
+    // Lines that were of other families, before there was a TYPE above them.
+    const untyped = "y_bucket{le=\"1\"} 1\ny_bucket{le=\"+Inf\"} 1\ny_sum 1\ny_count 1\n";
+    source.body = untyped;
+    await until(page, () => document.querySelector("#list .name")?.firstChild.data === "y_bucket");
+    source.body = `# TYPE y histogram\n${untyped}`;
+    await counted(page, 1);
+    assert.deepEqual(await heads(), ["y histogram"]);
     // There are 2,000 strips; who had one and has gone leaves it to others.
     const many = (n) => Array.from({ length: 1200 }, (_, i) => `m_bucket{i="${i}",le="1"} ${n}\nm_bucket{i="${i}",le="+Inf"} ${n}\nm_sum{i="${i}"} 1\nm_count{i="${i}"} ${n}\n`).join("");
     await page.fill("#search", "i=1199");
@@ -423,6 +438,15 @@ const scenarios = {
       await page.locator("#list .series button").click();
       await counted(page, 3);
       assert.equal(await page.inputValue("#search"), "");
+    }
+
+    // A focus is not lost where its row becomes another one, nor where it goes.
+    const focus = () => page.evaluate(() => document.activeElement.row?.kind || document.activeElement.id);
+    for (const [body, series, is] of [["f 1\n", 1, "series"], ["f 1\nf{a=\"b\"} 1\n", 2, "family"], ["g 1\n", 1, "live"]]) {
+      source.body = body;
+      await counted(page, series);
+      if (is === "series") await page.focus("#list .series");
+      assert.equal(await focus(), is, body);
     }
 
     // The chosen label has become a rare one, which is not among the forty.
@@ -544,6 +568,11 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     const digits = await open({ mocked: text("a 1234567.5\nb 1234567\nc 12.3456\nd 0.00012345\ne 1e15\n# TYPE f summary\nf_count 1234567\nf_sum 0\n") });
     await counted(digits, 6);
     assert.deepEqual(await digits.$$eval("#list .series .value", (all) => all.map((e) => e.textContent)), ["1,234,567.5", "1,234,567", "12.35", "0.0001235", "1.000e+15", "count1,234,567"]);
+    // A line of 32-bit floats knew a time by two minutes only.
+    const stamp = await open({ mocked: text("t_timestamp_seconds 1700000001\n") });
+    await counted(stamp, 1);
+    const [moment, line] = [await stamp.textContent("#list .value"), await stamp.getAttribute("#list .graph", "title")];
+    assert.ok(line.endsWith(`: ${moment} to ${moment}`), `${moment}; ${line}`);
   },
 
   async accessible() {
