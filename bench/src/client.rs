@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 
 pub(crate) struct Client {
     address: SocketAddr,
+    patience: Duration,
     connection: Option<TcpStream>,
     /// What has come.
     raw: Vec<u8>,
@@ -30,14 +31,19 @@ const ROOM: usize = 256 * 1024;
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None, raw: Vec::new(), body: Vec::new() }
+        Self { address, patience: PATIENCE, connection: None, raw: Vec::new(), body: Vec::new() }
+    }
+
+    /// For the connection, and then for whatever comes next of an answer.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) fn connect(&mut self) -> Outcome<()> {
         if self.connection.is_none() {
-            let connection = TcpStream::connect(self.address)?;
+            let connection = TcpStream::connect_timeout(&self.address, self.patience)?;
             connection.set_nodelay(true)?;
-            connection.set_read_timeout(Some(PATIENCE))?;
+            connection.set_read_timeout(Some(self.patience))?;
             self.connection = Some(connection);
         }
         Ok(())
@@ -65,7 +71,7 @@ impl Client {
         let reused = self.connection.is_some();
         match self.ask(gzip, start) {
             // Closed meanwhile, as servers may.
-            Err(_) if reused => {
+            Err(_) if reused && start.elapsed() < self.patience => {
                 self.disconnect();
                 self.ask(gzip, start)
             }
