@@ -31,6 +31,11 @@ impl Bench {
         ((usual as f64 * self.effort) as usize).max(2)
     }
 
+    /// How many processes to ask, where each gives one value.
+    pub(crate) fn processes(&self, usual: usize) -> usize {
+        ((usual as f64 * self.effort) as usize).max(1)
+    }
+
     /// Of every shape, but for the largest, of which there is the mix.
     pub(crate) fn loads(&self) -> Vec<Load> {
         let all = self.shapes.iter().flat_map(|shape| self.sizes.iter().map(|series| (*shape, *series)));

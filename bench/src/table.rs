@@ -37,8 +37,11 @@ fn table(text: &mut String, case: &str, entries: &[&Entry]) {
     for row in rows {
         let _ = write!(text, "| {row} |");
         let cells: Vec<&&Entry> = entries.iter().filter(|entry| entry.row == row).collect();
-        for quantity in &quantities {
-            let cell = cells.iter().find(|entry| entry.quantity == *quantity || entry.quantity.is_empty());
+        for (at, quantity) in quantities.iter().enumerate() {
+            // What has no quantity is about all of them, and told once.
+            let cell = cells
+                .iter()
+                .find(|entry| entry.quantity == *quantity || at == 0 && entry.quantity.is_empty());
             let first = entries.iter().find(|entry| entry.quantity == *quantity);
             let first = first.and_then(|entry| entry.value.number());
             let cell = cell.map_or("–".to_owned(), |entry| shown(&entry.value, first));

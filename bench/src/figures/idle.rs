@@ -23,7 +23,7 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let load = bench.mix_of(200);
     eprintln!("idle: {load}");
-    let processes = bench.rounds(3);
+    let processes = bench.processes(3);
     let (fleet, results) = bench.parts();
     for peer in fleet.peers.iter().filter(|peer| peer.is_server()) {
         let name = peer.name(fleet.programs);

@@ -12,7 +12,7 @@ pub(crate) const TITLE: &str =
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let load = bench.mix_of(200);
     eprintln!("lifetime: {load}");
-    let processes = bench.rounds(15);
+    let processes = bench.processes(15);
     let (fleet, results) = bench.parts();
     for peer in fleet.peers.iter().filter(|peer| peer.is_server() && peer.key != "roomy") {
         let name = peer.name(fleet.programs);

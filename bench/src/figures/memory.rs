@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     for load in bench.mixes() {
         eprintln!("memory: {load}");
         // Each time in new processes.
-        let processes = bench.rounds(if load.series > 100_000 { 1 } else { 5 });
+        let processes = bench.processes(if load.series > 100_000 { 1 } else { 5 });
         let (fleet, results) = bench.parts();
         for peer in fleet.peers.iter().filter(|peer| measured(peer)) {
             let name = peer.name(fleet.programs);
