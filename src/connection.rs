@@ -11,6 +11,7 @@ pub(crate) mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "connection/http2/disabled.rs"]
 mod http2;
+mod wire;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ use crate::telemetry::Cause;
 use crate::tls::Tls;
 
 pub(crate) use activity::{Activity, HANDSHAKE_SHIELD};
+pub use wire::Wire;
 
 use activity::SILENT_SHIELD;
 use deadline_io::DeadlineIo;
@@ -69,7 +71,7 @@ pub(crate) struct Deadlines {
 pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
     let _open = service.router.telemetry().open_connection();
     let Some(tls) = &service.tls else {
-        return http1(stream, peer, activity, service).await;
+        return speak(stream, false, peer, activity, service).await;
     };
     activity.shield(SILENT_SHIELD);
     let begun = || activity.shield(HANDSHAKE_SHIELD);
@@ -81,17 +83,28 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
     match secured {
         Ok((stream, is_http2)) => {
             activity.secured();
-            if is_http2 {
-                http2::serve(stream, peer, activity, service).await;
-            } else {
-                http1(stream, peer, activity, service).await;
-            }
+            speak(stream, is_http2, peer, activity, service).await;
         }
         Err(refused) => {
             if refused.counts() {
                 service.router.telemetry().count_error(Cause::Handshake);
             }
         }
+    }
+}
+
+/// Serves what comes on a connection with the protocol that was agreed upon.
+async fn speak(
+    stream: Stream,
+    is_http2: bool,
+    peer: Option<IpAddr>,
+    activity: Arc<Activity>,
+    service: Service,
+) {
+    if is_http2 {
+        http2::serve(stream, peer, activity, service).await;
+    } else {
+        http1(stream, peer, activity, service).await;
     }
 }
 

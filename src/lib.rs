@@ -264,15 +264,19 @@ pub fn default_registry() -> &'static Registry {
     prometheus::default_registry()
 }
 
-/// Not API: opens the pure modules to this crate's own benches and fuzz targets. It changes without notice.
+/// Not API: opens the pure modules, and connections without sockets, to this crate's own benches and fuzz targets. It
+/// changes without notice.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::compress::{Coding, Compress, codings};
+    pub use crate::connection::Wire;
     pub use crate::encode::{
         Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, encode, encode_consuming,
     };
     pub use crate::negotiate::{Accepted, accept, accept_encoding};
     pub use crate::query::{Names, Query, QueryError};
+    #[cfg(feature = "web-config")]
+    pub use crate::web_config::check as check_web_config;
 }
 
 /// The README's examples compile.

@@ -98,6 +98,19 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError>
     }
 }
 
+/// What a text configures, for fuzzing: how many users, and whether anything at all. What is wrong is told as it would be in
+/// the log.
+#[doc(hidden)]
+pub fn check(text: &str) -> Result<(usize, bool), String> {
+    match read("web.yml", text) {
+        Ok((WebConfig { tls, http2: _, headers, users, rate_limit, warnings: _ }, None)) => {
+            let nothing = tls.is_none() && headers.is_empty() && users.is_empty() && rate_limit.is_none();
+            Ok((users.len(), !nothing))
+        }
+        Ok((_, Some(error))) | Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Reads a web-config file and the files that it names, whose paths are relative to its folder.
 ///
 /// # Errors

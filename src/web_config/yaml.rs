@@ -44,14 +44,26 @@ pub(super) struct Entry {
 
 /// The one document in `text`; none if there is nothing but comments.
 pub(super) fn read(text: &str) -> Result<Option<Rc<Node>>, Problem> {
-    let mut builder = Builder::default();
     // A byte order mark is no part of the text.
-    for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The parser lets them pass in comments and quotes, which is where an editor shows them to nobody.
+    if let Some(at) = text.find(|c| !is_printable(c)) {
+        let line = 1 + text[..at].matches('\n').count();
+        return Err(Problem::new(line, "a character that YAML does not allow"));
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
         // The parser's sentences hold nothing of the text but, in one, a character.
         let (event, span) = event.map_err(|error| Problem::new(error.marker().line(), error.info()))?;
         builder.take(event, span.start.line())?;
     }
     Ok(builder.root)
+}
+
+/// YAML 1.2.2, section 5.1, `c-printable`; a byte order mark belongs to the beginning alone.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+        && c != '\u{feff}'
 }
 
 #[derive(Debug, Default)]

@@ -57,6 +57,8 @@ fn errors_of_form() {
         ("? [a]\n: b", "1: a key that is no text"),
         ("? {a: b}\n: b", "1: a key that is no text"),
         ("rate_limit: {}\n---\nrate_limit: {}", "2: a second document; one is all that is read"),
+        ("# a\n# a\u{1}b", "2: a character that YAML does not allow"),
+        ("rate_limit: {interval: '\u{feff}'}", "1: a character that YAML does not allow"),
         ("{}\n---\n", "2: a second document; one is all that is read"),
         ("rate_limit:\n  burst: !!int 1", "2: a tag, of which only !!str is read"),
         ("rate_limit: !!map {}", "1: a tag, of which only !!str is read"),

@@ -1,0 +1,30 @@
+//! A connection without a socket, for fuzzing.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::{Activity, Service, speak};
+use crate::server::Server;
+
+/// What a server does with a connection's bytes, whatever carries them.
+#[derive(Clone, Debug)]
+pub struct Wire(Service);
+
+impl Wire {
+    /// What `server` would do. Of its sockets nothing is used; TLS is left out.
+    pub fn of(server: Server) -> Wire {
+        let Server { router, deadlines, .. } = server;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            router.scraper().run_hooks_on(runtime);
+        }
+        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
+    }
+
+    /// Until the connection has ended. HTTP/2 is spoken at once, as if it had been agreed upon.
+    pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, is_http2: bool) {
+        let activity = Arc::new(Activity::new(Arc::default()));
+        speak(Box::new(stream), is_http2, None, activity, self.0.clone()).await;
+    }
+}
