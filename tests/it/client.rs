@@ -52,6 +52,10 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(crate) fn half_close(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

@@ -7,6 +7,7 @@ mod default_collectors;
 #[cfg(unix)]
 mod doors;
 mod drop_in;
+mod faults;
 mod forms;
 mod handler;
 mod hooks;
