@@ -1,0 +1,139 @@
+//! The victim from outside: starts it, tells it, reads what it uses, ends it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::Usage;
+
+/// For the slowest answer of a victim that lives: what it is told is done on a thread that does nothing else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Victim {
+    child: Child,
+    /// Closed to end it.
+    orders: Option<ChildStdin>,
+    answers: Receiver<Value>,
+    pub pid: u32,
+    pub addr: SocketAddr,
+}
+
+impl Victim {
+    pub fn start(options: &[&str]) -> Result<Self, String> {
+        Self::start_in(&[], options)
+    }
+
+    /// Within another program, which has to hand on what it is given on stdin: `strace -f …`, `sh -c 'ulimit …'`.
+    pub fn start_in(wrapper: &[&str], options: &[&str]) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| format!("no name of this program: {error}"))?;
+        let mut command = match wrapper {
+            [] => Command::new(&program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&program);
+                command
+            }
+        };
+        command.arg("victim").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if std::env::var_os("FAULTS_VERBOSE").is_none() {
+            command.stderr(Stdio::null());
+        }
+        let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        let orders = child.stdin.take();
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let answer = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(answer).is_err() {
+                    break;
+                }
+            }
+        });
+        let hello = answers.recv_timeout(PATIENCE).map_err(|_| format!("{command:?} says nothing"))?;
+        let pid = number(&hello, "pid") as u32;
+        let addr = hello["addr"].as_str().and_then(|addr| addr.parse().ok());
+        let addr = addr.ok_or_else(|| format!("no address in {hello}"))?;
+        Ok(Victim { child, orders, answers, pid, addr })
+    }
+
+    /// Tells it something, and waits for its answer.
+    pub fn tell(&mut self, order: &str) -> Result<Value, String> {
+        let orders = self.orders.as_mut().ok_or("it was told to exit")?;
+        writeln!(orders, "{order}").map_err(|error| format!("{order}: {error}"))?;
+        let answer = self.answers.recv_timeout(PATIENCE).map_err(|_| format!("no answer to {order}"))?;
+        match answer["error"].as_str() {
+            Some(error) => Err(format!("{order}: {error}")),
+            None => Ok(answer),
+        }
+    }
+
+    pub fn report(&mut self) -> Result<Report, String> {
+        let report = self.tell("report")?;
+        Ok(Report {
+            beats: number(&report, "beats"),
+            lag: Duration::from_micros(number(&report, "lag_us")),
+            failed_opens: number(&report, "failed_opens"),
+            log_lines: number(&report, "log_lines"),
+            gathers: number(&report, "gathers"),
+        })
+    }
+
+    pub fn usage(&self) -> Result<Usage, String> {
+        Usage::of(self.pid).ok_or_else(|| "the victim is gone".to_owned())
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Lets its `main` return, and says how long the process took to end.
+    pub fn exit(mut self, limit: Duration) -> Result<Duration, String> {
+        self.tell("exit")?;
+        self.orders = None;
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(start.elapsed()),
+                Ok(Some(status)) => return Err(format!("the victim ended with {status}")),
+                _ => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        Err(format!("the process has not ended after {limit:?}"))
+    }
+}
+
+/// What the victim says of itself since it was told to `reset`.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    pub beats: u64,
+    /// The worst delay of a beat.
+    pub lag: Duration,
+    pub failed_opens: u64,
+    /// Of level info and above.
+    pub log_lines: u64,
+    pub gathers: u64,
+}
+
+pub fn number(answer: &Value, name: &str) -> u64 {
+    answer[name].as_u64().unwrap_or_default()
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.orders = None;
+        // What is within a tracer is not the child. A pid may be another's once it is gone, so its name is asked for.
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        if self.child.id() != self.pid && name.trim() == "faults" && Path::new("/bin/kill").exists() {
+            let _ = Command::new("/bin/kill").args(["-9", &self.pid.to_string()]).status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,33 @@
+//! Faults, and what must be seen. `cargo run --manifest-path faults/Cargo.toml -- help` tells.
+//!
+//! One program in several roles, so that whoever has built one has built all: the victim is a process of its own, and its
+//! memory, threads and descriptors are read from outside.
+
+mod client;
+mod driver;
+mod process;
+mod rows;
+mod soak;
+mod victim;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+faults [ROW...]          all rows, or those whose names contain one of the words; `list` names them
+faults --naive [ROW...]  against a server as one writes it in an afternoon: each row has to fail
+faults soak SECONDS REPORT
+faults victim [OPTION...]  a host application with the server in it, told by lines on stdin";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["victim", options @ ..] => victim::main(options),
+        ["soak", seconds, report] => soak::main(seconds.parse().expect("seconds"), report),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        words => rows::main(words),
+    }
+}

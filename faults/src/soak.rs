@@ -1,0 +1,177 @@
+//! Hours of all at once: good scrapers in every format and coding, slow clients, resets, hostile heads, a stop and start
+//! each minute. What the victim uses must not grow, and no good scrape may fail.
+
+mod clients;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::driver::Victim;
+use crate::process::Usage;
+
+use report::Sample;
+
+/// About so long is an exposition.
+const BODY_MIB: f64 = 0.5;
+
+/// What all clients share.
+pub struct Soak {
+    over: AtomicBool,
+    /// Read while somebody needs the server, written while it stops and starts.
+    server: RwLock<()>,
+    /// Which start of the server this is, so that nobody takes its end for a fault.
+    generation: AtomicU64,
+    counts: Counts,
+    /// The first of what went wrong.
+    faults: Mutex<Vec<String>>,
+}
+
+#[derive(Default)]
+pub struct Counts {
+    scrapes: AtomicU64,
+    failed: AtomicU64,
+    /// The connection was closed while it was idle, and the request has gone again on another, as Go's client has it.
+    again: AtomicU64,
+    slowest_us: AtomicU64,
+    bytes: AtomicU64,
+    slow_reads: AtomicU64,
+    drips_closed: AtomicU64,
+    stalled_closed: AtomicU64,
+    resets: AtomicU64,
+    hostile: AtomicU64,
+    hostile_answered: AtomicU64,
+    restarts: AtomicU64,
+    slowest_stop_us: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Soak {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, fault: String) {
+        count(&self.counts.failed);
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if faults.len() < 20 {
+            eprintln!("{fault}");
+            faults.push(fault);
+        }
+    }
+
+    /// Sleeps, but not beyond the end.
+    fn pause(&self, time: Duration) {
+        let start = Instant::now();
+        while !self.is_over() && start.elapsed() < time {
+            thread::sleep(time.saturating_sub(start.elapsed()).min(Duration::from_millis(100)));
+        }
+    }
+}
+
+pub fn main(seconds: u64, path: &str) -> ExitCode {
+    match soak(Duration::from_secs(seconds)) {
+        Ok(report) => {
+            let (text, passed) = report;
+            println!("{text}");
+            if let Err(error) = std::fs::write(path, text) {
+                eprintln!("{path}: {error}");
+                return ExitCode::FAILURE;
+            }
+            if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn soak(time: Duration) -> Result<(String, bool), String> {
+    let mut victim = Victim::start(&["multi"])?;
+    victim.tell(&format!("body {BODY_MIB}"))?;
+    let soak = Soak {
+        over: AtomicBool::new(false),
+        server: RwLock::new(()),
+        generation: AtomicU64::new(0),
+        counts: Counts::default(),
+        faults: Mutex::default(),
+    };
+    let (addr, pid) = (victim.addr, victim.pid);
+    victim.tell("reset")?;
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    let ended = thread::scope(|scope| {
+        let soak = &soak;
+        for n in 0..clients::SCRAPERS.len() {
+            scope.spawn(move || clients::scrapes(soak, addr, n));
+        }
+        scope.spawn(|| clients::drips(soak, addr));
+        for n in 0..4 {
+            scope.spawn(move || clients::reads_slowly(soak, addr, n));
+            scope.spawn(move || clients::reads_nothing(soak, addr, n));
+            scope.spawn(move || clients::is_hostile(soak, addr, n));
+        }
+        scope.spawn(|| clients::resets(soak, addr));
+        let ended = watch(soak, &mut victim, time, start, &mut samples);
+        soak.over.store(true, Ordering::Relaxed);
+        ended
+    });
+    ended?;
+    let after = wait_for_calm(pid)?;
+    let report = victim.report()?;
+    let faults = soak.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(report::of(time, &samples, after, report, &soak.counts, &faults))
+}
+
+/// Samples each second, and each minute stops the server and starts it again.
+fn watch(
+    soak: &Soak,
+    victim: &mut Victim,
+    time: Duration,
+    start: Instant,
+    samples: &mut Vec<Sample>,
+) -> Result<(), String> {
+    let mut minutes = 0;
+    while start.elapsed() < time {
+        thread::sleep(Duration::from_secs(1));
+        samples.push(Sample { at: start.elapsed(), usage: victim.usage()? });
+        if start.elapsed().as_secs() / 60 == minutes {
+            continue;
+        }
+        minutes = start.elapsed().as_secs() / 60;
+        let alone = soak.server.write().unwrap_or_else(PoisonError::into_inner);
+        let stop = victim.tell("stop")?;
+        victim.tell("start")?;
+        soak.generation.fetch_add(1, Ordering::Relaxed);
+        drop(alone);
+        count(&soak.counts.restarts);
+        let took = crate::driver::number(&stop, "us");
+        soak.counts.slowest_stop_us.fetch_max(took, Ordering::Relaxed);
+        if let Some(sample) = samples.last() {
+            let (usage, failed) = (sample.usage, soak.counts.failed.load(Ordering::Relaxed));
+            eprintln!("{minutes} min: {failed} failed, {usage:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Once all clients have gone, and the last that read nothing has had its time.
+fn wait_for_calm(pid: u32) -> Result<Usage, String> {
+    let mut last = None;
+    for _ in 0..45 {
+        thread::sleep(Duration::from_secs(1));
+        let usage = Usage::of(pid).ok_or("the victim is gone")?;
+        if last.is_some_and(|last: Usage| last.descriptors <= 20 && last.descriptors == usage.descriptors) {
+            return Ok(usage);
+        }
+        last = Some(usage);
+    }
+    last.ok_or_else(|| "no time".to_owned())
+}

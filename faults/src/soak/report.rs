@@ -1,0 +1,107 @@
+//! What the soak says at its end, in Markdown.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Counts;
+use crate::driver::Report;
+use crate::process::{MIB, Usage};
+
+pub struct Sample {
+    pub at: Duration,
+    pub usage: Usage,
+}
+
+/// The last quarter may be so much above the second. In a short run chance alone is more than that.
+fn allowed(time: Duration) -> f64 {
+    if time >= Duration::from_secs(1800) { 0.02 } else { 0.10 }
+}
+
+/// The report, and whether all is well.
+pub fn of(
+    time: Duration,
+    samples: &[Sample],
+    after: Usage,
+    report: Report,
+    counts: &Counts,
+    faults: &[String],
+) -> (String, bool) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let ms = |counter: &AtomicU64| count(counter) as f64 / 1000.0;
+    let mut text = String::new();
+    let mut passed = count(&counts.failed) == 0 && count(&counts.scrapes) > 0;
+    let _ = writeln!(
+        text,
+        "# Soak\n\n`.ci/run soak`, {} s: ten scrapers at 1 s in every format and coding, twenty connections that drip or say \
+         nothing, four that read slowly, four that read nothing, resets, hostile heads, a stop and start each minute. A \
+         multi-thread host, two cores that others use, too.\n",
+        time.as_secs()
+    );
+    let _ = writeln!(
+        text,
+        "| what | mean of quarter 1 | 2 | 3 | 4 | 4 to 2 |\n| --- | --- | --- | --- | --- | --- |"
+    );
+    let rows: [(&str, fn(&Usage) -> f64); 3] = [
+        ("memory, MiB", |usage| usage.memory as f64 / MIB),
+        ("threads", |usage| usage.threads as f64),
+        ("descriptors", |usage| usage.descriptors as f64),
+    ];
+    for (name, figure) in rows {
+        let quarters = [0, 1, 2, 3].map(|quarter| mean(samples, time, quarter, figure));
+        let growth = quarters[3] / quarters[1] - 1.0;
+        passed &= growth <= allowed(time);
+        let [first, second, third, fourth] = quarters;
+        let _ = writeln!(
+            text,
+            "| {name} | {first:.2} | {second:.2} | {third:.2} | {fourth:.2} | {:+.2} % |",
+            100.0 * growth
+        );
+    }
+    let cpu = samples.last().map_or(0.0, |sample| sample.usage.cpu.as_secs_f64() / sample.at.as_secs_f64());
+    let _ =
+        writeln!(text, "\nAllowed: {:+.0} %.\n\n| what | how many |\n| --- | --- |", 100.0 * allowed(time));
+    let rows = [
+        ("good scrapes", count(&counts.scrapes).to_string()),
+        ("of them failed, with slow readers that were cut", count(&counts.failed).to_string()),
+        ("sent again, for the kept connection had been closed", count(&counts.again).to_string()),
+        ("the slowest of them, ms", format!("{:.1}", ms(&counts.slowest_us))),
+        ("bytes of their bodies, MiB", format!("{:.0}", count(&counts.bytes) as f64 / MIB)),
+        ("whole bodies to readers of at most 40 KiB/s", count(&counts.slow_reads).to_string()),
+        ("connections that dripped or said nothing, closed", count(&counts.drips_closed).to_string()),
+        ("connections that read nothing, closed", count(&counts.stalled_closed).to_string()),
+        ("resets", count(&counts.resets).to_string()),
+        ("hostile heads", count(&counts.hostile).to_string()),
+        ("of them answered and closed", count(&counts.hostile_answered).to_string()),
+        ("stops and starts", count(&counts.restarts).to_string()),
+        ("the slowest stop, ms (drain limit 5,000)", format!("{:.1}", ms(&counts.slowest_stop_us))),
+        ("gathers", report.gathers.to_string()),
+        ("processor time of the victim, % of one core", format!("{:.1}", 100.0 * cpu)),
+        ("heartbeats of the host", report.beats.to_string()),
+        ("the latest of them, ms", format!("{:.1}", report.lag.as_secs_f64() * 1000.0)),
+        ("opens of the host that failed", report.failed_opens.to_string()),
+        ("lines in the host's log", report.log_lines.to_string()),
+        ("descriptors once all clients had gone", after.descriptors.to_string()),
+        ("threads then", after.threads.to_string()),
+        ("memory then, MiB", format!("{:.2}", after.memory as f64 / MIB)),
+    ];
+    for (what, how_many) in rows {
+        let _ = writeln!(text, "| {what} | {how_many} |");
+    }
+    passed &= report.failed_opens == 0 && after.descriptors <= 20;
+    for fault in faults {
+        let _ = writeln!(text, "\n* {fault}");
+    }
+    let _ = writeln!(text, "\n{}", if passed { "Passed." } else { "FAILED." });
+    (text, passed)
+}
+
+fn mean(samples: &[Sample], time: Duration, quarter: u32, figure: fn(&Usage) -> f64) -> f64 {
+    let (from, to) = (time / 4 * quarter, time / 4 * (quarter + 1));
+    let within: Vec<f64> = samples
+        .iter()
+        .filter(|sample| sample.at >= from && sample.at < to)
+        .map(|sample| figure(&sample.usage))
+        .collect();
+    within.iter().sum::<f64>() / within.len().max(1) as f64
+}

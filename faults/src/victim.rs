@@ -1,0 +1,254 @@
+//! A host application with the server in it: a heartbeat on its own runtime that opens a file each time, so that harm
+//! shows as late beats and failed opens; a collector that can be told to misbehave.
+//!
+//! It is told by lines on stdin and answers each with one line of JSON on stdout.
+
+mod collectors;
+mod doors;
+mod heartbeat;
+mod log;
+mod naive;
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{CancellationToken, Guard, Server};
+use serde_json::{Value, json};
+use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot;
+
+use collectors::{Manner, Unruly};
+use heartbeat::Heart;
+
+/// What the command line says.
+struct Options {
+    multi_thread: bool,
+    flavour: Flavour,
+    addr: SocketAddr,
+    /// Protections that are switched off, so that a row can be seen to fail.
+    without: Vec<String>,
+    tls: Option<(PathBuf, PathBuf)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flavour {
+    /// `start`: on a thread of its own.
+    Started,
+    /// `serve`: on the host's runtime.
+    Served,
+    /// Not ours at all.
+    Naive,
+}
+
+impl Options {
+    fn of(words: &[&str]) -> Options {
+        let mut options = Options {
+            multi_thread: false,
+            flavour: Flavour::Started,
+            addr: ([127, 0, 0, 1], 0).into(),
+            without: Vec::new(),
+            tls: None,
+        };
+        for word in words {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("multi", _) => options.multi_thread = true,
+                ("current", _) => options.multi_thread = false,
+                ("serve", _) => options.flavour = Flavour::Served,
+                ("naive", _) => options.flavour = Flavour::Naive,
+                ("listen", addr) => options.addr = addr.parse().expect("an address"),
+                ("without", protection) => options.without.push(protection.to_owned()),
+                ("tls", folder) => {
+                    let folder = PathBuf::from(folder);
+                    options.tls = Some((folder.join("cert.pem"), folder.join("key.pem")));
+                }
+                _ => panic!("what is {word}?"),
+            }
+        }
+        options
+    }
+}
+
+/// The host. Its `main` is that of `#[tokio::main]`: it returns when the runtime has let go.
+pub fn main(words: &[&str]) -> ExitCode {
+    let options = Options::of(words);
+    log::count();
+    let mut builder = match options.multi_thread {
+        true => runtime::Builder::new_multi_thread(),
+        false => runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let heart = Heart::beat_on(&Handle::current());
+        let (exit, exits) = oneshot::channel();
+        let host = Host::new(options, heart, Handle::current());
+        thread::Builder::new().name("orders".to_owned()).spawn(|| host.obey(exit)).expect("a thread");
+        let _ = exits.await;
+    });
+    ExitCode::SUCCESS
+}
+
+struct Host {
+    options: Options,
+    heart: Arc<Heart>,
+    runtime: Handle,
+    registry: Registry,
+    unruly: Unruly,
+    running: Option<Running>,
+}
+
+enum Running {
+    Started(Guard),
+    Spawned { stop: CancellationToken, task: tokio::task::JoinHandle<()> },
+}
+
+impl Host {
+    fn new(options: Options, heart: Arc<Heart>, runtime: Handle) -> Self {
+        let registry = Registry::new();
+        let unruly = Unruly::new(registry.clone());
+        registry.register(Box::new(unruly.clone())).expect("a name of its own");
+        Host { options, heart, runtime, registry, unruly, running: None }
+    }
+
+    /// Until its stdin ends, or it is told to exit.
+    fn obey(mut self, exit: oneshot::Sender<()>) {
+        let _runtime = self.runtime.clone();
+        let _entered = _runtime.enter();
+        let hello = self.start().map(|()| json!({"pid": std::process::id(), "addr": self.options.addr}));
+        answer(hello);
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            if words == ["exit"] {
+                answer(Ok(json!({})));
+                break;
+            }
+            answer(self.order(&words));
+        }
+        // As a host has it that returns from `main`: the guard goes, and then the runtime.
+        drop(self.running);
+        let _ = exit.send(());
+    }
+
+    fn order(&mut self, words: &[&str]) -> Result<Value, String> {
+        match words {
+            ["report"] => {
+                let mut report = self.heart.report();
+                report["log_lines"] = json!(log::lines());
+                report["debug_lines"] = json!(log::debug_lines());
+                report["gathers"] = json!(self.unruly.gathers());
+                return Ok(report);
+            }
+            ["reset"] => {
+                self.heart.reset();
+                log::reset();
+                self.unruly.reset();
+            }
+            ["calm"] => self.unruly.behave(Manner::Calm),
+            ["panic", "once"] => self.unruly.behave(Manner::PanicOnce),
+            ["panic", "always"] => self.unruly.behave(Manner::PanicAlways),
+            ["block"] => self.unruly.behave(Manner::Block),
+            ["sleep", seconds] => {
+                let seconds = seconds.parse().map_err(|error| format!("{error}"))?;
+                self.unruly.behave(Manner::Sleep(Duration::from_secs_f64(seconds)));
+            }
+            ["register"] => self.unruly.behave(Manner::Register),
+            ["rubbish"] => self.unruly.behave(Manner::Rubbish),
+            ["body", mib] => self.unruly.weigh(mib.parse().map_err(|error| format!("{error}"))?),
+            ["start"] => self.start()?,
+            ["stop"] => {
+                let start = Instant::now();
+                self.stop();
+                return Ok(json!({"us": start.elapsed().as_micros() as u64}));
+            }
+            ["drop"] => {
+                let start = Instant::now();
+                match self.running.take() {
+                    Some(Running::Started(guard)) => drop(guard),
+                    Some(Running::Spawned { stop, task }) => {
+                        stop.cancel();
+                        drop(task);
+                    }
+                    None => {}
+                }
+                return Ok(json!({"us": start.elapsed().as_micros() as u64}));
+            }
+            ["cycle", times] => {
+                for _ in 0..times.parse::<u32>().map_err(|error| format!("{error}"))? {
+                    self.stop();
+                    self.start()?;
+                }
+            }
+            ["child"] => {
+                let child =
+                    Command::new("sleep").arg("20").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+                let child = child.map_err(|error| format!("sleep: {error}"))?;
+                return Ok(json!({"child": child.id()}));
+            }
+            ["doors"] => return doors::all(&self.registry),
+            _ => return Err(format!("what is {words:?}?")),
+        }
+        Ok(json!({}))
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        let Options { multi_thread: _, flavour, addr, without, tls } = &self.options;
+        let flavour = *flavour;
+        if flavour == Flavour::Naive {
+            let (addr, stop, task) = naive::serve(*addr, self.registry.clone(), &self.runtime)?;
+            self.options.addr = addr;
+            self.running = Some(Running::Spawned { stop, task });
+            return Ok(());
+        }
+        let mut builder = Server::builder().registry(&self.registry).default_collectors(true);
+        builder = builder.openmetrics(true).protobuf(true).listen(addr);
+        if let Some((certificate, key)) = tls {
+            builder = builder.tls_files(certificate, key);
+        }
+        for protection in without {
+            builder = match protection.as_str() {
+                "head_timeout" => builder.head_timeout(Duration::MAX),
+                "write_timeout" => builder.write_timeout(Duration::MAX),
+                "max_connections" => builder.max_connections(1_000_000),
+                _ => return Err(format!("there is no {protection}")),
+            };
+        }
+        let server = builder.bind().map_err(|error| error.to_string())?;
+        // The same port when it starts again.
+        self.options.addr = server.local_addr().ok_or("no address")?;
+        self.running = Some(match flavour {
+            Flavour::Started => Running::Started(server.start().map_err(|error| error.to_string())?),
+            Flavour::Served | Flavour::Naive => {
+                let stop = CancellationToken::new();
+                let stopped = stop.clone();
+                let task = self.runtime.spawn(async move {
+                    let _ = server.serve(stopped.cancelled()).await;
+                });
+                Running::Spawned { stop, task }
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits for its end.
+    fn stop(&mut self) {
+        match self.running.take() {
+            Some(Running::Started(guard)) => guard.shutdown_blocking(),
+            Some(Running::Spawned { stop, task }) => {
+                stop.cancel();
+                let _ = self.runtime.block_on(task);
+            }
+            None => {}
+        }
+    }
+}
+
+fn answer(answer: Result<Value, String>) {
+    let answer = answer.unwrap_or_else(|error| json!({"error": error}));
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{answer}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,147 @@
+//! A collector that does as it is told.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus_hyper::prometheus::{IntGauge, Registry};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Manner {
+    Calm,
+    PanicOnce,
+    PanicAlways,
+    /// Until it is told otherwise.
+    Block,
+    Sleep(Duration),
+    /// Registers a metric where it is collected: the registry's lock is held, so it blocks for ever.
+    Register,
+    /// Families without a name, without samples, without a type, with one that is another's.
+    Rubbish,
+}
+
+#[derive(Clone)]
+pub struct Unruly {
+    desc: Desc,
+    registry: Registry,
+    state: Arc<State>,
+}
+
+struct State {
+    manner: Mutex<Manner>,
+    told: Condvar,
+    gathers: AtomicU64,
+    /// In series of a hundred bytes.
+    weight: AtomicUsize,
+}
+
+impl Unruly {
+    pub fn new(registry: Registry) -> Self {
+        let desc = Desc::new("unruly_total".into(), "Told on stdin".into(), Vec::new(), Default::default());
+        let state = State {
+            manner: Mutex::new(Manner::Calm),
+            told: Condvar::new(),
+            gathers: AtomicU64::new(0),
+            weight: AtomicUsize::new(10),
+        };
+        Unruly { desc: desc.expect("a valid name"), registry, state: Arc::new(state) }
+    }
+
+    pub fn behave(&self, manner: Manner) {
+        *self.manner() = manner;
+        self.state.told.notify_all();
+    }
+
+    /// Makes the exposition about so many MiB long.
+    pub fn weigh(&self, mib: f64) {
+        self.state.weight.store((mib * 1024.0 * 1024.0 / 100.0) as usize, Ordering::Relaxed);
+    }
+
+    pub fn gathers(&self) -> u64 {
+        self.state.gathers.load(Ordering::Relaxed)
+    }
+
+    pub fn reset(&self) {
+        self.state.gathers.store(0, Ordering::Relaxed);
+    }
+
+    fn manner(&self) -> MutexGuard<'_, Manner> {
+        self.state.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn family(&self) -> MetricFamily {
+        let series = self.state.weight.load(Ordering::Relaxed);
+        let metrics = (0..series).map(|n| metric(&format!("{n:06}-{:060}", n * 7919), n as f64)).collect();
+        family("unruly_total", MetricType::COUNTER, metrics)
+    }
+}
+
+impl Collector for Unruly {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.state.gathers.fetch_add(1, Ordering::Relaxed);
+        let mut manner = self.manner();
+        match *manner {
+            Manner::Calm => {}
+            Manner::PanicOnce => {
+                *manner = Manner::Calm;
+                drop(manner);
+                panic!("told to, once");
+            }
+            // With its lock held, which is poisoned by it.
+            Manner::PanicAlways => panic!("told to"),
+            Manner::Block => {
+                let blocks = |manner: &mut Manner| *manner == Manner::Block;
+                drop(self.state.told.wait_while(manner, blocks));
+            }
+            Manner::Sleep(time) => {
+                drop(manner);
+                thread::sleep(time);
+            }
+            Manner::Register => {
+                drop(manner);
+                let gauge = IntGauge::new("registered_while_collected", "Too late").expect("a valid name");
+                let _ = self.registry.register(Box::new(gauge));
+            }
+            Manner::Rubbish => {
+                return vec![
+                    family("", MetricType::COUNTER, vec![metric("nameless", 1.0)]),
+                    family("empty", MetricType::GAUGE, Vec::new()),
+                    family("untyped", MetricType::UNTYPED, vec![metric("x", 1.0)]),
+                    family("not_a_gauge", MetricType::GAUGE, vec![metric("x", 1.0)]),
+                    family("unruly_total", MetricType::COUNTER, vec![metric("nan", f64::NAN)]),
+                    family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 1.0)]),
+                    family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 2.0)]),
+                ];
+            }
+        }
+        vec![self.family()]
+    }
+}
+
+fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help("Told on stdin".to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn metric(label: &str, value: f64) -> Metric {
+    let mut pair = LabelPair::default();
+    pair.set_name("series".to_owned());
+    pair.set_value(label.to_owned());
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_label(vec![pair]);
+    metric.set_counter(counter);
+    metric
+}

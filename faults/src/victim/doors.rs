@@ -1,0 +1,88 @@
+//! Where a guard may be dropped: everywhere. Each drop is timed.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Guard, Server};
+use serde_json::{Map, Value};
+use tokio::runtime::{self, Runtime};
+
+/// In microseconds, by place.
+pub fn all(registry: &Registry) -> Result<Value, String> {
+    let mut times = Map::new();
+    let mut timed = |place: &str, what: &(dyn Fn(Guard) -> Duration + Sync)| -> Result<(), String> {
+        let guard = start(registry)?;
+        let closed = guard.cancellation_token();
+        // A thread of its own: this one has entered the host's runtime.
+        let time = thread::scope(|scope| scope.spawn(|| what(guard)).join())
+            .map_err(|_| format!("{place}: panicked"))?;
+        if !closed.is_cancelled() {
+            return Err(format!("{place}: the server goes on"));
+        }
+        times.insert(place.to_owned(), Value::from(time.as_micros() as u64));
+        Ok(())
+    };
+    timed("in sync code", &drop_timed)?;
+    timed("on a current-thread runtime", &|guard| runtime_of_one().block_on(async { drop_timed(guard) }))?;
+    timed("on a multi-thread runtime", &|guard| {
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async { tokio::spawn(async { drop_timed(guard) }).await.expect("no panic") })
+    })?;
+    timed("after the runtime is gone", &|guard| {
+        drop(runtime_of_one());
+        drop_timed(guard)
+    })?;
+    timed("by a runtime that is dropped", &|guard| {
+        let runtime = runtime_of_one();
+        runtime.spawn(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        });
+        runtime.block_on(tokio::task::yield_now());
+        let start = Instant::now();
+        drop(runtime);
+        start.elapsed()
+    })?;
+    timed("while unwinding", &|guard| {
+        let start = Instant::now();
+        let unwound = panic::catch_unwind(AssertUnwindSafe(move || {
+            let _guard = guard;
+            panic!("told to");
+        }));
+        assert!(unwound.is_err());
+        start.elapsed()
+    })?;
+    timed("in a thread-local's destructor", &|guard| {
+        thread_local!(static HELD: RefCell<Option<Guard>> = const { RefCell::new(None) });
+        let start = Instant::now();
+        let thread = thread::spawn(|| HELD.with(|held| *held.borrow_mut() = Some(guard)));
+        thread.join().expect("no panic");
+        start.elapsed()
+    })?;
+    timed("forgotten, stopped by its token", &|guard| {
+        let token = guard.cancellation_token();
+        guard.detach();
+        let start = Instant::now();
+        token.cancel();
+        start.elapsed()
+    })?;
+    Ok(Value::Object(times))
+}
+
+fn start(registry: &Registry) -> Result<Guard, String> {
+    let server = Server::builder().registry(registry).listen("127.0.0.1:0").bind();
+    server.and_then(Server::start).map_err(|error| error.to_string())
+}
+
+fn drop_timed(guard: Guard) -> Duration {
+    let start = Instant::now();
+    drop(guard);
+    start.elapsed()
+}
+
+fn runtime_of_one() -> Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}

@@ -1,0 +1,64 @@
+//! The host's log: counts the lines that a host sees by default, info and above, and those of debug.
+
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+static LINES: AtomicU64 = AtomicU64::new(0);
+static DEBUG_LINES: AtomicU64 = AtomicU64::new(0);
+
+pub fn count() {
+    tracing::subscriber::set_global_default(Counting).expect("the first one");
+}
+
+pub fn lines() -> u64 {
+    LINES.load(Ordering::Relaxed)
+}
+
+pub fn debug_lines() -> u64 {
+    DEBUG_LINES.load(Ordering::Relaxed)
+}
+
+pub fn reset() {
+    LINES.store(0, Ordering::Relaxed);
+    DEBUG_LINES.store(0, Ordering::Relaxed);
+}
+
+struct Counting;
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+impl Subscriber for Counting {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::DEBUG
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if *event.metadata().level() > Level::INFO {
+            DEBUG_LINES.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        LINES.fetch_add(1, Ordering::Relaxed);
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        eprintln!("{}", line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
