@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 faults [ROW...]          all rows, or those whose names contain one of the words; `list` names them
-faults --naive [ROW...]  against a server as one writes it in an afternoon: each row has to fail
+faults --unprotected [ROW...]  with the protection switched off that a row is about: it has to fail
 faults soak SECONDS REPORT
 faults victim [OPTION...]  a host application with the server in it, told by lines on stdin";
 

@@ -1,5 +1,129 @@
-//! rows
-use std::process::ExitCode;
-pub fn main(_words: &[&str]) -> ExitCode {
-    ExitCode::SUCCESS
+//! The table: each row a fault, what must be seen, and what it proves.
+
+mod collectors;
+mod connections;
+mod lifecycle;
+mod proxies;
+mod scrapers;
+mod system;
+mod watch;
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::driver::Victim;
+
+/// What a row has seen, in figures, or what is wrong.
+type Outcome = Result<String, String>;
+
+#[derive(Clone, Copy)]
+pub struct Row {
+    name: &'static str,
+    /// Which protection it would miss.
+    proves: &'static str,
+    /// The victim without it, with which the row has to fail. None where that is not to be had; `proves` says why.
+    unprotected: Option<&'static str>,
+    run: fn(&Bench) -> Outcome,
+}
+
+/// What a row works with.
+pub struct Bench {
+    unprotected: Option<&'static str>,
+}
+
+impl Bench {
+    fn victim(&self, options: &[&str]) -> Result<Victim, String> {
+        self.victim_in(&[], options)
+    }
+
+    fn victim_in(&self, wrapper: &[&str], options: &[&str]) -> Result<Victim, String> {
+        let options: Vec<&str> = options.iter().copied().chain(self.unprotected).collect();
+        Victim::start_in(wrapper, &options)
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let parts =
+        [connections::ROWS, system::ROWS, collectors::ROWS, lifecycle::ROWS, proxies::ROWS, scrapers::ROWS];
+    parts.into_iter().flatten().copied().collect()
+}
+
+pub fn main(words: &[&str]) -> ExitCode {
+    let rows = rows();
+    if words == ["list"] {
+        for row in &rows {
+            println!("{:24} {}", row.name, row.proves);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let unprotected = words.first() == Some(&"--unprotected");
+    let words = if unprotected { &words[1..] } else { words };
+    let chosen: Vec<&Row> = rows
+        .iter()
+        .filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(word)))
+        .filter(|row| !unprotected || row.unprotected.is_some())
+        .collect();
+    if chosen.is_empty() {
+        eprintln!("no row is named so: {words:?}");
+        return ExitCode::FAILURE;
+    }
+    let (mut failed, start) = (Vec::new(), Instant::now());
+    println!("| row | proves | seen | s | verdict |\n| --- | --- | --- | --- | --- |");
+    for row in &chosen {
+        let bench = Bench { unprotected: row.unprotected.filter(|_| unprotected) };
+        let start = Instant::now();
+        let outcome = (row.run)(&bench);
+        // Without its protection it has to fail.
+        let passed = outcome.is_ok() != unprotected;
+        let (Ok(seen) | Err(seen)) = &outcome;
+        let verdict = match (&outcome, unprotected) {
+            (Ok(_), false) => "holds",
+            (Err(_), false) => "FAILS",
+            (Err(_), true) => "fails, as it must",
+            (Ok(_), true) => "HOLDS WITHOUT",
+        };
+        let seen = seen.replace(['\n', '|'], " ");
+        let without = bench.unprotected.map(|option| format!(" ({option})")).unwrap_or_default();
+        println!(
+            "| {}{without} | {} | {seen} | {} | {verdict} |",
+            row.name,
+            row.proves,
+            start.elapsed().as_secs()
+        );
+        if !passed {
+            failed.push(row.name);
+        }
+    }
+    println!("\n{} rows in {} s", chosen.len(), start.elapsed().as_secs());
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("FAILED: {}", failed.join(" "));
+    ExitCode::FAILURE
+}
+
+/// That, or what is wrong in words.
+fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+/// A program that is missing fails the row.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let both = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&both).into_owned())
+}
+
+/// How long until it holds; an error at the limit.
+fn wait_for(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Result<Duration, String> {
+    let start = Instant::now();
+    while !holds() {
+        check(start.elapsed() < limit, || format!("after {limit:?} not yet: {what}"))?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(start.elapsed())
 }

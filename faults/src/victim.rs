@@ -9,6 +9,7 @@ mod heartbeat;
 mod log;
 mod naive;
 
+use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ enum Flavour {
     Served,
     /// Not ours at all.
     Naive,
+    /// Without any: a heartbeat to compare with.
+    Alone,
 }
 
 impl Options {
@@ -61,6 +64,7 @@ impl Options {
                 ("current", _) => options.multi_thread = false,
                 ("serve", _) => options.flavour = Flavour::Served,
                 ("naive", _) => options.flavour = Flavour::Naive,
+                ("alone", _) => options.flavour = Flavour::Alone,
                 ("listen", addr) => options.addr = addr.parse().expect("an address"),
                 ("without", protection) => options.without.push(protection.to_owned()),
                 ("tls", folder) => {
@@ -100,6 +104,7 @@ struct Host {
     registry: Registry,
     unruly: Unruly,
     running: Option<Running>,
+    hogged: Vec<File>,
 }
 
 enum Running {
@@ -112,7 +117,7 @@ impl Host {
         let registry = Registry::new();
         let unruly = Unruly::new(registry.clone());
         registry.register(Box::new(unruly.clone())).expect("a name of its own");
-        Host { options, heart, runtime, registry, unruly, running: None }
+        Host { options, heart, runtime, registry, unruly, running: None, hogged: Vec::new() }
     }
 
     /// Until its stdin ends, or it is told to exit.
@@ -165,24 +170,13 @@ impl Host {
                 self.stop();
                 return Ok(json!({"us": start.elapsed().as_micros() as u64}));
             }
-            ["drop"] => {
-                let start = Instant::now();
-                match self.running.take() {
-                    Some(Running::Started(guard)) => drop(guard),
-                    Some(Running::Spawned { stop, task }) => {
-                        stop.cancel();
-                        drop(task);
-                    }
-                    None => {}
-                }
-                return Ok(json!({"us": start.elapsed().as_micros() as u64}));
-            }
-            ["cycle", times] => {
-                for _ in 0..times.parse::<u32>().map_err(|error| format!("{error}"))? {
-                    self.stop();
-                    self.start()?;
+            ["hog"] => {
+                // All that are left to it.
+                while let Ok(file) = File::open("/dev/null") {
+                    self.hogged.push(file);
                 }
             }
+            ["release"] => self.hogged.clear(),
             ["child"] => {
                 let child =
                     Command::new("sleep").arg("20").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
@@ -198,6 +192,9 @@ impl Host {
     fn start(&mut self) -> Result<(), String> {
         let Options { multi_thread: _, flavour, addr, without, tls } = &self.options;
         let flavour = *flavour;
+        if flavour == Flavour::Alone {
+            return Ok(());
+        }
         if flavour == Flavour::Naive {
             let (addr, stop, task) = naive::serve(*addr, self.registry.clone(), &self.runtime)?;
             self.options.addr = addr;
@@ -222,7 +219,7 @@ impl Host {
         self.options.addr = server.local_addr().ok_or("no address")?;
         self.running = Some(match flavour {
             Flavour::Started => Running::Started(server.start().map_err(|error| error.to_string())?),
-            Flavour::Served | Flavour::Naive => {
+            Flavour::Served | Flavour::Naive | Flavour::Alone => {
                 let stop = CancellationToken::new();
                 let stopped = stop.clone();
                 let task = self.runtime.spawn(async move {

@@ -1,0 +1,238 @@
+//! Collectors that hang, panic and register; scrapers that come all at once.
+
+use std::io::Write;
+use std::sync::Barrier;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::watch::{Over, Watch, most_memory};
+use super::{Bench, Outcome, Row, check, ms};
+use crate::client::{Answer, Connection, GET, scrape};
+use crate::driver::Victim;
+use crate::process::mib;
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "blocks-current",
+        proves: "a thread of its own, a deadline, nothing on the host's pool",
+        unprotected: Some("naive"),
+        run: |bench| hangs(bench, "block", &["current"]),
+    },
+    Row {
+        name: "blocks-multi",
+        proves: "the same",
+        unprotected: Some("naive"),
+        run: |bench| hangs(bench, "block", &["multi"]),
+    },
+    Row {
+        name: "blocks-serve",
+        proves: "the same, with the server on the host's current-thread runtime",
+        unprotected: Some("naive"),
+        run: |bench| hangs(bench, "block", &["current", "serve"]),
+    },
+    Row {
+        name: "registers-current",
+        proves: "the same, and a lock of the registry's that is never released",
+        unprotected: Some("naive"),
+        run: |bench| hangs(bench, "register", &["current"]),
+    },
+    Row {
+        name: "registers-multi",
+        proves: "the same",
+        unprotected: Some("naive"),
+        run: |bench| hangs(bench, "register", &["multi"]),
+    },
+    Row {
+        name: "takes-2-s-current",
+        proves: "a slow collector delays its own scrape only",
+        unprotected: Some("naive"),
+        run: |bench| is_slow(bench, &["current", "serve"]),
+    },
+    Row {
+        name: "takes-2-s-multi",
+        proves: "the same; with naive a worker is left over, and nothing is shown",
+        unprotected: None,
+        run: |bench| is_slow(bench, &["multi", "serve"]),
+    },
+    Row {
+        name: "panics",
+        proves: "a panic is caught, and not told",
+        unprotected: Some("naive"),
+        run: panics,
+    },
+    Row {
+        name: "rubbish",
+        proves: "what can not be written is left out",
+        unprotected: Some("naive"),
+        run: rubbish,
+    },
+    Row {
+        name: "scrapers-100",
+        proves: "gathers are shared, and bodies",
+        unprotected: Some("naive"),
+        run: |bench| hundred(bench, &["current"]),
+    },
+    Row {
+        name: "scrapers-100-serve",
+        proves: "the same, with the server on the host's current-thread runtime",
+        unprotected: Some("naive"),
+        run: |bench| hundred(bench, &["current", "serve"]),
+    },
+];
+
+const SECOND: Duration = Duration::from_secs(1);
+const LAG: Duration = Duration::from_millis(20);
+
+/// As Prometheus asks, with a timeout of two seconds: half a second less is the deadline.
+fn ask_for_two_seconds(victim: &Victim) -> Result<Answer, String> {
+    let request = GET.replace("\r\n\r\n", "\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n");
+    let answer =
+        Connection::open(victim.addr, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 4 * SECOND));
+    answer.map_err(|error| format!("the scrape: {error}"))
+}
+
+fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
+    let mut victim = bench.victim(options)?;
+    // Before the first scrape there is no thread to gather on.
+    let before = victim.usage()?.threads;
+    victim.tell(order)?;
+    let watch = Watch::begin(&mut victim)?;
+    let mut slowest = Duration::ZERO;
+    for n in 0..3 {
+        let answer = ask_for_two_seconds(&victim)?;
+        check(answer.status == 503, || format!("scrape {n}: status {}", answer.status))?;
+        check(answer.took < 2 * SECOND, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
+        slowest = slowest.max(answer.took);
+    }
+    let health = Connection::open(victim.addr, SECOND)
+        .and_then(|mut it| it.ask(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", SECOND))
+        .map_err(|error| format!("health: {error}"))?;
+    check(health.status == 200, || format!("health: {}", health.status))?;
+    let seen = watch.end(&mut victim)?;
+    seen.host_is_well(LAG)?;
+    let threads = seen.after.threads - before;
+    check(threads == 1, || format!("{threads} threads are lost"))?;
+    let exit = victim.exit(SECOND)?;
+    Ok(format!(
+        "503 three times, the slowest after {} of 2 s; 1 thread; the process ends in {}; {}",
+        ms(slowest),
+        ms(exit),
+        seen.figures()
+    ))
+}
+
+fn is_slow(bench: &Bench, options: &[&str]) -> Outcome {
+    let mut victim = bench.victim(options)?;
+    victim.tell("sleep 2")?;
+    let watch = Watch::begin(&mut victim)?;
+    let answer = scrape(victim.addr, 5 * SECOND).map_err(|error| error.to_string())?;
+    check(answer.status == 200, || format!("status {}", answer.status))?;
+    let seen = watch.end(&mut victim)?;
+    seen.host_is_well(LAG)?;
+    Ok(format!("200 after {}; {}", ms(answer.took), seen.figures()))
+}
+
+fn panics(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    let watch = Watch::begin(&mut victim)?;
+    let mut statuses = Vec::new();
+    for order in ["panic once", "panic always"] {
+        victim.tell(order)?;
+        for _ in 0..2 {
+            let answer = scrape(victim.addr, SECOND).map_err(|error| format!("{order}: {error}"))?;
+            check(!answer.text().contains("told to"), || "the panic's words are in the body".to_owned())?;
+            statuses.push(answer.status);
+        }
+    }
+    // Its lock is poisoned now, which it does not mind.
+    victim.tell("calm")?;
+    statuses.push(scrape(victim.addr, SECOND).map_err(|error| error.to_string())?.status);
+    let seen = watch.end(&mut victim)?;
+    seen.log_is_short()?;
+    check(statuses == [500, 200, 500, 500, 200], || format!("{statuses:?}"))?;
+    Ok(format!("once, then always, then calm: {statuses:?}; {}", seen.figures()))
+}
+
+fn rubbish(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    victim.tell("rubbish")?;
+    let first = scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+    check(first.status == 200, || format!("status {}", first.status))?;
+    let lines = victim.report()?.log_lines;
+    let watch = Watch::begin(&mut victim)?;
+    let mut text = String::new();
+    for _ in 0..100 {
+        let answer = scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+        check(answer.status == 200, || format!("status {}", answer.status))?;
+        text = answer.text();
+    }
+    let seen = watch.end(&mut victim)?;
+    // What was told once is not told again for a minute.
+    check(seen.host.log_lines == 0, || format!("{} log lines more", seen.host.log_lines))?;
+    check(text.contains("unruly_total{series=\"nan\"} NaN\n"), || "the good sample is not there".to_owned())?;
+    let checked = super::lifecycle::promtool_checks(&text)?;
+    let same = text.matches("unruly_total{series=\"same\\n\\\"\\\\\"}").count();
+    check(same == 1, || format!("a series {same} times"))?;
+    Ok(format!(
+        "200, {} bytes, {checked}; {lines} log lines at first, then for 100 scrapes: {}",
+        text.len(),
+        seen.figures()
+    ))
+}
+
+/// All at once, each on a connection that is open already.
+fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
+    let mut victim = bench.victim(options)?;
+    victim.tell("body 4")?;
+    let mut body = 0;
+    for _ in 0..5 {
+        body = scrape(victim.addr, 4 * SECOND).map_err(|error| error.to_string())?.body.len() as u64;
+    }
+    let connections: Result<Vec<_>, _> = (0..100).map(|_| Connection::open(victim.addr, SECOND)).collect();
+    let connections = connections.map_err(|error| error.to_string())?;
+    let watch = Watch::begin(&mut victim)?;
+    let (over, pid) = (AtomicBool::new(false), victim.pid);
+    let (barrier, start) = (Barrier::new(100), Instant::now());
+    let (answers, most) = thread::scope(|scope| {
+        let most = scope.spawn(|| most_memory(&over, pid));
+        let ends = Over(&over);
+        let ask = |mut connection: Connection| {
+            let barrier = &barrier;
+            // Small stacks: a hundred of them.
+            let thread = thread::Builder::new().stack_size(256 * 1024);
+            thread.spawn_scoped(scope, move || {
+                barrier.wait();
+                let request = GET.as_bytes();
+                connection.stream().write_all(request).and_then(|()| connection.ask(b"", 20 * SECOND))
+            })
+        };
+        let threads: Vec<_> = connections.into_iter().map(ask).collect();
+        let mut answers = Vec::new();
+        for thread in threads {
+            let thread = thread.map_err(|error| error.to_string())?;
+            let answer = thread.join().map_err(|_| "panicked".to_owned())?;
+            answers.push(answer.map_err(|error| error.to_string())?);
+        }
+        drop(ends);
+        Ok::<_, String>((answers, most.join().map_err(|_| "panicked".to_owned())?))
+    })?;
+    let took = start.elapsed();
+    let seen = watch.end(&mut victim)?;
+    check(answers.iter().all(|answer| answer.status == 200), || "not all are 200".to_owned())?;
+    let gathers = seen.host.gathers;
+    check(gathers <= 2, || format!("{gathers} gathers"))?;
+    let allowed = seen.before.memory + 2 * body;
+    check(most < allowed, || {
+        format!("memory {:.1} MiB, before {:.1}, body {:.1}", mib(most), mib(seen.before.memory), mib(body))
+    })?;
+    seen.host_is_well(Duration::from_millis(50))?;
+    Ok(format!(
+        "{gathers} gathers; all 200 in {}; memory {:.1} → {:.1} MiB at most (a body is {:.1}); {}",
+        ms(took),
+        mib(seen.before.memory),
+        mib(most),
+        mib(body),
+        seen.figures()
+    ))
+}

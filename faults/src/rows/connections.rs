@@ -1,0 +1,297 @@
+//! Clients that take and do not give.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+
+use super::watch::{Over, Steady, Watch, memory_is_back, most_memory};
+use super::{Bench, Outcome, Row, check, ms, output, wait_for};
+use crate::client::{GET, scrape, until_closed};
+use crate::driver::Victim;
+use crate::process::{Usage, mib};
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "heads-drip-500",
+        proves: "head_timeout, the cap, eviction",
+        unprotected: Some("without=head_timeout"),
+        run: |bench| heads(bench, 500),
+    },
+    Row {
+        name: "heads-drip-2000",
+        proves: "head_timeout, the cap, eviction",
+        unprotected: Some("naive"),
+        run: |bench| heads(bench, 2000),
+    },
+    Row {
+        name: "silent-500",
+        proves: "head_timeout counts from accept",
+        unprotected: Some("without=head_timeout"),
+        run: |bench| silent(bench, 500),
+    },
+    Row {
+        name: "silent-2000",
+        proves: "the cap",
+        unprotected: Some("naive"),
+        run: |bench| silent(bench, 2000),
+    },
+    Row {
+        name: "unread-100",
+        proves: "write_timeout; a shared body",
+        unprotected: Some("without=write_timeout"),
+        run: |bench| unread(bench, nobody_reads),
+    },
+    Row {
+        name: "unread-slowhttptest",
+        proves: "write_timeout; a shared body",
+        unprotected: Some("naive"),
+        run: |bench| unread(bench, slowhttptest_reads),
+    },
+    Row {
+        name: "half-close",
+        proves: "a closed sending side is no lost client",
+        unprotected: Some("naive"),
+        run: half_close,
+    },
+];
+
+/// A scraper that is kept waiting for longer suffers.
+const SOON: Duration = Duration::from_secs(1);
+const CLOSED: Duration = Duration::from_secs(12);
+const LAG: Duration = Duration::from_millis(20);
+const BODY_MIB: u64 = 4;
+
+fn slowhttptest(addr: SocketAddr, options: &[&str]) -> Result<Child, String> {
+    let mut command = Command::new("slowhttptest");
+    command.args(options).args(["-p", "1", "-v", "1", "-u", &format!("http://{addr}/metrics")]);
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|error| format!("slowhttptest: {error}"))
+}
+
+/// Ends with its owner.
+struct Tool(Child);
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn heads(bench: &Bench, clients: usize) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    siege(&mut victim, |victim| {
+        let (c, rate) = (clients.to_string(), (clients / 2).to_string());
+        // A byte or two a second, for much longer than they may.
+        let options = ["-H", "-c", &c, "-r", &rate, "-i", "1", "-x", "2", "-l", "60"];
+        let tool = Tool(slowhttptest(victim.addr, &options)?);
+        // All have connected: two seconds at that rate.
+        thread::sleep(Duration::from_millis(2500));
+        check(established(victim.addr) > 0, || "slowhttptest does not connect".to_owned())?;
+        Ok(Box::new(tool))
+    })
+}
+
+fn silent(bench: &Bench, clients: usize) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    siege(&mut victim, |victim| {
+        let connect =
+            |_| TcpStream::connect_timeout(&victim.addr, 4 * SOON).map_err(|error| error.to_string());
+        let start = Instant::now();
+        let silent: Vec<TcpStream> = (0..clients).map(connect).collect::<Result<_, _>>()?;
+        eprintln!("{clients} connected in {:?}", start.elapsed());
+        Ok(Box::new(silent))
+    })
+}
+
+/// As much as the server ever needs at once: an allocator keeps that.
+fn fill_buffers(victim: &Victim) -> Result<(), String> {
+    let before = victim.usage()?.descriptors;
+    let mut clients = Vec::new();
+    for _ in 0..150 {
+        let mut client = TcpStream::connect_timeout(&victim.addr, SOON).map_err(|error| error.to_string())?;
+        let _ = client.write_all(format!("GET /{}", "x".repeat(12 * 1024)).as_bytes());
+        clients.push(client);
+    }
+    thread::sleep(Duration::from_millis(300));
+    drop(clients);
+    wait_for(SOON, "they are gone", || victim.usage().is_ok_and(|usage| usage.descriptors <= before))?;
+    for _ in 0..3 {
+        scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// While clients hold on: scrapes go on, the host is well; all of theirs are closed in time, counted from the last.
+fn siege(
+    victim: &mut Victim,
+    begin: impl FnOnce(&Victim) -> Result<Box<dyn std::any::Any>, String>,
+) -> Outcome {
+    fill_buffers(victim)?;
+    let watch = Watch::begin(victim)?;
+    let (addr, pid, over) = (victim.addr, victim.pid, AtomicBool::new(false));
+    let (closed, steady) = thread::scope(|scope| {
+        let over = &over;
+        let steady = scope.spawn(|| Steady::scrape_until(over, addr, SOON));
+        let ends = Over(over);
+        let clients = begin(victim)?;
+        // What is accepted by the server, among them the scraper's for a moment.
+        let held = || Usage::of(pid).map_or(u64::MAX, |usage| usage.descriptors);
+        let most = held();
+        let base = watch.before.descriptors + 2;
+        let closed = wait_for(CLOSED, "all are closed", || held() <= base)?;
+        drop((clients, ends));
+        let steady = steady.join().map_err(|_| "panicked")?;
+        Ok::<_, String>(((most, closed), steady))
+    })?;
+    let seen = watch.end(victim)?;
+    steady.is_well()?;
+    seen.host_is_well(LAG)?;
+    memory_is_back(seen.before.memory, seen.after.memory)?;
+    Ok(format!(
+        "{} descriptors at first, back {:.1} s after the last has come; {}; {}; memory {:.1} → {:.1} MiB",
+        closed.0,
+        closed.1.as_secs_f64(),
+        steady.figures(),
+        seen.figures(),
+        mib(seen.before.memory),
+        mib(seen.after.memory)
+    ))
+}
+
+/// Connections to it that the kernel knows as open on its side.
+fn established(addr: SocketAddr) -> usize {
+    let port = format!(":{:04X}", addr.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let open = |line: &&str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        words.get(1).is_some_and(|local| local.ends_with(&port)) && words.get(3) == Some(&"01")
+    };
+    table.lines().filter(open).count()
+}
+
+/// With a window so small that the kernel does not read in its place.
+pub fn connect_narrowly(addr: SocketAddr) -> Result<TcpStream, String> {
+    let connect = || {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.set_recv_buffer_size(4 * 1024)?;
+        socket.connect_timeout(&addr.into(), SOON)?;
+        Ok(TcpStream::from(socket))
+    };
+    connect().map_err(|error: std::io::Error| error.to_string())
+}
+
+type Clients = Box<dyn std::any::Any>;
+
+fn nobody_reads(addr: SocketAddr) -> Result<Clients, String> {
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut client = connect_narrowly(addr)?;
+        client.write_all(GET.as_bytes()).map_err(|error| error.to_string())?;
+        clients.push(client);
+    }
+    Ok(Box::new(clients))
+}
+
+/// A byte a minute: less than what makes the kernel open its window.
+fn slowhttptest_reads(addr: SocketAddr) -> Result<Clients, String> {
+    let options =
+        ["-X", "-c", "100", "-r", "100", "-n", "60", "-z", "1", "-w", "512", "-y", "1024", "-l", "120"];
+    Ok(Box::new(Tool(slowhttptest(addr, &options)?)))
+}
+
+/// Who reads nothing is closed 30 s after it took the last byte; meanwhile one that reads slowly, and keeps moving, gets the
+/// whole.
+fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    victim.tell(&format!("body {BODY_MIB}"))?;
+    let mut body = 0;
+    for _ in 0..5 {
+        body = scrape(victim.addr, 4 * SOON).map_err(|error| error.to_string())?.body.len() as u64;
+    }
+    let watch = Watch::begin(&mut victim)?;
+    let (addr, pid, over) = (victim.addr, victim.pid, AtomicBool::new(false));
+    let (held, closed, most, slow) = thread::scope(|scope| {
+        let most = scope.spawn(|| most_memory(&over, pid));
+        let ends = Over(&over);
+        let slow = scope.spawn(move || read_slowly(addr));
+        let clients = begin(addr)?;
+        thread::sleep(Duration::from_secs(2));
+        let descriptors = || Usage::of(pid).map_or(u64::MAX, |usage| usage.descriptors);
+        let held = descriptors();
+        // Two for the slow reader, and one that comes.
+        let base = watch.before.descriptors + 3;
+        let closed = wait_for(Duration::from_secs(45), "all are closed", || descriptors() <= base)?;
+        drop((clients, ends));
+        let most = most.join().map_err(|_| "panicked")?;
+        Ok::<_, String>((held, closed, most, slow.join().map_err(|_| "panicked")?))
+    })?;
+    let seen = watch.end(&mut victim)?;
+    let (read, took) = slow?;
+    let closed = closed + Duration::from_secs(2);
+    check(held >= seen.before.descriptors + 100, || format!("{held} descriptors: not all are held"))?;
+    check(closed > Duration::from_secs(25), || format!("closed after {closed:?} already"))?;
+    check(read as u64 > body, || format!("the slow reader got {read} bytes of {body}"))?;
+    let allowed = seen.before.memory + 2 * body;
+    check(most < allowed, || {
+        format!("memory {:.1} MiB, before {:.1}, body {:.1}", mib(most), mib(seen.before.memory), mib(body))
+    })?;
+    seen.host_is_well(2 * LAG)?;
+    Ok(format!(
+        "{held} descriptors, closed after {:.1} s; memory {:.1} → {:.1} MiB at most (a body is {:.1}); a slow reader got the \
+         whole in {:.0} s; {}",
+        closed.as_secs_f64(),
+        mib(seen.before.memory),
+        mib(most),
+        mib(body),
+        took.as_secs_f64(),
+        seen.figures()
+    ))
+}
+
+/// At about 100 KiB/s, for longer than the write timeout.
+fn read_slowly(addr: SocketAddr) -> Result<(usize, Duration), String> {
+    let mut stream = connect_narrowly(addr)?;
+    let request = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let start = Instant::now();
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
+    let (mut read, mut piece) = (0, [0; 4096]);
+    loop {
+        let cut =
+            |error| format!("the slow reader was cut after {read} bytes, {:?}: {error}", start.elapsed());
+        match stream.read(&mut piece).map_err(cut)? {
+            0 => return Ok((read, start.elapsed())),
+            more => read += more,
+        }
+        thread::sleep(Duration::from_millis(30));
+    }
+}
+
+fn half_close(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    victim.tell(&format!("body {BODY_MIB}"))?;
+    victim.tell("sleep 0.2")?;
+    let whole = scrape(victim.addr, 4 * SOON).map_err(|error| error.to_string())?;
+    let (host, port) = (victim.addr.ip().to_string(), victim.addr.port().to_string());
+    let script = format!("printf '{}' | nc -N {host} {port} | wc -c", GET.replace("\r\n", "\\r\\n"));
+    let mut got = Vec::new();
+    for _ in 0..5 {
+        let bytes: usize = output(Command::new("sh").args(["-c", &script]))?.trim().parse().unwrap_or(0);
+        let expected = whole.head.len() + 4 + whole.body.len();
+        // The server's own metrics are a digit longer each.
+        check(bytes.abs_diff(expected) < 1000, || format!("nc -N got {bytes} bytes of {expected}"))?;
+        got.push(bytes);
+    }
+    // And nothing is left of them.
+    let mut client = TcpStream::connect(victim.addr).map_err(|error| error.to_string())?;
+    let _ = client.shutdown(std::net::Shutdown::Write);
+    let closed = until_closed(&mut client, CLOSED).map_err(|error| error.to_string())?;
+    let closed = closed.ok_or("who says nothing and closes its side is not closed")?;
+    Ok(format!("5 × {} bytes by nc -N; an empty one closed after {}", got[0], ms(closed.0)))
+}

@@ -1,0 +1,124 @@
+//! Starts, stops, and what they leave behind.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Bench, Outcome, Row, check, ms};
+use crate::client::{Connection, GET, scrape};
+use crate::driver::number;
+use crate::process::{descriptors, mib};
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "doors",
+        proves: "a drop never blocks and never panics; it is of no naive server's, which has no guard",
+        unprotected: None,
+        run: doors,
+    },
+    Row {
+        name: "child",
+        proves: "O_CLOEXEC on every socket; std and tokio see to it, and without them nothing is to be had",
+        unprotected: None,
+        run: child,
+    },
+    Row {
+        name: "restarts-1000",
+        proves: "nothing is left of a server; a thread, a socket or a registration that stayed would be there 1,000 times",
+        unprotected: None,
+        run: restarts,
+    },
+];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn doors(bench: &Bench) -> Outcome {
+    let mut slowest = (String::new(), 0);
+    for options in [["current"], ["multi"]] {
+        let mut victim = bench.victim(&options)?;
+        let before = victim.usage()?;
+        let times = victim.tell("doors")?;
+        for (place, time) in times.as_object().ok_or("no times")? {
+            let time = time.as_u64().unwrap_or(u64::MAX);
+            check(time < 100_000, || format!("{place}: {time} µs"))?;
+            if time > slowest.1 {
+                slowest = (place.clone(), time);
+            }
+        }
+        let left = || victim.usage().map_or(u64::MAX, |usage| usage.threads + usage.descriptors);
+        let before = before.threads + before.descriptors;
+        super::wait_for(5 * SECOND, "threads and descriptors are as before", || left() <= before)?;
+    }
+    Ok(format!("8 places on 2 hosts; the slowest drop {} µs, {}", slowest.1, slowest.0))
+}
+
+/// What a child of the host finds open.
+fn child(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    let open: Result<Vec<_>, _> = (0..10).map(|_| Connection::open(victim.addr, SECOND)).collect();
+    let mut open = open.map_err(|error| error.to_string())?;
+    for connection in &mut open {
+        connection.ask(GET.as_bytes(), SECOND).map_err(|error| error.to_string())?;
+    }
+    let child = victim.tell("child")?;
+    let own = descriptors(victim.pid).ok_or("the victim is gone")?;
+    let sockets = |open: &[String]| open.iter().filter(|what| what.starts_with("socket:")).count();
+    check(sockets(&own) >= 11, || format!("{own:?}: no sockets to inherit"))?;
+    let inherited = descriptors(number(&child, "child") as u32).ok_or("the child is gone")?;
+    check(sockets(&inherited) == 0, || format!("{inherited:?}"))?;
+    Ok(format!("of {} sockets a child has none: {inherited:?}", sockets(&own)))
+}
+
+/// On one port, each with a connection that the server closes, so that TIME_WAIT is its.
+fn restarts(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["multi"])?;
+    let closing = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let mut marks = Vec::new();
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for n in 0..=1000 {
+        let ask = |connection: &mut Connection| connection.ask(closing.as_bytes(), SECOND);
+        let answer = Connection::open(victim.addr, SECOND).and_then(|mut connection| ask(&mut connection));
+        answer.map_err(|error| format!("start {n}: {error}"))?;
+        if n % 250 == 0 {
+            marks.push(victim.usage()?);
+        }
+        slowest = slowest.max(Duration::from_micros(number(&victim.tell("stop")?, "us")));
+        // Fails where the port is not free.
+        victim.tell("start").map_err(|error| format!("start {n}: {error}"))?;
+    }
+    scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+    let (first, last) = (marks[1], marks[4]);
+    check(last.threads <= first.threads, || format!("{} threads, then {}", first.threads, last.threads))?;
+    check(last.descriptors <= first.descriptors + 1, || {
+        format!("{} descriptors, then {}", first.descriptors, last.descriptors)
+    })?;
+    // 750 servers, each of which has some hundred KiB.
+    check(last.memory < first.memory + 1024 * 1024, || {
+        format!("memory {:.2} MiB, then {:.2}", mib(first.memory), mib(last.memory))
+    })?;
+    Ok(format!(
+        "{} a cycle, the slowest stop {}; after 250 and 1,000: {} and {} threads, {} and {} descriptors, {:.2} and {:.2} MiB",
+        ms(start.elapsed() / 1001),
+        ms(slowest),
+        first.threads,
+        last.threads,
+        first.descriptors,
+        last.descriptors,
+        mib(first.memory),
+        mib(last.memory)
+    ))
+}
+
+/// What Prometheus' own linter says; it has to be able to read it.
+pub fn promtool_checks(text: &str) -> Result<String, String> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut promtool = command.spawn().map_err(|error| format!("promtool: {error}"))?;
+    promtool.stdin.take().ok_or("no stdin")?.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    let output = promtool.wait_with_output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // 3 is a lint, 1 what it can not read.
+    check(matches!(output.status.code(), Some(0 | 3)), || format!("promtool: {said}"))?;
+    Ok("promtool reads it".to_owned())
+}

@@ -1,0 +1,150 @@
+//! What is watched while a fault goes on: the host's heartbeat, a scraper who must not suffer, what the process uses.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{check, ms};
+use crate::client::scrape;
+use crate::driver::{Report, Victim};
+use crate::process::{Usage, mib};
+
+/// A host without a server, whose heartbeat tells how late one is on this machine at this time: what others compute here is
+/// no fault of ours.
+pub struct Control(Victim);
+
+impl Control {
+    pub fn start() -> Result<Self, String> {
+        Victim::start(&["alone"]).map(Control)
+    }
+}
+
+/// From its start on.
+pub struct Watch {
+    control: Control,
+    start: Instant,
+    pub before: Usage,
+}
+
+pub struct Seen {
+    pub time: Duration,
+    pub host: Report,
+    control: Duration,
+    /// Of one core, between 0 and 1.
+    pub cpu: f64,
+    pub before: Usage,
+    pub after: Usage,
+}
+
+impl Watch {
+    pub fn begin(victim: &mut Victim) -> Result<Self, String> {
+        let mut control = Control::start()?;
+        victim.tell("reset")?;
+        control.0.tell("reset")?;
+        Ok(Watch { control, start: Instant::now(), before: victim.usage()? })
+    }
+
+    pub fn end(mut self, victim: &mut Victim) -> Result<Seen, String> {
+        let (time, after) = (self.start.elapsed(), victim.usage()?);
+        let host = victim.report()?;
+        let control = self.control.0.report()?.lag;
+        let cpu = (after.cpu - self.before.cpu).as_secs_f64() / time.as_secs_f64();
+        Ok(Seen { time, host, control, cpu, before: self.before, after })
+    }
+}
+
+impl Seen {
+    /// The host beats on time, opens what it opens, and its log stays readable.
+    pub fn host_is_well(&self, lag: Duration) -> Result<(), String> {
+        let Report { beats, failed_opens, log_lines, .. } = self.host;
+        check(self.host.lag < lag + self.control, || {
+            format!("a beat {} late; without a server {}", ms(self.host.lag), ms(self.control))
+        })?;
+        let expected = self.time.as_millis() as u64 / 10;
+        check(beats > expected / 2, || format!("{beats} beats, of {expected} or so"))?;
+        check(failed_opens == 0, || format!("{failed_opens} of the host's opens failed"))?;
+        self.log_is_short()?;
+        check(log_lines <= 1 + self.time.as_secs(), || format!("{log_lines} lines in the log"))
+    }
+
+    pub fn log_is_short(&self) -> Result<(), String> {
+        let lines = self.host.log_lines;
+        check(lines <= 1 + self.time.as_secs(), || format!("{lines} log lines in {:?}", self.time))
+    }
+
+    pub fn does_not_spin(&self, limit: f64) -> Result<(), String> {
+        check(self.cpu < limit, || format!("{:.0} % of a core", 100.0 * self.cpu))
+    }
+
+    pub fn figures(&self) -> String {
+        format!(
+            "beats at most {} late ({} without a server), CPU {:.1} %, {} log lines",
+            ms(self.host.lag),
+            ms(self.control),
+            100.0 * self.cpu,
+            self.host.log_lines
+        )
+    }
+}
+
+/// Scrapes on a new connection each time until it is told to stop.
+#[derive(Debug, Default)]
+pub struct Steady {
+    pub answered: u32,
+    pub slowest: Duration,
+    pub failed: Vec<String>,
+}
+
+impl Steady {
+    pub fn scrape_until(over: &AtomicBool, addr: SocketAddr, limit: Duration) -> Steady {
+        let mut steady = Steady::default();
+        while !over.load(Ordering::Relaxed) {
+            match scrape(addr, limit) {
+                Ok(answer) if answer.status == 200 => {
+                    steady.answered += 1;
+                    steady.slowest = steady.slowest.max(answer.took);
+                }
+                Ok(answer) => steady.failed.push(format!("status {}", answer.status)),
+                Err(error) => steady.failed.push(error.to_string()),
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        steady
+    }
+
+    pub fn is_well(&self) -> Result<(), String> {
+        check(self.failed.is_empty() && self.answered > 0, || {
+            format!("{} of {} scrapes failed: {:?}", self.failed.len(), self.answered, self.failed.first())
+        })
+    }
+
+    pub fn figures(&self) -> String {
+        format!("{} scrapes, the slowest {}", self.answered, ms(self.slowest))
+    }
+}
+
+/// The most memory that was used while it lasted.
+pub fn most_memory(over: &AtomicBool, pid: u32) -> u64 {
+    let mut most = 0;
+    while !over.load(Ordering::Relaxed) {
+        most = most.max(Usage::of(pid).map_or(0, |usage| usage.memory));
+        thread::sleep(Duration::from_millis(5));
+    }
+    most
+}
+
+/// Allocators keep some of what they had; a body's worth of it is no leak.
+pub fn memory_is_back(before: u64, after: u64) -> Result<(), String> {
+    let allowed = before + 2 * 1024 * 1024;
+    check(after <= allowed, || format!("memory {:.1} MiB, before {:.1}", mib(after), mib(before)))
+}
+
+/// Ends the others when the one who has waited is done, also by an error.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
