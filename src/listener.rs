@@ -99,9 +99,7 @@ impl Accept for Listening {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
         match self {
             Listening::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
-                // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
-                // Where this fails, the response is late, not lost.
-                let _ = stream.set_nodelay(true);
+                socket::prepare(&stream);
                 (Box::new(stream) as Stream, Some(peer.ip()))
             }),
             Listening::Unix(listener) => listener.poll_accept(cx).map_ok(|stream| (stream, None)),

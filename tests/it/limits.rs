@@ -1,10 +1,18 @@
 //! What clients must not be able to do: hold connections, keep others out.
 
+#[cfg(target_os = "linux")]
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use prometheus_hyper::prometheus::IntGauge;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Server};
+#[cfg(target_os = "linux")]
+use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
 use crate::scrape::Gated;
@@ -95,6 +103,37 @@ fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
     let answers = clients.iter_mut().map(Client::closed);
     let answered = answers.filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
     assert!(answered >= 32, "{answered} of 40");
+}
+
+/// The kernel took 4 MiB of each answer, and asked for more when a third of it had gone. Who took 16 KiB a second was cut for want
+/// of progress, and who took nothing cost memory in which nobody shared.
+#[test]
+#[cfg(target_os = "linux")]
+fn of_an_answer_that_nobody_reads_little_lies_in_the_kernel() {
+    let registry = Registry::new();
+    let help = "x".repeat(8 * 1024 * 1024);
+    registry.register(Box::new(IntGauge::new("large", help).unwrap())).unwrap();
+    let builder = Server::builder().registry(&registry).write_timeout(Duration::from_millis(500));
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    // A small window, or the kernel would read in its place.
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    socket.connect(&addr.into()).unwrap();
+    let mut client = TcpStream::from(socket);
+    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let begin = Instant::now();
+    // It came first, so it is counted until it is closed.
+    let path = "/metrics?name[]=prometheus_exporter_connections";
+    while get(addr, path).sample("prometheus_exporter_connections") > Some(1.0) {
+        assert!(begin.elapsed() < PATIENCE, "it is not closed");
+    }
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut taken = Vec::new();
+    let _ = client.read_to_end(&mut taken);
+    assert!(taken.starts_with(b"HTTP/1.1 200 OK\r\n"), "{} bytes", taken.len());
+    assert!(taken.len() < 1024 * 1024, "{} bytes", taken.len());
 }
 
 /// Go's exporters answer forty at once, by promhttp, and those beyond at once, with a 503.
