@@ -32,9 +32,10 @@ impl Victim {
     /// Within another program, which has to hand on what it is given on stdin: `strace -f …`, `sh -c 'ulimit …'`.
     pub fn start_in(wrapper: &[&str], options: &[&str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("no name of this program: {error}"))?;
-        // Before whatever else computes here, so that a late beat is the server's fault; it does the same for both.
-        let mut command = Command::new("nice");
-        command.args(["-n", "-15"]).args(wrapper).arg(&program);
+        let program = program.to_string_lossy().into_owned();
+        let words: Vec<&str> = wrapper.iter().copied().chain([program.as_str()]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.arg("victim").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         if std::env::var_os("FAULTS_VERBOSE").is_none() {
             command.stderr(Stdio::null());

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 faults [ROW...]          all rows, or those whose names contain one of the words; `list` names them
 faults --unprotected [ROW...]  with the protection switched off that a row is about: it has to fail
+faults suites [--unprotected] [ROW...]  those of others; SCRAPERS_SECONDS=600 for ten minutes of scrapes
 faults soak SECONDS REPORT
 faults victim [OPTION...]  a host application with the server in it, told by lines on stdin";
 

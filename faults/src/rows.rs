@@ -5,6 +5,7 @@ mod connections;
 mod lifecycle;
 mod proxies;
 mod scrapers;
+mod suites;
 mod system;
 mod watch;
 
@@ -42,14 +43,20 @@ impl Bench {
     }
 }
 
+/// What others judge, and how long `SCRAPERS_SECONDS` says.
+fn suites() -> Vec<Row> {
+    [suites::ROWS, scrapers::ROWS].concat()
+}
+
 fn rows() -> Vec<Row> {
-    let parts =
-        [connections::ROWS, system::ROWS, collectors::ROWS, lifecycle::ROWS, proxies::ROWS, scrapers::ROWS];
-    parts.into_iter().flatten().copied().collect()
+    [connections::ROWS, system::ROWS, collectors::ROWS, lifecycle::ROWS, proxies::ROWS].concat()
 }
 
 pub fn main(words: &[&str]) -> ExitCode {
-    let rows = rows();
+    let (rows, words) = match words {
+        ["suites", words @ ..] => (suites(), words),
+        words => (rows(), words),
+    };
     if words == ["list"] {
         for row in &rows {
             println!("{:24} {}", row.name, row.proves);
@@ -67,12 +74,20 @@ pub fn main(words: &[&str]) -> ExitCode {
         eprintln!("no row is named so: {words:?}");
         return ExitCode::FAILURE;
     }
+    come_first();
     let (mut failed, start) = (Vec::new(), Instant::now());
     println!("| row | proves | seen | s | verdict |\n| --- | --- | --- | --- | --- |");
     for row in &chosen {
         let bench = Bench { unprotected: row.unprotected.filter(|_| unprotected) };
         let start = Instant::now();
-        let outcome = (row.run)(&bench);
+        let mut outcome = (row.run)(&bench);
+        // What others compute makes a beat late now and then; harm does so each time.
+        for _ in 0..2 {
+            if !unprotected && outcome.as_ref().is_err_and(|what| what.starts_with(LATE)) {
+                eprintln!("{}: {outcome:?}: once more", row.name);
+                outcome = (row.run)(&bench);
+            }
+        }
         // Without its protection it has to fail.
         let passed = outcome.is_ok() != unprotected;
         let (Ok(seen) | Err(seen)) = &outcome;
@@ -100,6 +115,19 @@ pub fn main(words: &[&str]) -> ExitCode {
     }
     println!("FAILED: {}", failed.join(" "));
     ExitCode::FAILURE
+}
+
+/// How a complaint about a late beat begins.
+const LATE: &str = "a beat ";
+
+/// Before whatever else computes on this machine: who asks, who answers, and the host without a server. Without the right to
+/// do so the rows run all the same.
+fn come_first() {
+    let pid = std::process::id().to_string();
+    let done = Command::new("renice").args(["-n", "-15", "-p", &pid]).output();
+    if !done.is_ok_and(|done| done.status.success()) {
+        eprintln!("not allowed to renice: beats may be late for others' sake");
+    }
 }
 
 /// That, or what is wrong in words.

@@ -4,10 +4,11 @@
 mod clients;
 mod report;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use crate::driver::Victim;
@@ -19,6 +20,7 @@ use report::Sample;
 const BODY_MIB: f64 = 0.5;
 
 /// What all clients share.
+#[derive(Default)]
 pub struct Soak {
     over: AtomicBool,
     /// Read while somebody needs the server, written while it stops and starts.
@@ -96,13 +98,7 @@ pub fn main(seconds: u64, path: &str) -> ExitCode {
 fn soak(time: Duration) -> Result<(String, bool), String> {
     let mut victim = Victim::start(&["multi"])?;
     victim.tell(&format!("body {BODY_MIB}"))?;
-    let soak = Soak {
-        over: AtomicBool::new(false),
-        server: RwLock::new(()),
-        generation: AtomicU64::new(0),
-        counts: Counts::default(),
-        faults: Mutex::default(),
-    };
+    let soak = Soak::default();
     let (addr, pid) = (victim.addr, victim.pid);
     victim.tell("reset")?;
     let start = Instant::now();
@@ -112,13 +108,7 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
         for n in 0..clients::SCRAPERS.len() {
             scope.spawn(move || clients::scrapes(soak, addr, n));
         }
-        scope.spawn(|| clients::drips(soak, addr));
-        for n in 0..4 {
-            scope.spawn(move || clients::reads_slowly(soak, addr, n));
-            scope.spawn(move || clients::reads_nothing(soak, addr, n));
-            scope.spawn(move || clients::is_hostile(soak, addr, n));
-        }
-        scope.spawn(|| clients::resets(soak, addr));
+        come_and_go(scope, soak, addr);
         let ended = watch(soak, &mut victim, time, start, &mut samples);
         soak.over.store(true, Ordering::Relaxed);
         ended
@@ -128,6 +118,26 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
     let report = victim.report()?;
     let faults = soak.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(report::of(time, &samples, after, report, &soak.counts, &faults))
+}
+
+/// Those who are no scrapers, as long as it takes.
+pub fn while_clients_come_and_go(addr: SocketAddr, what: impl FnOnce()) {
+    let soak = Soak::default();
+    thread::scope(|scope| {
+        come_and_go(scope, &soak, addr);
+        what();
+        soak.over.store(true, Ordering::Relaxed);
+    });
+}
+
+fn come_and_go<'scope>(scope: &'scope Scope<'scope, '_>, soak: &'scope Soak, addr: SocketAddr) {
+    scope.spawn(move || clients::drips(soak, addr));
+    for n in 0..4 {
+        scope.spawn(move || clients::reads_slowly(soak, addr, n));
+        scope.spawn(move || clients::reads_nothing(soak, addr, n));
+        scope.spawn(move || clients::is_hostile(soak, addr, n));
+    }
+    scope.spawn(move || clients::resets(soak, addr));
 }
 
 /// Samples each second, and each minute stops the server and starts it again.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use prometheus_hyper::prometheus::Registry;
-use prometheus_hyper::{CancellationToken, Guard, Server};
+use prometheus_hyper::prometheus::{Gauge, Registry};
+use prometheus_hyper::{CancellationToken, Guard, Probe, Server};
 use serde_json::{Value, json};
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
@@ -203,6 +203,13 @@ impl Host {
         }
         let mut builder = Server::builder().registry(&self.registry).default_collectors(true);
         builder = builder.openmetrics(true).protobuf(true).listen(addr);
+        builder = builder.probe("/probe", |probe: Probe| async move {
+            let length = Gauge::new("target_length_bytes", "How long the target's name is")?;
+            length.set(probe.target()?.len() as f64);
+            let registry = Registry::new();
+            registry.register(Box::new(length))?;
+            Ok(registry)
+        });
         if let Some((certificate, key)) = tls {
             builder = builder.tls_files(certificate, key);
         }

@@ -1,3 +1,266 @@
-//! soon
-use super::Row;
-pub const ROWS: &[Row] = &[];
+//! Requests in the bodies of requests, behind proxies that keep their connections to the server: whoever makes proxy and
+//! server disagree on where a request ends puts words into the next client's mouth.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{Bench, Outcome, Row, check, wait_for};
+use crate::client::Connection;
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "smuggling-direct",
+        proves: "hyper's framing; the connection ends after a body that was not read",
+        unprotected: Some("naive"),
+        run: direct,
+    },
+    Row {
+        name: "smuggling-nginx",
+        proves: "the same",
+        unprotected: Some("naive"),
+        run: |bench| behind(bench, &NGINX),
+    },
+    Row {
+        name: "smuggling-haproxy",
+        proves: "the same",
+        unprotected: Some("naive"),
+        run: |bench| behind(bench, &HAPROXY),
+    },
+];
+
+const SECOND: Duration = Duration::from_secs(1);
+const HIDDEN: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+const HEALTH: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Each with a request in what one side may take for a body.
+fn attacks() -> Vec<String> {
+    let as_chunk = format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len());
+    let behind_chunks = format!("0\r\n\r\n{HIDDEN}");
+    let mut attacks = Vec::new();
+    let mut add = |method: &str, headers: &[&str], body: &str| {
+        let headers = headers.join("\r\n");
+        attacks.push(format!("{method} /-/healthy HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{body}"));
+    };
+    let codings = [
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding:\tchunked",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity, chunked",
+        "Transfer-Encoding:\x0bchunked",
+        "Transfer-Encoding: \"chunked\"",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+        "Transfer-Encoding:\r\n chunked",
+        "Transfer-Encoding: chunked\rX: y",
+        "X: y\rTransfer-Encoding: chunked",
+        "X: y\nTransfer-Encoding: chunked",
+        " Transfer-Encoding: chunked",
+        "transfer_encoding: chunked",
+        "Transfer-Encoding: CHUNKED",
+    ];
+    for method in ["POST", "GET"] {
+        for coding in codings {
+            for (body, short) in [(&as_chunk, "4"), (&behind_chunks, "5")] {
+                for length in [short, &body.len().to_string()] {
+                    let length = format!("Content-Length: {length}");
+                    add(method, &[coding, &length], body);
+                    add(method, &[&length, coding], body);
+                }
+            }
+        }
+        let whole = HIDDEN.len().to_string();
+        let lengths = [
+            vec![format!("Content-Length: {whole}"), "Content-Length: 0".to_owned()],
+            vec!["Content-Length: 0".to_owned(), format!("Content-Length: {whole}")],
+            vec![format!("Content-Length: {whole}, 0")],
+            vec![format!("Content-Length: +{whole}")],
+            vec![format!("Content-Length: -{whole}")],
+            vec![format!("Content-Length: 0x{:x}", HIDDEN.len())],
+            vec![format!("Content-Length: {whole} 0")],
+            vec![format!("Content-Length : {whole}")],
+            vec![format!("Content-Length:\r\n {whole}")],
+            vec!["Content-Length: 18446744073709551616".to_owned()],
+            vec!["Content-Length: 18446744073709551615".to_owned()],
+            vec![format!("Content-Length: {whole}")],
+            vec![format!("Content-Length: {whole}"), format!("Content-Length: {whole}")],
+            vec![format!("Content-Length: {whole}"), "Expect: 100-continue".to_owned()],
+            vec![format!("Content-Length: {whole}"), "Connection: content-length".to_owned()],
+            vec![
+                format!("Content-Length: {whole}"),
+                "Upgrade: h2c".to_owned(),
+                "Connection: upgrade".to_owned(),
+            ],
+        ];
+        for length in lengths {
+            let length: Vec<&str> = length.iter().map(String::as_str).collect();
+            add(method, &length, HIDDEN);
+        }
+        let chunked = ["Transfer-Encoding: chunked"];
+        let size = format!("{:x}", HIDDEN.len());
+        for first in [
+            format!("{size};x=\n"),
+            format!("{size} \r\n"),
+            format!("0x{size}\r\n"),
+            format!("1{:016x}\r\n", HIDDEN.len()),
+            format!("{size}\n"),
+            "fffffffffffffffff\r\n".to_owned(),
+        ] {
+            add(method, &chunked, &format!("{first}{HIDDEN}\r\n0\r\n\r\n"));
+        }
+        add(method, &chunked, &format!("0\r\nX: {HIDDEN}"));
+    }
+    attacks
+}
+
+/// Sends it, and reads what comes until the other side closes or falls silent.
+fn send(addr: SocketAddr, attack: &str) -> Result<String, String> {
+    let mut stream = TcpStream::connect_timeout(&addr, SECOND).map_err(|error| error.to_string())?;
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(60)));
+    let _ = stream.write_all(attack.as_bytes());
+    let (mut said, mut piece) = (Vec::new(), [0; 64 * 1024]);
+    while let Ok(read @ 1..) = stream.read(&mut piece) {
+        said.extend_from_slice(&piece[..read]);
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Without a proxy whatever lies behind a head that announces a body is that body.
+fn direct(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    victim.tell("reset")?;
+    let attacks = attacks();
+    let mut refused = 0;
+    for attack in &attacks {
+        let said = send(victim.addr, attack)?;
+        let gathers = victim.report()?.gathers;
+        check(gathers == 0, || format!("the hidden request was served: {attack:?}"))?;
+        refused += u32::from(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5"));
+    }
+    Ok(format!("{} requests, {refused} refused, none of the hidden ones served", attacks.len()))
+}
+
+struct Proxy {
+    program: &'static str,
+    arguments: fn(&Path) -> Vec<String>,
+    config: fn(&Path, u16, SocketAddr) -> String,
+}
+
+const NGINX: Proxy = Proxy {
+    program: "nginx",
+    arguments: |folder| {
+        let folder = folder.display();
+        vec!["-p".to_owned(), folder.to_string(), "-c".to_owned(), format!("{folder}/config")]
+    },
+    config: |folder, port, upstream| {
+        let folder = folder.display();
+        format!(
+            "user root;\ndaemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr crit;\nevents {{}}\nhttp {{\n\
+             log_format uri '$upstream_status $request_uri';\naccess_log {folder}/access uri;\n\
+             client_body_temp_path {folder}/a;\nproxy_temp_path {folder}/b;\nfastcgi_temp_path {folder}/c;\n\
+             uwsgi_temp_path {folder}/d;\nscgi_temp_path {folder}/e;\n\
+             upstream victim {{ server {upstream}; keepalive 4; }}\n\
+             server {{ listen 127.0.0.1:{port};\nlocation / {{ proxy_pass http://victim; proxy_http_version 1.1;\n\
+             proxy_set_header Connection \"\"; proxy_request_buffering off; proxy_next_upstream off; }} }} }}\n"
+        )
+    },
+};
+
+const HAPROXY: Proxy = Proxy {
+    program: "haproxy",
+    arguments: |folder| vec!["-db".to_owned(), "-f".to_owned(), format!("{}/config", folder.display())],
+    config: |_, port, upstream| {
+        format!(
+            "global\n log stdout format raw local0\n\
+             defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n retries 0\n\
+             frontend f\n bind 127.0.0.1:{port}\n log global\n log-format \"%ST %HU %s %ts\"\n default_backend b\n\
+             backend b\n http-reuse always\n server victim {upstream}\n"
+        )
+    },
+};
+
+/// Ends with its owner, and its folder with it.
+struct Running {
+    child: Child,
+    folder: PathBuf,
+    addr: SocketAddr,
+}
+
+impl Proxy {
+    fn start(&self, upstream: SocketAddr) -> Result<Running, String> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let addr = free.map_err(|error| error.to_string())?;
+        let folder = std::env::temp_dir().join(format!("faults-{}-{}", self.program, std::process::id()));
+        let start = || -> std::io::Result<Child> {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("config"), (self.config)(&folder, addr.port(), upstream))?;
+            let mut command = Command::new(self.program);
+            command.args((self.arguments)(&folder)).stdin(Stdio::null());
+            // haproxy's log; nginx has a file of its own.
+            command.stdout(File::create(folder.join("stdout"))?).stderr(File::create(folder.join("stderr"))?);
+            command.spawn()
+        };
+        let child = start().map_err(|error| format!("{}: {error}", self.program))?;
+        let running = Running { child, folder, addr };
+        wait_for(5 * SECOND, "the proxy listens", || TcpStream::connect(addr).is_ok())
+            .map_err(|error| format!("{error}: {}", running.read("stderr")))?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join(file)).unwrap_or_default()
+    }
+
+    /// How many scrapes the proxy knows to have been answered with a 200 by the server.
+    fn scrapes(&self) -> u64 {
+        let log = self.read("access") + &self.read("stdout");
+        log.lines().filter(|line| line.starts_with("200 ") && line.contains("/metrics")).count() as u64
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // nginx ends its worker at SIGTERM only.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn behind(bench: &Bench, proxy: &Proxy) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    let proxy = proxy.start(victim.addr)?;
+    victim.tell("reset")?;
+    let attacks = attacks();
+    let (mut refused, mut served) = (0, 0);
+    for attack in &attacks {
+        let said = send(proxy.addr, attack)?;
+        refused +=
+            u32::from(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5") || said.is_empty());
+        // On whatever connection is kept, the next client gets its own answer.
+        for _ in 0..2 {
+            let answer = Connection::open(proxy.addr, SECOND).and_then(|mut it| it.ask(HEALTH, SECOND));
+            let answer = answer.map_err(|error| format!("the next client: {error}, after {attack:?}"))?;
+            check(answer.status == 200 && answer.body.len() < 100, || {
+                format!("the next client got another's answer: {}, after {attack:?}", answer.status)
+            })?;
+        }
+        let gathers = victim.report()?.gathers;
+        if gathers != served {
+            // As the proxy has it, there was a second request; haproxy writes it down a little later.
+            wait_for(SECOND, "requests served are requests sent", || proxy.scrapes() == gathers)
+                .map_err(|error| format!("{error}: {gathers} and {}, after {attack:?}", proxy.scrapes()))?;
+            served = gathers;
+        }
+    }
+    let sent = proxy.scrapes();
+    check(served == sent, || format!("{served} served, {sent} sent"))?;
+    Ok(format!("{} requests, {refused} refused; scrapes sent {sent}, served {served}", attacks.len()))
+}

@@ -1,3 +1,128 @@
-//! soon
-use super::Row;
-pub const ROWS: &[Row] = &[];
+//! Real scrapers at an interval of a second, while clients come and go.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::watch::Watch;
+use super::{Bench, Outcome, Row, check, wait_for};
+use crate::client::Connection;
+use crate::soak;
+
+pub const ROWS: &[Row] = &[Row {
+    name: "prometheus-and-vmagent",
+    proves: "no scrape fails while clients come and go; SCRAPERS_SECONDS=600 for ten minutes. A scraper is its own judge",
+    unprotected: None,
+    run: scraped,
+}];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Ends with its owner, and its folder with it.
+struct Scraper {
+    child: Child,
+    folder: PathBuf,
+    addr: SocketAddr,
+}
+
+impl Scraper {
+    /// `arguments` are told its folder, in which `config` is, and its address.
+    fn start(
+        program: &str,
+        config: &str,
+        arguments: impl FnOnce(&str, SocketAddr) -> Vec<String>,
+    ) -> Result<Self, String> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let addr = free.map_err(|error| error.to_string())?;
+        let folder = std::env::temp_dir().join(format!("faults-{program}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        fs::write(folder.join("config"), config).map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command.args(arguments(&folder.to_string_lossy(), addr)).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
+        let scraper = Scraper { child, folder, addr };
+        wait_for(20 * SECOND, "it listens", || Connection::open(addr, SECOND).is_ok())
+            .map_err(|error| format!("{program}: {error}"))?;
+        Ok(scraper)
+    }
+}
+
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// One number from Prometheus.
+fn query(prometheus: SocketAddr, query: &str) -> Result<f64, String> {
+    let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let request = format!("GET /api/v1/query?query={encoded} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer =
+        Connection::open(prometheus, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 5 * SECOND));
+    let answer = answer.map_err(|error| format!("{query}: {error}"))?;
+    let json: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+    let value = json["data"]["result"][0]["value"][1].as_str();
+    value.and_then(|value| value.parse().ok()).ok_or_else(|| format!("{query}: {json}"))
+}
+
+fn config(job: &str, addr: SocketAddr) -> String {
+    format!(
+        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  - job_name: {job}\n    static_configs:\n      - \
+         targets: [\"{addr}\"]\n"
+    )
+}
+
+fn scraped(bench: &Bench) -> Outcome {
+    let seconds =
+        std::env::var("SCRAPERS_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(20);
+    let mut victim = bench.victim(&["multi"])?;
+    victim.tell("body 0.5")?;
+    let prometheus = Scraper::start("prometheus", &config("prometheus", victim.addr), |folder, addr| {
+        vec![
+            format!("--config.file={folder}/config"),
+            format!("--storage.tsdb.path={folder}/data"),
+            format!("--web.listen-address={addr}"),
+            "--web.enable-remote-write-receiver".to_owned(),
+        ]
+    })?;
+    let receiver = prometheus.addr;
+    let vmagent = Scraper::start("vmagent", &config("vmagent", victim.addr), |folder, addr| {
+        vec![
+            format!("-promscrape.config={folder}/config"),
+            format!("-remoteWrite.url=http://{receiver}/api/v1/write"),
+            format!("-remoteWrite.tmpDataPath={folder}/data"),
+            format!("-httpListenAddr={addr}"),
+        ]
+    })?;
+    let watch = Watch::begin(&mut victim)?;
+    soak::while_clients_come_and_go(victim.addr, || thread::sleep(Duration::from_secs(seconds)));
+    let seen = watch.end(&mut victim)?;
+    // What vmagent has scraped last is on its way.
+    thread::sleep(2 * SECOND);
+    let mut figures = Vec::new();
+    for job in ["prometheus", "vmagent"] {
+        let of = |function: &str, metric: &str| {
+            query(prometheus.addr, &format!("{function}({metric}{{job=\"{job}\"}}[2h])"))
+        };
+        let (scrapes, good) = (of("count_over_time", "up")?, of("sum_over_time", "up")?);
+        check(scrapes >= seconds as f64 / 2.0, || format!("{job}: {scrapes} scrapes in {seconds} s"))?;
+        check(scrapes == good, || format!("{job}: {} of {scrapes} scrapes failed", scrapes - good))?;
+        let samples = of("min_over_time", "scrape_samples_scraped")?;
+        check(samples > 5000.0, || format!("{job}: {samples} samples"))?;
+        let stored = query(prometheus.addr, &format!("count(unruly_total{{job=\"{job}\"}})"))?;
+        check(stored > 5000.0, || format!("{job}: {stored} series are stored"))?;
+        figures.push(format!("{job}: {good} of {scrapes} scrapes, {stored} series stored"));
+    }
+    drop(vmagent);
+    seen.host_is_well(Duration::from_millis(50))?;
+    Ok(format!("{}; {}", figures.join("; "), seen.figures()))
+}

@@ -8,6 +8,8 @@ use super::Counts;
 use crate::driver::Report;
 use crate::process::{MIB, Usage};
 
+type Figure = fn(&Usage) -> f64;
+
 pub struct Sample {
     pub at: Duration,
     pub usage: Usage,
@@ -42,7 +44,7 @@ pub fn of(
         text,
         "| what | mean of quarter 1 | 2 | 3 | 4 | 4 to 2 |\n| --- | --- | --- | --- | --- | --- |"
     );
-    let rows: [(&str, fn(&Usage) -> f64); 3] = [
+    let rows: [(&str, Figure); 3] = [
         ("memory, MiB", |usage| usage.memory as f64 / MIB),
         ("threads", |usage| usage.threads as f64),
         ("descriptors", |usage| usage.descriptors as f64),
@@ -96,7 +98,7 @@ pub fn of(
     (text, passed)
 }
 
-fn mean(samples: &[Sample], time: Duration, quarter: u32, figure: fn(&Usage) -> f64) -> f64 {
+fn mean(samples: &[Sample], time: Duration, quarter: u32, figure: Figure) -> f64 {
     let (from, to) = (time / 4 * quarter, time / 4 * (quarter + 1));
     let within: Vec<f64> = samples
         .iter()

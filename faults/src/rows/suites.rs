@@ -1,0 +1,180 @@
+//! Conformance as others see it: suites that know nothing of us but the address. `.ci/run suites` brings them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Bench, Outcome, Row, check, output};
+use crate::driver::Victim;
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "schemathesis",
+        proves: "the five paths answer as faults/openapi.yaml has it, whatever is asked for",
+        unprotected: Some("naive"),
+        run: schemathesis,
+    },
+    Row {
+        name: "redbot",
+        proves: "fields, lengths, negotiation and caching are HTTP's",
+        unprotected: Some("naive"),
+        run: redbot,
+    },
+    Row {
+        name: "sslscan",
+        proves: "TLS 1.2 and 1.3 only, strong ciphers, no heartbleed; rustls has no others to switch on",
+        unprotected: None,
+        run: sslscan,
+    },
+    Row {
+        name: "testssl",
+        proves: "none of the known weaknesses of TLS; rustls has none to switch on",
+        unprotected: None,
+        run: testssl,
+    },
+];
+
+/// Where the program is that `.ci/run` has installed, or the one in `PATH`.
+fn program(variable: &str, name: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| name.to_owned())
+}
+
+fn schemathesis(bench: &Bench) -> Outcome {
+    let victim = bench.victim(&["current"])?;
+    let description = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
+    let mut command = Command::new(program("SCHEMATHESIS", "schemathesis"));
+    command.arg("run").arg(description).args(["--url", &format!("http://{}", victim.addr)]);
+    command.args(["--checks", "all", "--max-examples", "100", "--no-color", "--continue-on-failure"]);
+    // It keeps what it has found in the folder in which it runs.
+    let folder = scratch("schemathesis")?;
+    let output = command.current_dir(&folder.0).output().map_err(|error| format!("schemathesis: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    check(output.status.success(), || format!("{said}{}", String::from_utf8_lossy(&output.stderr)))?;
+    let figure = |name: &str| {
+        said.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or("?").trim().to_owned()
+    };
+    let cases = said.lines().find(|line| line.contains("generated")).unwrap_or("?").trim();
+    check(cases.contains("passed"), || said.to_string())?;
+    Ok(format!("{} operations; {cases}", figure("Tested:")))
+}
+
+fn redbot(bench: &Bench) -> Outcome {
+    let victim = bench.victim(&["current"])?;
+    let mut notes = 0;
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/probe?target=x", "/nowhere", "/probe"] {
+        let mut command = Command::new(program("REDBOT", "redbot"));
+        let said = command.args(["-o", "har"]).arg(format!("http://{}{path}", victim.addr)).output();
+        let said = said.map_err(|error| format!("redbot: {error}"))?;
+        let json: Value = serde_json::from_slice(&said.stdout)
+            .map_err(|error| format!("{path}: {error}: {}", String::from_utf8_lossy(&said.stderr)))?;
+        let entry = &json["log"]["entries"][0];
+        let status = entry["response"]["status"].as_u64().unwrap_or_default();
+        check(status >= 200, || format!("{path}: status {status}"))?;
+        let found = entry["_red_messages"].as_array().ok_or_else(|| format!("{path}: no notes"))?;
+        check(found.len() >= 3, || format!("{path}: {} notes", found.len()))?;
+        notes += found.len();
+        for note in found {
+            let level = note["level"].as_str().unwrap_or("?");
+            // That a 400 is one; it is asked for.
+            if status == 400 && note["note_id"] == "STATUS_BAD_REQUEST" {
+                continue;
+            }
+            check(matches!(level, "GOOD" | "INFO"), || format!("{path}: {level}: {}", note["summary"]))?;
+        }
+    }
+    Ok(format!("7 paths, {notes} notes, all good or informing"))
+}
+
+/// Goes with its owner.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn scratch(name: &str) -> Result<Scratch, String> {
+    let folder = std::env::temp_dir().join(format!("faults-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    Ok(Scratch(folder))
+}
+
+/// With a certificate of its own making.
+fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
+    let folder = scratch(name)?;
+    let path = |file: &str| folder.0.join(file).to_string_lossy().into_owned();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    openssl.args([
+        "-days",
+        "30",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    ]);
+    openssl.args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")]);
+    output(&mut openssl)?;
+    let victim = bench.victim(&["current", &format!("tls={}", folder.0.display())])?;
+    Ok((folder, victim))
+}
+
+fn sslscan(bench: &Bench) -> Outcome {
+    let (_folder, victim) = secured(bench, "sslscan")?;
+    let mut command = Command::new(program("SSLSCAN", "sslscan"));
+    let said = output(command.args(["--no-colour", "--show-ciphers", &victim.addr.to_string()]))?;
+    for line in ["TLSv1.2   enabled", "TLSv1.3   enabled", "TLSv1.1   disabled", "TLSv1.0   disabled"] {
+        check(said.contains(line), || format!("not {line:?}: {said}"))?;
+    }
+    for line in ["SSLv2     disabled", "SSLv3     disabled"] {
+        check(said.contains(line), || format!("not {line:?}: {said}"))?;
+    }
+    check(!said.lines().any(|line| line.contains(" vulnerable to") && !line.contains("not")), || {
+        said.clone()
+    })?;
+    let ciphers: Vec<&str> =
+        said.lines().filter(|line| line.starts_with("Preferred") || line.starts_with("Accepted")).collect();
+    check(!ciphers.is_empty(), || said.clone())?;
+    for cipher in &ciphers {
+        let strong = ["GCM", "CHACHA20"].iter().any(|mode| cipher.contains(mode));
+        check(strong, || format!("a weak one: {cipher}"))?;
+    }
+    Ok(format!("{} ciphers, all GCM or ChaCha20; TLS 1.2 and 1.3 only", ciphers.len()))
+}
+
+fn testssl(bench: &Bench) -> Outcome {
+    let (folder, victim) = secured(bench, "testssl")?;
+    let json = folder.0.join("testssl.json");
+    let mut command = Command::new(program("TESTSSL", "testssl"));
+    command.args([
+        "--quiet",
+        "--color",
+        "0",
+        "--warnings",
+        "off",
+        "--ip",
+        "one",
+        "-p",
+        "-U",
+        "-s",
+        "--jsonfile",
+    ]);
+    let said = output(command.arg(&json).arg(victim.addr.to_string()))?;
+    let text = std::fs::read_to_string(&json).map_err(|error| format!("{error}: {said}"))?;
+    let findings: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {said}"))?;
+    let findings = findings.as_array().ok_or("no findings")?;
+    // BREACH takes secrets and an attacker's words in one compressed body. The page is the same for everybody, and the metrics
+    // hold nothing of a request.
+    // And what this machine's openssl can not do is no finding.
+    let ours = |finding: &&Value| finding["id"] != "BREACH" && finding["id"] != "engine_problem";
+    let findings: Vec<&Value> = findings.iter().filter(ours).collect();
+    let of = |severity: &str| findings.iter().filter(|finding| finding["severity"] == severity).count();
+    for severity in ["LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"] {
+        let found = findings.iter().find(|finding| finding["severity"] == severity);
+        check(found.is_none(), || format!("{found:?}"))?;
+    }
+    check(of("OK") > 20, || format!("only {} are good", of("OK")))?;
+    Ok(format!("{} findings, {} of them good, none bad", findings.len(), of("OK")))
+}
