@@ -11,6 +11,10 @@ use tokio::time::{Instant, Sleep};
 use super::{Activity, Deadlines};
 use crate::linger::Linger;
 
+/// So much is written in one turn, for the runtime may be the host's: a client on the same machine takes megabytes as fast as
+/// they are copied, and a hundred of them one after the other, before a timer is looked at.
+const TURN: usize = 64 * 1024;
+
 /// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
 #[derive(Debug)]
 pub(super) struct DeadlineIo<I> {
@@ -22,6 +26,8 @@ pub(super) struct DeadlineIo<I> {
     writing: Timer,
     /// Since when the client has taken nothing of what there is for it.
     write_blocked_since: Option<Instant>,
+    /// How much has been written in this turn.
+    written: usize,
     /// The client's side is closed, or was given up.
     input_is_over: bool,
     linger: Option<Linger>,
@@ -54,10 +60,34 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
             reading: Timer::default(),
             writing: Timer::default(),
             write_blocked_since: None,
+            written: 0,
             input_is_over: false,
             linger: None,
             waiting_to_read: None,
         }
+    }
+
+    /// Pending once in a while, so that others have their turn.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.written < TURN {
+            return Poll::Ready(());
+        }
+        self.written = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// [`poll_written`](Self::poll_written), and counts.
+    fn poll_counted(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.written = match &written {
+            Poll::Ready(Ok(bytes)) => self.written.saturating_add(*bytes),
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
+        self.poll_written(cx, written)
     }
 
     /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, for TLS takes
@@ -104,8 +134,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.poll_written(cx, written)
+        ready!(self.poll_turn(cx));
+        let written = Pin::new(&mut self.io).poll_write(cx, &bytes[..bytes.len().min(TURN)]);
+        self.poll_counted(cx, written)
     }
 
     fn poll_write_vectored(
@@ -113,8 +144,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.poll_written(cx, written)
+        ready!(self.poll_turn(cx));
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, for_one_turn(slices));
+        self.poll_counted(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,17 +179,65 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     }
 }
 
+/// As many as are a turn, and one at least.
+fn for_one_turn<'s, 'b>(slices: &'s [io::IoSlice<'b>]) -> &'s [io::IoSlice<'b>] {
+    let mut bytes = 0_usize;
+    let more = slices.iter().take_while(|slice| {
+        let begins = bytes < TURN;
+        bytes = bytes.saturating_add(slice.len());
+        begins
+    });
+    &slices[..more.count()]
+}
+
 fn timed_out(sentence: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, sentence)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    /// A hundred answers of 4 MB kept the host's runtime, with `serve`, from its timers for 0.3 s.
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_large_answer_is_written() {
+        const SIZE: usize = 4 * 1024 * 1024;
+        let deadline = Duration::from_secs(360);
+        let deadlines = Deadlines { head: deadline, idle: deadline, write: deadline };
+        for vectored in [true, false] {
+            // All of it could be written at once.
+            let (mut client, server) = tokio::io::duplex(2 * SIZE);
+            let activity = Arc::new(Activity::new(Arc::default()));
+            let mut io = DeadlineIo::new(server, activity, deadlines);
+            let mut write = pin!(async {
+                let piece = vec![7; 64 * 1024];
+                let mut left = SIZE;
+                while left > 0 {
+                    left -= if vectored {
+                        let slices = vec![io::IoSlice::new(&piece); left / piece.len()];
+                        io.write_vectored(&slices).await.unwrap()
+                    } else {
+                        io.write(&vec![7; left]).await.unwrap()
+                    };
+                }
+            });
+            let mut turns = 0;
+            std::future::poll_fn(|cx| {
+                turns += 1;
+                write.as_mut().poll(cx)
+            })
+            .await;
+            assert!(turns >= SIZE / TURN, "{turns} turns, vectored: {vectored}");
+            let mut read = vec![0; SIZE];
+            client.read_exact(&mut read).await.unwrap();
+        }
+    }
 
     /// As HTTP/2 has it.
     #[tokio::test(start_paused = true)]
