@@ -100,7 +100,10 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
     victim.tell(&format!("body {BODY_MIB}"))?;
     let soak = Soak::default();
     let (addr, pid) = (victim.addr, victim.pid);
+    // A host without a server, for comparison: others compute here, too.
+    let mut control = Victim::start(&["alone"])?;
     victim.tell("reset")?;
+    control.tell("reset")?;
     let start = Instant::now();
     let mut samples = Vec::new();
     let ended = thread::scope(|scope| {
@@ -115,9 +118,9 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
     });
     ended?;
     let after = wait_for_calm(pid)?;
-    let report = victim.report()?;
+    let (report, control) = (victim.report()?, control.report()?);
     let faults = soak.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(report::of(time, &samples, after, report, &soak.counts, &faults))
+    Ok(report::of(time, &samples, after, (report, control), &soak.counts, &faults))
 }
 
 /// Those who are no scrapers, as long as it takes.

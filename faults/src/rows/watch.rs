@@ -61,8 +61,9 @@ impl Seen {
         check(self.host.lag < lag + self.control, || {
             format!("{LATE}{} late; without a server {}", ms(self.host.lag), ms(self.control))
         })?;
-        let expected = self.time.as_millis() as u64 / 10;
-        check(beats > expected / 2, || format!("{beats} beats, of {expected} or so"))?;
+        // Each within its 10 ms and the lag that is allowed.
+        let expected = self.time.as_millis() / (10 + (lag + self.control).as_millis());
+        check(u128::from(beats) >= expected, || format!("{beats} beats, of {expected} at least"))?;
         check(failed_opens == 0, || format!("{failed_opens} of the host's opens failed"))?;
         self.log_is_short()
     }

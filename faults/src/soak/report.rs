@@ -25,7 +25,7 @@ pub fn of(
     time: Duration,
     samples: &[Sample],
     after: Usage,
-    report: Report,
+    (report, control): (Report, Report),
     counts: &Counts,
     faults: &[String],
 ) -> (String, bool) {
@@ -61,8 +61,11 @@ pub fn of(
         );
     }
     let cpu = samples.last().map_or(0.0, |sample| sample.usage.cpu.as_secs_f64() / sample.at.as_secs_f64());
-    let _ =
-        writeln!(text, "\nAllowed: {:+.0} %.\n\n| what | how many |\n| --- | --- |", 100.0 * allowed(time));
+    let _ = writeln!(
+        text,
+        "\nAllowed: growth by {:.0} %.\n\n| what | how many |\n| --- | --- |",
+        100.0 * allowed(time)
+    );
     let rows = [
         ("good scrapes", count(&counts.scrapes).to_string()),
         ("of them failed, with slow readers that were cut", count(&counts.failed).to_string()),
@@ -81,6 +84,7 @@ pub fn of(
         ("processor time of the victim, % of one core", format!("{:.1}", 100.0 * cpu)),
         ("heartbeats of the host", report.beats.to_string()),
         ("the latest of them, ms", format!("{:.1}", report.lag.as_secs_f64() * 1000.0)),
+        ("the latest of a host's without a server, ms", format!("{:.1}", control.lag.as_secs_f64() * 1000.0)),
         ("opens of the host that failed", report.failed_opens.to_string()),
         ("lines in the host's log", report.log_lines.to_string()),
         ("descriptors once all clients had gone", after.descriptors.to_string()),
