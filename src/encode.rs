@@ -9,6 +9,7 @@ use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 mod escape;
 mod format;
 mod label;
+mod line;
 mod name;
 mod number;
 mod omission;

@@ -7,7 +7,11 @@ use std::borrow::Cow;
 
 use prometheus::proto::{LabelPair, Metric};
 
-use super::{Choice, Escaping, escape, name};
+use super::{
+    Choice, Escaping, escape,
+    line::{self, Line},
+    name,
+};
 
 /// Makes what is written before the value in place `at` of a label with this name.
 pub(super) type Lead = fn(at: usize, name: &str) -> String;
@@ -27,8 +31,6 @@ pub(super) struct LabelNames {
     given: Vec<String>,
     /// What is written before each value: `{method="`, then `",path="`, or by [`bare`] just the names.
     pub(super) leads: Vec<String>,
-    /// The bytes in all leads.
-    lead_bytes: usize,
     usable: bool,
 }
 
@@ -64,7 +66,6 @@ impl LabelNames {
             family: Family { lead: bare, reserved: None },
             given: Vec::new(),
             leads: Vec::new(),
-            lead_bytes: 0,
             usable: true,
         }
     }
@@ -74,15 +75,14 @@ impl LabelNames {
         self.family = Family { lead, reserved };
         self.given.clear();
         self.leads.clear();
-        self.lead_bytes = 0;
         self.usable = true;
     }
 
     /// Goes on to the next metric's labels.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow(&mut self, labels: &[LabelPair]) -> Judgement {
         let same = self.given.len() == labels.len()
-            && self.given.iter().zip(labels).all(|(given, label)| given == label.name());
+            && self.given.iter().zip(labels).all(|(given, label)| line::same(given, label.name()));
         match (same, self.usable) {
             (true, true) => Judgement::AsBefore,
             (true, false) => Judgement::Unusable,
@@ -90,19 +90,12 @@ impl LabelNames {
         }
     }
 
-    /// The most bytes that [`write`](Self::write) takes for these labels.
-    #[inline]
-    pub(super) fn most_bytes(&self, labels: &[LabelPair]) -> usize {
-        let values: usize = labels.iter().map(|label| label.value().len()).sum();
-        self.lead_bytes + 2 * values
-    }
-
     /// Writes the labels up to the last value, `{method="GET",path="/`, or nothing if there are none. They must
     /// be those of the last [`follow`](Self::follow).
-    #[inline]
-    pub(super) fn write(&self, out: &mut Vec<u8>, labels: &[LabelPair]) {
+    #[inline(always)]
+    pub(super) fn write(&self, out: &mut Line<'_>, labels: &[LabelPair]) {
         for (lead, label) in self.leads.iter().zip(labels) {
-            out.extend_from_slice(lead.as_bytes());
+            out.put(lead.as_bytes());
             escape::quoted(out, label.value());
         }
     }
@@ -122,7 +115,6 @@ impl LabelNames {
         let as_before = self.usable && leads == self.leads;
 
         drop(names);
-        self.lead_bytes = leads.iter().map(String::len).sum();
         (self.given, self.leads, self.usable) = (given, leads, usable);
         match (usable, as_before) {
             (false, _) => Judgement::Unusable,
@@ -133,11 +125,11 @@ impl LabelNames {
 }
 
 /// Whether two metrics with the same label names are the same series.
-#[inline]
+#[inline(always)]
 pub(super) fn same_values(one: &Metric, other: &Metric) -> bool {
     // Metrics are sorted by their values from the left, so neighbours differ on the right.
     let pairs = one.get_label().iter().zip(other.get_label());
-    pairs.rev().all(|(one, other)| one.value() == other.value())
+    pairs.rev().all(|(one, other)| line::same(one.value(), other.value()))
 }
 
 #[cfg(test)]
@@ -183,9 +175,8 @@ mod tests {
             assert_eq!(names.follow(&labels), expected, "{pairs:?}");
             if expected != Judgement::Unusable {
                 let mut out = Vec::new();
-                names.write(&mut out, &labels);
+                line::into(&mut out, |line| names.write(line, &labels));
                 assert_eq!(String::from_utf8_lossy(&out), text, "{pairs:?}");
-                assert!(out.len() <= names.most_bytes(&labels), "{pairs:?}");
             }
         }
     }

@@ -3,17 +3,20 @@
 //! One growing buffer would be copied at each doubling and peak at three times its size; pieces of one size
 //! are never copied, and the allocator has the next one at hand.
 
+use std::hint::black_box;
 use std::mem;
 
 use bytes::Bytes;
 
-/// The capacity of a piece, in bytes. Only a single line that is longer makes a longer piece.
+use super::line::{self, Line};
+
+/// The capacity of a piece, in bytes. Only lines that are written together, or one of them, make a longer piece.
 pub const PIECE: usize = 64 * 1024;
 
 /// Takes an exposition piece by piece.
 pub trait Sink {
-    /// Takes the next piece, never an empty one, and gives back an empty buffer to go on with: the same one,
-    /// cleared, if the sink is done with it, or a new one without capacity if it keeps the piece.
+    /// Takes the next piece, never an empty one, and gives back a buffer to go on with, whatever is in it: the same
+    /// one, as it is, if the sink is done with it, or a new one without capacity if it keeps the piece.
     fn piece(&mut self, piece: Vec<u8>) -> Vec<u8>;
 }
 
@@ -37,39 +40,61 @@ impl Sink for Pieces {
     }
 }
 
+/// So many bytes of a piece are made ready to be written to at once: a small exposition does not touch a whole piece, and
+/// they are still in the cache when they are written to.
+const STEP: usize = 8 * 1024;
+
 /// The piece that is being filled, and where it goes when it is full.
 pub(super) struct Output<'s, S> {
+    /// Ready to be written to; what is written are the first `filled` bytes.
     piece: Vec<u8>,
+    filled: usize,
     sink: &'s mut S,
 }
 
 impl<'s, S: Sink> Output<'s, S> {
     pub(super) fn new(sink: &'s mut S) -> Self {
-        Self { piece: Vec::with_capacity(PIECE), sink }
+        Self { piece: Vec::new(), filled: 0, sink }
     }
 
-    /// A buffer that takes `bytes` more without growing.
-    #[inline]
-    pub(super) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
-        if PIECE.saturating_sub(self.piece.len()) < bytes {
-            self.turn(bytes);
+    /// Writes a line, or some, between which no piece ends. If there is too little room, it is written again.
+    #[inline(always)]
+    pub(super) fn line(&mut self, write: impl Fn(&mut Line<'_>)) {
+        loop {
+            let room = self.piece.get_mut(self.filled..).unwrap_or_default();
+            // Otherwise the compiler takes the making of numbers, for any magnitude, out of what may be repeated.
+            if let Some(bytes) = line::within(room, black_box(&write)) {
+                self.filled += bytes;
+                return;
+            }
+            self.make_room();
         }
-        &mut self.piece
     }
 
-    pub(super) fn finish(self) {
-        if !self.piece.is_empty() {
-            self.sink.piece(self.piece);
-        }
+    pub(super) fn finish(mut self) {
+        self.hand_on();
     }
 
     #[cold]
-    fn turn(&mut self, bytes: usize) {
+    fn make_room(&mut self) {
+        if self.piece.len() >= PIECE {
+            if self.filled == 0 {
+                // A line that is longer than a piece.
+                return self.piece.resize(2 * self.piece.len(), 0);
+            }
+            self.hand_on();
+            self.piece.truncate(PIECE);
+        }
+        self.piece.reserve_exact(PIECE - self.piece.len());
+        self.piece.resize((self.piece.len() + STEP).min(PIECE), 0);
+    }
+
+    fn hand_on(&mut self) {
+        self.piece.truncate(self.filled);
         if !self.piece.is_empty() {
             self.piece = self.sink.piece(mem::take(&mut self.piece));
         }
-        // The buffer is empty, so this is an allocation and not a copy.
-        self.piece.reserve_exact(bytes.max(PIECE));
+        self.filled = 0;
     }
 }
 
@@ -85,16 +110,15 @@ mod tests {
     struct Cuts(Vec<Cut>);
 
     impl Sink for Cuts {
-        fn piece(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
+        fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
             self.0.push((piece.len(), piece.capacity()));
-            piece.clear();
             piece
         }
     }
 
     #[test]
     fn a_piece_is_handed_on_before_it_would_grow() {
-        let big = 3 * PIECE;
+        let big = 4 * PIECE;
         let rows: [(&[usize], &[Cut]); 6] = [
             (&[], &[]),
             (&[0, 1], &[(1, PIECE)]),
@@ -108,8 +132,7 @@ mod tests {
             let mut cuts = Cuts::default();
             let mut output = Output::new(&mut cuts);
             for &bytes in writes {
-                let piece = output.room(bytes);
-                piece.resize(piece.len() + bytes, 0);
+                output.line(|line| line.put(&vec![0; bytes]));
             }
             output.finish();
             assert_eq!(cuts.0, expected, "{writes:?}");

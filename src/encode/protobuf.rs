@@ -13,12 +13,12 @@ use super::{
 };
 use readable::Readable;
 use schema::{FAMILY_METRIC, FamilyHead, Fields, Message};
-use wire::{LONGEST_VARINT, Size, Wire};
+use wire::{Size, Wire};
 
 /// Writes families as messages.
 pub(super) enum Messages {
     Delimited,
-    Readable { scratch: Vec<u8>, separator: &'static [u8] },
+    Readable { separator: &'static [u8] },
 }
 
 impl Messages {
@@ -26,7 +26,7 @@ impl Messages {
     pub(super) fn of(format: Format) -> Option<Self> {
         match format {
             Format::Protobuf => Some(Messages::Delimited),
-            Format::ProtobufText => Some(Messages::Readable { scratch: Vec::new(), separator: b"" }),
+            Format::ProtobufText => Some(Messages::Readable { separator: b"" }),
             Format::OpenMetrics100 | Format::OpenMetrics001 | Format::Text100 | Format::Text004 => None,
         }
     }
@@ -45,14 +45,16 @@ impl Messages {
         match self {
             Messages::Delimited => {
                 let size = Size::of(&head);
-                let mut wire = Wire(out.room(LONGEST_VARINT + size));
-                wire.varint((size + bytes) as u64);
-                head.write(&mut wire);
+                out.line(|line| {
+                    let mut wire = Wire(line);
+                    wire.varint((size + bytes) as u64);
+                    head.write(&mut wire);
+                });
             }
-            Messages::Readable { scratch, separator } => {
-                readable(out, scratch, |fields| {
-                    fields.out.extend_from_slice(separator);
-                    head.write(fields);
+            Messages::Readable { separator } => {
+                out.line(|line| {
+                    line.put(separator);
+                    head.write(&mut Readable::new(line));
                 });
                 *separator = b"\n";
             }
@@ -61,20 +63,10 @@ impl Messages {
 
     pub(super) fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
         match self {
-            Messages::Delimited => {
-                let size = Size::of_field(FAMILY_METRIC, series);
-                Wire(out.room(size)).message(FAMILY_METRIC, series);
-            }
-            Messages::Readable { scratch, .. } => {
-                readable(out, scratch, |fields| fields.message(FAMILY_METRIC, series));
+            Messages::Delimited => out.line(|line| Wire(line).message(FAMILY_METRIC, series)),
+            Messages::Readable { .. } => {
+                out.line(|line| Readable::new(line).message(FAMILY_METRIC, series));
             }
         }
     }
-}
-
-/// Writes what is for people, whose size nobody knows before.
-fn readable(out: &mut Output<'_, impl Sink>, scratch: &mut Vec<u8>, write: impl Fn(&mut Readable<'_>)) {
-    scratch.clear();
-    write(&mut Readable::new(scratch));
-    out.room(scratch.len()).extend_from_slice(scratch);
 }

@@ -8,13 +8,14 @@ use prometheus::proto::{Histogram, MetricType, Summary};
 use super::{
     Head, Series, escape,
     label::Lead,
+    line::{self, Line},
     name, number,
     piece::{Output, Sink},
     reading::Sample,
 };
 
-/// The most bytes of a line after its labels, or after its bound: punctuation, value, timestamp.
-const TAIL: usize = 8 + number::LONGEST + number::LONGEST_TIMESTAMP;
+/// So many lines of a histogram are written at once.
+const GROUP: usize = 8;
 
 /// Where the text formats differ.
 pub(super) struct Dialect {
@@ -24,10 +25,10 @@ pub(super) struct Dialect {
     pub(super) untyped: &'static [u8],
     /// Whether `TYPE` comes before `HELP`.
     pub(super) type_first: bool,
-    pub(super) help: fn(&mut Vec<u8>, &str),
+    pub(super) help: fn(&mut Line<'_>, &str),
     /// Writes the value of `le` or `quantile`.
-    pub(super) bound: fn(&mut Vec<u8>, f64),
-    pub(super) timestamp: fn(&mut Vec<u8>, i64),
+    pub(super) bound: fn(&mut Line<'_>, f64),
+    pub(super) timestamp: fn(&mut Line<'_>, i64),
     /// The end of the exposition.
     pub(super) end: &'static [u8],
 }
@@ -71,22 +72,23 @@ impl Lines {
             MetricType::COUNTER => head.name.strip_suffix(self.dialect.counter_suffix).unwrap_or(head.name),
             _ => head.name,
         };
-        let lines = out.room(4 * name.len() + 2 * head.help.len() + 64);
-        if self.dialect.type_first {
-            self.type_line(lines, name, head.kind);
-        }
-        // OpenMetrics: "The value of a UNIT or HELP line MAY be empty. This MUST be treated as if no metadata
-        // line for the MetricFamily existed."
-        if !head.help.is_empty() {
-            lines.extend_from_slice(b"# HELP ");
-            family_name(lines, name);
-            lines.push(b' ');
-            (self.dialect.help)(lines, head.help);
-            lines.push(b'\n');
-        }
-        if !self.dialect.type_first {
-            self.type_line(lines, name, head.kind);
-        }
+        out.line(|lines| {
+            if self.dialect.type_first {
+                self.type_line(lines, name, head.kind);
+            }
+            // OpenMetrics: "The value of a UNIT or HELP line MAY be empty. This MUST be treated as if no metadata
+            // line for the MetricFamily existed."
+            if !head.help.is_empty() {
+                lines.put(b"# HELP ");
+                family_name(lines, name);
+                lines.push(b' ');
+                (self.dialect.help)(lines, head.help);
+                lines.push(b'\n');
+            }
+            if !self.dialect.type_first {
+                self.type_line(lines, name, head.kind);
+            }
+        });
     }
 
     /// Writes all sample lines of one metric.
@@ -102,13 +104,13 @@ impl Lines {
 
     /// Writes what stands after the last family.
     pub(super) fn end(self, out: &mut Output<'_, impl Sink>) {
-        out.room(self.dialect.end.len()).extend_from_slice(self.dialect.end);
+        out.line(|line| line.put(self.dialect.end));
     }
 
-    fn type_line(&self, lines: &mut Vec<u8>, name: &str, kind: MetricType) {
-        lines.extend_from_slice(b"# TYPE ");
+    fn type_line(&self, lines: &mut Line<'_>, name: &str, kind: MetricType) {
+        lines.put(b"# TYPE ");
         family_name(lines, name);
-        lines.extend_from_slice(match kind {
+        lines.put(match kind {
             MetricType::COUNTER => b" counter\n",
             MetricType::GAUGE => b" gauge\n",
             MetricType::HISTOGRAM => b" histogram\n",
@@ -118,34 +120,38 @@ impl Lines {
     }
 
     fn single(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, value: f64) {
-        let line = out.room(self.names.own.len() + series.names.most_bytes(series.labels) + TAIL);
-        line.extend_from_slice(&self.names.own);
-        series.names.write(line, series.labels);
-        // Branch by branch, for a copy of a known length is no call.
-        if series.labels.is_empty() {
-            line.extend_from_slice(self.names.bare_end);
-        } else {
-            line.extend_from_slice(b"\"} ");
-        }
-        number::value(line, value);
-        self.end_line(line, series);
+        out.line(|line| {
+            line.put(&self.names.own);
+            series.names.write(line, series.labels);
+            // Branch by branch, for a copy of a known length is one instruction.
+            if series.labels.is_empty() {
+                line.put(self.names.bare_end);
+            } else {
+                line.put(b"\"} ");
+            }
+            number::value(line, value);
+            self.end_line(line, series);
+        });
     }
 
     fn histogram(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, histogram: &Histogram) {
         start(&mut self.start, &self.names, &self.names.bucket, series);
         let (buckets, count) = (histogram.get_bucket(), histogram.get_sample_count());
-        let mut complete = false;
         for (at, bucket) in buckets.iter().enumerate() {
-            let line = bounded(out, &self.start, self.upper_bounds.text(at, bucket.upper_bound()));
-            number::count(line, bucket.cumulative_count());
-            self.end_line(line, series);
-            complete |= bucket.upper_bound() == f64::INFINITY;
+            self.upper_bounds.prepare(at, bucket.upper_bound());
+        }
+        // Some lines at once, which is a fifth faster than one by one, but not all: there may be many.
+        for (group, buckets) in buckets.chunks(GROUP).enumerate() {
+            out.line(|line| {
+                for (at, bucket) in buckets.iter().enumerate() {
+                    self.bucket(line, series, GROUP * group + at, bucket.cumulative_count());
+                }
+            });
         }
         // The text format: "A histogram must have a bucket with {le="+Inf"}."
-        if !complete {
-            let line = bounded(out, &self.start, self.upper_bounds.text(buckets.len(), f64::INFINITY));
-            number::count(line, count);
-            self.end_line(line, series);
+        if !buckets.iter().any(|bucket| bucket.upper_bound() == f64::INFINITY) {
+            self.upper_bounds.prepare(buckets.len(), f64::INFINITY);
+            out.line(|line| self.bucket(line, series, buckets.len(), count));
         }
         // OpenMetrics: "If and only if a Sum Value is present in a MetricPoint, then the MetricPoint's +Inf Bucket
         // value MUST also appear in a Sample with a MetricName with the suffix "_count"."
@@ -156,12 +162,24 @@ impl Lines {
         }
     }
 
+    #[inline(always)]
+    fn bucket(&self, line: &mut Line<'_>, series: &Series<'_>, at: usize, count: u64) {
+        line.put(&self.start);
+        line.put(self.upper_bounds.text(at));
+        number::count(line, count);
+        self.end_line(line, series);
+    }
+
     fn summary(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, summary: &Summary) {
         start(&mut self.start, &self.names, &self.names.own, series);
         for (at, quantile) in summary.get_quantile().iter().enumerate() {
-            let line = bounded(out, &self.start, self.quantiles.text(at, quantile.quantile()));
-            number::value(line, quantile.value());
-            self.end_line(line, series);
+            self.quantiles.prepare(at, quantile.quantile());
+            out.line(|line| {
+                line.put(&self.start);
+                line.put(self.quantiles.text(at));
+                number::value(line, quantile.value());
+                self.end_line(line, series);
+            });
         }
         let labels = &self.start[self.names.own.len()..self.start.len() - 1];
         if series.sum {
@@ -171,42 +189,44 @@ impl Lines {
     }
 
     fn sum(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], sum: f64) {
-        let line = self.total(out, &self.names.sum, labels);
-        number::value(line, sum);
-        self.end_line(line, series);
+        out.line(|line| {
+            self.total(line, &self.names.sum, labels);
+            number::value(line, sum);
+            self.end_line(line, series);
+        });
     }
 
     fn count(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], count: u64) {
-        let line = self.total(out, &self.names.count, labels);
-        number::count(line, count);
-        self.end_line(line, series);
+        out.line(|line| {
+            self.total(line, &self.names.count, labels);
+            number::count(line, count);
+            self.end_line(line, series);
+        });
     }
 
     /// Begins a `_sum` or `_count` line, up to its value.
     #[inline]
-    fn total<'o>(&self, out: &'o mut Output<'_, impl Sink>, name: &[u8], labels: &[u8]) -> &'o mut Vec<u8> {
-        let line = out.room(name.len() + labels.len() + TAIL);
-        line.extend_from_slice(name);
-        line.extend_from_slice(labels);
+    fn total(&self, line: &mut Line<'_>, name: &[u8], labels: &[u8]) {
+        line.put(name);
+        line.put(labels);
         if labels.is_empty() {
-            line.extend_from_slice(self.names.bare_end);
+            line.put(self.names.bare_end);
         } else {
-            line.extend_from_slice(b"} ");
+            line.put(b"} ");
         }
-        line
     }
 
     /// Ends a line. To `prometheus` a timestamp of zero is none.
     #[inline]
-    fn end_line(&self, line: &mut Vec<u8>, series: &Series<'_>) {
+    fn end_line(&self, line: &mut Line<'_>, series: &Series<'_>) {
         if series.timestamp != 0 {
-            self.timestamp(line, series.timestamp);
+            line.lend(|line| self.timestamp(line, series.timestamp));
         }
         line.push(b'\n');
     }
 
     #[cold]
-    fn timestamp(&self, line: &mut Vec<u8>, milliseconds: i64) {
+    fn timestamp(&self, line: &mut Line<'_>, milliseconds: i64) {
         line.push(b' ');
         (self.dialect.timestamp)(line, milliseconds);
     }
@@ -231,17 +251,18 @@ impl SampleNames {
         self.separator = if quoted { b',' } else { b'{' };
         self.bare_end = if quoted { b"} " } else { b" " };
         let make = |name: &mut Vec<u8>, suffix: &str| {
-            name.clear();
-            if quoted {
-                name.extend_from_slice(b"{\"");
-                escape::quoted(name, family);
-            } else {
-                name.extend_from_slice(family.as_bytes());
-            }
-            name.extend_from_slice(suffix.as_bytes());
-            if quoted {
-                name.push(b'"');
-            }
+            line::into(name, |name| {
+                if quoted {
+                    name.put(b"{\"");
+                    escape::quoted(name, family);
+                } else {
+                    name.put(family.as_bytes());
+                }
+                name.put(suffix.as_bytes());
+                if quoted {
+                    name.push(b'"');
+                }
+            });
         };
         make(&mut self.own, "");
         if matches!(kind, MetricType::HISTOGRAM | MetricType::SUMMARY) {
@@ -259,7 +280,7 @@ pub(super) fn lead(family: &str) -> Lead {
             return format!("{separator}{name}=\"");
         }
         let mut quoted = Vec::new();
-        escape::quoted(&mut quoted, name);
+        line::into(&mut quoted, |quoted| escape::quoted(quoted, name));
         format!("{separator}\"{}\"=\"", String::from_utf8_lossy(&quoted))
     }
     if name::is_metric_name(family) {
@@ -270,9 +291,9 @@ pub(super) fn lead(family: &str) -> Lead {
 }
 
 /// Writes a family's name where it stands by itself.
-fn family_name(line: &mut Vec<u8>, family: &str) {
+fn family_name(line: &mut Line<'_>, family: &str) {
     if name::is_metric_name(family) {
-        line.extend_from_slice(family.as_bytes());
+        line.put(family.as_bytes());
     } else {
         line.push(b'"');
         escape::quoted(line, family);
@@ -282,29 +303,21 @@ fn family_name(line: &mut Vec<u8>, family: &str) {
 
 /// Makes the start of the lines with a bound.
 fn start(start: &mut Vec<u8>, names: &SampleNames, name: &[u8], series: &Series<'_>) {
-    start.clear();
-    start.extend_from_slice(name);
-    series.names.write(start, series.labels);
-    if series.labels.is_empty() {
-        start.push(names.separator);
-    } else {
-        start.extend_from_slice(b"\",");
-    }
-}
-
-/// Begins a line with a bound, up to its value.
-#[inline]
-fn bounded<'o>(out: &'o mut Output<'_, impl Sink>, start: &[u8], bound: &[u8]) -> &'o mut Vec<u8> {
-    let line = out.room(start.len() + bound.len() + TAIL);
-    line.extend_from_slice(start);
-    line.extend_from_slice(bound);
-    line
+    line::into(start, |start| {
+        start.put(name);
+        series.names.write(start, series.labels);
+        if series.labels.is_empty() {
+            start.push(names.separator);
+        } else {
+            start.put(b"\",");
+        }
+    });
 }
 
 /// The last text of the bound in each place: a family's metrics have the same bounds, as a rule.
 struct Bounds {
     label: &'static str,
-    write: fn(&mut Vec<u8>, f64),
+    write: fn(&mut Line<'_>, f64),
     texts: Vec<BoundText>,
 }
 
@@ -315,23 +328,34 @@ struct BoundText {
 }
 
 impl Bounds {
-    fn new(label: &'static str, write: fn(&mut Vec<u8>, f64)) -> Self {
+    fn new(label: &'static str, write: fn(&mut Line<'_>, f64)) -> Self {
         Self { label, write, texts: Vec::new() }
     }
 
-    /// The text of `bound`, which is the one in place `at`; places are asked for in their order.
+    /// Makes the text of `bound`, which is the one in place `at`; places come in their order.
     #[inline]
-    fn text(&mut self, at: usize, bound: f64) -> &[u8] {
+    fn prepare(&mut self, at: usize, bound: f64) {
         let bits = bound.to_bits();
         if self.texts.get(at).is_none_or(|text| text.bits != bits) {
-            self.texts.truncate(at);
-            let mut text = Vec::new();
-            text.extend_from_slice(self.label.as_bytes());
-            text.extend_from_slice(b"=\"");
-            (self.write)(&mut text, bound);
-            text.extend_from_slice(b"\"} ");
-            self.texts.push(BoundText { bits, text });
+            self.make(at, bound);
         }
-        &self.texts[at].text
+    }
+
+    #[inline]
+    fn text(&self, at: usize) -> &[u8] {
+        self.texts.get(at).map(|text| &*text.text).unwrap_or_default()
+    }
+
+    #[cold]
+    fn make(&mut self, at: usize, bound: f64) {
+        let mut text = Vec::new();
+        line::into(&mut text, |text| {
+            text.put(self.label.as_bytes());
+            text.put(b"=\"");
+            (self.write)(text, bound);
+            text.put(b"\"} ");
+        });
+        self.texts.truncate(at);
+        self.texts.push(BoundText { bits: bound.to_bits(), text });
     }
 }

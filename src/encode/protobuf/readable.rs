@@ -3,16 +3,17 @@
 
 use std::io::Write;
 
+use super::super::line::Line;
 use super::schema::{Field, Fields, Message};
 
-/// Writes fields, each on a line of its own. What is written to a Vec is taken, so nothing fails.
-pub(super) struct Readable<'o> {
-    pub(super) out: &'o mut Vec<u8>,
+/// Writes fields, each on a line of its own. What is written to a line is taken, so nothing fails.
+pub(super) struct Readable<'o, 'r> {
+    out: &'o mut Line<'r>,
     depth: usize,
 }
 
-impl<'o> Readable<'o> {
-    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
+impl<'o, 'r> Readable<'o, 'r> {
+    pub(super) fn new(out: &'o mut Line<'r>) -> Self {
         Self { out, depth: 0 }
     }
 
@@ -21,7 +22,7 @@ impl<'o> Readable<'o> {
     }
 }
 
-impl Fields for Readable<'_> {
+impl Fields for Readable<'_, '_> {
     fn string(&mut self, Field(_, name): Field, value: &str) {
         let mut escaped = String::with_capacity(value.len());
         for character in value.chars() {

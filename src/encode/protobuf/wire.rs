@@ -1,9 +1,7 @@
 //! The binary encoding (<https://protobuf.dev/programming-guides/encoding/>), and how long it gets.
 
+use super::super::line::Line;
 use super::schema::{Field, Fields, Message};
-
-/// The most bytes of a varint.
-pub(super) const LONGEST_VARINT: usize = 10;
 
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
@@ -64,9 +62,9 @@ impl Fields for Size {
 }
 
 /// Writes fields. A message is measured before it is written: the deepest, a bucket, four times.
-pub(super) struct Wire<'o>(pub(super) &'o mut Vec<u8>);
+pub(super) struct Wire<'o, 'r>(pub(super) &'o mut Line<'r>);
 
-impl Wire<'_> {
+impl Wire<'_, '_> {
     pub(super) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -80,16 +78,16 @@ impl Wire<'_> {
     }
 }
 
-impl Fields for Wire<'_> {
+impl Fields for Wire<'_, '_> {
     fn string(&mut self, field: Field, value: &str) {
         self.tag(field, LENGTH_DELIMITED);
         self.varint(value.len() as u64);
-        self.0.extend_from_slice(value.as_bytes());
+        self.0.put(value.as_bytes());
     }
 
     fn double(&mut self, field: Field, value: f64) {
         self.tag(field, FIXED64);
-        self.0.extend_from_slice(&value.to_le_bytes());
+        self.0.put(&value.to_le_bytes());
     }
 
     fn uint64(&mut self, field: Field, value: u64) {
@@ -106,7 +104,7 @@ impl Fields for Wire<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::line, *};
 
     #[test]
     fn a_varint_is_as_long_as_it_was_measured() {
@@ -119,7 +117,7 @@ mod tests {
             (u64::MAX, &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
         ] {
             let (mut out, mut size) = (Vec::new(), Size(0));
-            Wire(&mut out).varint(value);
+            line::into(&mut out, |line| Wire(line).varint(value));
             size.varint(value);
             assert_eq!(out, bytes, "{value}");
             assert_eq!(size.0, bytes.len(), "{value}");

@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::{generated::finite, *};
+use super::{super::line, generated::finite, *};
 
 /// Names the interpreter of the strictest reader.
 const PYTHON: &str = "PYTHON";
@@ -136,11 +136,13 @@ fn expected(choice: Choice, families: &[MetricFamily]) -> Vec<Read> {
                     .collect();
                 if let Some((label, bound)) = bound {
                     let mut text = Vec::new();
-                    if choice.format.is_openmetrics() {
-                        number::canonical(&mut text, bound);
-                    } else {
-                        number::value(&mut text, bound);
-                    }
+                    line::into(&mut text, |text| {
+                        if choice.format.is_openmetrics() {
+                            number::canonical(text, bound);
+                        } else {
+                            number::value(text, bound);
+                        }
+                    });
                     labels.push((label.to_owned(), String::from_utf8(text).unwrap()));
                 }
                 labels.sort();

@@ -1,0 +1,212 @@
+//! Where a line is written.
+//!
+//! What a line is made of is short: to copy or compare some bytes by a call into libc, which begins with finding out
+//! how many they are, takes longer than the copying. Here they are loads and stores of fixed lengths, one from the
+//! front and one from the back, which overlap; and as nothing but the line knows how far it has got, that stays in
+//! registers.
+
+use std::io;
+use std::mem;
+
+/// A line in the making, in a room that may turn out too small: then it is made again in a bigger one.
+pub(super) struct Line<'r> {
+    /// What is left of it.
+    room: &'r mut [u8],
+    fits: bool,
+}
+
+/// Writes a line into `room`: its length, or `None` if there is too little.
+#[inline(always)]
+pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Option<usize> {
+    let bytes = room.len();
+    let mut line = Line { room, fits: true };
+    write(&mut line);
+    line.fits.then_some(bytes - line.room.len())
+}
+
+/// Writes a line into a buffer of its own, in place of what is there.
+#[inline(always)]
+pub(super) fn into(buffer: &mut Vec<u8>, write: impl Fn(&mut Line<'_>)) {
+    buffer.resize(buffer.capacity(), 0);
+    loop {
+        if let Some(bytes) = within(buffer, &write) {
+            return buffer.truncate(bytes);
+        }
+        buffer.resize((2 * buffer.len()).max(64), 0);
+    }
+}
+
+impl Line<'_> {
+    #[inline(always)]
+    pub(super) fn push(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
+
+    #[inline(always)]
+    pub(super) fn put(&mut self, text: &[u8]) {
+        match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
+            Some((to, rest)) => {
+                copy(to, text);
+                self.room = rest;
+            }
+            // Nothing is left, so that nothing follows.
+            None => self.fits = false,
+        }
+    }
+
+    /// Puts a text of `N` to `2 * N` bytes.
+    #[inline(always)]
+    pub(super) fn put_ends<const N: usize>(&mut self, text: &[u8]) {
+        match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
+            Some((to, rest)) => {
+                copy_ends::<N>(to, text);
+                self.room = rest;
+            }
+            None => self.fits = false,
+        }
+    }
+
+    /// Puts the first `len` bytes of `text`.
+    #[inline(always)]
+    pub(super) fn put_first(&mut self, text: [u8; 8], len: usize) {
+        match self.room.first_chunk_mut() {
+            Some(to) => {
+                *to = text;
+                self.room = &mut mem::take(&mut self.room)[len.min(8)..];
+            }
+            None => self.put(&text[..len]),
+        }
+    }
+
+    /// Lets another one write, by way of a copy: a line whose address is known elsewhere would not stay in registers.
+    #[inline(always)]
+    pub(super) fn lend(&mut self, write: impl FnOnce(&mut Line<'_>)) {
+        let bytes = self.room.len();
+        let mut line = Line { room: self.room, fits: self.fits };
+        write(&mut line);
+        let (left, fits) = (line.room.len(), line.fits);
+        self.room = &mut mem::take(&mut self.room)[bytes - left..];
+        self.fits = fits;
+    }
+}
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.put(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether two texts are the same.
+#[inline(always)]
+pub(super) fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let len = one.len();
+    if len != other.len() {
+        false
+    } else if len > 32 {
+        one == other
+    } else if len >= 16 {
+        same_ends::<16>(one, other)
+    } else if len >= 8 {
+        same_ends::<8>(one, other)
+    } else if len >= 4 {
+        same_ends::<4>(one, other)
+    } else if len >= 2 {
+        same_ends::<2>(one, other)
+    } else {
+        one.first() == other.first()
+    }
+}
+
+#[inline(always)]
+fn same_ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+}
+
+/// Copies between slices of the same length.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    let len = from.len();
+    if len > 128 {
+        to.copy_from_slice(from);
+    } else if len > 64 {
+        copy_ends::<64>(to, from);
+    } else if len > 32 {
+        copy_ends::<32>(to, from);
+    } else if len >= 16 {
+        copy_ends::<16>(to, from);
+    } else if len >= 8 {
+        copy_ends::<8>(to, from);
+    } else if len >= 4 {
+        copy_ends::<4>(to, from);
+    } else if len >= 2 {
+        copy_ends::<2>(to, from);
+    } else if len == 1 {
+        to[0] = from[0];
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk()) {
+        *to = *from;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        (0..300_u32).map(|at| char::from(b' ' + (at * 7 % 90) as u8)).collect()
+    }
+
+    #[test]
+    fn texts_of_every_length_are_copied() {
+        let text = text();
+        for len in 0..text.len() {
+            let expected = format!("<{}>", &text[..len]);
+            let write = |line: &mut Line<'_>| {
+                line.push(b'<');
+                line.lend(|line| line.put(&text.as_bytes()[..len]));
+                line.put_first(*b"> and so", 1);
+            };
+            for room in [0, 1, 2, len, len + 1, len + 2, len + 9, 400] {
+                let mut room = vec![b'~'; room];
+                let fits = (room.len() >= expected.len()).then_some(expected.len());
+                assert_eq!(within(&mut room, write), fits, "{len} in {}", room.len());
+                if let Some(bytes) = fits {
+                    assert_eq!(room[..bytes], *expected.as_bytes(), "{len}");
+                }
+            }
+            for mut buffer in [Vec::new(), vec![7; 9], Vec::with_capacity(400)] {
+                into(&mut buffer, write);
+                assert_eq!(buffer, expected.as_bytes(), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_are_compared() {
+        let text = text();
+        for len in 0..text.len() {
+            let part = &text[..len];
+            let twin = part.to_owned();
+            assert!(same(part, &twin), "{len}");
+            assert!(!same(part, &text[..len + 1]), "{len}");
+            for at in 0..len {
+                let mut other = part.to_owned();
+                other.replace_range(at..=at, "~");
+                assert!(!same(part, &other), "{at} of {len}");
+            }
+        }
+    }
+}
