@@ -15,6 +15,8 @@ pub(crate) struct Member {
     pub(crate) process: Process,
     pub(crate) client: Client,
     spent: Duration,
+    /// A floor's CPU time.
+    worked: Duration,
 }
 
 /// Who takes part, and how much.
@@ -58,7 +60,8 @@ impl Fleet<'_> {
     ) -> Outcome<Member> {
         let process = peer.spawn(load, threads, self.programs)?;
         let client = Client::new(process.address);
-        Ok(Member { peer, name: peer.name(self.programs), process, client, spent: Duration::ZERO })
+        let (name, spent, worked) = (peer.name(self.programs), Duration::ZERO, Duration::ZERO);
+        Ok(Member { peer, name, process, client, spent, worked })
     }
 
     pub(crate) fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
@@ -100,9 +103,14 @@ impl Member {
         if self.peer.is_server() {
             self.client.scrape(gzip)?;
         } else {
-            self.process.ask("work")?;
+            self.worked += Duration::from_nanos(self.process.ask("work")?.parse()?);
         }
         Ok(())
+    }
+
+    /// Of all that its process has done; of a floor, what its work alone took.
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        if self.peer.is_server() { self.process.cpu() } else { Ok(self.worked) }
     }
 
     /// What its collector has counted, if it takes one.

@@ -29,11 +29,11 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                     continue;
                 }
                 member.work(gzip)?;
-                let before = member.process.cpu()?;
+                let before = member.cpu()?;
                 for _ in 0..times {
                     member.work(gzip)?;
                 }
-                let after = member.process.cpu()?;
+                let after = member.cpu()?;
                 spent.push((after - before).as_secs_f64() / times as f64);
             }
             Ok(())
