@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io::{self, BufRead};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::peers::{Gathers, Prepare, Threads};
 use crate::stats::quantile;
+
+/// For a server to listen: far beyond what any takes, beside the workload that one makes meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the host's ticker wants to run.
 const TICK: Duration = Duration::from_millis(1);
@@ -54,7 +57,10 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
     let address = free()?;
     let start = Instant::now();
     let mut running = launch(address)?;
-    while TcpStream::connect(address).await.is_err() {
+    while let Err(failure) = TcpStream::connect(address).await {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("it does not listen: {failure}").into());
+        }
         yield_now().await;
     }
     println!("ready {} {}", address.port(), (start.elapsed() - running.filling).as_nanos());
@@ -68,7 +74,7 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
                 println!("ok");
             }
             "tock" => {
-                ticker.stop();
+                ticker.stop().await;
                 println!("ok");
             }
             "ticks" => println!("{}", ticker.report()),
@@ -95,14 +101,17 @@ fn free() -> io::Result<SocketAddr> {
 #[derive(Default)]
 struct Ticker {
     late: Arc<Mutex<Vec<f64>>>,
+    stopped: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
     fn start(&mut self) {
         let late = Arc::clone(&self.late);
+        self.stopped = Arc::default();
+        let stopped = Arc::clone(&self.stopped);
         self.task = Some(tokio::spawn(async move {
-            loop {
+            while !stopped.load(Ordering::Relaxed) {
                 let start = Instant::now();
                 tokio::time::sleep(TICK).await;
                 let late_by = start.elapsed().saturating_sub(TICK).as_secs_f64();
@@ -111,9 +120,11 @@ impl Ticker {
         }));
     }
 
-    fn stop(&mut self) {
+    /// After its next tick, for that one may be the late one.
+    async fn stop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
         if let Some(task) = self.task.take() {
-            task.abort();
+            let _ = task.await;
         }
     }
 
