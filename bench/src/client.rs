@@ -10,8 +10,9 @@ pub(crate) struct Client {
     address: SocketAddr,
     patience: Duration,
     connection: Option<TcpStream>,
-    /// What has come.
+    /// What has come, and where it comes to.
     raw: Vec<u8>,
+    room: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -31,7 +32,14 @@ const ROOM: usize = 256 * 1024;
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, patience: PATIENCE, connection: None, raw: Vec::new(), body: Vec::new() }
+        Self {
+            address,
+            patience: PATIENCE,
+            connection: None,
+            raw: Vec::new(),
+            room: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     /// For the connection, and then for whatever comes next of an answer.
@@ -70,8 +78,8 @@ impl Client {
         let start = Instant::now();
         let reused = self.connection.is_some();
         match self.ask(gzip, start) {
-            // Closed meanwhile, as servers may.
-            Err(_) if reused && start.elapsed() < self.patience => {
+            // Closed meanwhile, as servers may. One that has answered has failed, and is not asked again.
+            Err(_) if reused && self.raw.is_empty() && start.elapsed() < self.patience => {
                 self.disconnect();
                 self.ask(gzip, start)
             }
@@ -82,7 +90,6 @@ impl Client {
     fn ask(&mut self, gzip: bool, start: Instant) -> Outcome<Answer> {
         self.connect()?;
         self.raw.clear();
-        self.body.clear();
         let coding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
         let request = format!(
             "GET /metrics HTTP/1.1\r\nHost: {}\r\nAccept: text/plain;version=0.0.4\r\n{coding}\r\n",
@@ -113,15 +120,18 @@ impl Client {
 
     /// Of that length, or until the connection ends.
     fn plain(&mut self, start: usize, length: Option<usize>) -> Outcome<()> {
-        self.body.extend_from_slice(&self.raw[start..]);
         let mut connection = self.connection.as_ref().ok_or("no connection")?;
         match length {
             Some(length) => {
-                let here = self.body.len().min(length);
+                // Mostly as long as the last one, and no byte of it is cleared first: that would be in its latency.
                 self.body.resize(length, 0);
+                let here = (self.raw.len() - start).min(length);
+                self.body[..here].copy_from_slice(&self.raw[start..start + here]);
                 connection.read_exact(&mut self.body[here..])?;
             }
             None => {
+                self.body.clear();
+                self.body.extend_from_slice(&self.raw[start..]);
                 connection.read_to_end(&mut self.body)?;
             }
         }
@@ -129,6 +139,7 @@ impl Client {
     }
 
     fn chunked(&mut self, mut at: usize) -> Outcome<()> {
+        self.body.clear();
         loop {
             let line = loop {
                 if let Some(end) = find(&self.raw[at..], b"\r\n") {
@@ -156,11 +167,10 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<usize> {
         let Some(connection) = &mut self.connection else { return Ok(0) };
-        let here = self.raw.len();
-        self.raw.resize(here + ROOM, 0);
-        let read = connection.read(&mut self.raw[here..]);
-        self.raw.truncate(here + read.as_ref().map_or(0, |read| *read));
-        read
+        self.room.resize(ROOM, 0);
+        let read = connection.read(&mut self.room)?;
+        self.raw.extend_from_slice(&self.room[..read]);
+        Ok(read)
     }
 }
 

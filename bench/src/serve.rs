@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::peers::{Gathers, Prepare, Threads};
 use crate::stats::quantile;
 
-/// For a server to listen: far beyond what any takes, beside the workload that one makes meanwhile.
+/// For a server to listen: far beyond what any takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the host's ticker wants to run.
@@ -57,8 +57,9 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
     let address = free()?;
     let start = Instant::now();
     let mut running = launch(address)?;
+    let launched = Instant::now();
     while let Err(failure) = TcpStream::connect(address).await {
-        if start.elapsed() > PATIENCE {
+        if launched.elapsed() > PATIENCE {
             return Err(format!("it does not listen: {failure}").into());
         }
         yield_now().await;
