@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::Bench;
 use crate::client::Client;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::peers::Peer;
 use crate::results::Value;
 use crate::stats::{median, quantile};
@@ -49,6 +49,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             seen.cpu.push((member.process.cpu()? - cpu).as_secs_f64());
             seen.wall.push(wave.wall.as_secs_f64());
             seen.lost = crowd - wave.waits.len();
+            seen.failure = wave.failure;
             seen.waits.extend(wave.waits);
             if let (Some(before), Some(after)) = (gathers, member.gathers()?) {
                 seen.gathers.push(after - before);
@@ -80,12 +81,16 @@ struct Seen {
     gathers: Vec<f64>,
     /// Scrapers of the last wave that got no answer: a server whose backlog is short loses connections.
     lost: usize,
+    /// Why one of them got none.
+    failure: Option<Failure>,
 }
 
 impl Seen {
     fn values(&self, patience: Duration) -> Vec<(&'static str, Value)> {
         if self.lost > 0 {
-            let lost = format!("{} got no answer within {} s", self.lost, patience.as_secs());
+            let why = self.failure.as_ref().map(ToString::to_string).unwrap_or_default();
+            let lost =
+                format!("{} got no answer, waiting {} s at most: {why}", self.lost, patience.as_secs());
             return vec![("", Value::None(lost))];
         }
         let gathers = match self.gathers[..] {
@@ -102,29 +107,36 @@ impl Seen {
 }
 
 struct Wave {
-    /// Until the last has its answer.
+    /// From when the first asks until the last has its answer.
     wall: Duration,
     /// Of those who got one.
     waits: Vec<f64>,
+    failure: Option<Failure>,
 }
 
 fn wave(clients: &mut [Client]) -> Outcome<Wave> {
-    let barrier = Barrier::new(clients.len() + 1);
-    let ask = |client: &mut Client| {
+    let barrier = Barrier::new(clients.len());
+    let ask = |client: &mut Client| -> Outcome<(Instant, Duration)> {
         let connected = client.connect();
         barrier.wait();
         connected?;
-        client.scrape(false).map(|answer| answer.took.as_secs_f64())
+        let start = Instant::now();
+        client.scrape(false).map(|answer| (start, answer.took))
     };
     let ask = &ask;
     thread::scope(|scope| {
         let threads: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || ask(client))).collect();
-        barrier.wait();
-        let start = Instant::now();
-        let mut waits = Vec::with_capacity(threads.len());
+        let (mut answers, mut failure) = (Vec::with_capacity(threads.len()), None);
         for thread in threads {
-            waits.extend(thread.join().map_err(|_| "a scraper has panicked")?);
+            match thread.join().map_err(|_| "a scraper has panicked")? {
+                Ok(answer) => answers.push(answer),
+                Err(other) => failure = Some(other),
+            }
         }
-        Ok(Wave { wall: start.elapsed(), waits })
+        let first = answers.iter().map(|(start, _)| *start).min();
+        let last = answers.iter().map(|(start, took)| *start + *took).max();
+        let wall = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
+        let waits = answers.iter().map(|(_, took)| took.as_secs_f64()).collect();
+        Ok(Wave { wall, waits, failure })
     })
 }
