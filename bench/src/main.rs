@@ -53,14 +53,14 @@ fn run() -> Outcome<()> {
     }
     let Some(arguments) = Arguments::read(&arguments)? else { return Ok(()) };
     let mut bench = arguments.bench();
-    for figure in FIGURES.iter().filter(|figure| arguments.figures.contains(&figure.key)) {
-        (figure.measure)(&mut bench)?;
-    }
+    let figures = FIGURES.iter().filter(|figure| arguments.figures.contains(&figure.key));
+    // One that fails ends it; what has been measured by then, in up to an hour, is printed all the same.
+    let failed = figures.map(|figure| (figure.measure)(&mut bench)).find_map(Outcome::err);
     let targets = targets::targets(&bench.results, &bench.programs);
     if arguments.json {
         println!("{}", json::json(&bench.results, &targets));
     } else {
         println!("{}{}{}", machine::header(), table::tables(&bench.results), targets::table(&targets));
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
