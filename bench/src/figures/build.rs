@@ -72,7 +72,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Of the run that we are part of.
-    cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // A cache would have it built already.
+    cargo.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
     cargo
 }
@@ -138,6 +140,9 @@ fn crates(package: &str, defaults: bool) -> Outcome<f64> {
         ])
         .args(if defaults { &[] as &[&str] } else { &["--no-default-features"] })
         .output()?;
+    if !tree.status.success() {
+        return Err(format!("cargo tree fails for {package}").into());
+    }
     let text = String::from_utf8(tree.stdout)?;
     let names = each(text.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()));
     Ok(names.len() as f64 - 1.0)
