@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::stats::quantile;
+
 #[derive(Default)]
 pub(crate) struct Results {
     pub(crate) entries: Vec<Entry>,
@@ -27,6 +29,15 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// A quantile of seconds, if there are enough of them: beyond it one in so many must be left, else it is the worst.
+    pub(crate) fn quantile(seconds: &[f64], rank: f64) -> Self {
+        // Not quite: 0.01 is a little more than a hundredth.
+        if (seconds.len() as f64) < 0.999_999 / (1.0 - rank) {
+            return Self::None(format!("of {} only", seconds.len()));
+        }
+        Self::Seconds(quantile(seconds, rank))
+    }
+
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Seconds(number) | Self::Bytes(number) | Self::Count(number) => Some(*number),
@@ -68,5 +79,25 @@ impl Results {
             entry.figure == figure && entry.case == case && entry.row == row && entry.quantity == quantity
         });
         found.and_then(|entry| entry.value.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_takes_enough_values() {
+        for (count, rank, value) in [
+            (1, 0.5, None),
+            (2, 0.5, Some(1.0)),
+            (99, 0.99, None),
+            (100, 0.99, Some(99.0)),
+            (999, 0.999, None),
+            (1000, 0.999, Some(999.0)),
+        ] {
+            let values: Vec<f64> = (1..=count).map(f64::from).collect();
+            assert_eq!(Value::quantile(&values, rank).number(), value, "{rank} of {count}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::outcome::{Failure, Outcome};
 use crate::peers::Peer;
 use crate::results::Value;
-use crate::stats::{median, quantile};
+use crate::stats::median;
 
 pub(crate) const KEY: &str = "crowd";
 pub(crate) const TITLE: &str = "Scrapers that ask at once: until the last has its answer, the p99 of an answer, CPU and gathers per wave";
@@ -99,7 +99,7 @@ impl Seen {
         };
         vec![
             ("all answered", Value::Seconds(median(&self.wall))),
-            ("p99", Value::Seconds(quantile(&self.waits, 0.99))),
+            ("p99", Value::quantile(&self.waits, 0.99)),
             ("CPU", Value::Seconds(median(&self.cpu))),
             (GATHERS, gathers),
         ]

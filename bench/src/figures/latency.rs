@@ -10,7 +10,6 @@ use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
 use crate::results::Value;
-use crate::stats::quantile;
 
 pub(crate) const KEY: &str = "latency";
 pub(crate) const TITLE: &str = "Time to the last byte of a scrape: on a kept connection back to back, on one with pauses of \
@@ -72,7 +71,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                 for (quantity, rank) in [(p50, 0.5), (p99, 0.99)] {
                     let value = match waits[..] {
                         [] => Value::None("keeps none".to_owned()),
-                        _ => Value::Seconds(quantile(&waits, rank)),
+                        _ => Value::quantile(&waits, rank),
                     };
                     results.add(KEY, load, &member.name, quantity, value);
                 }
@@ -87,7 +86,7 @@ fn rounds(load: Load) -> (usize, usize) {
     match load.series {
         ..=200 => (40, 25),
         201..=2_000 => (30, 10),
-        2_001..=10_000 => (20, 4),
+        2_001..=10_000 => (25, 4),
         10_001..=100_000 => (11, 1),
         _ => (3, 1),
     }
