@@ -14,14 +14,17 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     eprintln!("lifetime: {load}");
     let processes = bench.processes(15);
     let (fleet, results) = bench.parts();
+    let mut lives = Vec::new();
     for peer in fleet.peers.iter().filter(|peer| peer.is_server() && peer.key != "roomy") {
         let name = peer.name(fleet.programs);
         if let Some(reason) = fleet.missing(peer, load) {
             results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
             continue;
         }
-        let (mut starts, mut stops) = (Vec::new(), Vec::new());
-        for _ in 0..processes {
+        lives.push((peer, name, Vec::new(), Vec::new()));
+    }
+    for _ in 0..processes {
+        for (peer, _, starts, stops) in &mut lives {
             let mut member = fleet.member(peer, load, None)?;
             member.work(false)?;
             starts.push(member.process.start.as_secs_f64());
@@ -30,6 +33,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                 stops.push(stop.parse::<f64>()? / 1e9);
             }
         }
+    }
+    for (_, name, starts, stops) in lives {
         results.add(KEY, load, &name, "start", Value::Seconds(median(&starts)));
         let stop = match stops[..] {
             [] => Value::None("has none".to_owned()),
