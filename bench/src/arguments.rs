@@ -59,7 +59,7 @@ impl Arguments {
                 "--quick" | "--build" => (),
                 "--json" => read.json = true,
                 "--figures" => read.figures = list(value()?, figure)?,
-                "--sizes" => read.sizes = list(value()?, |size| Ok(size.replace('_', "").parse()?))?,
+                "--sizes" => read.sizes = list(value()?, size)?,
                 "--shapes" => read.shapes = list(value()?, str::parse)?,
                 "--peers" => {
                     read.peers = list(value()?, peer)?;
@@ -67,7 +67,7 @@ impl Arguments {
                     read.peers.insert(0, &PEERS[0]);
                 }
                 "--effort" => read.effort = value()?.parse()?,
-                "--patience" => read.patience = Duration::from_secs_f64(value()?.parse()?),
+                "--patience" => read.patience = Duration::try_from_secs_f64(value()?.parse()?)?,
                 "--help" | "-h" => {
                     println!("{HELP}\n\nfigures:");
                     for figure in &FIGURES {
@@ -97,6 +97,11 @@ impl Arguments {
 
 fn list<T>(text: &str, read: impl Fn(&str) -> Outcome<T>) -> Outcome<Vec<T>> {
     text.split(',').map(|part| read(part.trim())).collect()
+}
+
+fn size(text: &str) -> Outcome<usize> {
+    let size = text.replace('_', "").parse()?;
+    if size == 0 { Err("no series are no load".into()) } else { Ok(size) }
 }
 
 fn figure(key: &str) -> Outcome<&'static str> {
