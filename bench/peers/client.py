@@ -65,7 +65,7 @@ class Ticker:
         late = sorted(self.late)
         if not late:
             return "-"
-        return f"{late[(len(late) * 999 + 999) // 1000 - 1]} {late[-1]}"
+        return f"{late[(len(late) * 999 + 999) // 1000 - 1]} {late[-1]} {len(late)}"
 
 
 def free():

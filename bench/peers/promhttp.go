@@ -106,7 +106,7 @@ func (t *ticker) report() string {
 		return "-"
 	}
 	rank := (n*999 + 999) / 1000
-	return fmt.Sprintf("%d %d", t.late[rank-1].Nanoseconds(), t.late[n-1].Nanoseconds())
+	return fmt.Sprintf("%d %d %d", t.late[rank-1].Nanoseconds(), t.late[n-1].Nanoseconds(), n)
 }
 
 func main() {

@@ -129,9 +129,9 @@ impl Ticker {
         }
     }
 
-    /// In nanoseconds: what 99.9 % of the ticks are late at most, and the worst.
+    /// In nanoseconds what 99.9 % of the ticks are late at most, and the worst; and how many there were.
     fn report(&self) -> String {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        format!("{:.0} {:.0}", quantile(&late, 0.999) * 1e9, quantile(&late, 1.0) * 1e9)
+        format!("{:.0} {:.0} {}", quantile(&late, 0.999) * 1e9, quantile(&late, 1.0) * 1e9, late.len())
     }
 }

@@ -32,12 +32,18 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         })?;
         for member in &mut members {
             let ticks = member.process.ask("ticks")?;
-            let (p999, worst) =
-                ticks.split_once(' ').ok_or_else(|| format!("{} has not ticked", member.name))?;
-            for (quantity, nanoseconds) in [(P999, p999), (WORST, worst)] {
-                let value = Value::Seconds(nanoseconds.parse::<f64>()? / 1e9);
-                results.add(KEY, load, &member.name, quantity, value);
-            }
+            let fields: Vec<f64> = ticks.split(' ').map_while(|field| field.parse().ok()).collect();
+            let [p999, worst, count] = fields[..] else {
+                return Err(format!("{} has not ticked", member.name).into());
+            };
+            // Who sticks ticks seldom.
+            let p999 = if count < 1000.0 {
+                Value::None(format!("of {count} only"))
+            } else {
+                Value::Seconds(p999 / 1e9)
+            };
+            results.add(KEY, load, &member.name, P999, p999);
+            results.add(KEY, load, &member.name, WORST, Value::Seconds(worst / 1e9));
         }
     }
     Ok(())
