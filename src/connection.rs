@@ -14,6 +14,7 @@ mod http2;
 mod wire;
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -108,6 +109,15 @@ async fn speak(
     }
 }
 
+/// Polls a connection, which writes so much each time that it is polled.
+async fn in_turns<C: Future>(activity: &Activity, mut connection: Pin<&mut C>) -> C::Output {
+    std::future::poll_fn(|cx| {
+        activity.begin_turn();
+        connection.as_mut().poll(cx)
+    })
+    .await
+}
+
 async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
     let Service { router, tls: _, deadlines, stop } = service;
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
@@ -141,13 +151,13 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
 
     let result = tokio::select! {
         biased; // a request that can be read already is answered, even if the stop is here, too
-        result = connection.as_mut() => result,
+        result = in_turns(&activity, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if !activity.is_busy() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            in_turns(&activity, connection).await
         }
     };
     if let Err(error) = result {
@@ -225,10 +235,10 @@ impl<E: End + Unpin> http_body::Body for AnswerBody<E> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
 
@@ -320,6 +330,98 @@ mod tests {
         // What the pipe holds is written.
         assert!(answer.len() - early <= 64 + 1, "at {early} of {}", answer.len());
         stop.cancel();
+    }
+
+    /// Each time that hyper was polled it wrote 300 KiB, for it asks again where it was told to wait; or 20 MB, where they were
+    /// one line.
+    #[tokio::test]
+    async fn a_large_answer_is_written_in_many_turns() {
+        const SIZE: usize = 4 * 1024 * 1024;
+        for help in [SIZE, 1000] {
+            let registry = prometheus::Registry::new();
+            for n in 0..SIZE / help {
+                let gauge = prometheus::IntGauge::new(format!("g{n}"), "x".repeat(help)).unwrap();
+                registry.register(Box::new(gauge)).unwrap();
+            }
+            let source = Source { name: "default".to_owned(), registry };
+            let router = router(Contents { sources: vec![source], ..Contents::default() });
+            // All of it could be written at once.
+            let (mut client, server) = tokio::io::duplex(4 * SIZE);
+            let written = Arc::new(AtomicUsize::new(0));
+            let stream = Counting { io: server, written: Arc::clone(&written) };
+            let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
+            let service = Service { router, tls: None, deadlines, stop: CancellationToken::new() };
+            let mut serving =
+                pin!(serve(Box::new(stream), None, Arc::new(Activity::new(Arc::default())), service));
+            client.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+            let mut most = 0;
+            std::future::poll_fn(|cx| {
+                let before = written.load(Ordering::Relaxed);
+                let polled = serving.as_mut().poll(cx);
+                most = most.max(written.load(Ordering::Relaxed) - before);
+                if written.load(Ordering::Relaxed) > SIZE { Poll::Ready(()) } else { polled }
+            })
+            .await;
+            assert!(written.load(Ordering::Relaxed) > SIZE);
+            // Up to a piece more than a turn.
+            assert!(most <= 2 * 64 * 1024, "{most} bytes at once, in lines of {help}");
+        }
+    }
+
+    struct Counting {
+        io: DuplexStream,
+        written: Arc<AtomicUsize>,
+    }
+
+    impl Counting {
+        fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+            if let Poll::Ready(Ok(bytes)) = &written {
+                self.written.fetch_add(*bytes, Ordering::Relaxed);
+            }
+            written
+        }
+    }
+
+    impl AsyncRead for Counting {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+            self.count(written)
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            slices: &[io::IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+            self.count(written)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_shutdown(cx)
+        }
     }
 
     async fn time_of<F: Future>(future: F) -> (Duration, F::Output) {

@@ -1,5 +1,6 @@
 //! What a connection is doing, which hyper tells nobody: its service and its I/O do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) struct Activity {
     state: Mutex<State>,
     /// Told each time that a connection begins to wait or to write, for a server that waits for one it may evict.
     began_to_wait: Arc<Notify>,
+    /// By its task since that was polled.
+    written_in_turn: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,22 @@ impl Activity {
                 shielded_until: None,
             }),
             began_to_wait,
+            written_in_turn: AtomicUsize::new(0),
         }
+    }
+
+    /// Its task is polled.
+    pub(super) fn begin_turn(&self) {
+        self.written_in_turn.store(0, Ordering::Relaxed);
+    }
+
+    /// In this turn; no other task writes.
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.written_in_turn.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn written_in_turn(&self) -> usize {
+        self.written_in_turn.load(Ordering::Relaxed)
     }
 
     /// Since when the connection has waited without a complete request head, if it does.

@@ -14,7 +14,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{Activity, AnswerBody, DeadlineIo, End, Service};
+use super::{Activity, AnswerBody, DeadlineIo, End, Service, in_turns};
 use crate::route::Router;
 use crate::scrape::Receipt;
 use crate::stream::Stream;
@@ -68,13 +68,13 @@ pub(super) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
 
     let result = tokio::select! {
         biased;
-        result = connection.as_mut() => result,
+        result = in_turns(&activity, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if activity.waiting_since().is_some_and(|since| since.elapsed() > SETTLED) {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            connection.await
+            in_turns(&activity, connection).await
         }
     };
     if let Err(error) = result {
