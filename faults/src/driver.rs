@@ -72,12 +72,14 @@ impl Victim {
 
     pub fn report(&mut self) -> Result<Report, String> {
         let report = self.tell("report")?;
+        // What is not told is not none.
+        let figure = |name: &str| report[name].as_u64().ok_or_else(|| format!("no {name} in {report}"));
         Ok(Report {
-            beats: number(&report, "beats"),
-            lag: Duration::from_micros(number(&report, "lag_us")),
-            failed_opens: number(&report, "failed_opens"),
-            log_lines: number(&report, "log_lines"),
-            gathers: number(&report, "gathers"),
+            beats: figure("beats")?,
+            lag: Duration::from_micros(figure("lag_us")?),
+            failed_opens: figure("failed_opens")?,
+            log_lines: figure("log_lines")?,
+            gathers: figure("gathers")?,
         })
     }
 

@@ -12,6 +12,7 @@ mod watch;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use crate::client::scrape;
 use crate::driver::Victim;
 
 /// What a row has seen, in figures, or what is wrong.
@@ -88,13 +89,14 @@ pub fn main(words: &[&str]) -> ExitCode {
                 outcome = (row.run)(&bench);
             }
         }
-        // Without its protection it has to fail.
-        let passed = outcome.is_ok() != unprotected;
+        // Without its protection it has to fail, and for want of that, not of a tool or of a victim.
+        let passed = outcome.is_ok() != unprotected && !lacks(&bench, &outcome);
         let (Ok(seen) | Err(seen)) = &outcome;
         let verdict = match (&outcome, unprotected) {
             (Ok(_), false) => "holds",
             (Err(_), false) => "FAILS",
-            (Err(_), true) => "fails, as it must",
+            (Err(_), true) if passed => "fails, as it must",
+            (Err(_), true) => "SHOWS NOTHING",
             (Ok(_), true) => "HOLDS WITHOUT",
         };
         let seen = seen.replace(['\n', '|'], " ");
@@ -116,6 +118,18 @@ pub fn main(words: &[&str]) -> ExitCode {
     println!("FAILED: {}", failed.join(" "));
     ExitCode::FAILURE
 }
+
+/// Whether there is a tool missing, or no victim that serves without its protection.
+fn lacks(bench: &Bench, outcome: &Outcome) -> bool {
+    let missing = std::io::Error::from_raw_os_error(2).to_string();
+    let Some(option) = bench.unprotected else { return false };
+    let serves =
+        || Victim::start(&["current", option]).is_ok_and(|victim| scrape(victim.addr, SERVES).is_ok());
+    outcome.as_ref().is_err_and(|what| what.contains(&missing)) || !serves()
+}
+
+/// For the first scrape of a victim that nobody harms.
+const SERVES: Duration = Duration::from_secs(5);
 
 /// How a complaint about a late beat begins.
 const LATE: &str = "a beat ";

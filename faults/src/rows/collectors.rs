@@ -159,6 +159,8 @@ fn rubbish(bench: &Bench) -> Outcome {
     let first = scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
     check(first.status == 200, || format!("status {}", first.status))?;
     let lines = victim.report()?.log_lines;
+    // That it serves, and of each kind of what was left out the first.
+    check(lines == 3, || format!("{lines} log lines at first"))?;
     let watch = Watch::begin(&mut victim)?;
     let mut text = String::new();
     for _ in 0..100 {

@@ -83,7 +83,18 @@ impl Drop for Tool {
     }
 }
 
+/// slowhttptest would quietly connect fewer.
+fn may_open(clients: usize) -> Result<(), String> {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    let soft = soft.ok_or("no limit on open files in /proc/self/limits")?;
+    // `unlimited` is no number.
+    let enough = soft.parse().map_or(true, |soft: usize| soft > clients + 100);
+    check(enough, || format!("{clients} clients need more descriptors than {soft}: ulimit -n"))
+}
+
 fn heads(bench: &Bench, clients: usize) -> Outcome {
+    may_open(clients)?;
     let mut victim = bench.victim(&["current"])?;
     siege(&mut victim, |victim| {
         let (c, rate) = (clients.to_string(), (clients / 2).to_string());
@@ -98,6 +109,7 @@ fn heads(bench: &Bench, clients: usize) -> Outcome {
 }
 
 fn silent(bench: &Bench, clients: usize) -> Outcome {
+    may_open(clients)?;
     let mut victim = bench.victim(&["current"])?;
     siege(&mut victim, |victim| {
         let connect =
@@ -144,6 +156,7 @@ fn siege(
         let held = || Usage::of(pid).map_or(u64::MAX, |usage| usage.descriptors);
         let most = held();
         let base = watch.before.descriptors + 2;
+        check(most > base + 50, || format!("{most} descriptors: they have not come"))?;
         let closed = wait_for(CLOSED, "all are closed", || held() <= base)?;
         drop((clients, ends));
         let steady = steady.join().map_err(|_| "panicked")?;

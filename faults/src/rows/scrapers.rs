@@ -122,6 +122,18 @@ fn scraped(bench: &Bench) -> Outcome {
         check(stored > 5000.0, || format!("{job}: {stored} series are stored"))?;
         figures.push(format!("{job}: {good} of {scrapes} scrapes, {stored} series stored"));
     }
+    // What no label should hold, beside what has to be left out.
+    victim.tell("rubbish")?;
+    thread::sleep(6 * SECOND);
+    for job in ["prometheus", "vmagent"] {
+        let good = query(prometheus.addr, &format!("min_over_time(up{{job=\"{job}\"}}[3s])"))?;
+        check(good == 1.0, || format!("{job}: a scrape of rubbish failed"))?;
+        for odd in ["nan", "same[^x]+"] {
+            let odd = format!("count(unruly_total{{job=\"{job}\",series=~\"{odd}\"}})");
+            let stored = query(prometheus.addr, &odd)?;
+            check(stored == 1.0, || format!("{odd}: {stored}"))?;
+        }
+    }
     drop(vmagent);
     seen.host_is_well(Duration::from_millis(50))?;
     Ok(format!("{}; {}", figures.join("; "), seen.figures()))

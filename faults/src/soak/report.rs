@@ -94,7 +94,7 @@ pub fn of(
     for (what, how_many) in rows {
         let _ = writeln!(text, "| {what} | {how_many} |");
     }
-    passed &= report.failed_opens == 0 && after.descriptors <= 20;
+    passed &= report.failed_opens == 0 && after.descriptors <= 20 && report.log_lines <= time.as_secs();
     for fault in faults {
         let _ = writeln!(text, "\n* {fault}");
     }
