@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
@@ -17,6 +18,7 @@ use socket2::SockRef;
 
 use crate::client::{Answer, Client, get};
 use crate::host::current_thread;
+use crate::log::logged;
 use crate::scrape::start;
 
 const HOST: &str = "Host: localhost\r\n";
@@ -98,6 +100,8 @@ fn odd_first_lines_have_one_answer() {
     let long = [b"GET /metrics?x=".as_slice(), &b"x".repeat(70_000), b" HTTP/1.1"].concat();
     let many = [b"GET /metrics?".as_slice(), &b"name[]=x&".repeat(1025), b" HTTP/1.1"].concat();
     let most = [b"GET /metrics?".as_slice(), &b"name[]=x&".repeat(1024), b" HTTP/1.1"].concat();
+    let percent = [b"GET /metrics?name[]=".as_slice(), &b"%".repeat(15 * 1024), b" HTTP/1.1"].concat();
+    let brackets = [b"GET /metrics?".as_slice(), &b"name[]&=[]&".repeat(1024), b" HTTP/1.1"].concat();
     let table: &[(&[u8], &[&str])] = &[
         (b"GET /metrics HTTP/1.1", &["200"]),
         (b"GET http://elsewhere.example/metrics HTTP/1.1", &["200"]),
@@ -120,6 +124,8 @@ fn odd_first_lines_have_one_answer() {
         (b"GET /metrics#fragment HTTP/1.1", &["200", "400"]),
         (&many, &["400"]),
         (&most, &["200"]),
+        (&percent, &["200", "400"]),
+        (&brackets, &["200", "400"]),
         (&long, &["414", "431"]),
     ];
     let (_guard, addr) = server();
@@ -208,8 +214,7 @@ fn junk_in_headers_is_answered() {
 #[test]
 fn who_resets_or_speaks_something_else_hurts_nobody() {
     let (_guard, addr) = server();
-    let reset =
-        |client: &Client| SockRef::from(client.stream()).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    let reset = |client: &Client| SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
     for sent in
         ["", "GET /metr", "GET /metrics HTTP/1.1\r\n", &format!("GET /metrics HTTP/1.1\r\n{HOST}\r\n")]
     {
@@ -244,6 +249,35 @@ fn who_resets_or_speaks_something_else_hurts_nobody() {
     assert_eq!(get(addr, "/metrics").status, 200);
 }
 
+/// What a connection does wrong fills no log: it is a line that nobody sees by default, and one.
+#[test]
+fn a_faulty_connection_is_one_debug_line_at_most() {
+    let faulty: &[&[u8]] = &[
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"GET /metr",
+        b"GET /metrics HTTP/1.1\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    ];
+    let log = logged(Server::builder().registry(&Registry::new()), |addr| {
+        for bytes in faulty.iter().cycle().take(10 * faulty.len()) {
+            exchange(addr, bytes);
+        }
+        for _ in 0..20 {
+            let mut client = Client::connect(addr);
+            client.send(format!("GET /metrics HTTP/1.1\r\n{HOST}\r\n"));
+            client.head();
+            SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        assert_eq!(get(addr, "/-/healthy").status, 200);
+    });
+    let ours: Vec<&str> = log.lines().filter(|line| line.contains("prometheus_hyper")).collect();
+    let (debug, above): (Vec<&str>, Vec<&str>) = ours.into_iter().partition(|line| line.contains(" DEBUG "));
+    assert_eq!(above.len(), 1, "the one of the start: {above:?}");
+    assert!((1..=10 * faulty.len() + 20).contains(&debug.len()), "{} lines: {log}", debug.len());
+}
+
 /// CVE-2022-21698: an instrumented server whose series its clients made.
 #[test]
 fn no_label_holds_what_a_client_has_sent() {
@@ -254,6 +288,7 @@ fn no_label_holds_what_a_client_has_sent() {
     };
     get(addr, "/metrics");
     let before = own_series();
+    assert!(before.len() > 5, "{before:?}");
     for n in 0..50 {
         let forged = format!("forged{n}");
         for request in [
@@ -385,7 +420,7 @@ fn a_guard_may_be_dropped_anywhere() {
     current_thread().block_on(as_a_task_is_dropped());
 }
 
-/// A gauge that is no number, and a family of another type with the same name elsewhere: both are shown or counted.
+/// A gauge that is no number is shown. A family that another registry has under another type is left out, and counted.
 #[test]
 fn odd_values_are_served_as_they_are() {
     let registry = Registry::new();
@@ -396,9 +431,16 @@ fn odd_values_are_served_as_they_are() {
         gauge.set(value);
         registry.register(Box::new(gauge)).unwrap();
     }
-    let (_guard, addr) = start(Server::builder().registry(&registry).self_metrics(false));
-    let body = get(addr, "/metrics").body;
+    let other = Registry::new();
+    other.register(Box::new(IntCounter::new("zero", "help").unwrap())).unwrap();
+    let builder = Server::builder().registry_named("first", &registry).registry_named("other", &other);
+    let (_guard, addr) = start(builder);
+    let answer = get(addr, "/metrics");
     for line in ["nan NaN", "infinite +Inf", "low -Inf", "zero -0"] {
-        assert!(body.lines().any(|shown| shown == line), "{line}: {body}");
+        assert!(answer.body.lines().any(|shown| shown == line), "{line}: {}", answer.body);
     }
+    let of_zero: Vec<&str> = answer.body.lines().filter(|line| line.contains("zero")).collect();
+    assert_eq!(of_zero, ["# HELP zero help", "# TYPE zero gauge", "zero -0"]);
+    let conflicts = get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}");
+    assert!(conflicts >= Some(1.0), "{conflicts:?}");
 }
