@@ -50,7 +50,7 @@ impl Arguments {
             read.shapes = vec![Shape::Mix];
             read.sizes = vec![200, 2_000];
             read.effort = 0.1;
-            read.patience = Duration::from_secs(1);
+            read.patience = Duration::from_millis(300);
         }
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {

@@ -37,7 +37,7 @@ const HELLOS: [(&str, &str, bool); 7] = [
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     fetch()?;
-    let builds = bench.rounds(3);
+    let builds = bench.processes(3);
     let mut spent = vec![Vec::new(); HELLOS.len()];
     let mut sizes = vec![0.0; HELLOS.len()];
     for _ in 0..builds {

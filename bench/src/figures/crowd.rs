@@ -18,7 +18,7 @@ pub(crate) const TITLE: &str = "Scrapers that ask at once: until the last has it
 pub(crate) const GATHERS: &str = "gathers";
 
 /// For an answer, at least: far beyond what a server takes that has heard the question.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many ask at once.
 const CROWDS: [usize; 3] = [1, 10, 100];
