@@ -27,6 +27,9 @@ pub(crate) struct Answer {
 /// Far beyond what anybody takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// As Prometheus tells it; a million series on a busy machine take more than the ten seconds that ours takes for granted.
+const TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds: 120\r\n";
+
 /// Room for what comes at once.
 const ROOM: usize = 256 * 1024;
 
@@ -92,7 +95,7 @@ impl Client {
         self.raw.clear();
         let coding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
         let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: {}\r\nAccept: text/plain;version=0.0.4\r\n{coding}\r\n",
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nAccept: text/plain;version=0.0.4\r\n{TIMEOUT}{coding}\r\n",
             self.address
         );
         let mut connection = self.connection.as_ref().ok_or("no connection")?;

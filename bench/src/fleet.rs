@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::peers::{How, Peer, Programs, Threads};
@@ -86,7 +86,7 @@ impl Fleet<'_> {
                     continue;
                 }
                 let start = Instant::now();
-                turn(at, member).map_err(|failure| format!("{}: {failure}", member.name))?;
+                turn(at, member)?;
                 member.spent += start.elapsed();
             }
         }
@@ -98,10 +98,14 @@ impl Fleet<'_> {
 }
 
 impl Member {
+    pub(crate) fn scrape(&mut self, gzip: bool) -> Outcome<Answer> {
+        self.client.scrape(gzip).map_err(|failure| format!("{}: {failure}", self.name).into())
+    }
+
     /// Once: a server is scraped, a floor does what it does.
     pub(crate) fn work(&mut self, gzip: bool) -> Outcome<()> {
         if self.peer.is_server() {
-            self.client.scrape(gzip)?;
+            self.scrape(gzip)?;
         } else {
             self.worked += Duration::from_nanos(self.process.ask("work")?.parse()?);
         }

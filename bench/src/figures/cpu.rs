@@ -53,7 +53,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 }
 
 fn compresses(member: &mut Member) -> Outcome<bool> {
-    Ok(member.peer.is_server() && member.client.scrape(true)?.gzip)
+    Ok(member.peer.is_server() && member.scrape(true)?.gzip)
 }
 
 /// How many rounds, and how many scrapes in each.

@@ -56,13 +56,13 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             let mut waits = vec![Vec::new(); members.len()];
             fleet.rounds(&mut members, rounds, |at, member| {
                 // Not measured: the others have had the caches meanwhile.
-                let kept = member.client.scrape(false)?.kept;
+                let kept = member.scrape(false)?.kept;
                 if !kept && p50 != NEW {
                     return Ok(());
                 }
                 for _ in 0..times {
                     ready(member)?;
-                    waits[at].push(member.client.scrape(false)?.took.as_secs_f64());
+                    waits[at].push(member.scrape(false)?.took.as_secs_f64());
                 }
                 member.client.disconnect();
                 Ok(())

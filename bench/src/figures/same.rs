@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             }
             let mut member = fleet.member(peer, load, None)?;
             for (gzip, quantity) in [(false, "identity"), (true, "gzip")] {
-                let answer = member.client.scrape(gzip)?;
+                let answer = member.scrape(gzip)?;
                 let bytes = member.client.body();
                 let value = if gzip && !answer.gzip {
                     Value::None("has none".to_owned())
