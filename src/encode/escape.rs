@@ -21,24 +21,12 @@ pub(super) fn quoted(out: &mut Line<'_>, value: &str) {
         4..8 => put_clean::<4>(out, text),
         8..16 => put_clean::<8>(out, text),
         16..=32 => put_clean::<16>(out, text),
-        _ => {
-            let clean = is_clean(text);
-            if clean {
-                out.put(text);
-            }
-            clean
-        }
+        33..=64 => put_clean::<32>(out, text),
+        _ => put_long(out, text),
     };
     if !clean {
         out.lend(|out| with_escapes(out, text, b"\\\"\n"));
     }
-}
-
-/// Whether a text of at least 16 bytes certainly needs no escapes.
-fn is_clean(text: &[u8]) -> bool {
-    let found = text.last_chunk::<16>().map_or(u64::MAX, suspects_in);
-    let chunks = text.chunks_exact(16).filter_map(|chunk| chunk.first_chunk::<16>());
-    chunks.fold(found, |found, chunk| found | suspects_in(chunk)) & TOP_BITS == 0
 }
 
 /// Puts a text of `N` to `2 * N` bytes, unless it may need escapes.
@@ -48,6 +36,16 @@ fn put_clean<const N: usize>(out: &mut Line<'_>, text: &[u8]) -> bool {
     let clean = (suspects_in(first) | suspects_in(last)) & TOP_BITS == 0;
     if clean {
         out.put_ends::<N>(text);
+    }
+    clean
+}
+
+/// Puts a text of any length, unless it needs escapes. The search of the standard library is worth its call here.
+#[inline(always)]
+fn put_long(out: &mut Line<'_>, text: &[u8]) -> bool {
+    let clean = !b"\\\"\n".iter().any(|special| text.contains(special));
+    if clean {
+        out.put(text);
     }
     clean
 }

@@ -12,16 +12,17 @@ use std::mem;
 pub(super) struct Line<'r> {
     /// What is left of it.
     room: &'r mut [u8],
-    fits: bool,
+    /// How much more it takes; once it is short of some, nothing more is written.
+    missing: usize,
 }
 
-/// Writes a line into `room`: its length, or `None` if there is too little.
+/// Writes a line into `room`: its length, or how much more room it takes.
 #[inline(always)]
-pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Option<usize> {
+pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Result<usize, usize> {
     let bytes = room.len();
-    let mut line = Line { room, fits: true };
+    let mut line = Line { room, missing: 0 };
     write(&mut line);
-    line.fits.then_some(bytes - line.room.len())
+    if line.missing == 0 { Ok(bytes - line.room.len()) } else { Err(line.missing) }
 }
 
 /// Writes a line into a buffer of its own, in place of what is there.
@@ -29,10 +30,10 @@ pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Option<u
 pub(super) fn into(buffer: &mut Vec<u8>, write: impl Fn(&mut Line<'_>)) {
     buffer.resize(buffer.capacity(), 0);
     loop {
-        if let Some(bytes) = within(buffer, &write) {
-            return buffer.truncate(bytes);
+        match within(buffer, &write) {
+            Ok(bytes) => return buffer.truncate(bytes),
+            Err(missing) => buffer.resize(buffer.len() + missing, 0),
         }
-        buffer.resize((2 * buffer.len()).max(64), 0);
     }
 }
 
@@ -44,25 +45,26 @@ impl Line<'_> {
 
     #[inline(always)]
     pub(super) fn put(&mut self, text: &[u8]) {
+        let left = self.room.len();
         match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
             Some((to, rest)) => {
                 copy(to, text);
                 self.room = rest;
             }
-            // Nothing is left, so that nothing follows.
-            None => self.fits = false,
+            None => self.missing += text.len() - left,
         }
     }
 
     /// Puts a text of `N` to `2 * N` bytes.
     #[inline(always)]
     pub(super) fn put_ends<const N: usize>(&mut self, text: &[u8]) {
+        let left = self.room.len();
         match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
             Some((to, rest)) => {
                 copy_ends::<N>(to, text);
                 self.room = rest;
             }
-            None => self.fits = false,
+            None => self.missing += text.len() - left,
         }
     }
 
@@ -82,11 +84,11 @@ impl Line<'_> {
     #[inline(always)]
     pub(super) fn lend(&mut self, write: impl FnOnce(&mut Line<'_>)) {
         let bytes = self.room.len();
-        let mut line = Line { room: self.room, fits: self.fits };
+        let mut line = Line { room: self.room, missing: self.missing };
         write(&mut line);
-        let (left, fits) = (line.room.len(), line.fits);
+        let (left, missing) = (line.room.len(), line.missing);
         self.room = &mut mem::take(&mut self.room)[bytes - left..];
-        self.fits = fits;
+        self.missing = missing;
     }
 }
 
@@ -181,9 +183,11 @@ mod tests {
             };
             for room in [0, 1, 2, len, len + 1, len + 2, len + 9, 400] {
                 let mut room = vec![b'~'; room];
-                let fits = (room.len() >= expected.len()).then_some(expected.len());
-                assert_eq!(within(&mut room, write), fits, "{len} in {}", room.len());
-                if let Some(bytes) = fits {
+                let written = within(&mut room, write);
+                let missing = expected.len().saturating_sub(room.len());
+                let fits = if missing == 0 { Ok(expected.len()) } else { Err(missing) };
+                assert_eq!(written, fits, "{len} in {}", room.len());
+                if let Ok(bytes) = written {
                     assert_eq!(room[..bytes], *expected.as_bytes(), "{len}");
                 }
             }

@@ -63,11 +63,10 @@ impl<'s, S: Sink> Output<'s, S> {
         loop {
             let room = self.piece.get_mut(self.filled..).unwrap_or_default();
             // Otherwise the compiler takes the making of numbers, for any magnitude, out of what may be repeated.
-            if let Some(bytes) = line::within(room, black_box(&write)) {
-                self.filled += bytes;
-                return;
+            match line::within(room, black_box(&write)) {
+                Ok(bytes) => return self.filled += bytes,
+                Err(missing) => self.make_room(missing),
             }
-            self.make_room();
         }
     }
 
@@ -76,17 +75,17 @@ impl<'s, S: Sink> Output<'s, S> {
     }
 
     #[cold]
-    fn make_room(&mut self) {
-        if self.piece.len() >= PIECE {
-            if self.filled == 0 {
-                // A line that is longer than a piece.
-                return self.piece.resize(2 * self.piece.len(), 0);
-            }
+    fn make_room(&mut self, missing: usize) {
+        let room = self.piece.len() - self.filled + missing;
+        if self.filled > 0 && self.filled + room > PIECE {
             self.hand_on();
-            self.piece.truncate(PIECE);
         }
-        self.piece.reserve_exact(PIECE - self.piece.len());
-        self.piece.resize((self.piece.len() + STEP).min(PIECE), 0);
+        // A line may take more than a piece.
+        let most = (self.filled + room).max(PIECE);
+        let ready = (self.filled + room).max(self.piece.len() + STEP).min(most);
+        self.piece.truncate(most);
+        self.piece.reserve_exact(most - self.piece.len());
+        self.piece.resize(ready, 0);
     }
 
     fn hand_on(&mut self) {
