@@ -1,7 +1,7 @@
 //! The examples that are exporters, beside what they export: a Redis server, the kernel's own counts.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
@@ -32,7 +32,7 @@ impl Redis {
             let begun = std::time::Instant::now();
             while process.0.try_wait().unwrap().is_none() {
                 assert!(begun.elapsed() < PATIENCE, "redis-server does not listen");
-                if TcpStream::connect(addr).is_ok() {
+                if is_run_by(addr, process.0.id()) {
                     return Redis { addr, _process: process, _scratch: scratch };
                 }
                 std::thread::yield_now();
@@ -52,6 +52,17 @@ impl Redis {
             assert!(!reply.starts_with('-'), "{command}: {reply}");
         }
     }
+}
+
+/// Whether it is this process that answers there: two that were given the same free port were once the same server to both
+/// tests, until the first had ended.
+fn is_run_by(redis: SocketAddr, process: u32) -> bool {
+    let Ok(mut stream) = TcpStream::connect(redis) else { return false };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut told = String::new();
+    stream.write_all(b"INFO server\r\nQUIT\r\n").is_ok()
+        && stream.read_to_string(&mut told).is_ok()
+        && told.contains(&format!("\nprocess_id:{process}\r"))
 }
 
 fn sample(body: &str, series: &str) -> Option<f64> {
