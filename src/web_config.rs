@@ -90,7 +90,6 @@ const HEADERS: &[(&str, &str, &[&str])] = &[
 /// # Errors
 ///
 /// The first thing that is wrong, with `file`, the line and the key.
-#[cfg(test)]
 pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError> {
     match read(file, text)? {
         (config, None) => Ok(config),
@@ -102,13 +101,10 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError>
 /// the log.
 #[doc(hidden)]
 pub fn check(text: &str) -> Result<(usize, bool), String> {
-    match read("web.yml", text) {
-        Ok((WebConfig { tls, http2: _, headers, users, rate_limit, warnings: _ }, None)) => {
-            let nothing = tls.is_none() && headers.is_empty() && users.is_empty() && rate_limit.is_none();
-            Ok((users.len(), !nothing))
-        }
-        Ok((_, Some(error))) | Err(error) => Err(error.to_string()),
-    }
+    let config = parse("web.yml", text).map_err(|error| error.to_string())?;
+    let WebConfig { tls, http2: _, headers, users, rate_limit, warnings: _ } = config;
+    let nothing = tls.is_none() && headers.is_empty() && users.is_empty() && rate_limit.is_none();
+    Ok((users.len(), !nothing))
 }
 
 /// Reads a web-config file and the files that it names, whose paths are relative to its folder.

@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::peers::{How, Peer, Programs, Threads};
 use crate::process::Process;
 use crate::results::{Results, Value};
+use crate::stats::median;
 
 pub(crate) struct Member {
     pub(crate) peer: &'static Peer,
@@ -31,7 +32,28 @@ pub(crate) struct Fleet<'a> {
 const MOST_FOR_PYTHON: usize = 100_000;
 
 impl Fleet<'_> {
-    /// Starts them all; in the table of those who can not be it stands why.
+    /// Those who can be measured with this load, and their names; in the table of those who can not be it stands why.
+    pub(crate) fn present(
+        &self,
+        figure: &'static str,
+        load: Load,
+        results: &mut Results,
+        wanted: impl Fn(&Peer) -> bool,
+    ) -> Vec<(&'static Peer, String)> {
+        let mut present = Vec::new();
+        for &peer in self.peers.iter().filter(|peer| wanted(peer)) {
+            let name = peer.name(self.programs);
+            match self.missing(peer, load) {
+                None => present.push((peer, name)),
+                Some(reason) => {
+                    results.add(figure, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
+                }
+            }
+        }
+        present
+    }
+
+    /// Starts all who can be measured.
     pub(crate) fn spawn(
         &self,
         figure: &'static str,
@@ -40,16 +62,25 @@ impl Fleet<'_> {
         results: &mut Results,
         wanted: impl Fn(&Peer) -> bool,
     ) -> Outcome<Vec<Member>> {
-        let mut members = Vec::new();
-        for peer in self.peers.iter().filter(|peer| wanted(peer)) {
-            let name = peer.name(self.programs);
-            if let Some(reason) = self.missing(peer, load) {
-                results.add(figure, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
-                continue;
+        let present = self.present(figure, load, results, wanted);
+        present.into_iter().map(|(peer, _)| self.member(peer, load, threads)).collect()
+    }
+
+    /// The median of what each of so many processes gives.
+    pub(crate) fn medians<const N: usize>(
+        &self,
+        peer: &'static Peer,
+        load: Load,
+        processes: usize,
+        once: impl Fn(Member) -> Outcome<[f64; N]>,
+    ) -> Outcome<[f64; N]> {
+        let mut seen = [const { Vec::new() }; N];
+        for _ in 0..processes {
+            for (seen, value) in seen.iter_mut().zip(once(self.member(peer, load, None)?)?) {
+                seen.push(value);
             }
-            members.push(self.member(peer, load, threads)?);
         }
-        Ok(members)
+        Ok(seen.map(|seen| median(&seen)))
     }
 
     pub(crate) fn member(
@@ -64,7 +95,7 @@ impl Fleet<'_> {
         Ok(Member { peer, name, process, client, spent, worked })
     }
 
-    pub(crate) fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
+    fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
         match peer.how {
             How::Go => self.programs.go_missing(),
             How::Python if load.series > MOST_FOR_PYTHON => Some("a scrape takes half a minute"),

@@ -117,6 +117,7 @@ mod tests {
             assert_eq!(help_out, help_text.as_bytes(), "help {text:?}");
         }
     }
+
     #[test]
     fn a_special_byte_is_found_at_each_place_of_each_length() {
         let plain =

@@ -7,8 +7,8 @@ use crate::bench::Bench;
 use crate::client::Client;
 use crate::fleet::Member;
 use crate::outcome::Outcome;
+use crate::peers::Peer;
 use crate::results::Value;
-use crate::stats::median;
 
 pub(crate) const KEY: &str = "idle";
 pub(crate) const TITLE: &str = "500 connections that have scraped once and are kept";
@@ -25,19 +25,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     eprintln!("idle: {load}");
     let processes = bench.processes(3);
     let (fleet, results) = bench.parts();
-    for peer in fleet.peers.iter().filter(|peer| peer.is_server()) {
-        let name = peer.name(fleet.programs);
-        if let Some(reason) = fleet.missing(peer, load) {
-            results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
-            continue;
-        }
-        let mut seen: [Vec<f64>; 3] = Default::default();
-        for _ in 0..processes {
-            for (seen, value) in seen.iter_mut().zip(once(fleet.member(peer, load, None)?)?) {
-                seen.push(value);
-            }
-        }
-        let [more, each, kept] = seen.map(|seen| median(&seen));
+    for (peer, name) in fleet.present(KEY, load, results, Peer::is_server) {
+        let [more, each, kept] = fleet.medians(peer, load, processes, once)?;
         let none = || Value::None("keeps none".to_owned());
         let values =
             [Value::Bytes(more), if kept > 0.0 { Value::Bytes(each) } else { none() }, Value::Count(kept)];

@@ -2,6 +2,7 @@
 
 use crate::bench::Bench;
 use crate::outcome::Outcome;
+use crate::peers::Peer;
 use crate::results::Value;
 use crate::stats::median;
 
@@ -14,15 +15,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     eprintln!("lifetime: {load}");
     let processes = bench.processes(15);
     let (fleet, results) = bench.parts();
-    let mut lives = Vec::new();
-    for peer in fleet.peers.iter().filter(|peer| peer.is_server() && peer.key != "roomy") {
-        let name = peer.name(fleet.programs);
-        if let Some(reason) = fleet.missing(peer, load) {
-            results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
-            continue;
-        }
-        lives.push((peer, name, Vec::new(), Vec::new()));
-    }
+    let wanted = |peer: &Peer| peer.is_server() && peer.key != "roomy";
+    let present = fleet.present(KEY, load, results, wanted).into_iter();
+    let mut lives: Vec<_> = present.map(|(peer, name)| (peer, name, Vec::new(), Vec::new())).collect();
     for _ in 0..processes {
         for (peer, _, starts, stops) in &mut lives {
             let mut member = fleet.member(peer, load, None)?;

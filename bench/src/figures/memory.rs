@@ -8,7 +8,6 @@ use crate::fleet::Member;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
 use crate::results::Value;
-use crate::stats::median;
 
 pub(crate) const KEY: &str = "memory";
 pub(crate) const TITLE: &str =
@@ -30,20 +29,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         // Each time in new processes.
         let processes = bench.processes(if load.series > 100_000 { 1 } else { 5 });
         let (fleet, results) = bench.parts();
-        for peer in fleet.peers.iter().filter(|peer| measured(peer)) {
-            let name = peer.name(fleet.programs);
-            if let Some(reason) = fleet.missing(peer, load) {
-                results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
-                continue;
-            }
-            let mut seen: [Vec<f64>; 4] = Default::default();
-            for _ in 0..processes {
-                for (seen, bytes) in seen.iter_mut().zip(once(fleet.member(peer, load, None)?)?) {
-                    seen.push(bytes);
-                }
-            }
-            for (quantity, seen) in QUANTITIES.into_iter().zip(seen) {
-                results.add(KEY, load, &name, quantity, Value::Bytes(median(&seen)));
+        for (peer, name) in fleet.present(KEY, load, results, measured) {
+            for (quantity, bytes) in QUANTITIES.into_iter().zip(fleet.medians(peer, load, processes, once)?) {
+                results.add(KEY, load, &name, quantity, Value::Bytes(bytes));
             }
         }
     }

@@ -20,12 +20,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         eprintln!("{load}: {} samples", expected.len());
         let (fleet, results) = bench.parts();
         // One at a time: the largest take a gigabyte each.
-        for peer in fleet.peers.iter().filter(|peer| peer.is_server()) {
-            let name = peer.name(fleet.programs);
-            if let Some(reason) = fleet.missing(peer, load) {
-                results.add(KEY, load, &name, "", Value::None(format!("NOT MEASURED: {reason}")));
-                continue;
-            }
+        for (peer, name) in fleet.present(KEY, load, results, Peer::is_server) {
             let mut member = fleet.member(peer, load, None)?;
             for (gzip, quantity) in [(false, "identity"), (true, "gzip")] {
                 let answer = member.scrape(gzip)?;
