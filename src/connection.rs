@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -109,10 +110,13 @@ async fn speak(
     }
 }
 
-/// Polls a connection, which writes so much each time that it is polled.
+/// Polls a connection, which writes so much each time that it is polled. Between two turns other tasks have theirs, and so
+/// have the host's other threads: a client on the same machine keeps one core busy, and this thread another.
 async fn in_turns<C: Future>(activity: &Activity, mut connection: Pin<&mut C>) -> C::Output {
     std::future::poll_fn(|cx| {
-        activity.begin_turn();
+        if activity.begin_turn() {
+            thread::yield_now();
+        }
         connection.as_mut().poll(cx)
     })
     .await

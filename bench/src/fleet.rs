@@ -28,7 +28,7 @@ pub(crate) struct Fleet<'a> {
     pub(crate) patience: Duration,
 }
 
-/// Beyond it Python takes half a minute for a scrape, and a minute before the first.
+/// Beyond it Python would take most of the run's time.
 const MOST_FOR_PYTHON: usize = 100_000;
 
 impl Fleet<'_> {
@@ -98,7 +98,7 @@ impl Fleet<'_> {
     fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
         match peer.how {
             How::Go => self.programs.go_missing(),
-            How::Python if load.series > MOST_FOR_PYTHON => Some("a scrape takes half a minute"),
+            How::Python if load.series > MOST_FOR_PYTHON => Some("too slow for so many series"),
             How::Python => self.programs.python_missing(),
             How::Rust { .. } | How::Floor(_) => None,
         }

@@ -27,7 +27,10 @@ fn table(text: &mut String, case: &str, entries: &[&Entry]) {
         .into_iter()
         .filter(|quantity| !quantity.is_empty())
         .collect();
-    let rows = each(entries.iter().map(|entry| entry.row.as_str()));
+    // Who is missing comes last.
+    let (missing, measured): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().copied().partition(|entry| entry.quantity.is_empty());
+    let rows = each(measured.into_iter().chain(missing).map(|entry| entry.row.as_str()));
     let _ = write!(
         text,
         "\n| {case} | {} |\n|{}\n",

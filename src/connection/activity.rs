@@ -15,6 +15,10 @@ use crate::scrape::Receipt;
 pub(crate) const HANDSHAKE_SHIELD: Duration = Duration::from_secs(1);
 pub(super) const SILENT_SHIELD: Duration = Duration::from_millis(100);
 
+/// So much is written in one turn, for the runtime may be the host's: a client on the same machine takes megabytes as fast as
+/// they are copied, and a hundred of them one after the other, before a timer is looked at.
+pub(super) const TURN: usize = 64 * 1024;
+
 /// What a connection is doing: told by its service and its I/O, asked by the server that must choose whom to evict.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -110,9 +114,9 @@ impl Activity {
         }
     }
 
-    /// Its task is polled.
-    pub(super) fn begin_turn(&self) {
-        self.written_in_turn.store(0, Ordering::Relaxed);
+    /// Its task is polled. Whether the turn before was used up.
+    pub(super) fn begin_turn(&self) -> bool {
+        self.written_in_turn.swap(0, Ordering::Relaxed) >= TURN
     }
 
     /// In this turn; no other task writes.
@@ -120,8 +124,8 @@ impl Activity {
         self.written_in_turn.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn written_in_turn(&self) -> usize {
-        self.written_in_turn.load(Ordering::Relaxed)
+    pub(super) fn turn_is_over(&self) -> bool {
+        self.written_in_turn.load(Ordering::Relaxed) >= TURN
     }
 
     /// Since when the connection has waited without a complete request head, if it does.

@@ -8,12 +8,9 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::activity::TURN;
 use super::{Activity, Deadlines};
 use crate::linger::Linger;
-
-/// So much is written in one turn, for the runtime may be the host's: a client on the same machine takes megabytes as fast as
-/// they are copied, and a hundred of them one after the other, before a timer is looked at.
-const TURN: usize = 64 * 1024;
 
 /// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
     /// Pending until the next turn, so that others have theirs. However often it is asked in this one: hyper tries again at
     /// once, up to five times.
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.activity.written_in_turn() < TURN {
+        if !self.activity.turn_is_over() {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();

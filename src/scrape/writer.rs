@@ -1,6 +1,7 @@
 //! Writes families in the form that was asked for, and says what could not be written.
 
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 
@@ -37,14 +38,14 @@ impl Writer {
         &self,
         form: &Form,
         comment: Option<&'static str>,
-        encode: impl FnOnce(&mut Compress) -> Omissions,
+        encode: impl FnOnce(&mut InTurns) -> Omissions,
     ) -> Result<Written, Unwritten> {
-        let mut body = Compress::new(form.coding);
+        let mut body = InTurns(Compress::new(form.coding));
         if let Some(comment) = comment.filter(|_| form.choice.format.has_comments()) {
             body.piece(comment.as_bytes().to_vec());
         }
         self.report(&encode(&mut body));
-        body.finish().map_err(|error| {
+        body.0.finish().map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
             if self.compressor.allows() {
                 tracing::error!(%error, "{}cannot compress the metrics", self.prefix);
@@ -61,5 +62,15 @@ impl Writer {
                 tracing::warn!("{}{omission}", self.prefix);
             }
         }
+    }
+}
+
+/// A body in the making; between two pieces the host's other threads have their turn.
+pub(crate) struct InTurns(Compress);
+
+impl Sink for InTurns {
+    fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
+        thread::yield_now();
+        self.0.piece(piece)
     }
 }
