@@ -10,7 +10,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::encode::{PIECE, Pieces, Sink};
+use crate::encode::{PIECE, Pieces, Sink, Spares};
 
 /// A content coding (RFC 9110, section 8.4.1), whether this build has it or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,7 @@ pub struct Compress {
     /// What was asked for.
     coding: Coding,
     state: State,
+    spares: Spares,
 }
 
 enum State {
@@ -105,20 +106,25 @@ trait Compressor: Write + Send {
 impl Compress {
     /// Begins a body. What this build has no compressor for is not compressed.
     pub fn new(coding: Coding) -> Self {
-        Self::with(coding, Effort::Often)
+        Self::reusing(coding, &Spares::default())
+    }
+
+    /// The same, of buffers from among the spares, to which they return when they have been sent or compressed.
+    pub fn reusing(coding: Coding, spares: &Spares) -> Self {
+        Self::with(coding, Effort::Often, spares)
     }
 
     /// The same for a body that is made once and sent to many: smaller, for more time.
     pub fn once(coding: Coding) -> Self {
-        Self::with(coding, Effort::Once)
+        Self::with(coding, Effort::Once, &Spares::default())
     }
 
-    fn with(coding: Coding, effort: Effort) -> Self {
+    fn with(coding: Coding, effort: Effort, spares: &Spares) -> Self {
         let state = match TABLE.iter().find(|(row, _)| *row == coding) {
             Some(&(_, start)) => State::Begun { start, effort, beginning: Vec::new() },
-            None => State::Plain(Pieces::default()),
+            None => State::Plain(Pieces::reusing(spares)),
         };
-        Compress { coding, state }
+        Compress { coding, state, spares: spares.clone() }
     }
 
     /// The body, and what it is compressed with: nothing, if it is small.
@@ -155,6 +161,10 @@ impl Compress {
 }
 
 impl Sink for Compress {
+    fn begin(&mut self) -> Vec<u8> {
+        self.spares.take()
+    }
+
     fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
         if let State::Plain(pieces) = &mut self.state {
             return pieces.piece(piece);
@@ -163,6 +173,10 @@ impl Sink for Compress {
             self.state = State::Failed(error);
         }
         piece
+    }
+
+    fn end(&mut self, buffer: Vec<u8>) {
+        self.spares.give_back(buffer);
     }
 }
 

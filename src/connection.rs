@@ -56,6 +56,8 @@ pub(crate) struct Service {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
+    /// Whether the thread that polls it is the server's own, and not one of the host's.
+    pub(crate) own_thread: bool,
 }
 
 /// The deadlines of a connection; [`Duration::MAX`] is never.
@@ -110,11 +112,16 @@ async fn speak(
     }
 }
 
-/// Polls a connection, which writes so much each time that it is polled. Between two turns other tasks have theirs, and so
-/// have the host's other threads: a client on the same machine keeps one core busy, and this thread another.
-async fn in_turns<C: Future>(activity: &Activity, mut connection: Pin<&mut C>) -> C::Output {
+/// Polls a connection, which writes so much each time that it is polled. Between two turns other tasks have theirs, and if
+/// the thread is the server's own the host's threads have: a client on the same machine keeps one core busy, and this one
+/// another. A thread of the host's is not given away, for its other tasks wait for it.
+async fn in_turns<C: Future>(
+    own_thread: bool,
+    activity: &Activity,
+    mut connection: Pin<&mut C>,
+) -> C::Output {
     std::future::poll_fn(|cx| {
-        if activity.begin_turn() {
+        if activity.begin_turn() && own_thread {
             thread::yield_now();
         }
         connection.as_mut().poll(cx)
@@ -123,7 +130,7 @@ async fn in_turns<C: Future>(activity: &Activity, mut connection: Pin<&mut C>) -
 }
 
 async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
-    let Service { router, tls: _, deadlines, stop } = service;
+    let Service { router, tls: _, deadlines, stop, own_thread } = service;
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
         let (router, activity) = (Arc::clone(&router), Arc::clone(&activity));
@@ -155,13 +162,13 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
 
     let result = tokio::select! {
         biased; // a request that can be read already is answered, even if the stop is here, too
-        result = in_turns(&activity, connection.as_mut()) => result,
+        result = in_turns(own_thread, &activity, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if !activity.is_busy() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            in_turns(&activity, connection).await
+            in_turns(own_thread, &activity, connection).await
         }
     };
     if let Err(error) = result {
@@ -307,7 +314,7 @@ mod tests {
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
         let task = {
-            let service = Service { router, tls: None, deadlines, stop: stop.clone() };
+            let service = Service { router, tls: None, deadlines, stop: stop.clone(), own_thread: false };
             tokio::spawn(serve(Box::new(server), None, Arc::clone(&activity), service))
         };
         (client, task, activity, stop)
@@ -355,7 +362,8 @@ mod tests {
             let written = Arc::new(AtomicUsize::new(0));
             let stream = Counting { io: server, written: Arc::clone(&written) };
             let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-            let service = Service { router, tls: None, deadlines, stop: CancellationToken::new() };
+            let service =
+                Service { router, tls: None, deadlines, stop: CancellationToken::new(), own_thread: false };
             let mut serving =
                 pin!(serve(Box::new(stream), None, Arc::new(Activity::new(Arc::default())), service));
             client.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();

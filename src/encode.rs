@@ -30,7 +30,7 @@ mod walk;
 
 pub use format::{Choice, Escaping, Format};
 pub use omission::{Cause, Omission, Omissions};
-pub use piece::{PIECE, Pieces, Sink};
+pub use piece::{PIECE, Pieces, Sink, Spares};
 
 use crate::query::Names;
 use label::LabelNames;

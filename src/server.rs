@@ -131,7 +131,7 @@ impl Server {
                 match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
                     Ok(runtime) => runtime.block_on(async {
                         let router = Arc::clone(&self.router);
-                        match self.enter() {
+                        match self.enter(true) {
                             Ok(running) => {
                                 let _ = started.send(Ok(()));
                                 let the_end = the_end(&stop, asked_for_the_last, router.scraper());
@@ -165,12 +165,12 @@ impl Server {
         if let Ok(runtime) = Handle::try_current() {
             self.router.scraper().watch(&runtime);
         }
-        self.enter()?.until(shutdown).await;
+        self.enter(false)?.until(shutdown).await;
         Ok(())
     }
 
-    /// Takes the listeners onto the current runtime.
-    fn enter(self) -> io::Result<Running> {
+    /// Takes the listeners onto the current runtime, whose thread may be the server's own.
+    fn enter(self, own_thread: bool) -> io::Result<Running> {
         let Server { sockets, reach, notify, allow, tls, router, max_connections, deadlines, drain_timeout } =
             self;
         let runtime = Handle::try_current().map_err(|_| {
@@ -189,7 +189,7 @@ impl Server {
         let connections = Connections::new(max_connections, deadlines.write);
         let notice = notify.then(Notice::ready);
         let stop = CancellationToken::new();
-        let service = Service { router, tls, deadlines, stop };
+        let service = Service { router, tls, deadlines, stop, own_thread };
         Ok(Running { listeners, allow, connections, service, drain_timeout, notice })
     }
 }

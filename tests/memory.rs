@@ -1,5 +1,5 @@
 //! What a scrape takes of memory: no more than the families, the bodies and 1 MiB; and for one form alone not even both,
-//! for a metric is dropped once it is written.
+//! for of many metrics each is dropped once it is written.
 //!
 //! In a binary of its own, for it counts every allocation of the process; and one test, for two would count each
 //! other's. It does not count those of zstd, which is in C: `LEVELS=1 cargo bench --bench scrape` tells them.

@@ -1,14 +1,21 @@
 //! What the benches and `bench/` compare: our encoder and `prometheus::TextEncoder`.
 #![allow(dead_code, reason = "each uses its part")]
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, Registry, TextEncoder};
-use prometheus_hyper::internals::{Choice, Coding, Compress, Names, Pieces, encode, encode_consuming};
+use prometheus_hyper::internals::{
+    Choice, Coding, Compress, MANY, Names, Pieces, Spares, encode, encode_consuming,
+};
+
+/// As a server has them.
+static SPARES: LazyLock<Spares> = LazyLock::new(Spares::default);
 
 /// Ours.
 pub(crate) fn ours(families: &[MetricFamily]) -> Pieces {
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces::reusing(&SPARES);
     let omissions = encode(Choice::FALLBACK, &Names::default(), families, &mut pieces);
     assert!(omissions.is_empty(), "{omissions:?}");
     pieces
@@ -21,10 +28,15 @@ pub(crate) fn text_encoder(families: &[MetricFamily]) -> Vec<u8> {
     body
 }
 
-/// What our server does on its thread.
+/// What our server does on its thread, where one form is asked for.
 pub(crate) fn scrape(registry: &Registry, coding: Coding) -> Vec<Bytes> {
-    let mut body = Compress::new(coding);
-    let omissions = encode_consuming(Choice::FALLBACK, &Names::default(), registry.gather(), &mut body);
+    let mut body = Compress::reusing(coding, &SPARES);
+    let (families, names) = (registry.gather(), Names::default());
+    let omissions = if families.iter().map(|family| family.get_metric().len()).sum::<usize>() < MANY {
+        encode(Choice::FALLBACK, &names, &families, &mut body)
+    } else {
+        encode_consuming(Choice::FALLBACK, &names, families, &mut body)
+    };
     assert!(omissions.is_empty(), "{omissions:?}");
     body.finish().expect("there is memory").0
 }

@@ -114,7 +114,7 @@ impl Activity {
         }
     }
 
-    /// Its task is polled. Whether the turn before was used up.
+    /// Its task is polled. Whether a whole turn was written when it was polled before.
     pub(super) fn begin_turn(&self) -> bool {
         self.written_in_turn.swap(0, Ordering::Relaxed) >= TURN
     }

@@ -56,7 +56,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 /// Serves a connection on which HTTP/2 was agreed upon.
 pub(super) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
-    let Service { router, tls: _, deadlines, stop } = service;
+    let Service { router, tls: _, deadlines, stop, own_thread } = service;
     activity.multiplex();
     let exchange = router.longest_scrape().saturating_add(deadlines.write);
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
@@ -68,13 +68,13 @@ pub(super) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
 
     let result = tokio::select! {
         biased;
-        result = in_turns(&activity, connection.as_mut()) => result,
+        result = in_turns(own_thread, &activity, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if activity.waiting_since().is_some_and(|since| since.elapsed() > SETTLED) {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            in_turns(&activity, connection).await
+            in_turns(own_thread, &activity, connection).await
         }
     };
     if let Err(error) = result {

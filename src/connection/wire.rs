@@ -19,7 +19,7 @@ impl Wire {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             router.scraper().run_hooks_on(runtime);
         }
-        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
+        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new(), own_thread: false })
     }
 
     /// Until the connection has ended. HTTP/2 is spoken at once, as if it had been agreed upon.

@@ -66,9 +66,9 @@ const EMPTY: &str = "\
 # of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
 ";
 
-/// Fewer metrics are dropped once their exposition has been handed over: that takes a third of the time of making them,
-/// for which nobody need wait. Where they are more, memory counts, and each goes as it is encoded.
-const MANY: usize = 1024;
+/// Fewer metrics are dropped once their exposition has been handed over, for nobody need wait for that. Where they are
+/// more, memory counts, and each goes as it is encoded. A thousand histograms of a dozen buckets are lines of 1.5 MB.
+pub const MANY: usize = 1024;
 
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Form;
 use crate::compress::{Coding, Compress};
-use crate::encode::{Omissions, Sink};
+use crate::encode::{Omissions, Sink, Spares};
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
@@ -26,11 +26,13 @@ pub(crate) struct Writer {
     prefix: &'static str,
     left_out: Throttle,
     compressor: Throttle,
+    spares: Spares,
 }
 
 impl Writer {
     pub(crate) fn new(telemetry: Arc<Telemetry>, prefix: &'static str) -> Self {
-        Writer { telemetry, prefix, left_out: Throttle::default(), compressor: Throttle::default() }
+        let (left_out, compressor) = (Throttle::default(), Throttle::default());
+        Writer { telemetry, prefix, left_out, compressor, spares: Spares::default() }
     }
 
     /// A body in this form: the comment, where the format has some, and what `encode` writes.
@@ -40,12 +42,13 @@ impl Writer {
         comment: Option<&'static str>,
         encode: impl FnOnce(&mut InTurns) -> Omissions,
     ) -> Result<Written, Unwritten> {
-        let mut body = InTurns(Compress::new(form.coding));
+        let mut body = InTurns { body: Compress::reusing(form.coding, &self.spares), begun: false };
         if let Some(comment) = comment.filter(|_| form.choice.format.has_comments()) {
-            body.piece(comment.as_bytes().to_vec());
+            let buffer = body.piece(comment.as_bytes().to_vec());
+            body.end(buffer);
         }
         self.report(&encode(&mut body));
-        body.0.finish().map_err(|error| {
+        body.body.finish().map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
             if self.compressor.allows() {
                 tracing::error!(%error, "{}cannot compress the metrics", self.prefix);
@@ -66,11 +69,25 @@ impl Writer {
 }
 
 /// A body in the making; between two pieces the host's other threads have their turn.
-pub(crate) struct InTurns(Compress);
+pub(crate) struct InTurns {
+    body: Compress,
+    begun: bool,
+}
 
 impl Sink for InTurns {
+    fn begin(&mut self) -> Vec<u8> {
+        self.body.begin()
+    }
+
     fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
-        thread::yield_now();
-        self.0.piece(piece)
+        if self.begun {
+            thread::yield_now();
+        }
+        self.begun = true;
+        self.body.piece(piece)
+    }
+
+    fn end(&mut self, buffer: Vec<u8>) {
+        self.body.end(buffer);
     }
 }
