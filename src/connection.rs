@@ -133,7 +133,7 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
     let Service { router, tls: _, deadlines, stop, own_thread } = service;
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
-        let (router, activity) = (Arc::clone(&router), Arc::clone(&activity));
+        let (router, activity, stop) = (Arc::clone(&router), Arc::clone(&activity), stop.clone());
         let (head, body) = request.into_parts();
         let unread = !body.is_end_stream();
         // Nobody reads it. hyper sends no 100 to a body that is dropped.
@@ -145,7 +145,7 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
                 // Evicted: this task is about to end.
                 std::future::pending::<()>().await;
             }
-            Ok::<_, Infallible>(answer(&head, unread, peer, &router, activity).await)
+            Ok::<_, Infallible>(answer(&head, unread, peer, &router, activity, &stop).await)
         }
     });
     let mut connection = pin!(
@@ -188,9 +188,11 @@ async fn answer(
     peer: Option<IpAddr>,
     router: &Router,
     activity: Arc<Activity>,
+    stop: &CancellationToken,
 ) -> Response<AnswerBody<HandingOver>> {
     let mut response = router.respond(head, peer).await;
-    if unread {
+    // hyper says so at a stop, too, but is told of it later than the answer may be there.
+    if unread || stop.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     activity.response_begun(response.extensions_mut().remove::<Receipt>());

@@ -270,8 +270,9 @@ impl Running {
         if let Some(notice) = notice {
             notice.stopping();
         }
-        drop(listeners);
+        // In this order: who finds the port closed knows that what is answered from now on is the last.
         service.stop.cancel();
+        drop(listeners);
         connections.drain(drain_timeout).await;
     }
 }
