@@ -133,7 +133,7 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
     let Service { router, tls: _, deadlines, stop, own_thread } = service;
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
     let service = service_fn(|request: Request<Incoming>| {
-        let (router, activity, stop) = (Arc::clone(&router), Arc::clone(&activity), stop.clone());
+        let (router, activity, stop) = (Arc::clone(&router), Arc::clone(&activity), &stop);
         let (head, body) = request.into_parts();
         let unread = !body.is_end_stream();
         // Nobody reads it. hyper sends no 100 to a body that is dropped.
@@ -145,7 +145,7 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
                 // Evicted: this task is about to end.
                 std::future::pending::<()>().await;
             }
-            Ok::<_, Infallible>(answer(&head, unread, peer, &router, activity, &stop).await)
+            Ok::<_, Infallible>(answer(&head, unread, peer, &router, activity, stop).await)
         }
     });
     let mut connection = pin!(

@@ -41,6 +41,19 @@ use reading::Sample;
 use text::Lines;
 use walk::{Metrics, Walk};
 
+/// Fewer metrics are dropped once their exposition has been handed over, for nobody need wait for that. Where they are
+/// more, memory counts, and each goes as it is encoded. A thousand histograms of a dozen buckets are lines of 1.5 MB.
+const MANY: usize = 1024;
+
+/// Whether the families hold so many metrics that they are to be consumed where nobody else needs them.
+pub fn are_many(families: &[MetricFamily]) -> bool {
+    metrics(families) >= MANY
+}
+
+fn metrics(families: &[MetricFamily]) -> usize {
+    families.iter().map(|family| family.get_metric().len()).sum()
+}
+
 /// Writes those of the `families` that `names` wants to `sink` and leaves them as they are.
 ///
 /// What cannot be served without breaking the scrape is left out; the result tells what and why. A filter

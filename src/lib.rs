@@ -271,12 +271,11 @@ pub mod internals {
     pub use crate::compress::{Coding, Compress, codings};
     pub use crate::connection::Wire;
     pub use crate::encode::{
-        Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, Spares, encode,
+        Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, Spares, are_many, encode,
         encode_consuming,
     };
     pub use crate::negotiate::{Accepted, accept, accept_encoding};
     pub use crate::query::{Names, Query, QueryError};
-    pub use crate::scrape::MANY;
     #[cfg(feature = "web-config")]
     pub use crate::web_config::check as check_web_config;
 }

@@ -28,7 +28,6 @@ pub use hooks::{BoxError, Scrape};
 pub(crate) use delivery::{Deliveries, Receipt};
 pub(crate) use hooks::Hook;
 pub(crate) use share::Epoch;
-pub use work::MANY;
 pub(crate) use work::{Contents, Source, Work};
 pub(crate) use writer::{Unwritten, Writer, Written};
 

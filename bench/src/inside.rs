@@ -43,7 +43,7 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
         let registry = load.registry();
         let families = registry.gather();
         let body = text_encoder(&families);
-        if ours(&families).into_inner().concat() != body {
+        if ours(&families).concat() != body {
             return Err(format!("the encoders differ with {load}").into());
         }
         let mut spent = WORKS.map(|_| Vec::with_capacity(rounds));

@@ -7,18 +7,18 @@ use bytes::Bytes;
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, Registry, TextEncoder};
 use prometheus_hyper::internals::{
-    Choice, Coding, Compress, MANY, Names, Pieces, Spares, encode, encode_consuming,
+    Choice, Coding, Compress, Names, Pieces, Spares, are_many, encode, encode_consuming,
 };
 
 /// As a server has them.
 static SPARES: LazyLock<Spares> = LazyLock::new(Spares::default);
 
 /// Ours.
-pub(crate) fn ours(families: &[MetricFamily]) -> Pieces {
+pub(crate) fn ours(families: &[MetricFamily]) -> Vec<Bytes> {
     let mut pieces = Pieces::reusing(&SPARES);
     let omissions = encode(Choice::FALLBACK, &Names::default(), families, &mut pieces);
     assert!(omissions.is_empty(), "{omissions:?}");
-    pieces
+    pieces.into_inner()
 }
 
 /// What the published 0.2.1 has.
@@ -32,10 +32,10 @@ pub(crate) fn text_encoder(families: &[MetricFamily]) -> Vec<u8> {
 pub(crate) fn scrape(registry: &Registry, coding: Coding) -> Vec<Bytes> {
     let mut body = Compress::reusing(coding, &SPARES);
     let (families, names) = (registry.gather(), Names::default());
-    let omissions = if families.iter().map(|family| family.get_metric().len()).sum::<usize>() < MANY {
-        encode(Choice::FALLBACK, &names, &families, &mut body)
-    } else {
+    let omissions = if are_many(&families) {
         encode_consuming(Choice::FALLBACK, &names, families, &mut body)
+    } else {
+        encode(Choice::FALLBACK, &names, &families, &mut body)
     };
     assert!(omissions.is_empty(), "{omissions:?}");
     body.finish().expect("there is memory").0

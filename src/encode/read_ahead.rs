@@ -24,8 +24,7 @@ pub(super) struct ReadAhead {
 
 impl ReadAhead {
     pub(super) fn for_families(families: &[MetricFamily]) -> Self {
-        let metrics: usize = families.iter().map(|family| family.get_metric().len()).sum();
-        Self { on: metrics >= FROM, left: 0 }
+        Self { on: super::metrics(families) >= FROM, left: 0 }
     }
 
     /// To be called before each metric with those to come, of one family.

@@ -66,10 +66,6 @@ const EMPTY: &str = "\
 # of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
 ";
 
-/// Fewer metrics are dropped once their exposition has been handed over, for nobody need wait for that. Where they are
-/// more, memory counts, and each goes as it is encoded. A thousand histograms of a dozen buckets are lines of 1.5 MB.
-pub const MANY: usize = 1024;
-
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
 #[derive(Debug, Default)]
 struct Complaints {
@@ -179,7 +175,7 @@ impl Work {
             Ok(gathered) => gathered,
             Err(error) => return groups.drain(..).for_each(|group| group.reply(&Err(error))),
         };
-        let many = families.iter().map(|family| family.get_metric().len()).sum::<usize>() >= MANY;
+        let many = encode::are_many(&families);
         while let Some(group) = groups.pop_front() {
             groups.retain(Group::is_waited_for);
             if group.is_waited_for() {

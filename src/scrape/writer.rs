@@ -42,13 +42,13 @@ impl Writer {
         comment: Option<&'static str>,
         encode: impl FnOnce(&mut InTurns) -> Omissions,
     ) -> Result<Written, Unwritten> {
-        let mut body = InTurns { body: Compress::reusing(form.coding, &self.spares), begun: false };
+        let mut body = InTurns { compress: Compress::reusing(form.coding, &self.spares), begun: false };
         if let Some(comment) = comment.filter(|_| form.choice.format.has_comments()) {
             let buffer = body.piece(comment.as_bytes().to_vec());
             body.end(buffer);
         }
         self.report(&encode(&mut body));
-        body.body.finish().map_err(|error| {
+        body.compress.finish().map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
             if self.compressor.allows() {
                 tracing::error!(%error, "{}cannot compress the metrics", self.prefix);
@@ -70,13 +70,13 @@ impl Writer {
 
 /// A body in the making; between two pieces the host's other threads have their turn.
 pub(crate) struct InTurns {
-    body: Compress,
+    compress: Compress,
     begun: bool,
 }
 
 impl Sink for InTurns {
     fn begin(&mut self) -> Vec<u8> {
-        self.body.begin()
+        self.compress.begin()
     }
 
     fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
@@ -84,10 +84,10 @@ impl Sink for InTurns {
             thread::yield_now();
         }
         self.begun = true;
-        self.body.piece(piece)
+        self.compress.piece(piece)
     }
 
     fn end(&mut self, buffer: Vec<u8>) {
-        self.body.end(buffer);
+        self.compress.end(buffer);
     }
 }
