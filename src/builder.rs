@@ -561,7 +561,9 @@ impl Builder {
         self
     }
 
-    /// How long a client may take nothing of a response that waits for it; each byte it takes begins the time anew.
+    /// How long a client may take nothing of a response that waits for it; each byte it takes begins the time anew. What it
+    /// takes is seen from the server's side of the kernel's buffers, which empty in steps of 64 KiB or more: of a response that
+    /// is larger, a client that reads less than some 2 KiB a second looks like one that reads nothing.
     /// Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_WRITE_TIMEOUT`].
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.transport.write_timeout = timeout;
