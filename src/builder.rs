@@ -562,8 +562,9 @@ impl Builder {
     }
 
     /// How long a client may take nothing of a response that waits for it; each byte it takes begins the time anew. What it
-    /// takes is seen from the server's side of the kernel's buffers, which empty in steps of 64 KiB or more: of a response that
-    /// is larger, a client that reads less than some 2 KiB a second looks like one that reads nothing.
+    /// takes is seen from this side of the kernel's buffers, which empty in steps of some 64 KiB, over Unix sockets and on systems
+    /// other than Linux maybe in larger ones. So a client that takes less than that within this time, which is 2 KiB a second by
+    /// default, looks like one that takes nothing, unless these buffers hold what is left for it.
     /// Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_WRITE_TIMEOUT`].
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.transport.write_timeout = timeout;

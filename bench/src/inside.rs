@@ -1,5 +1,9 @@
-//! What is done on the thread of a server, without one: gathering, encoding, compressing. A process of its own, in which
-//! all take turns on one long-lived thread; what it tells is CPU time of that thread.
+//! What is done on the thread of a server, without one: gathering, encoding, compressing. What it tells is CPU time of one
+//! long-lived thread, on which each has its turn.
+//!
+//! Encoders in one process, scrapes in another: who has once freed a large buffer, as `TextEncoder` does, has told glibc to
+//! keep more of what is free (`mallopt(3)`, `M_MMAP_THRESHOLD`), and a scrape after it would not pay for its memory as ours
+//! does in a server of its own.
 
 use std::hint::black_box;
 use std::thread;
@@ -7,6 +11,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use prometheus::Registry;
+use prometheus::proto::MetricFamily;
 use prometheus_hyper::internals::Coding;
 
 use crate::contenders::{ours, scrape, text_encoder};
@@ -15,7 +20,16 @@ use crate::outcome::Outcome;
 use crate::stats::median;
 
 /// Gives the time that it takes.
-type Work = fn(&Registry, &[u8]) -> Outcome<Duration>;
+type Work = fn(&Inside) -> Outcome<Duration>;
+
+/// Of which each comes as often behind each other one, as they are a prime number.
+type Works = [(&'static str, Work); 3];
+
+struct Inside {
+    registry: Registry,
+    /// For encoders only.
+    body: Vec<u8>,
+}
 
 pub(crate) const ENCODE: &str = "encode";
 pub(crate) const TEXT_ENCODER: &str = "prometheus::TextEncoder";
@@ -23,22 +37,47 @@ pub(crate) const GATHER: &str = "gather() and drop";
 pub(crate) const SCRAPE: &str = "gather, encode";
 pub(crate) const GZIP: &str = "gather, encode, gzip";
 
-/// Ours first, as everywhere. What is encoded has just been gathered, as it is in a server.
-const WORKS: [(&str, Work); 7] = [
-    (ENCODE, |registry, _| {
-        let families = registry.gather();
-        timed(|| ours(black_box(&families)))
-    }),
-    (TEXT_ENCODER, |registry, _| {
-        let families = registry.gather();
-        timed(|| text_encoder(black_box(&families)))
-    }),
-    ("memcpy of the body", |_, body| timed(|| black_box(body).to_vec())),
-    (GATHER, |registry, _| timed(|| registry.gather())),
-    (SCRAPE, |registry, _| timed(|| scrape(registry, Coding::Identity))),
-    (GZIP, |registry, _| timed(|| scrape(registry, Coding::Gzip))),
-    ("gather, prometheus::TextEncoder", |registry, _| timed(|| text_encoder(&registry.gather()))),
+/// Ours first, as everywhere.
+const ENCODERS: Works = [
+    (ENCODE, |inside| inside.beside_families(|families| timed(|| ours(black_box(families))))),
+    (TEXT_ENCODER, |inside| inside.beside_families(|families| timed(|| text_encoder(black_box(families))))),
+    ("memcpy of the body", |inside| inside.beside_families(|_| timed(|| black_box(&inside.body).clone()))),
 ];
+
+const SCRAPES: Works = [
+    (SCRAPE, |inside| timed(|| scrape(&inside.registry, Coding::Identity))),
+    (GZIP, |inside| timed(|| scrape(&inside.registry, Coding::Gzip))),
+    (GATHER, |inside| timed(|| inside.registry.gather())),
+];
+
+/// Each is a process.
+pub(crate) const GROUPS: [&str; 2] = ["encoders", "scrapes"];
+
+fn works(group: &str) -> Works {
+    if group == GROUPS[0] { ENCODERS } else { SCRAPES }
+}
+
+impl Inside {
+    fn new(group: &str, load: Load) -> Outcome<Self> {
+        let mut inside = Inside { registry: load.registry(), body: Vec::new() };
+        if group == GROUPS[0] {
+            let families = inside.registry.gather();
+            inside.body = text_encoder(&families);
+            if ours(&families).concat() != inside.body {
+                return Err(format!("the encoders differ with {load}").into());
+            }
+        }
+        Ok(inside)
+    }
+
+    /// What is encoded has just been gathered, as in a server.
+    fn beside_families(&self, work: impl FnOnce(&[MetricFamily]) -> Outcome<Duration>) -> Outcome<Duration> {
+        let families = self.registry.gather();
+        // Whoever first asks for much after many small pieces have been freed has to join those. They are another's.
+        drop(black_box(Vec::<u8>::with_capacity(self.body.len())));
+        work(&families)
+    }
+}
 
 /// With the drop of what it makes.
 fn timed<T>(work: impl FnOnce() -> T) -> Outcome<Duration> {
@@ -49,21 +88,17 @@ fn timed<T>(work: impl FnOnce() -> T) -> Outcome<Duration> {
 
 /// The child's side: prints the medians of so many rounds, in nanoseconds.
 pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
-    let [shape, series, rounds] = arguments else { return Err("inside SHAPE SERIES ROUNDS".into()) };
-    let load = Load { shape: shape.parse()?, series: series.parse()? };
+    let [group, shape, series, rounds] = arguments else {
+        return Err("inside GROUP SHAPE SERIES ROUNDS".into());
+    };
+    let (group, load) = (group.clone(), Load { shape: shape.parse()?, series: series.parse()? });
     let rounds: usize = rounds.parse()?;
     let worker = thread::spawn(move || -> Outcome<Vec<f64>> {
-        let registry = load.registry();
-        let families = registry.gather();
-        let body = text_encoder(&families);
-        if ours(&families).concat() != body {
-            return Err(format!("the encoders differ with {load}").into());
-        }
-        drop(families);
-        let mut spent = WORKS.map(|_| Vec::with_capacity(rounds));
+        let (inside, works) = (Inside::new(&group, load)?, works(&group));
+        let mut spent = works.map(|_| Vec::with_capacity(rounds));
         for round in 0..rounds {
             for at in order(round) {
-                spent[at].push((WORKS[at].1)(&registry, &body)?.as_secs_f64());
+                spent[at].push((works[at].1)(&inside)?.as_secs_f64());
             }
         }
         Ok(spent.iter().map(|spent| median(spent) * 1e9).collect())
@@ -74,16 +109,16 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
 }
 
 /// What each takes, in seconds, as the child has told.
-pub(crate) fn read(line: &str) -> Outcome<Vec<(&'static str, f64)>> {
+pub(crate) fn read(group: &str, line: &str) -> Outcome<Vec<(&'static str, f64)>> {
     let medians: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    Ok(WORKS.iter().map(|(name, _)| *name).zip(medians.into_iter().map(|median| median / 1e9)).collect())
+    let names = works(group).map(|(name, _)| name);
+    Ok(names.into_iter().zip(medians.into_iter().map(|median| median / 1e9)).collect())
 }
 
-/// Another each round, in which each comes as often behind each other one: who always came behind a gather would have its
-/// series in the cache.
+/// Another each round: who always came behind the same one would have from it what is in the cache.
 fn order(round: usize) -> impl Iterator<Item = usize> {
-    let step = round % (WORKS.len() - 1) + 1;
-    (0..WORKS.len()).map(move |at| (round + at * step) % WORKS.len())
+    let (works, step) = (ENCODERS.len(), round % (ENCODERS.len() - 1) + 1);
+    (0..works).map(move |at| (round + at * step) % works)
 }
 
 /// Of this thread alone.
@@ -98,11 +133,11 @@ mod tests {
     #[test]
     fn each_comes_behind_each() {
         let mut pairs: Vec<[usize; 2]> = Vec::new();
-        for round in 0..WORKS.len() - 1 {
+        for round in 0..ENCODERS.len() - 1 {
             let order: Vec<usize> = order(round).collect();
             let mut sorted = order.clone();
             sorted.sort_unstable();
-            assert_eq!(sorted, (0..WORKS.len()).collect::<Vec<_>>(), "round {round}: {order:?}");
+            assert_eq!(sorted, (0..ENCODERS.len()).collect::<Vec<_>>(), "round {round}: {order:?}");
             pairs.extend(order.windows(2).map(|pair| [pair[0], pair[1]]));
         }
         let all = pairs.len();

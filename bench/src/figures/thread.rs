@@ -18,14 +18,22 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     for load in bench.loads().into_iter().filter(|load| load.series <= 100_000) {
         eprintln!("thread: {load}");
         let rounds = bench.rounds(rounds(load));
-        let child = Command::new(env::current_exe()?)
-            .args(["inside", &load.shape.to_string(), &load.series.to_string(), &rounds.to_string()])
-            .output()?;
-        if !child.status.success() {
-            return Err(String::from_utf8_lossy(&child.stderr).into());
-        }
-        for (work, seconds) in inside::read(&String::from_utf8(child.stdout)?)? {
-            bench.results.add(KEY, load, work, CPU, Value::Seconds(seconds));
+        for group in inside::GROUPS {
+            let child = Command::new(env::current_exe()?)
+                .args([
+                    "inside",
+                    group,
+                    &load.shape.to_string(),
+                    &load.series.to_string(),
+                    &rounds.to_string(),
+                ])
+                .output()?;
+            if !child.status.success() {
+                return Err(String::from_utf8_lossy(&child.stderr).into());
+            }
+            for (work, seconds) in inside::read(group, &String::from_utf8(child.stdout)?)? {
+                bench.results.add(KEY, load, work, CPU, Value::Seconds(seconds));
+            }
         }
     }
     Ok(())
