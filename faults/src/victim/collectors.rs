@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
-use prometheus_hyper::prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus_hyper::prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus_hyper::prometheus::{IntGauge, Registry};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub enum Manner {
     Sleep(Duration),
     /// Registers a metric where it is collected: the registry's lock is held, so it blocks for ever.
     Register,
-    /// Families without a name, without samples, without a type, with one that is another's.
+    /// Families without a name, without samples, without a type, with one that is another's; values that are no numbers.
     Rubbish,
 }
 
@@ -115,6 +115,15 @@ impl Collector for Unruly {
                     family("empty", MetricType::GAUGE, Vec::new()),
                     family("untyped", MetricType::UNTYPED, vec![metric("x", 1.0)]),
                     family("not_a_gauge", MetricType::GAUGE, vec![metric("x", 1.0)]),
+                    family(
+                        "unruly_values",
+                        MetricType::GAUGE,
+                        vec![
+                            gauge("nan", f64::NAN),
+                            gauge("inf", f64::INFINITY),
+                            gauge("-inf", f64::NEG_INFINITY),
+                        ],
+                    ),
                     family("unruly_total", MetricType::COUNTER, vec![metric("nan", f64::NAN)]),
                     family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 1.0)]),
                     family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 2.0)]),
@@ -134,14 +143,27 @@ fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
     family
 }
 
+fn gauge(label: &str, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_label(series(label));
+    metric.set_gauge(gauge);
+    metric
+}
+
 fn metric(label: &str, value: f64) -> Metric {
-    let mut pair = LabelPair::default();
-    pair.set_name("series".to_owned());
-    pair.set_value(label.to_owned());
     let mut counter = Counter::default();
     counter.set_value(value);
     let mut metric = Metric::default();
-    metric.set_label(vec![pair]);
+    metric.set_label(series(label));
     metric.set_counter(counter);
     metric
+}
+
+fn series(value: &str) -> Vec<LabelPair> {
+    let mut pair = LabelPair::default();
+    pair.set_name("series".to_owned());
+    pair.set_value(value.to_owned());
+    vec![pair]
 }
