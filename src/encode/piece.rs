@@ -74,8 +74,8 @@ impl Sink for Pieces {
 pub struct Spares(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Spares {
-    /// A mebibyte: some 10,000 series.
-    const MOST: usize = 16;
+    /// Two mebibytes: some 20,000 series.
+    const MOST: usize = 32;
 
     /// One of them, or one without capacity.
     pub(crate) fn take(&self) -> Vec<u8> {
