@@ -50,17 +50,23 @@ const SCRAPES: Works = [
     (GATHER, |inside| timed(|| inside.registry.gather())),
 ];
 
-/// Each is a process.
-pub(crate) const GROUPS: [&str; 2] = ["encoders", "scrapes"];
-
-fn works(group: &str) -> Works {
-    if group == GROUPS[0] { ENCODERS } else { SCRAPES }
+/// What takes turns in one process.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    works: Works,
+    /// Whether they need the body, which is made with large buffers.
+    has_body: bool,
 }
 
+pub(crate) const GROUPS: [Group; 2] = [
+    Group { name: "encoders", works: ENCODERS, has_body: true },
+    Group { name: "scrapes", works: SCRAPES, has_body: false },
+];
+
 impl Inside {
-    fn new(group: &str, load: Load) -> Outcome<Self> {
+    fn new(load: Load, has_body: bool) -> Outcome<Self> {
         let mut inside = Inside { registry: load.registry(), body: Vec::new() };
-        if group == GROUPS[0] {
+        if has_body {
             let families = inside.registry.gather();
             inside.body = text_encoder(&families);
             if ours(&families).concat() != inside.body {
@@ -91,10 +97,13 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
     let [group, shape, series, rounds] = arguments else {
         return Err("inside GROUP SHAPE SERIES ROUNDS".into());
     };
-    let (group, load) = (group.clone(), Load { shape: shape.parse()?, series: series.parse()? });
+    let Some(Group { works, has_body, .. }) = GROUPS.into_iter().find(|row| row.name == group) else {
+        return Err(format!("no group {group}").into());
+    };
+    let load = Load { shape: shape.parse()?, series: series.parse()? };
     let rounds: usize = rounds.parse()?;
     let worker = thread::spawn(move || -> Outcome<Vec<f64>> {
-        let (inside, works) = (Inside::new(&group, load)?, works(&group));
+        let inside = Inside::new(load, has_body)?;
         let mut spent = works.map(|_| Vec::with_capacity(rounds));
         for round in 0..rounds {
             for at in order(round) {
@@ -109,9 +118,9 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
 }
 
 /// What each takes, in seconds, as the child has told.
-pub(crate) fn read(group: &str, line: &str) -> Outcome<Vec<(&'static str, f64)>> {
+pub(crate) fn read(group: &Group, line: &str) -> Outcome<Vec<(&'static str, f64)>> {
     let medians: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let names = works(group).map(|(name, _)| name);
+    let names = group.works.map(|(name, _)| name);
     Ok(names.into_iter().zip(medians.into_iter().map(|median| median / 1e9)).collect())
 }
 

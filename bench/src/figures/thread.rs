@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::bench::Bench;
-use crate::inside;
+use crate::inside::{self, Group};
 use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::results::Value;
@@ -18,25 +18,24 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     for load in bench.loads().into_iter().filter(|load| load.series <= 100_000) {
         eprintln!("thread: {load}");
         let rounds = bench.rounds(rounds(load));
-        for group in inside::GROUPS {
-            let child = Command::new(env::current_exe()?)
-                .args([
-                    "inside",
-                    group,
-                    &load.shape.to_string(),
-                    &load.series.to_string(),
-                    &rounds.to_string(),
-                ])
-                .output()?;
-            if !child.status.success() {
-                return Err(String::from_utf8_lossy(&child.stderr).into());
-            }
-            for (work, seconds) in inside::read(group, &String::from_utf8(child.stdout)?)? {
+        for group in &inside::GROUPS {
+            for (work, seconds) in medians(group, load, rounds)? {
                 bench.results.add(KEY, load, work, CPU, Value::Seconds(seconds));
             }
         }
     }
     Ok(())
+}
+
+/// In a process of its own.
+fn medians(group: &Group, load: Load, rounds: usize) -> Outcome<Vec<(&'static str, f64)>> {
+    let (shape, series, rounds) = (load.shape.to_string(), load.series.to_string(), rounds.to_string());
+    let child =
+        Command::new(env::current_exe()?).args(["inside", group.name, &shape, &series, &rounds]).output()?;
+    if !child.status.success() {
+        return Err(String::from_utf8_lossy(&child.stderr).into());
+    }
+    inside::read(group, &String::from_utf8(child.stdout)?)
 }
 
 fn rounds(load: Load) -> usize {

@@ -74,7 +74,7 @@ impl Unruly {
 
     fn family(&self) -> MetricFamily {
         let series = self.state.weight.load(Ordering::Relaxed);
-        let metrics = (0..series).map(|n| metric(&format!("{n:06}-{:060}", n * 7919), n as f64)).collect();
+        let metrics = (0..series).map(|n| counter(&format!("{n:06}-{:060}", n * 7919), n as f64)).collect();
         family("unruly_total", MetricType::COUNTER, metrics)
     }
 }
@@ -111,10 +111,10 @@ impl Collector for Unruly {
             }
             Manner::Rubbish => {
                 return vec![
-                    family("", MetricType::COUNTER, vec![metric("nameless", 1.0)]),
+                    family("", MetricType::COUNTER, vec![counter("nameless", 1.0)]),
                     family("empty", MetricType::GAUGE, Vec::new()),
-                    family("untyped", MetricType::UNTYPED, vec![metric("x", 1.0)]),
-                    family("not_a_gauge", MetricType::GAUGE, vec![metric("x", 1.0)]),
+                    family("untyped", MetricType::UNTYPED, vec![counter("x", 1.0)]),
+                    family("not_a_gauge", MetricType::GAUGE, vec![counter("x", 1.0)]),
                     family(
                         "unruly_values",
                         MetricType::GAUGE,
@@ -124,9 +124,9 @@ impl Collector for Unruly {
                             gauge("-inf", f64::NEG_INFINITY),
                         ],
                     ),
-                    family("unruly_total", MetricType::COUNTER, vec![metric("nan", f64::NAN)]),
-                    family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 1.0)]),
-                    family("unruly_total", MetricType::COUNTER, vec![metric("same\n\"\\", 2.0)]),
+                    family("unruly_total", MetricType::COUNTER, vec![counter("nan", f64::NAN)]),
+                    family("unruly_total", MetricType::COUNTER, vec![counter("same\n\"\\", 1.0)]),
+                    family("unruly_total", MetricType::COUNTER, vec![counter("same\n\"\\", 2.0)]),
                 ];
             }
         }
@@ -144,26 +144,24 @@ fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
 }
 
 fn gauge(label: &str, value: f64) -> Metric {
-    let mut gauge = Gauge::default();
+    let (mut metric, mut gauge) = (labelled(label), Gauge::default());
     gauge.set_value(value);
-    let mut metric = Metric::default();
-    metric.set_label(series(label));
     metric.set_gauge(gauge);
     metric
 }
 
-fn metric(label: &str, value: f64) -> Metric {
-    let mut counter = Counter::default();
+fn counter(label: &str, value: f64) -> Metric {
+    let (mut metric, mut counter) = (labelled(label), Counter::default());
     counter.set_value(value);
-    let mut metric = Metric::default();
-    metric.set_label(series(label));
     metric.set_counter(counter);
     metric
 }
 
-fn series(value: &str) -> Vec<LabelPair> {
+fn labelled(series: &str) -> Metric {
     let mut pair = LabelPair::default();
     pair.set_name("series".to_owned());
-    pair.set_value(value.to_owned());
-    vec![pair]
+    pair.set_value(series.to_owned());
+    let mut metric = Metric::default();
+    metric.set_label(vec![pair]);
+    metric
 }
