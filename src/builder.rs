@@ -501,8 +501,8 @@ impl Builder {
     /// Secures all connections with this configuration of rustls, as it is: its provider of cryptography, its versions, its
     /// certificates and verifiers. Default: plain HTTP.
     ///
-    /// HTTP/1.1 is spoken, and with the feature `http2` HTTP/2, if the configuration's `alpn_protocols` offer it. A handshake
-    /// may take 10 seconds. [`bind`](Self::bind) refuses early data, which can be replayed.
+    /// HTTP/1.1 is spoken. A handshake may take 10 seconds. [`bind`](Self::bind) refuses `alpn_protocols` other than
+    /// `http/1.1`, and early data, which can be replayed.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
         self.locked.tls.given = Some(config);
@@ -532,7 +532,8 @@ impl Builder {
 
     /// Lets this file say how connections are secured and who may come in: the
     /// [web-config file](https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md) that Prometheus
-    /// and its exporters share, all of its keys. Default: none.
+    /// and its exporters share, all of its keys. Default: none. The key `http2` is accepted and has no effect: HTTP/1.1 is
+    /// what is spoken.
     ///
     /// It takes the place of [`tls_files`](Self::tls_files), [`bearer_token`](Self::bearer_token),
     /// [`basic_auth`](Self::basic_auth), [`rate_limit`](Self::rate_limit) and their kin, beside which `bind` refuses it. It is

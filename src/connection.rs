@@ -6,11 +6,6 @@
 
 mod activity;
 mod deadline_io;
-#[cfg(feature = "http2")]
-pub(crate) mod http2;
-#[cfg(not(feature = "http2"))]
-#[path = "connection/http2/disabled.rs"]
-mod http2;
 mod wire;
 
 use std::convert::Infallible;
@@ -75,7 +70,7 @@ pub(crate) struct Deadlines {
 pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
     let _open = service.router.telemetry().open_connection();
     let Some(tls) = &service.tls else {
-        return speak(stream, false, peer, activity, service).await;
+        return http1(stream, peer, activity, service).await;
     };
     activity.shield(SILENT_SHIELD);
     let begun = || activity.shield(HANDSHAKE_SHIELD);
@@ -85,30 +80,15 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
         secured = tls.handshake(stream, begun) => secured,
     };
     match secured {
-        Ok((stream, is_http2)) => {
+        Ok(stream) => {
             activity.secured();
-            speak(stream, is_http2, peer, activity, service).await;
+            http1(stream, peer, activity, service).await;
         }
         Err(refused) => {
             if refused.counts() {
                 service.router.telemetry().count_error(Cause::Handshake);
             }
         }
-    }
-}
-
-/// Serves what comes on a connection with the protocol that was agreed upon.
-async fn speak(
-    stream: Stream,
-    is_http2: bool,
-    peer: Option<IpAddr>,
-    activity: Arc<Activity>,
-    service: Service,
-) {
-    if is_http2 {
-        http2::serve(stream, peer, activity, service).await;
-    } else {
-        http1(stream, peer, activity, service).await;
     }
 }
 
@@ -189,44 +169,30 @@ async fn answer(
     router: &Router,
     activity: Arc<Activity>,
     stop: &CancellationToken,
-) -> Response<AnswerBody<HandingOver>> {
+) -> Response<AnswerBody> {
     let mut response = router.respond(head, peer).await;
     // hyper says so at a stop, too, but is told of it later than the answer may be there.
     if unread || stop.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     activity.response_begun(response.extensions_mut().remove::<Receipt>());
-    response.map(|body| AnswerBody { body, end: HandingOver(activity) })
+    response.map(|body| AnswerBody { body, activity })
 }
 
 /// A response's body on its way. Its drop is the end of it: hyper has it all, or its client has gone.
 #[derive(Debug)]
-struct AnswerBody<E: End> {
+struct AnswerBody {
     body: Body,
-    end: E,
+    activity: Arc<Activity>,
 }
 
-/// Hears of a body's end, and whether hyper has taken the whole.
-trait End {
-    fn ended(&mut self, whole: bool);
-}
-
-impl<E: End> Drop for AnswerBody<E> {
+impl Drop for AnswerBody {
     fn drop(&mut self) {
-        self.end.ended(self.body.is_end_stream());
+        self.activity.handed_over();
     }
 }
 
-#[derive(Debug)]
-struct HandingOver(Arc<Activity>);
-
-impl End for HandingOver {
-    fn ended(&mut self, _: bool) {
-        self.0.handed_over();
-    }
-}
-
-impl<E: End + Unpin> http_body::Body for AnswerBody<E> {
+impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;
 

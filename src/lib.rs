@@ -113,7 +113,6 @@
 //! | `systemd` | no | `Builder::listen_systemd` |
 //! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
 //! | `tls` | no | `Builder::tls_files`, `Builder::client_ca`, `Builder::tls`; `ring` wants a C compiler |
-//! | `http2` | no | HTTP/2 over TLS, for those who offer it |
 //! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
 //! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
 //! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
@@ -134,7 +133,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 // What only some features use is looked for with all of them, in CI.
-#![cfg_attr(not(all(feature = "auth", feature = "http2", feature = "web-config")), allow(dead_code))]
+#![cfg_attr(not(all(feature = "auth", feature = "web-config")), allow(dead_code))]
 
 mod access;
 mod admission;

@@ -116,11 +116,6 @@ impl Router {
         &self.scraper
     }
 
-    /// How long an answer may take at the most.
-    pub(crate) fn longest_scrape(&self) -> Duration {
-        self.scrape_timeouts.max
-    }
-
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
@@ -185,8 +180,8 @@ impl Router {
             let length = response.body().len();
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper leaves it away in HTTP/1, not in
-        // HTTP/2, and not every server does.
+        // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper omits it, but not every server
+        // that mounts the handler does.
         if head.method == Method::HEAD {
             *response.body_mut() = Body::default();
         }

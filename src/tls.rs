@@ -37,8 +37,8 @@ use stream::Peeked;
 /// How long a client may take from accept until the handshake is done.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The protocol's name in ALPN (RFC 9113, section 3.2).
-const H2: &[u8] = b"h2";
+/// The only protocol that is offered in ALPN (RFC 7301, section 6).
+const HTTP11: &[u8] = b"http/1.1";
 
 /// What a client gets that speaks plain HTTP. The sentence is that of Go's `net/http`, for which people search.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
@@ -68,8 +68,8 @@ impl Tls {
     /// What it promises to clients and nobody here keeps.
     pub(crate) fn given(config: Arc<ServerConfig>) -> io::Result<Tls> {
         let invalid = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("tls: {what}")));
-        if !settings::HTTP2 && config.alpn_protocols.iter().any(|protocol| protocol == H2) {
-            return invalid("alpn_protocols has h2, which takes the feature `http2`");
+        if config.alpn_protocols.iter().any(|protocol| protocol != HTTP11) {
+            return invalid("alpn_protocols may have http/1.1 only: HTTP/2 is not served");
         }
         // tokio-rustls drops early data where it is not asked for it, and the request with it.
         if config.max_early_data_size > 0 {
@@ -102,16 +102,9 @@ impl Tls {
         }
     }
 
-    /// [`handshake()`] with the configuration of the moment; also tells whether HTTP/2 was agreed upon. `begun` is
-    /// called when the client's first byte of it is here.
-    pub(crate) async fn handshake(
-        &self,
-        stream: Stream,
-        begun: impl FnOnce(),
-    ) -> Result<(Stream, bool), Refused> {
-        let secured = self.secure(stream, begun).await?;
-        let is_http2 = secured.is_http2();
-        Ok((Box::new(secured), is_http2))
+    /// [`handshake()`] with the configuration of the moment. `begun` is called when the client's first byte of it is here.
+    pub(crate) async fn handshake(&self, stream: Stream, begun: impl FnOnce()) -> Result<Stream, Refused> {
+        Ok(Box::new(self.secure(stream, begun).await?))
     }
 
     async fn secure<I>(&self, io: I, begun: impl FnOnce()) -> Result<Secured<I>, Refused>

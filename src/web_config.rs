@@ -32,8 +32,6 @@ use section::{Field, Section};
 pub(crate) struct WebConfig {
     /// None: plain HTTP.
     pub(crate) tls: Option<TlsSettings>,
-    /// True unless it is switched off; only with TLS.
-    pub(crate) http2: bool,
     /// For every response. Names in lower case, values of visible ASCII, blanks and tabs.
     pub(crate) headers: Headers,
     /// Names and bcrypt hashes; open to all if there are none.
@@ -102,7 +100,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError>
 #[doc(hidden)]
 pub fn check(text: &str) -> Result<(usize, bool), String> {
     let config = parse("web.yml", text).map_err(|error| error.to_string())?;
-    let WebConfig { tls, http2: _, headers, users, rate_limit, warnings: _ } = config;
+    let WebConfig { tls, headers, users, rate_limit, warnings: _ } = config;
     let nothing = tls.is_none() && headers.is_empty() && users.is_empty() && rate_limit.is_none();
     Ok((users.len(), !nothing))
 }
@@ -153,16 +151,17 @@ fn draft(text: &str) -> Result<Draft, Problem> {
     let root = Section::root(document.as_ref(), KEYS)?;
     let mut warnings = Vec::new();
     let (tls, unfit) = tls::read(root.get("tls_server_config"), &mut warnings)?;
-    let (http2, headers) = http(root.get("http_server_config"))?;
+    let headers = http(root.get("http_server_config"))?;
     let users = users(root.get("basic_auth_users"), &mut warnings)?;
     let rate_limit = rate_limit(root.get("rate_limit"), &mut warnings)?;
-    let config = WebConfig { tls, http2, headers, users, rate_limit, warnings: Vec::new() };
+    let config = WebConfig { tls, headers, users, rate_limit, warnings: Vec::new() };
     Ok(Draft { config, warnings, unfit })
 }
 
-fn http(field: Option<Field<'_>>) -> Result<(bool, Headers), Problem> {
+fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
     let section = Section::new("http_server_config", field, &["http2", "headers"])?;
-    let http2 = section.get("http2").map_or(Ok(true), |field| field.boolean())?;
+    // Checked, and without effect: HTTP/1.1 is all that is served.
+    section.get("http2").map_or(Ok(true), |field| field.boolean())?;
     let names: Vec<&str> = HEADERS.iter().map(|(name, ..)| *name).collect();
     let unknown = || format!("this header can not be configured; there are {}", names.join(", "));
     let section =
@@ -181,7 +180,7 @@ fn http(field: Option<Field<'_>>) -> Result<(bool, Headers), Problem> {
         }
         headers.push((*lower, value.to_owned()));
     }
-    Ok((http2, headers))
+    Ok(headers)
 }
 
 fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(String, Secret)>, Problem> {

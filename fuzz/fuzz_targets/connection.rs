@@ -12,7 +12,7 @@ const STATUSES: [u16; 11] = [200, 204, 400, 404, 405, 408, 414, 421, 431, 500, 5
 
 fuzz_target!(|input: (&[u8], &[u8])| {
     let (pieces, bytes) = input;
-    let heard = wire::exchange(pieces, bytes, false);
+    let heard = wire::exchange(pieces, bytes);
 
     let mut rest = &heard[..];
     let mut answers = 0;

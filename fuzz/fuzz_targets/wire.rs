@@ -43,7 +43,7 @@ impl Served {
 }
 
 /// What comes back when a client sends this, in pieces of these sizes, and closes its side.
-pub(crate) fn exchange(pieces: &[u8], bytes: &[u8], is_http2: bool) -> Vec<u8> {
+pub(crate) fn exchange(pieces: &[u8], bytes: &[u8]) -> Vec<u8> {
     thread_local!(static SERVED: OnceCell<Served> = const { OnceCell::new() });
     SERVED.with(|served| {
         let Served { runtime, wire } = served.get_or_init(Served::new);
@@ -67,7 +67,7 @@ pub(crate) fn exchange(pieces: &[u8], bytes: &[u8], is_http2: bool) -> Vec<u8> {
         let mut heard = Vec::new();
         let all = async {
             let hearing = async { reading.read_to_end(&mut heard).await };
-            let (_, _, ()) = tokio::join!(hearing, sending, wire.speak(server, is_http2));
+            let (_, _, ()) = tokio::join!(hearing, sending, wire.speak(server));
         };
         runtime.block_on(async { tokio::time::timeout(PATIENCE, all).await.expect("the connection ends") });
         heard

@@ -100,13 +100,13 @@ fn load_beside(
     telemetry: &Arc<Telemetry>,
 ) -> io::Result<Version> {
     let Loaded { config, pem } = web_config::load(path, files)?;
-    let WebConfig { tls, http2, headers, users, rate_limit, warnings } = config;
+    let WebConfig { tls, headers, users, rate_limit, warnings } = config;
     let verifies = |tls: &TlsSettings| {
         !matches!(tls.client_auth, ClientAuth::NoClientCert | ClientAuth::RequestClientCert)
     };
     let verifies_clients = tls.as_ref().is_some_and(verifies);
     let tls = match (tls, pem) {
-        (Some(settings), Some(pem)) => Some(secure(path, settings, pem, http2)?),
+        (Some(settings), Some(pem)) => Some(secure(path, settings, pem)?),
         _ => None,
     };
     // An editor that writes in place shows an empty file for a moment, and half a file; nobody's door opens for that.
@@ -150,7 +150,7 @@ fn keyring(users: &Users) -> Keyring {
     keyring
 }
 
-fn secure(path: &Path, options: TlsSettings, pem: PemBytes, http2: bool) -> io::Result<tls::Loaded> {
+fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::Loaded> {
     let PemBytes { cert, key, client_ca } = pem;
     let settings = Settings {
         client_auth: options.client_auth,
@@ -161,7 +161,6 @@ fn secure(path: &Path, options: TlsSettings, pem: PemBytes, http2: bool) -> io::
         suites: options.cipher_suites.iter().map(|suite| suite.id).collect(),
         prefer_own_order: options.prefer_server_cipher_suites,
         groups: options.curve_preferences.iter().map(|curve| curve.id).collect(),
-        http2,
         ..Settings::new(cert, key)
     };
     tls::load(settings).map_err(|fault| {

@@ -42,33 +42,8 @@ struct State {
     tail: [u8; 3],
     /// To be handed in once the response is written.
     receipt: Option<Receipt>,
-    /// The requests that are being answered; none where they come one after the other.
-    streams: Option<Streams>,
     /// Until when the TLS handshake, and the first request behind it, keep the place.
     shielded_until: Option<Instant>,
-}
-
-/// Requests that are answered at once.
-#[derive(Debug, Default)]
-struct Streams {
-    /// How many have no response yet.
-    answering: usize,
-    /// How many have a response on its way.
-    writing: usize,
-    /// Since when one at least has been on its way without a pause. So new requests do not make a connection young
-    /// again whose client reads nothing.
-    writing_since: Option<Instant>,
-}
-
-impl Streams {
-    /// What the connection is doing, with so many requests.
-    fn phase(&self) -> Phase {
-        match self.writing_since {
-            Some(since) => Phase::Writing { since, handed_over: false },
-            None if self.answering > 0 => Phase::Answering,
-            None => Phase::Waiting { since: Instant::now(), head_since: None },
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +81,6 @@ impl Activity {
                 at_blank_line: true,
                 tail: [0; 3],
                 receipt: None,
-                streams: None,
                 shielded_until: None,
             }),
             began_to_wait,
@@ -187,58 +161,6 @@ impl Activity {
         }
     }
 
-    /// HTTP/2 is agreed upon: requests may come at once, and what is read is no sign of one.
-    pub(super) fn multiplex(&self) {
-        self.state().streams = Some(Streams::default());
-    }
-
-    /// Another of several requests is here; whether it is to be answered.
-    pub(super) fn stream_begun(&self) -> bool {
-        self.count_streams(|streams| streams.answering += 1)
-    }
-
-    /// There is a response to one of several requests.
-    pub(super) fn stream_answered(&self) {
-        self.count_streams(|streams| {
-            streams.answering = streams.answering.saturating_sub(1);
-            streams.writing += 1;
-            streams.writing_since.get_or_insert_with(Instant::now);
-        });
-    }
-
-    /// One of several requests was given up before there was a response.
-    pub(super) fn stream_abandoned(&self) {
-        self.count_streams(|streams| streams.answering = streams.answering.saturating_sub(1));
-    }
-
-    /// hyper has the whole response to one of several requests, or it was given up.
-    pub(super) fn stream_ended(&self) {
-        self.count_streams(|streams| {
-            streams.writing = streams.writing.saturating_sub(1);
-            if streams.writing == 0 {
-                streams.writing_since = None;
-            }
-        });
-    }
-
-    /// Whether it still has its place.
-    fn count_streams(&self, change: impl FnOnce(&mut Streams)) -> bool {
-        let mut state = self.state();
-        if state.phase == Phase::Evicted {
-            return false;
-        }
-        if let Some(streams) = &mut state.streams {
-            change(streams);
-            let phase = streams.phase();
-            (state.phase, state.shielded_until) = (phase, None);
-            drop(state);
-            if phase != Phase::Answering {
-                self.began_to_wait.notify_one();
-            }
-        }
-        true
-    }
-
     /// A request's head is here; `unread` if something follows that nobody will read. Whether it is to be answered.
     /// `ends_with_its_client` if the answer is for nobody else.
     pub(crate) fn head_complete(&self, unread: bool, ends_with_its_client: bool) -> bool {
@@ -295,20 +217,15 @@ impl Activity {
     /// Whether what the client sends, its end among it, is to wait until the answer is written.
     pub(super) fn input_waits(&self) -> bool {
         let state = self.state();
-        let waits = match state.phase {
+        match state.phase {
             Phase::Answering => !state.ends_with_its_client,
             Phase::Writing { .. } => true,
             Phase::Waiting { .. } | Phase::Lingering { .. } | Phase::Evicted => false,
-        };
-        // In HTTP/2 requests come while others are answered.
-        waits && state.streams.is_none()
+        }
     }
 
     pub(super) fn received(&self, bytes: &[u8]) {
         let mut state = self.state();
-        if state.streams.is_some() {
-            return;
-        }
         for &byte in &bytes[bytes.len().saturating_sub(3)..] {
             state.tail.rotate_left(1);
             state.tail[2] = byte;
@@ -332,53 +249,10 @@ impl Activity {
     /// Begins to linger, if the client may still be sending what nobody reads: a body, or a head that hyper has refused.
     pub(super) fn linger(&self) -> bool {
         let mut state = self.state();
-        // HTTP/2 never falls silent: what its client says of what it has received is still on its way.
-        let lingers = state.unread
-            || state.streams.is_some()
-            || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
+        let lingers = state.unread || matches!(state.phase, Phase::Waiting { head_since: Some(_), .. });
         if lingers {
             state.phase = Phase::Lingering { since: Instant::now() };
         }
         lingers
-    }
-}
-
-#[cfg(all(test, feature = "http2"))]
-mod tests {
-    use super::*;
-
-    const WRITE: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn responses_that_nobody_reads_give_way_whatever_newer_requests_do() {
-        let second = Duration::from_secs(1);
-        let activity = Activity::new(Arc::default());
-        activity.multiplex();
-        assert!(activity.stream_begun() && activity.stream_begun());
-        assert_eq!((activity.writing_since(), activity.evict(WRITE)), (None, false), "both are asked for");
-        activity.stream_answered();
-        let begin = Instant::now();
-        tokio::time::sleep(WRITE - second).await;
-        activity.stream_answered();
-        assert!(activity.stream_begun());
-        // The first is given up just before its time.
-        activity.stream_ended();
-        assert_eq!((activity.writing_since(), activity.evict(WRITE)), (Some(begin), false));
-        tokio::time::sleep(second).await;
-        assert!(activity.evict(WRITE) && !activity.stream_begun());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_that_are_done_with_or_given_up_leave_nothing() {
-        let activity = Activity::new(Arc::default());
-        activity.multiplex();
-        assert!(activity.stream_begun() && activity.stream_begun());
-        activity.stream_answered();
-        activity.stream_ended();
-        tokio::time::sleep(WRITE).await;
-        assert!(activity.waiting_since().is_none() && !activity.evict(WRITE), "one is asked for");
-        activity.stream_abandoned();
-        assert_eq!(activity.waiting_since(), Some(Instant::now()));
-        assert!(activity.evict(WRITE));
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct DeadlineIo<I> {
     io: I,
     activity: Arc<Activity>,
     deadlines: Deadlines,
-    /// Two timers, for HTTP/2 waits to read and to write at once.
+    /// Two timers, for a refused head is answered while more is read.
     reading: Timer,
     writing: Timer,
     /// Since when the client has taken nothing of what there is for it.
@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// As HTTP/2 has it.
+    /// As with a head that hyper refuses while its client still sends.
     #[tokio::test(start_paused = true)]
     async fn a_blocked_write_ends_at_its_limit_though_a_read_waits_too() {
         let (_client, server) = tokio::io::duplex(64);

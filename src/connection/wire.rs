@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::{Activity, Service, speak};
+use super::{Activity, Service, http1};
 use crate::server::Server;
 
 /// What a server does with a connection's bytes, whatever carries them.
@@ -22,9 +22,9 @@ impl Wire {
         Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new(), own_thread: false })
     }
 
-    /// Until the connection has ended. HTTP/2 is spoken at once, as if it had been agreed upon.
-    pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, is_http2: bool) {
+    /// Until the connection has ended.
+    pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let activity = Arc::new(Activity::new(Arc::default()));
-        speak(Box::new(stream), is_http2, None, activity, self.0.clone()).await;
+        http1(Box::new(stream), None, activity, self.0.clone()).await;
     }
 }

@@ -19,11 +19,7 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) async fn handshake(
-        &self,
-        _stream: Stream,
-        _begun: impl FnOnce(),
-    ) -> Result<(Stream, bool), Refused> {
+    pub(crate) async fn handshake(&self, _stream: Stream, _begun: impl FnOnce()) -> Result<Stream, Refused> {
         match *self {}
     }
 }

@@ -15,9 +15,6 @@ use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig,
 use super::certificate;
 use super::client::{Chain, Verifier};
 
-/// Whether there is HTTP/2 to offer.
-pub(super) const HTTP2: bool = cfg!(feature = "http2");
-
 /// What a server's side of TLS is made from.
 pub(crate) struct Settings {
     /// PEM: the server's own certificate first, then the intermediate ones.
@@ -38,8 +35,6 @@ pub(crate) struct Settings {
     pub(crate) prefer_own_order: bool,
     /// The same for key exchange groups.
     pub(crate) groups: Vec<u16>,
-    /// Whether to offer HTTP/2, if the feature is there.
-    pub(crate) http2: bool,
 }
 
 /// When a client must show a certificate, and whether it is looked at.
@@ -102,7 +97,6 @@ impl Settings {
             suites: Vec::new(),
             prefer_own_order: false,
             groups: Vec::new(),
-            http2: true,
         }
     }
 }
@@ -128,7 +122,6 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
         suites,
         prefer_own_order,
         groups,
-        http2,
     } = settings;
     let chain = certificates_in(&certificates, Part::Certificates)?;
     let own = chain.first().and_then(|own| certificate::not_after(own));
@@ -163,10 +156,7 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.ignore_client_order = prefer_own_order;
-    config.alpn_protocols = match http2 && HTTP2 {
-        true => vec![super::H2.to_vec(), b"http/1.1".to_vec()],
-        false => vec![b"http/1.1".to_vec()],
-    };
+    config.alpn_protocols = vec![super::HTTP11.to_vec()];
     Ok(Loaded { config: Arc::new(config), not_after })
 }
 

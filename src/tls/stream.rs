@@ -99,11 +99,6 @@ impl<I> Secured<I> {
         Secured { stream }
     }
 
-    /// Whether the client has negotiated HTTP/2; else it speaks HTTP/1.1.
-    pub(crate) fn is_http2(&self) -> bool {
-        self.stream.get_ref().1.alpn_protocol() == Some(super::H2)
-    }
-
     /// What was negotiated, for tests.
     #[cfg(test)]
     pub(super) fn session(&self) -> &tokio_rustls::rustls::ServerConnection {

@@ -2,8 +2,6 @@
 
 mod client_auth;
 mod files;
-#[cfg(feature = "http2")]
-mod http2;
 mod programs;
 mod settings;
 
@@ -102,7 +100,6 @@ async fn what_is_said_arrives_on_both_sides_and_the_end_is_an_end() {
             meet_with(&issue(&ca, &["localhost"]).config(), client(&ca, None, &[version])).await;
         let (mut server, mut client) = (server.unwrap(), client.unwrap());
         assert_eq!(server.session().protocol_version(), Some(version.version));
-        assert!(!server.is_http2());
         client.write_all(b"request").await.unwrap();
         let mut request = [0; 7];
         server.read_exact(&mut request).await.unwrap();
@@ -215,27 +212,24 @@ async fn garbage_fails_without_a_word_in_plain_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http2_is_spoken_by_those_who_ask_for_it() {
+async fn alpn_offers_http1_alone() {
     let ca = ca("ca");
     let pair = issue(&ca, &["localhost"]);
-    let http1 = load(Settings { http2: false, ..pair.settings() }).unwrap().config;
     let (h2, h11): (&[u8], &[u8]) = (b"h2", b"http/1.1");
-    // What the client names, what the server may speak, what is spoken: none is no handshake.
-    type Row<'a> = (&'a [&'a [u8]], Arc<ServerConfig>, Option<Option<&'a [u8]>>);
-    let table: [Row<'_>; 6] = [
-        (&[], pair.config(), Some(None)),
-        (&[h11], pair.config(), Some(Some(h11))),
-        (&[h11, h2], pair.config(), Some(Some(if super::settings::HTTP2 { h2 } else { h11 }))),
-        (&[h2], Arc::clone(&http1), None),
-        (&[h2, h11], http1, Some(Some(h11))),
-        (&[b"imap"], pair.config(), None),
+    // What the client names, what is spoken: none is no handshake.
+    type Row<'a> = (&'a [&'a [u8]], Option<Option<&'a [u8]>>);
+    let table: [Row<'_>; 5] = [
+        (&[], Some(None)),
+        (&[h11], Some(Some(h11))),
+        (&[h2, h11], Some(Some(h11))),
+        (&[h2], None),
+        (&[b"imap"], None),
     ];
-    for (named, server, spoken) in table {
+    for (named, spoken) in table {
         let mut client = client(&ca, None, ALL_VERSIONS);
         client.alpn_protocols = named.iter().map(|name| name.to_vec()).collect();
-        let (server, _client) = meet_with(&server, client).await;
+        let (server, _client) = meet_with(&pair.config(), client).await;
         assert_eq!(server.as_ref().ok().map(|server| server.session().alpn_protocol()), spoken, "{named:?}");
-        assert_eq!(server.is_ok_and(|server| server.is_http2()), spoken == Some(Some(h2)));
     }
 }
 
@@ -272,7 +266,7 @@ async fn a_users_configuration_is_used_as_it_is() {
     let mut client = client(&ca, None, ALL_VERSIONS);
     client.alpn_protocols = vec![b"h2".to_vec()];
     let (server, _client) = meet(async |io| tls.secure(io, || {}).await, client).await;
-    assert!(!server.unwrap().is_http2(), "no protocols, no negotiation");
+    assert_eq!(server.unwrap().session().alpn_protocol(), None, "no protocols, no negotiation");
     assert_eq!(format!("{tls:?}"), "Tls(given)");
 
     let mut early = given.clone();
@@ -281,5 +275,6 @@ async fn a_users_configuration_is_used_as_it_is() {
     assert!(error.to_string().starts_with("tls: max_early_data_size"), "{error}");
     let mut h2 = given;
     h2.alpn_protocols = vec![b"h2".to_vec()];
-    assert_eq!(Tls::given(Arc::new(h2)).is_ok(), super::settings::HTTP2);
+    let error = Tls::given(Arc::new(h2)).unwrap_err();
+    assert!(error.to_string().starts_with("tls: alpn_protocols"), "{error}");
 }

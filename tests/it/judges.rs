@@ -12,7 +12,7 @@ mod page;
 mod process;
 mod prometheus;
 mod sample;
-#[cfg(all(unix, feature = "auth", feature = "http2"))]
+#[cfg(all(unix, feature = "auth", feature = "tls"))]
 mod secured;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,8 +12,6 @@ mod forms;
 mod handler;
 mod hooks;
 mod host;
-#[cfg(all(unix, feature = "http2"))]
-mod http2;
 mod judges;
 mod last_scrape;
 mod limits;
@@ -32,6 +30,8 @@ mod scrape;
 mod scratch;
 mod stop;
 mod tidy;
+#[cfg(all(unix, feature = "tls"))]
+mod tls;
 #[cfg(all(unix, feature = "cli"))]
 mod web_args;
 #[cfg(feature = "web-config")]

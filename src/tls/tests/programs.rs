@@ -1,5 +1,5 @@
 //! Clients that others wrote, on ports of the loopback: ignored, for not every machine has them.
-//! `cargo test --features http2 --lib -- --ignored tls::tests`
+//! `cargo test --features tls --lib -- --ignored tls::tests`
 
 use std::process::Output;
 

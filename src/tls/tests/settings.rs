@@ -1,7 +1,6 @@
 //! What is made of settings, and what is said of those that make no sense.
 
 use super::*;
-use crate::tls::settings::HTTP2;
 use tokio_rustls::rustls::version;
 
 #[test]
@@ -92,7 +91,7 @@ fn every_form_of_key_is_read() {
             load(Settings::new(chain.into_bytes(), key.serialize_pem().replace('\n', "\r\n").into_bytes()));
         let loaded = loaded.unwrap();
         assert_eq!(loaded.not_after, params.not_after.unix_timestamp());
-        assert_eq!(loaded.config.alpn_protocols.len(), 1 + usize::from(HTTP2));
+        assert_eq!(loaded.config.alpn_protocols, [b"http/1.1"]);
     }
 }
 
