@@ -375,9 +375,9 @@ impl Builder {
     /// Whether the protobuf format is served to those who prefer it. Default: `false`.
     ///
     /// Prometheus does with native histograms switched on, or with `scrape_protocols` so set. As OpenMetrics it makes
-    /// `le="1"` to `le="1.0"` in Prometheus 2. Names outside of the legacy alphabet go out as they are, unless the client
-    /// asks for an `escaping`; Prometheus 2 can not store them, and does not ask: if your registries have such names, leave
-    /// this off for it.
+    /// `le="1"` to `le="1.0"` in Prometheus 2. Names outside the legacy alphabet `[a-zA-Z0-9_:]` are escaped as the client asks,
+    /// in its clause for protobuf or in those for the text formats. A client that asks for nothing, as Prometheus 2, gets
+    /// underscores.
     #[cfg(feature = "protobuf")]
     pub fn protobuf(mut self, serve: bool) -> Self {
         self.served.protobuf = serve;

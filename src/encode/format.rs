@@ -95,13 +95,15 @@ impl Choice {
     /// A format asked for without a word about escaping.
     pub const fn plain(format: Format) -> Choice {
         let escaping = match format {
-            // Prometheus asks for protobuf without `escaping` since 3.4, for a message can hold any name.
-            Format::Protobuf | Format::ProtobufText => Escaping::AllowUtf8,
+            // No scraper stores it.
+            Format::ProtobufText => Escaping::AllowUtf8,
             // "If no escaping scheme is specified in the Accept header, underscores escaping SHOULD be used."
             // (escaping_schemes, "Default Behavior")
-            Format::OpenMetrics100 | Format::OpenMetrics001 | Format::Text100 | Format::Text004 => {
-                Escaping::Underscores
-            }
+            Format::Protobuf
+            | Format::OpenMetrics100
+            | Format::OpenMetrics001
+            | Format::Text100
+            | Format::Text004 => Escaping::Underscores,
         };
         Choice { format, escaping }
     }
@@ -201,11 +203,7 @@ mod tests {
     #[test]
     fn plain_choices() {
         for format in Format::ALL {
-            let expected = match format {
-                Format::Protobuf => Escaping::AllowUtf8,
-                _ => Escaping::Underscores,
-            };
-            assert_eq!(Choice::plain(format).escaping, expected, "{format:?}");
+            assert_eq!(Choice::plain(format).escaping, Escaping::Underscores, "{format:?}");
         }
         assert_eq!(Choice::plain(Format::Text004), Choice::FALLBACK);
     }

@@ -26,12 +26,27 @@ pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Format])
             }
         }
     }
+    escape_protobuf_as_text(&mut bids);
     bids.into_iter()
         .filter(|(format, _)| offered.contains(format) || *format == Format::Text004)
         .filter_map(|(_, bid)| bid.filter(|bid| bid.weight > 0))
         // The first of the heaviest.
         .min_by_key(|bid| Reverse(bid.weight))
         .map_or(Accepted::FALLBACK, Bid::accept)
+}
+
+/// Since 3.4, Prometheus names its escaping in the clauses of the 1.0.0 text formats only, and cannot store names that are
+/// escaped in another way: it refuses the whole scrape. A clause for protobuf that names none takes theirs.
+fn escape_protobuf_as_text(bids: &mut [(Format, Option<Bid>)]) {
+    let of = |format| bids.iter().find(|(known, _)| *known == format).and_then(|(_, bid)| *bid);
+    let text =
+        [Format::OpenMetrics100, Format::Text100].map(of).into_iter().flatten().find(|bid| bid.escaping);
+    let Some(Bid { choice: Choice { escaping, .. }, .. }) = text else { return };
+    for bid in bids.iter_mut().filter_map(|(_, bid)| bid.as_mut()) {
+        if bid.choice.format == Format::Protobuf && !bid.escaping {
+            bid.choice = Choice::escaped(Format::Protobuf, escaping);
+        }
+    }
 }
 
 /// What `Accept` comes to.
@@ -202,7 +217,8 @@ mod tests {
         let open_001 = (OpenMetrics001, Underscores);
         let open = (OpenMetrics100, Underscores);
         let open_utf8 = (OpenMetrics100, AllowUtf8);
-        let protobuf = (Protobuf, AllowUtf8);
+        let protobuf = (Protobuf, Underscores);
+        let protobuf_utf8 = (Protobuf, AllowUtf8);
         let rows = [
             (
                 "Prometheus 1, Telegraf",
@@ -283,7 +299,21 @@ mod tests {
                  application/openmetrics-text;version=0.0.1;q=0.4,\
                  text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,\
                  */*;q=0.1",
-                [text_100, open_utf8, protobuf],
+                [text_100, open_utf8, protobuf_utf8],
+            ),
+            (
+                "Prometheus 3.4 and later, protobuf first, metric_name_escaping_scheme: dots",
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                 q=0.6,application/openmetrics-text;version=1.0.0;escaping=dots;q=0.5,\
+                 application/openmetrics-text;version=0.0.1;q=0.4,\
+                 text/plain;version=1.0.0;escaping=dots;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                [(Text100, Dots), (OpenMetrics100, Dots), (Protobuf, Dots)],
+            ),
+            (
+                "Prometheus 3.4 and later, scrape_protocols: [PrometheusProto]",
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;\
+                 q=0.6,*/*;q=0.5",
+                [text, text, protobuf],
             ),
             ("VictoriaMetrics 1.79", "text/plain;version=0.0.4;q=1,*/*;q=0.1", [text; 3]),
             ("curl, wget", "*/*", [text; 3]),
@@ -396,21 +426,33 @@ mod tests {
         }
     }
 
+    /// Prometheus 2.42, and Prometheus 3.5 with `metric_name_validation_scheme: legacy`, lost the whole scrape to one name with
+    /// a dot.
     #[test]
-    fn protobuf_escapes_only_what_it_is_told_to() {
+    fn protobuf_takes_its_escaping_from_the_text_formats() {
         let rows = [
-            ("", AllowUtf8),
-            (";escaping=allow-utf-8", AllowUtf8),
-            (";escaping=underscores", Underscores),
-            (";escaping=values", Values),
-            (";escaping=x", Underscores),
+            ("", "", Underscores),
+            (";escaping=allow-utf-8", "", AllowUtf8),
+            (";escaping=underscores", "", Underscores),
+            (";escaping=values", "", Values),
+            (";escaping=x", "", Underscores),
+            ("", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.1", AllowUtf8),
+            ("", "application/openmetrics-text;version=1.0.0;escaping=dots;q=0.1", Dots),
+            (";escaping=values", "text/plain;version=1.0.0;escaping=dots;q=0.1", Values),
+            // These formats always have underscores.
+            ("", "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.1", Underscores),
+            ("", "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.1", Underscores),
+            // Of two, that of OpenMetrics.
+            (
+                "",
+                "text/plain;version=1.0.0;escaping=dots;q=0.3,\
+                 application/openmetrics-text;version=1.0.0;escaping=values;q=0.1",
+                Values,
+            ),
         ];
-        for (parameter, expected) in rows {
-            assert_eq!(
-                choose(&format!("{PROTO}{parameter}"), &Format::ALL),
-                (Protobuf, expected),
-                "{parameter}"
-            );
+        for (parameter, others, expected) in rows {
+            let header = format!("{PROTO}{parameter},{others}");
+            assert_eq!(choose(&header, &Format::ALL), (Protobuf, expected), "{header}");
         }
     }
 

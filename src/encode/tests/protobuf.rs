@@ -20,7 +20,8 @@ fn messages_are_delimited() {
         b"\x0a\x0b\x0a\x03a.b\x12\x04\xc3\xa9\n\x01",
         b"\x1a\x09\x09\0\0\0\0\0\0\xf8\x3f",
     ];
-    let (bytes, omissions) = written(Choice::plain(Format::Protobuf), "", &families()[..1]);
+    let choice = Choice::escaped(Format::Protobuf, Escaping::AllowUtf8);
+    let (bytes, omissions) = written(choice, "", &families()[..1]);
     assert!(omissions.is_empty(), "{omissions:?}");
     assert_eq!(bytes, expected.concat());
 }
