@@ -1,9 +1,11 @@
-//! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, the Python client's parser, curl,
-//! OpenSSL, sslscan, Chromium. Nobody here wrote them.
+//! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, vmagent, the Python client's parser,
+//! curl, OpenSSL, sslscan, Chromium. Nobody here wrote them.
 //!
 //! Ignored without the tools; `.ci/run judges` installs them, builds the examples and runs this. By hand: the tools are
-//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`, `NODE`
-//! and `CHROMIUM` say; `NODE_PATH` is where playwright-core and axe-core are.
+//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`,
+//! `REDIS_SERVER`, `NODE` and `CHROMIUM` say; `NODE_PATH` is where playwright-core and axe-core are.
+//!
+//! The tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two generations of these programs.
 
 #[cfg(target_os = "linux")]
 mod exporters;
@@ -12,6 +14,7 @@ mod page;
 mod process;
 mod prometheus;
 mod sample;
+mod scrape_configs;
 #[cfg(all(unix, feature = "auth", feature = "tls"))]
 mod secured;
 
@@ -23,7 +26,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-use prometheus_hyper::Builder;
 use serde_json::Value;
 
 use crate::scratch::Scratch;
@@ -164,81 +166,6 @@ fn prometheus_reads_what_was_set() {
         assert_eq!(found["type"], family.kind, "{family:?}: {found}");
         assert_eq!(found["help"], family.help, "{family:?}: {found}");
     }
-}
-
-#[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
-fn prometheus_reads_what_was_set_in_every_format_and_coding() {
-    type Options = fn(Builder) -> Builder;
-    // What is switched on, whether a bound is `1.0`, and whether the body is compressed.
-    let table: &[(&str, Options, bool, bool)] = &[
-        ("text", |b| b.compression(false), false, false),
-        ("text-gzip", |b| b, false, true),
-        ("openmetrics", |b| b.openmetrics(true).compression(false), true, false),
-        ("openmetrics-gzip", |b| b.openmetrics(true), true, true),
-        #[cfg(feature = "protobuf")]
-        ("protobuf", |b| b.protobuf(true).compression(false), true, false),
-        #[cfg(feature = "protobuf")]
-        ("protobuf-gzip", |b| b.protobuf(true), true, true),
-    ];
-    let served: Vec<KnownValues> =
-        table.iter().map(|(_, options, ..)| KnownValues::serve_with(options)).collect();
-    let targets: Vec<(&str, SocketAddr)> =
-        table.iter().zip(&served).map(|((job, ..), set)| (*job, set.addr())).collect();
-    // It asks for protobuf with native histograms only.
-    let prometheus = Prometheus::start_with(&["--enable-feature=native-histograms"], &targets);
-
-    for ((job, _, canonical, compressed), set) in table.iter().zip(&served) {
-        let scraped = prometheus.wait_for(&format!("the values of {job}"), || {
-            let scraped = prometheus.query(&format!(r#"{{__name__=~"judged_.*",job="{job}"}}"#))?;
-            if scraped.is_empty() { Err("nothing yet".to_owned()) } else { Ok(scraped) }
-        });
-        let bounds = scraped.iter().filter_map(|sample| sample.labels.get("le"));
-        let has_a_canonical_bound = bounds.map(String::as_str).any(|le| le == "1.0");
-        assert_eq!(has_a_canonical_bound, *canonical, "{job}: {}", Samples(&scraped));
-        // OpenMetrics, "Histogram": one with negative buckets has no sum, and where there is no sum there is no count.
-        let has_no_sum = |sample: &&Sample| {
-            job.starts_with("openmetrics") && sample.name.ends_with("_sum") && sample.value.is_sign_negative()
-        };
-        let sumless: Vec<_> = set.samples.iter().filter(has_no_sum).collect();
-        let is_served = |sample: &&Sample| {
-            !sumless.iter().any(|sumless| {
-                let family = sumless.name.trim_end_matches("_sum");
-                let total = sample
-                    .name
-                    .strip_prefix(family)
-                    .is_some_and(|suffix| matches!(suffix, "_sum" | "_count"));
-                total && sample.labels == sumless.labels
-            })
-        };
-        let set_samples = set.samples.iter().filter(is_served).cloned().map(|mut sample| {
-            sample.labels.retain(|_, value| !value.is_empty());
-            as_numbers(sample)
-        });
-        if let Err(differences) = differences(set_samples, scraped.into_iter().map(as_numbers).collect()) {
-            panic!("{job}: {differences}");
-        }
-        // It tells of the scrape before, which may have been our own.
-        let identity = http_get(set.addr(), "/metrics").unwrap().len() as f64;
-        let query = format!(r#"prometheus_exporter_response_size_bytes{{job="{job}"}}"#);
-        prometheus.wait_for(&format!("the size of {job}"), || match prometheus.query(&query)?.first() {
-            Some(size) if (size.value < identity / 2.0) == *compressed => Ok(()),
-            other => Err(format!("{other:?} of {identity} bytes")),
-        });
-    }
-    let active = prometheus.get("/api/v1/targets", &[]).unwrap()["activeTargets"].take();
-    assert_eq!(active.as_array().unwrap().len(), table.len());
-    for target in active.as_array().unwrap() {
-        assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
-    }
-}
-
-/// With its bounds as numbers, which formats write differently.
-fn as_numbers(mut sample: Sample) -> Sample {
-    if let Some(le) = sample.labels.get_mut("le") {
-        *le = le.parse::<f64>().unwrap().to_string();
-    }
-    sample
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::env;
 use std::fmt;
 use std::fs::{self, File};
-use std::process::{Child, Command, ExitStatus};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::http_get;
 use crate::scratch::Scratch;
 
 /// Far beyond whatever is waited for here, each of which takes a few seconds on a busy machine at most.
@@ -62,6 +64,35 @@ impl Scratch {
         let status =
             poll("a tool's end", || process.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
         Ended { status, stdout: self.read("stdout"), stderr: self.read("stderr") }
+    }
+
+    /// Starts a program that serves, and waits until it answers there. The program takes no port 0, and another process may
+    /// take the free port that was found: then the program ends, and another port is tried.
+    pub(super) fn serve(
+        &self,
+        ready: &str,
+        command: impl Fn(SocketAddr) -> Command,
+    ) -> (Process, SocketAddr) {
+        for _ in 0..5 {
+            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let mut command = command(addr);
+            command
+                .stdin(Stdio::null())
+                .stdout(File::create(self.path("stdout")).unwrap())
+                .stderr(File::create(self.path("stderr")).unwrap());
+            let mut process = Process::spawn(&mut command);
+            let is_ready = poll("a program is ready, or has ended", || {
+                if process.0.try_wait().unwrap().is_some() {
+                    return Ok(false);
+                }
+                let ready = http_get(addr, ready).map(|_| true);
+                ready.map_err(|error| format!("{command:?}: {error}\n{}", self.read("stderr")))
+            });
+            if is_ready {
+                return (process, addr);
+            }
+        }
+        panic!("the program does not start:\n{}", self.read("stderr"));
     }
 }
 

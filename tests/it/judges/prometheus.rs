@@ -1,9 +1,9 @@
 //! A Prometheus as a child, and its query API.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -39,49 +39,41 @@ impl Prometheus {
 
     pub(super) fn start_jobs(flags: &[&str], jobs: &[Job<'_>]) -> Self {
         let scratch = Scratch::new("judges");
-        let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
-        for Job { name, addr, config: fragment } in jobs {
-            let target = format!("static_configs: [{{targets: ['{addr}']}}]");
-            writeln!(config, "  - {{job_name: {name}, {target}, {fragment}}}").unwrap();
-        }
+        let config = scrape_configs(jobs);
         fs::write(scratch.path("prometheus.yml"), config).unwrap();
 
-        // It takes no port 0, and whoever is quicker may take the one that was free: then it ends, and another is tried.
-        for _ in 0..5 {
-            let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (process, addr) = scratch.serve("/-/ready", |addr| {
             let mut command = Command::new(tool("PROMETHEUS", "prometheus"));
             command
                 .arg(format!("--config.file={}", scratch.path("prometheus.yml").display()))
                 .arg(format!("--storage.tsdb.path={}", scratch.path("data").display()))
                 .arg(format!("--web.listen-address={addr}"))
-                .args(flags)
-                .stdin(Stdio::null())
-                .stdout(File::create(scratch.path("stdout")).unwrap())
-                .stderr(File::create(scratch.path("stderr")).unwrap());
-            let mut process = Process::spawn(&mut command);
-            let ready = poll("Prometheus is ready, or has ended", || {
-                if process.0.try_wait().unwrap().is_some() {
-                    return Ok(false);
-                }
-                http_get(addr, "/-/ready").map(|_| true).map_err(|error| error.to_string())
-            });
-            if ready {
-                return Prometheus { process, addr, scratch };
-            }
-        }
-        panic!("Prometheus does not start:\n{}", scratch.read("stderr"));
+                .args(flags);
+            command
+        });
+        Prometheus { process, addr, scratch }
+    }
+
+    /// The major version of the program that would be started.
+    pub(super) fn major_version() -> u32 {
+        let scratch = Scratch::new("judges");
+        let said =
+            scratch.run(Command::new(tool("PROMETHEUS", "prometheus")).arg("--version"), "").to_string();
+        let version = said.split_once("prometheus, version ").and_then(|(_, rest)| rest.split_once('.'));
+        version.and_then(|(major, _)| major.parse().ok()).unwrap_or_else(|| panic!("no version: {said}"))
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// The `data` of an answer of its API.
     pub(super) fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let encoded = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
-        let query = parameters.iter().map(encoded).collect::<Vec<_>>().join("&");
-        let body = http_get(self.addr, &format!("{path}?{query}")).map_err(|error| error.to_string())?;
-        let mut answer: Value = serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
-        if answer["status"] == "success" { Ok(answer["data"].take()) } else { Err(body) }
+        api_get(self.addr, path, parameters)
     }
 
-    /// An instant query; without the labels that Prometheus adds.
+    /// An instant query; without the labels that Prometheus adds. Bounds are written as Rust writes numbers, because Prometheus
+    /// 3 stores `1.0` where Prometheus 2 stores what the format has, `1` or `1.0`.
     pub(super) fn query(&self, query: &str) -> Result<Vec<Sample>, String> {
         let data = self.get("/api/v1/query", &[("query", query)])?;
         let results = data["result"].as_array().ok_or_else(|| data.to_string())?;
@@ -90,6 +82,9 @@ impl Prometheus {
             labels.remove("instance");
             labels.remove("job");
             let name = labels.remove("__name__").unwrap_or_default();
+            if let Some(bound) = labels.get_mut("le").filter(|bound| *bound != "+Inf") {
+                *bound = bound.parse::<f64>().unwrap().to_string();
+            }
             // A string, as text has it: `NaN`, `+Inf`.
             Sample { name, labels, value: result["value"][1].as_str().unwrap().parse().unwrap() }
         };
@@ -112,6 +107,25 @@ impl Drop for Prometheus {
         // Before its directory goes.
         self.process.end();
     }
+}
+
+/// A configuration with these jobs, which Prometheus and vmagent read.
+pub(super) fn scrape_configs(jobs: &[Job<'_>]) -> String {
+    let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
+    for Job { name, addr, config: fragment } in jobs {
+        let target = format!("static_configs: [{{targets: ['{addr}']}}]");
+        writeln!(config, "  - {{job_name: {name}, {target}, {fragment}}}").unwrap();
+    }
+    config
+}
+
+/// The `data` of an answer of Prometheus' API, which vmagent has in part.
+pub(super) fn api_get(addr: SocketAddr, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
+    let encoded = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
+    let query = parameters.iter().map(encoded).collect::<Vec<_>>().join("&");
+    let body = http_get(addr, &format!("{path}?{query}")).map_err(|error| error.to_string())?;
+    let mut answer: Value = serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
+    if answer["status"] == "success" { Ok(answer["data"].take()) } else { Err(body) }
 }
 
 fn percent_encoded(value: &str) -> String {
