@@ -8,12 +8,31 @@ use http::request::Parts;
 
 /// RFC 9112, section 3.2: 400 "to any HTTP/1.1 request message that lacks a Host header field and to any request
 /// message that contains more than one Host header field line or a Host header field with an invalid field value".
+///
+/// A target in absolute form names its host itself. Section 3.2.2: an origin server "MUST ignore the received Host header
+/// field (if any) and instead use the host information of the request-target", and "MUST accept the absolute-form". So such a
+/// request needs no Host, as those of hyper's low-level client have none; a Host that is there must still be a valid one.
 pub(super) fn host_is_valid(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) => head.version != Version::HTTP_11,
+    let field_is_valid = match (hosts.next(), hosts.next()) {
+        (None, _) => head.version != Version::HTTP_11 || is_absolute(head),
         (Some(host), None) => host_value_is_valid(host.as_bytes()),
         (Some(_), Some(_)) => false,
+    };
+    field_is_valid && target_is_valid(head)
+}
+
+/// Only the absolute form has a scheme: the authority form, which is CONNECT's, has none.
+fn is_absolute(head: &Parts) -> bool {
+    head.uri.scheme().is_some()
+}
+
+/// The authority of a target is held to what a Host may be. That refuses user information, which a recipient "SHOULD"
+/// take for an error (RFC 9110, section 4.2.4), and an empty host, which it "MUST reject" (section 4.2.1).
+fn target_is_valid(head: &Parts) -> bool {
+    match head.uri.authority().filter(|_| is_absolute(head)) {
+        Some(authority) => !authority.host().is_empty() && host_value_is_valid(authority.as_str().as_bytes()),
+        None => true,
     }
 }
 
@@ -63,6 +82,40 @@ fn is_reg_name(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A request's target, its lines of Host, and whether it says which host it is for.
+    #[test]
+    fn a_target_in_absolute_form_needs_no_host() {
+        let table: &[(&str, &[&str], bool)] = &[
+            ("/metrics", &[], false),
+            ("/metrics", &["a"], true),
+            ("/metrics", &["a", "a"], false),
+            ("/metrics", &["a b"], false),
+            ("*", &[], false),
+            ("http://localhost:6003/metrics", &[], true),
+            ("http://localhost", &[], true),
+            ("HTTPS://[::1]:9184/", &[], true),
+            ("http://a/metrics", &["a"], true),
+            ("http://a/metrics", &["b"], true),
+            ("http://a/metrics", &[""], true),
+            ("http://a/metrics", &["a", "a"], false),
+            ("http://a/metrics", &["a b"], false),
+            ("http://user@a/metrics", &[], false),
+            ("http://user@a/metrics", &["a"], false),
+            ("http://:80/metrics", &[], false),
+            // The form of CONNECT (section 3.2.3).
+            ("a:80", &[], false),
+            ("a:80", &["a:80"], true),
+        ];
+        for (target, hosts, valid) in table {
+            let mut request = http::Request::builder().uri(*target);
+            for host in *hosts {
+                request = request.header(HOST, *host);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(host_is_valid(&head), *valid, "{target:?} {hosts:?}");
+        }
+    }
 
     #[test]
     fn hosts() {

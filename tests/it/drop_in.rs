@@ -1,16 +1,24 @@
 //! The published crate's users compile and run as they are: this is their code, from its crate page and its tests.
+//!
+//! Two things differ from what 0.2.1 ships: ports are not fixed, for the machine may have other uses for them, and nothing
+//! sleeps until the server is there.
 
 #![expect(clippy::disallowed_names, reason = "it is their code")]
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use prometheus_hyper::prometheus::{self, IntCounter, Opts, Registry};
 use prometheus_hyper::{RegistryFn, Server};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::client::{PATIENCE, get};
+use crate::port::reserved;
 
 struct CustomMetrics {
     foo: IntCounter,
@@ -25,9 +33,17 @@ impl CustomMetrics {
     }
 }
 
-/// A port that is free now. The published API does not tell which one it got, so it can not be given port 0.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// As soon as somebody listens there, which the published API does not tell.
+async fn connect(addr: SocketAddr) -> TcpStream {
+    let connected = async {
+        loop {
+            match TcpStream::connect(addr).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, connected).await.expect("somebody listens")
 }
 
 #[tokio::test]
@@ -37,50 +53,107 @@ async fn the_crate_page_of_0_2() {
     let shutdown_clone = Arc::clone(&shutdown);
     let (metrics, f) = CustomMetrics::new().expect("failed prometheus");
     f(&registry).expect("problem registering");
-    let port = free_port();
+    let addr = reserved();
 
     let jh = tokio::spawn(async move {
-        Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], port)), shutdown_clone.notified()).await
+        Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], addr.port())), shutdown_clone.notified())
+            .await
     });
     metrics.foo.inc();
 
-    let addr = SocketAddr::from(([127, 0, 0, 1], port));
-    let answer = tokio::task::spawn_blocking(move || {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(addr).is_err() {
-            assert!(std::time::Instant::now() < deadline, "nobody listens");
-        }
-        get(addr, "/metrics")
-    })
-    .await
-    .unwrap();
+    drop(connect(addr).await);
+    let answer = tokio::task::spawn_blocking(move || get(addr, "/metrics")).await.unwrap();
     assert_eq!(answer.sample("foo"), Some(1.0));
 
     shutdown.notify_one();
     jh.await.unwrap().unwrap();
 }
 
+/// `test_create` of 0.2.1.
 #[tokio::test]
-async fn its_tests_of_0_2() {
-    for _ in 0..2 {
-        let shutdown = Arc::new(Notify::new());
-        let shutdown_clone = Arc::clone(&shutdown);
-        let registry = prometheus::default_registry();
-        let port = free_port();
-        let r = tokio::spawn(async move {
-            Server::run(registry, SocketAddr::from(([0; 4], port)), shutdown_clone.notified()).await
-        });
-        shutdown.notify_one();
-        r.await.expect("tokio error").expect("prometheus_hyper server error");
-    }
+async fn test_create() {
+    let shutdown = Arc::new(Notify::new());
+    let registry = Arc::new(Registry::new());
+    let shutdown_clone = Arc::clone(&shutdown);
+    let port = reserved().port();
+
+    let r = tokio::spawn(async move {
+        Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], port)), shutdown_clone.notified()).await
+    });
+
+    shutdown.notify_one();
+    r.await.expect("tokio error").expect("prometheus_hyper server error");
+}
+
+/// `test_default` of 0.2.1.
+#[tokio::test]
+async fn test_default() {
+    let shutdown = Arc::new(Notify::new());
+    let registry = prometheus::default_registry();
+    let shutdown_clone = Arc::clone(&shutdown);
+    let port = reserved().port();
+
+    let r = tokio::spawn(async move {
+        Server::run(registry, SocketAddr::from(([0; 4], port)), shutdown_clone.notified()).await
+    });
+
+    shutdown.notify_one();
+    r.await.expect("tokio error").expect("prometheus_hyper server error");
+}
+
+/// `test_sample` of 0.2.1. Its request named its host in the target only, without `Host`, and was refused with a 400.
+#[tokio::test]
+async fn test_sample() {
+    let res = fetch("/metrics").await;
+    assert_eq!(res.status(), StatusCode::OK);
+}
+
+/// `test_wrong_endpoint_sample` of 0.2.1.
+#[tokio::test]
+async fn test_wrong_endpoint_sample() {
+    let res = fetch("/foobar").await;
+    assert_eq!(res.status(), StatusCode::NOT_FOUND);
+}
+
+/// What those two tests do, but for the path: hyper's low-level client asks for a whole URI, which it sends as it is.
+async fn fetch(path: &str) -> Response<hyper::body::Incoming> {
+    let shutdown = Arc::new(Notify::new());
+    let registry = Arc::new(Registry::new());
+    let shutdown_clone = Arc::clone(&shutdown);
+    let addr = reserved();
+    let port = addr.port();
+
+    let r = tokio::spawn(async move {
+        Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], port)), shutdown_clone.notified()).await
+    });
+
+    let io = TokioIo::new(connect(addr).await);
+    let (mut sender, conn) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::task::spawn(async move {
+        if let Err(err) = conn.await {
+            println!("Connection failed: {err:?}");
+        }
+    });
+
+    let req = Request::builder()
+        .method("GET")
+        .uri(format!("http://localhost:{port}{path}"))
+        .body(String::new())
+        .expect("request builder");
+
+    let res = sender.send_request(req).await.expect("couldn't reach server");
+
+    shutdown.notify_one();
+    r.await.expect("tokio error").expect("prometheus_hyper server error");
+    res
 }
 
 /// It registered its own metrics into the registry that it was given, and panicked where that had them already.
 #[tokio::test]
 async fn a_failed_bind_an_abort_and_a_restart_just_work() {
     let registry = Arc::new(Registry::new());
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap();
+    let addr = reserved();
+    let taken = std::net::TcpListener::bind(addr).unwrap();
     Server::run(Arc::clone(&registry), addr, std::future::pending()).await.unwrap_err();
     drop(taken);
 

@@ -113,6 +113,9 @@ fn the_page_is_shown_by_its_names_only() {
         ("GET / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
         ("GET / HTTP/1.1\r\nHost: metrics.internal.rebound.example\r\n", 403),
         ("GET http://rebound.example/ HTTP/1.1\r\nHost: metrics.internal\r\n", 403),
+        ("GET http://metrics.internal:9184/ HTTP/1.1\r\n", 200),
+        ("GET http://rebound.example/ HTTP/1.1\r\n", 403),
+        ("GET http://metrics.internal@rebound.example/ HTTP/1.1\r\n", 400),
         ("GET / HTTP/1.0\r\n", 403),
         ("HEAD / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
         // The page alone: Prometheus asks by address.
@@ -124,7 +127,7 @@ fn the_page_is_shown_by_its_names_only() {
         assert_eq!(client.answer(head.starts_with("HEAD")).status, status, "{head}");
     }
     let denied = "prometheus_exporter_denied_total{reason=\"host\"}";
-    assert_eq!(ask(addr, "/metrics", "").sample(denied), Some(5.0));
+    assert_eq!(ask(addr, "/metrics", "").sample(denied), Some(6.0));
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod log;
 mod logins;
 mod own_metrics;
 mod page;
+mod port;
 mod probes;
 mod samples;
 #[cfg(feature = "runtime")]
