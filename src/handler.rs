@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 
 use crate::body::Body;
 use crate::route::Router;
-use crate::server::with_drivers;
 use crate::throttle::Throttle;
+use crate::unwind::caught;
 
 /// The metrics as a service: what [`Builder::into_handler`](crate::Builder::into_handler) gives to a program that has an
 /// HTTP server already.
@@ -110,6 +110,6 @@ impl Shared {
 /// The current runtime, if it has what a deadline needs. Asked at each call, for a clone may be called anywhere.
 fn runtime_with_timers() -> Option<Handle> {
     let runtime = Handle::try_current().ok()?;
-    with_drivers(|| drop(tokio::time::sleep(Duration::ZERO)))?;
+    caught(|| drop(tokio::time::sleep(Duration::ZERO)))?;
     Some(runtime)
 }

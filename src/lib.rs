@@ -175,6 +175,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls/disabled.rs"]
 mod tls;
+mod unwind;
 #[cfg(feature = "web-config")]
 mod web_config;
 

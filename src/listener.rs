@@ -143,13 +143,14 @@ impl<A: Accept> Listener<A> {
             return;
         }
         self.telemetry.count_error(Cause::Accept);
-        if self.throttle.allows() {
-            tracing::warn!(%error, "cannot accept connections; trying again until it works");
-        }
         // What is short (descriptors, memory) is short for a while, and the socket stays ready: without a wait
         // this would spin.
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         self.waiting = Some(Box::pin(tokio::time::sleep(doubled.min(LONGEST_BACKOFF))));
+        // Last, for a subscriber of the host's that panics here takes nothing of the above along.
+        if self.throttle.allows() {
+            tracing::warn!(%error, "cannot accept connections; trying again until it works");
+        }
     }
 }
 

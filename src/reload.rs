@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use crate::unwind::caught;
+
 /// No two looks are closer to each other.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,14 +53,16 @@ pub(crate) enum Reloaded<'a, T, E> {
 
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
     /// Says what became of a new version of `what`: once for each, so it fills no log.
+    ///
+    /// A subscriber that panics here takes neither the request that gave occasion along nor what is to be done besides.
     pub(crate) fn log(&self, what: &str) {
-        match self {
+        caught(|| match self {
             Reloaded::Good(_) => tracing::info!("the {what} has been read again"),
             Reloaded::Bad(error) => {
                 tracing::warn!(%error, "cannot use the new {what}; keeping the last good one");
             }
             Reloaded::Panicked => tracing::warn!("cannot read the new {what}; keeping the last good one"),
-        }
+        });
     }
 }
 

@@ -8,7 +8,6 @@ mod work;
 mod writer;
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::compress::Coding;
 use crate::encode::Choice;
 use crate::query::Names;
+use crate::unwind::caught;
 
 pub use hooks::{BoxError, Scrape};
 
@@ -249,11 +249,10 @@ impl Shared {
         while let Some((selection, deadline)) = self.next_run() {
             // Collectors have a catch of their own. This one is for what else is not ours: errors that print and drop
             // themselves, the log.
-            let run = AssertUnwindSafe(|| self.run(selection.as_deref(), deadline, &mut hooks));
-            if panic::catch_unwind(run).is_err() {
+            if caught(|| self.run(selection.as_deref(), deadline, &mut hooks)).is_none() {
                 let orphans = self.state().share.close();
                 drop(orphans);
-                self.work.report_panic();
+                caught(|| self.work.report_panic());
             }
         }
     }

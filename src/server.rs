@@ -5,7 +5,6 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -27,6 +26,11 @@ use crate::route::Router;
 use crate::scrape::Scraper;
 use crate::telemetry::{Cause, Denial};
 use crate::tls::Tls;
+use crate::unwind::{caught, caught_in_polls};
+
+/// How long the accept loop pauses after a panic that no accepted connection has caused: one that comes at every poll must
+/// neither spin nor fill the host's standard error.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// A server that is bound: its ports are open and known, and connections queue until it is started.
 ///
@@ -177,7 +181,8 @@ impl Server {
             io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
         })?;
         router.scraper().run_hooks_on(runtime);
-        let listeners = with_drivers(|| {
+        // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
+        let listeners = caught(|| {
             drop(tokio::time::sleep(Duration::ZERO));
             Listeners::new(sockets, router.telemetry())
         })
@@ -185,7 +190,7 @@ impl Server {
             io::Error::other("the tokio runtime lacks its I/O or time driver: build it with `enable_all`")
         })??;
 
-        tracing::info!(at = %reach, "serving metrics");
+        caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections = Connections::new(max_connections, deadlines.write);
         let notice = notify.then(Notice::ready);
         let stop = CancellationToken::new();
@@ -198,12 +203,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("addresses", &self.reach.addresses).finish_non_exhaustive()
     }
-}
-
-/// What comes of it if the runtime has the drivers that it uses. There is no way to ask a runtime for them but to use
-/// them, and no answer but a panic.
-pub(crate) fn with_drivers<T>(uses: impl FnOnce() -> T) -> Option<T> {
-    panic::catch_unwind(AssertUnwindSafe(uses)).ok()
 }
 
 /// Completes when a server on a thread of its own is to stop: its token is cancelled, or the guard has asked for one last
@@ -240,12 +239,18 @@ impl Running {
         let Running { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
         let telemetry = Arc::clone(service.router.telemetry());
         let mut shutdown = pin!(shutdown);
+        let mut pause = Duration::ZERO;
         loop {
+            let mut accepted = false;
             let admitted = async {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
                 connections.room().await; // where there is none, the newcomers wait in the backlog
                 let (stream, peer) = loop {
                     tokio::select! {
                         (stream, peer) = listeners.accept() => {
+                            accepted = true;
                             if allow.allows(peer) {
                                 break (stream, peer);
                             }
@@ -255,16 +260,26 @@ impl Running {
                         () = connections.ended() => {}
                     }
                 };
-                if connections.make_room().await {
+                let evicted = connections.make_room().await;
+                connections.admit(|activity| connection::serve(stream, peer, activity, service.clone()));
+                if evicted {
                     telemetry.count_error(Cause::Evicted);
                     tracing::debug!("too many connections: closed the one that has waited longest");
                 }
-                connections.admit(|activity| connection::serve(stream, peer, activity, service.clone()));
             };
             tokio::select! {
                 biased;
                 () = shutdown.as_mut() => break,
-                () = admitted => {}
+                // A subscriber of the host's may panic at any of these events. That ends none but its own step.
+                admitted = caught_in_polls(admitted) => {
+                    pause = Duration::ZERO;
+                    if admitted.is_none() {
+                        telemetry.count_error(Cause::Panic);
+                        if !accepted {
+                            pause = PAUSE_AFTER_PANIC;
+                        }
+                    }
+                }
             }
         }
         if let Some(notice) = notice {

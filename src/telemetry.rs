@@ -26,7 +26,7 @@ pub(crate) enum Cause {
     /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded; or a sample by the
     /// collector that was to make it.
     LeftOut,
-    /// A collector panicked.
+    /// A collector panicked, or a subscriber of the host's in the accept loop.
     Panic,
     /// A scrape was not done at its deadline.
     Timeout,

@@ -14,6 +14,7 @@ use crate::locks::Rules;
 use crate::reload::{Files, Reload, Reloaded};
 use crate::telemetry::Telemetry;
 use crate::tls::{self, ClientAuth, Part, Settings, Tls};
+use crate::unwind::caught;
 use crate::web_config::{self, Loaded, PemBytes, Secret, TlsSettings, WebConfig};
 
 use super::locked::InForce;
@@ -62,7 +63,7 @@ fn put_in_force(version: &Version, telemetry: &Telemetry) {
         telemetry.certificate_loaded(tls.not_after);
     }
     for warning in &version.warnings {
-        tracing::warn!("{warning}");
+        caught(|| tracing::warn!("{warning}"));
     }
 }
 

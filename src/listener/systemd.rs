@@ -13,6 +13,7 @@ use socket2::{Domain, SockAddr, Type};
 
 use super::socket::{Socket, annotated};
 use super::unix::UnixSocket;
+use crate::unwind::caught;
 
 /// What `LISTEN_FDS` may say at the most; a process has no more descriptors than that by default.
 const MAX_SOCKETS: usize = 1024;
@@ -135,7 +136,8 @@ impl Drop for Notice {
 fn send(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = notify(&name, state) {
-        tracing::warn!(?name, %error, "cannot tell systemd how the server is");
+        // Also at a drop, which must not panic.
+        caught(|| tracing::warn!(?name, %error, "cannot tell systemd how the server is"));
     }
 }
 

@@ -19,6 +19,7 @@ use crate::gather::{Gathering, panic_message};
 use crate::scrape::{Form, Unwritten, Writer, Written};
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
+use crate::unwind::caught;
 
 const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded");
 const DURATION: (&str, &str) = ("probe_duration_seconds", "How long the probe took, in seconds");
@@ -147,7 +148,7 @@ impl Shared {
             let work = AssertUnwindSafe(|| self.pen.work(job));
             // What is dropped with a registry is not ours, either.
             if let Err(payload) = panic::catch_unwind(work) {
-                self.pen.report_panic(&panic_message(payload.as_ref()));
+                caught(|| self.pen.report_panic(&panic_message(payload.as_ref())));
             }
         }
     }

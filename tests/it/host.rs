@@ -1,10 +1,8 @@
 //! The host comes first.
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::core::{Collector, Desc};
@@ -12,6 +10,8 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Registry, default_registry};
 
 use crate::client::{Client, PATIENCE, get};
+
+pub(crate) use crate::alone::run_alone;
 
 /// Tells that it has been asked, and never answers.
 struct Hangs(Desc, std::sync::Mutex<mpsc::Sender<()>>);
@@ -105,37 +105,6 @@ fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
 /// The host's runtime, as most tests want it.
 pub(crate) fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.
-pub(crate) fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
-    let this = std::env::current_exe().unwrap();
-    let this = this.to_str().unwrap();
-    let command: Vec<&str> =
-        prefix.iter().copied().chain([this, "--exact", test, "--ignored", "--nocapture"]).collect();
-    let mut child = Command::new(command[0])
-        .args(&command[1..])
-        .env("PROMETHEUS_HYPER_TEST_CHILD", mode)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + 2 * PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("{test} {mode}: the process does not exit");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let mut output = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
-    assert!(status.success() && output.contains("1 passed"), "{test} {mode}: {status}: {output}");
-    output
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The crate from outside: what a user writes, what a client sees, what the host must not feel.
 
+mod alone;
 mod answers;
 mod api;
 mod client;
@@ -30,6 +31,7 @@ mod scheduling_delay;
 mod scrape;
 mod scratch;
 mod stop;
+mod subscriber;
 mod tidy;
 #[cfg(all(unix, feature = "tls"))]
 mod tls;

@@ -27,6 +27,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("stream", 1),
     ("linger", 1),
     ("throttle", 1),
+    ("unwind", 1),
     ("access", 0),
     ("negotiate", 0),
     ("query", 0),

@@ -1,0 +1,55 @@
+//! Tests in a process of their own, for the tests of the library, too: for what counts the process's threads and
+//! descriptors, changes its environment or its directory, or has a subscriber for all of it.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Which is set where a test is such a child: to its mode.
+pub(crate) const CHILD: &str = "PROMETHEUS_HYPER_TEST_CHILD";
+
+/// Far beyond what any child takes on a busy machine: one that is here at its end hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.
+pub(crate) fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
+    let this = std::env::current_exe().unwrap();
+    let this = this.to_str().unwrap();
+    let command: Vec<&str> =
+        prefix.iter().copied().chain([this, "--exact", test, "--ignored", "--nocapture"]).collect();
+    let mut child = Command::new(command[0])
+        .args(&command[1..])
+        .env(CHILD, mode)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // While it runs: a pipe holds 64 KiB, and then its writer waits.
+    let outputs = [reader(child.stdout.take().unwrap()), reader(child.stderr.take().unwrap())];
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let output: String = outputs.into_iter().map(|output| output.join().unwrap()).collect();
+    let Some(status) = status else { panic!("{test} {mode}: the process does not exit: {output}") };
+    assert!(status.success() && output.contains("1 passed"), "{test} {mode}: {status}: {output}");
+    output
+}
+
+fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut output = Vec::new();
+        pipe.read_to_end(&mut output).unwrap();
+        String::from_utf8_lossy(&output).into_owned()
+    })
+}

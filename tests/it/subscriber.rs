@@ -1,0 +1,321 @@
+//! A subscriber of the host's that panics at each of our events. That may end one connection or one scrape, never the server.
+//!
+//! Each in a process of its own, for the subscriber is one for all of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ThreadId};
+
+use prometheus_hyper::prometheus::core::{Collector, Desc};
+use prometheus_hyper::prometheus::proto::MetricFamily;
+use prometheus_hyper::prometheus::{IntCounter, Registry};
+use prometheus_hyper::{Builder, Guard, Probe, Server};
+use tracing::field::{Field, Visit};
+use tracing::span;
+
+use crate::alone::{CHILD, run_alone};
+use crate::client::{Client, get};
+use crate::host::current_thread;
+use crate::scrape::{start, wait_for};
+
+const PANICS: &str = "prometheus_exporter_errors_total{cause=\"panic\"}";
+
+/// Whether it does yet.
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+/// What it has panicked at.
+static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Panics;
+
+impl tracing::Subscriber for Panics {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("prometheus_hyper")
+    }
+    fn event(&self, event: &tracing::Event<'_>) {
+        if !ARMED.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut message = Message::default();
+        event.record(&mut message);
+        EVENTS.lock().unwrap().push(message.0.clone());
+        panic!("this panic is the test's: {}", message.0)
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+/// How often it has panicked at this.
+fn panicked_at(message: &str) -> usize {
+    EVENTS.lock().unwrap().iter().filter(|event| event.contains(message)).count()
+}
+
+/// Sets it for this process, if this is a child of a test.
+fn set() -> bool {
+    let is_child = std::env::var(CHILD).is_ok();
+    if is_child {
+        tracing::subscriber::set_global_default(Panics).unwrap();
+    }
+    is_child
+}
+
+/// A server that has started before the first panic.
+fn started(builder: Builder) -> (Guard, SocketAddr) {
+    let started = start(builder);
+    ARMED.store(true, Ordering::SeqCst);
+    started
+}
+
+/// The future of `serve` panicked, and `start` failed.
+#[test]
+fn a_panic_at_the_start_ends_no_server() {
+    run_alone("subscriber::child_that_starts", "", &[]);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_starts() {
+    if !set() {
+        return;
+    }
+    ARMED.store(true, Ordering::SeqCst);
+    let (guard, addr) = start(Server::builder().registry(&Registry::new()));
+    assert_eq!((panicked_at("serving metrics"), get(addr, "/-/healthy").status), (1, 200));
+    guard.shutdown_blocking();
+
+    let server = Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
+    current_thread().block_on(server.serve(std::future::ready(()))).unwrap();
+    assert_eq!(panicked_at("serving metrics"), 2);
+}
+
+/// The server was gone: its port was closed, without a word.
+#[test]
+fn a_panic_in_the_accept_loop_ends_no_server() {
+    run_alone("subscriber::child_that_evicts", "", &[]);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_evicts() {
+    if !set() {
+        return;
+    }
+    let (_guard, addr) = started(Server::builder().registry(&Registry::new()).max_connections(1));
+    for round in 1..=3_u32 {
+        let mut silent = Client::connect(addr);
+        // This one takes its place, and is served although the line in the log about it was a panic.
+        let answer = get(addr, "/-/healthy");
+        assert_eq!(answer.status, 200, "{round}");
+        assert_eq!(silent.closed(), "", "{round}");
+    }
+    assert!(panicked_at("too many connections") >= 3);
+    assert!(get(addr, "/metrics?name[]=prometheus_exporter_errors_total").sample(PANICS) >= Some(3.0));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_panic_at_an_address_that_is_not_allowed_ends_no_server() {
+    run_alone("subscriber::child_that_denies", "", &[]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by another test"]
+fn child_that_denies() {
+    if !set() {
+        return;
+    }
+    let (_guard, addr) = started(Server::builder().registry(&Registry::new()).allow("127.0.0.2"));
+    for _ in 0..3 {
+        assert_eq!(Client::connect(addr).closed(), "");
+    }
+    let mut allowed = Client::from(crate::locks::connect_from([127, 0, 0, 2].into(), addr));
+    allowed.send("GET /metrics?name[]=prometheus_exporter_errors_total HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(allowed.answer(false).sample(PANICS), Some(3.0));
+    assert_eq!(panicked_at("not allowed"), 3);
+}
+
+/// The wait after a failed accept was set after the line in the log. Where only that step had been caught, this would spin.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_panic_at_a_shortage_of_descriptors_ends_no_server() {
+    let limited = ["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""];
+    run_alone("subscriber::child_without_descriptors", "", &limited);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by another test"]
+fn child_without_descriptors() {
+    if !set() {
+        return;
+    }
+    let (_guard, addr) = started(Server::builder().registry(&Registry::new()));
+    let file = || std::fs::File::open("/proc/self/stat");
+    let mut files = Vec::new();
+    while let Ok(file) = file() {
+        files.push(file);
+    }
+    // One for the client; there is none for the server's side of the connection.
+    files.pop();
+    let mut client = Client::connect(addr);
+    client.send("GET /metrics?name[]=prometheus_exporter_errors_total HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for("a failed accept", || panicked_at("cannot accept connections") > 0);
+    drop(files);
+    let answer = client.answer(false);
+    assert_eq!((answer.status, answer.sample(PANICS)), (200, Some(1.0)), "{}", answer.body);
+}
+
+/// What it logs about a panic panicked, too, and that ended the thread.
+#[test]
+fn a_panic_on_the_gathering_thread_ends_neither_it_nor_what_probes_have() {
+    run_alone("subscriber::child_that_gathers", "", &[]);
+}
+
+/// Tells which thread has asked it.
+struct Tells(Desc, &'static Mutex<Option<ThreadId>>);
+
+impl Tells {
+    fn registry(asked_by: &'static Mutex<Option<ThreadId>>) -> Registry {
+        let desc = Desc::new("tells".into(), "help".into(), vec![], Default::default()).unwrap();
+        let registry = Registry::new();
+        registry.register(Box::new(Tells(desc, asked_by))).unwrap();
+        registry
+    }
+}
+
+impl Collector for Tells {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.0]
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        *self.1.lock().unwrap() = Some(thread::current().id());
+        Vec::new()
+    }
+}
+
+struct PanicsInCollect(IntCounter);
+
+impl Collector for PanicsInCollect {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        panic!("this panic is the test's")
+    }
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_gathers() {
+    static GATHERED_BY: Mutex<Option<ThreadId>> = Mutex::new(None);
+    static PROBED_BY: Mutex<Option<ThreadId>> = Mutex::new(None);
+    static HOOK_FAILS: Mutex<bool> = Mutex::new(false);
+    if !set() {
+        return;
+    }
+    let registry = Tells::registry(&GATHERED_BY);
+    registry.register(Box::new(IntCounter::new("something_total", "help").unwrap())).unwrap();
+    let builder = Server::builder().registry(&registry);
+    let builder = builder.before_scrape("moody", |_| async {
+        if *HOOK_FAILS.lock().unwrap() { Err("it failed".into()) } else { Ok(()) }
+    });
+    let builder = builder.probe("/probe", |probe: Probe| async move {
+        let registry = Tells::registry(&PROBED_BY);
+        if probe.target()? == "panics" {
+            registry.register(Box::new(PanicsInCollect(IntCounter::new("panics_total", "help")?)))?;
+        }
+        Ok(registry)
+    });
+    let (_guard, addr) = started(builder.max_probes(1));
+
+    let gathered_by = || {
+        assert_eq!(get(addr, "/metrics").status, 200);
+        GATHERED_BY.lock().unwrap().unwrap()
+    };
+    let before = gathered_by();
+    *HOOK_FAILS.lock().unwrap() = true;
+    assert_eq!(get(addr, "/metrics").status, 500, "it costs the scrape that it happens to");
+    assert_eq!((panicked_at("a hook failed"), panicked_at("a scrape panicked")), (1, 1));
+    assert_eq!(gathered_by(), before, "the thread lives on");
+
+    let probe = |target| get(addr, &format!("/probe?target={target}")).sample("probe_success");
+    assert_eq!(probe("well"), Some(1.0));
+    let before = PROBED_BY.lock().unwrap().unwrap();
+    // The place of the last one may be taken for a moment still.
+    wait_for("the probe that panics", || probe("panics") == Some(0.0));
+    wait_for("that thread again", || {
+        probe("well");
+        *PROBED_BY.lock().unwrap() == Some(before)
+    });
+}
+
+/// The gauge said for good that all was well.
+#[test]
+#[cfg(feature = "web-config")]
+fn a_panic_at_a_reload_is_shown_by_the_gauge_all_the_same() {
+    run_alone("subscriber::child_that_reloads", "", &[]);
+}
+
+#[test]
+#[cfg(feature = "web-config")]
+#[ignore = "run by another test"]
+fn child_that_reloads() {
+    const GAUGE: &str = "prometheus_exporter_web_config_reload_success";
+    if !set() {
+        return;
+    }
+    let folder = crate::scratch::Scratch::new("subscriber");
+    let path = folder.write("web.yml", "");
+    let registry = Registry::new();
+    registry.register(Box::new(IntCounter::new("something_total", "help").unwrap())).unwrap();
+    let (_guard, addr) = started(Server::builder().registry(&registry).web_config(path));
+    let gauge = || get(addr, &format!("/metrics?name[]={GAUGE}")).sample(GAUGE);
+    assert_eq!(gauge(), Some(1.0));
+    folder.write("web.yml", "unknown: {}\n");
+    wait_for("a 0", || gauge() == Some(0.0));
+    assert_eq!(panicked_at("cannot use the new web-config file"), 1);
+    folder.write("web.yml", "# mended\n");
+    wait_for("a 1", || gauge() == Some(1.0));
+    assert_eq!(panicked_at("has been read again"), 1);
+}
+
+/// A connection's task has no other to save.
+#[test]
+fn a_panic_on_a_connection_costs_that_connection() {
+    run_alone("subscriber::child_with_a_faulty_client", "", &[]);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_with_a_faulty_client() {
+    if !set() {
+        return;
+    }
+    let (_guard, addr) = started(Server::builder().registry(&Registry::new()));
+    let mut faulty = Client::connect(addr);
+    faulty.send("\0\r\n\r\n");
+    assert!(faulty.closed().starts_with("HTTP/1.1 400 "));
+    wait_for("its line in the log", || panicked_at("a connection ended with an error") > 0);
+    let mut client = Client::connect(addr);
+    client.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(client.answer(false).status, 200);
+}
