@@ -66,6 +66,12 @@ const EMPTY: &str = "\
 # of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
 ";
 
+/// The same of registries that were named.
+const EXPLICITLY_EMPTY: &str = "\
+# Nothing of yours is here: nothing is registered in the registries that this server was given, or nothing of them has a
+# series yet. What register_*! registers is in another one, the default registry: prometheus_hyper::default_registry()
+";
+
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
 #[derive(Debug, Default)]
 struct Complaints {
@@ -136,13 +142,9 @@ impl Work {
         if succeeded == 0 && !panics.is_empty() {
             return Err(ScrapeError::Collector);
         }
-        let empty = self.by_default && gathering.names().all(gather::is_of_prometheus_itself);
-        if empty && !self.complaints.empty.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the default registry has no samples: nothing is registered in it, or nothing of it has a series yet. If \
-                 they should be there, look for a second version of prometheus with `cargo tree -d`"
-            );
-        }
+        // Of a selection, or where one has failed, there is nothing to say about all of them.
+        let all_gathered = places.is_none() && panics.is_empty();
+        let comment = if all_gathered { self.explain_if_empty(&gathering) } else { None };
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
         let default_collectors = self.default_collectors.iter().flat_map(DefaultCollectors::registries);
         for registry in default_collectors.chain(&self.build_info) {
@@ -160,7 +162,31 @@ impl Work {
                 "names under two types, in two registries: only the first one's are served"
             );
         }
-        Ok(Gathered { families, comment: empty.then_some(EMPTY) })
+        Ok(Gathered { families, comment })
+    }
+
+    /// What is to be said if all that was gathered from the sources is nothing, in front of the families and once in the log.
+    fn explain_if_empty(&self, gathering: &Gathering) -> Option<&'static str> {
+        let mut names = gathering.names();
+        let empty =
+            if self.by_default { names.all(gather::is_of_prometheus_itself) } else { names.next().is_none() };
+        if !empty {
+            return None;
+        }
+        if !self.complaints.empty.swap(true, Ordering::Relaxed) {
+            if self.by_default {
+                tracing::warn!(
+                    "the default registry has no samples: nothing is registered in it, or nothing of it has a series \
+                     yet. If they should be there, look for a second version of prometheus with `cargo tree -d`"
+                );
+            } else {
+                tracing::warn!(
+                    "the registries that the server was given have no samples: nothing is registered in them, or \
+                     nothing of them has a series yet. What `register_*!` registers is in the default registry"
+                );
+            }
+        }
+        Some(if self.by_default { EMPTY } else { EXPLICITLY_EMPTY })
     }
 
     /// Makes each form that somebody still waits for, once; the last one consumes the families if they are many.

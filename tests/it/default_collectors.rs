@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry, default_registry};
 use prometheus_hyper::{Builder, Server, build_info};
 
+use crate::alone::CHILD;
 use crate::client::get;
 use crate::host::{current_thread, run_alone};
 use crate::log::Log;
@@ -163,13 +164,51 @@ fn child_without_metrics() {
     assert!(!get(addr, "/metrics?format=openmetrics").body.contains(COMMENT), "it has no comments");
     assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
 
-    // An explicit registry is its owner's business.
-    let (_other, other) = start(Server::builder().registry(&Registry::new()));
-    assert!(!get(other, "/metrics").body.contains(COMMENT));
-
     let counter = IntCounter::new("something_total", "help").unwrap();
     default_registry().register(Box::new(counter)).unwrap();
     assert!(!get(addr, "/metrics").body.contains(COMMENT));
     assert!(!get(addr, "/metrics?name[]=other").body.contains(COMMENT));
     assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
+}
+
+/// Registries that were named said nothing.
+#[test]
+fn explicit_registries_explain_themselves_if_all_are_empty() {
+    run_alone("default_collectors::child_with_explicit_registries", "alone", &[]);
+}
+
+/// What the test above runs in a process of its own, for its gathering thread's log is the process's.
+#[test]
+#[ignore = "run by another test"]
+fn child_with_explicit_registries() {
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let (one, two) = (Registry::new(), Registry::new());
+    let builder = Server::builder().registry(&one).registry_named("two", &two).default_collectors(true);
+    let (_guard, addr) = start(builder.openmetrics(true));
+    for _ in 0..2 {
+        let body = get(addr, "/metrics").body;
+        assert!(body.starts_with(COMMENT) && body.contains("default_registry()"), "{body}");
+        assert!(!body.contains("cargo tree"), "there can be no second version: {body}");
+    }
+    assert!(!get(addr, "/metrics?format=openmetrics").body.contains(COMMENT), "it has no comments");
+    // One registry of several may well be empty.
+    assert!(!get(addr, "/metrics?registry[]=two").body.contains(COMMENT));
+    let warnings = || log.text().matches("WARN").count();
+    assert_eq!(warnings(), 1, "{}", log.text());
+    assert!(
+        log.text().contains("the registries that the server was given have no samples"),
+        "{}",
+        log.text()
+    );
+
+    let counter = IntCounter::new("something_total", "help").unwrap();
+    one.register(Box::new(counter)).unwrap();
+    assert!(!get(addr, "/metrics").body.contains(COMMENT));
+    assert_eq!(warnings(), 1, "{}", log.text());
 }

@@ -34,8 +34,10 @@ fn they_count_and_can_be_switched_off() {
     // The connection of the first scrape may not be gone yet.
     assert!(second.sample("prometheus_exporter_connections") >= Some(2.0), "{}", second.body);
 
+    registry.register(Box::new(IntCounter::new("yours_total", "help").unwrap())).unwrap();
     let guard = start(Server::builder().registry(&registry).self_metrics(false));
-    assert_eq!(get(guard.local_addr().unwrap(), "/metrics").body, "");
+    let body = get(guard.local_addr().unwrap(), "/metrics").body;
+    assert_eq!(body, "# HELP yours_total help\n# TYPE yours_total counter\nyours_total 0\n");
 }
 
 #[test]
