@@ -201,7 +201,7 @@ pub use page::Page;
 pub use probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};
-pub use server::Server;
+pub use server::{Run, Server};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;
@@ -234,7 +234,7 @@ pub fn start(addr: impl ToSocketAddrs) -> io::Result<Guard> {
 /// has been answered.
 ///
 /// `shutdown` is polled where this future is polled; it may borrow. Dropping the future closes everything at once.
-/// The future is `Send` if `shutdown` is.
+/// The future is `Send` and `'static` whenever `shutdown` is: `tokio::spawn(run(&registry, addr, shutdown))` needs no `Arc`.
 ///
 /// # Errors
 ///
@@ -250,7 +250,7 @@ pub fn start(addr: impl ToSocketAddrs) -> io::Result<Guard> {
 /// prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown).await
 /// # }
 /// ```
-pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> impl Future<Output = io::Result<()>>
+pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> Run<F>
 where
     S: Into<SocketAddr>,
     F: Future<Output = ()>,

@@ -1,5 +1,7 @@
 //! A bound server: accepts, admits, drains.
 
+mod run;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -27,6 +29,8 @@ use crate::scrape::Scraper;
 use crate::telemetry::{Cause, Denial};
 use crate::tls::Tls;
 use crate::unwind::{caught, caught_in_polls};
+
+pub use run::Run;
 
 /// How long the accept loop pauses after a panic that no accepted connection has caused: one that comes at every poll must
 /// neither spin nor fill the host's standard error.
@@ -82,16 +86,14 @@ impl Server {
     /// Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], 8080)), shutdown.notified()).await
     /// # }
     /// ```
-    pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> impl Future<Output = io::Result<()>>
+    pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> Run<F>
     where
         S: Into<SocketAddr>,
         F: Future<Output = ()>,
         R: Deref<Target = Registry>,
     {
-        // No `async fn`, for its future would hold the arguments: this one is `Send` whenever `shutdown` is.
         let addr: SocketAddr = addr.into();
-        let builder = Self::builder().registry(&registry).listen(addr);
-        async move { builder.bind()?.serve(shutdown).await }
+        Run::new(Self::builder().registry(&registry).listen(addr), shutdown)
     }
 
     /// The first TCP address that it listens on, with its real port where 0 was asked for.

@@ -34,6 +34,24 @@ fn futures_are_send_where_their_parts_are() {
     assert_send(&guard.shutdown());
 }
 
+/// The future captured the borrow, although the registry is cloned at once, and `spawn` did not compile.
+#[tokio::test]
+async fn run_borrows_registry_and_address_for_the_call_alone() {
+    struct Address<'a>(&'a str);
+    impl From<Address<'_>> for SocketAddr {
+        fn from(address: Address<'_>) -> Self {
+            address.0.parse().unwrap()
+        }
+    }
+    let registry = Registry::new();
+    let text = "127.0.0.1:0".to_owned();
+    let one = tokio::spawn(prometheus_hyper::run(&registry, Address(&text), std::future::ready(())));
+    let two = tokio::spawn(Server::run(&registry, Address(&text), std::future::ready(())));
+    drop((registry, text));
+    one.await.unwrap().unwrap();
+    two.await.unwrap().unwrap();
+}
+
 #[test]
 fn one_line_serves_what_is_registered_before_and_after_it() {
     let before = register_int_counter!("api_before_total", "help").unwrap();

@@ -1,0 +1,68 @@
+//! The future of `run`.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::builder::Builder;
+
+/// Serves a registry until its shutdown future completes: what [`run`](crate::run()) and
+/// [`Server::run`](crate::Server::run) return.
+///
+/// It is `Send` and `'static` whenever the shutdown future is. It keeps nothing of the other arguments: a registry may be
+/// borrowed for the call alone, for a clone of it shares its metrics.
+///
+/// ```
+/// use prometheus_hyper::prometheus::Registry;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Registry::new();
+/// let shutdown = std::future::ready(()); // at once
+/// let server = tokio::spawn(prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown));
+/// server.await??;
+/// # Ok(())
+/// # }
+/// ```
+// A type with a name, for an `impl Future` captures each type parameter of its function, and with that of the registry the
+// borrow: `use<F>` alone is refused ("`impl Trait` must mention all type parameters in scope").
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Run<F> {
+    /// None once it has completed.
+    shutdown: Option<Pin<Box<F>>>,
+    /// Cancelled then.
+    stop: CancellationToken,
+    serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>>,
+}
+
+impl<F> Run<F> {
+    /// Binds when it is first polled.
+    pub(super) fn new(builder: Builder, shutdown: F) -> Self {
+        let stop = CancellationToken::new();
+        let stopping = stop.clone().cancelled_owned();
+        let serving = Box::pin(async move { builder.bind()?.serve(stopping).await });
+        Run { shutdown: Some(Box::pin(shutdown)), stop, serving }
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Run<F> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.shutdown.as_mut().is_some_and(|shutdown| shutdown.as_mut().poll(cx).is_ready()) {
+            self.shutdown = None;
+            self.stop.cancel();
+        }
+        self.serving.as_mut().poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for Run<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
+}
