@@ -117,11 +117,16 @@ impl Builder {
     /// Runs async work before each gather; repeatable. Default: none.
     ///
     /// `prometheus`' collectors are synchronous: what takes a query or a request to find out is found out here, and set.
-    /// All hooks run at once, once per gather however many clients share it, within half of the time that is left to
-    /// them ([`Scrape::deadline`]). They run on the runtime on which [`bind`](Self::bind) was called, if there was one, for
-    /// their sockets and timers belong there; else on the server's own, which a hook must not block.
+    /// All hooks run at once, once per gather however many clients share it. They run on the runtime on which
+    /// [`bind`](Self::bind) was called, if there was one, for their sockets and timers belong there; else on the server's own,
+    /// which a hook must not block.
     ///
-    /// One that fails, panics or is late is cancelled and logged, and the scrape goes on with the values there are.
+    /// Hooks have half of the time of the client that waits longest, and at most half of the default
+    /// [`scrape_timeout`](Self::scrape_timeout): see [`Scrape::deadline`]. So no client's timeout takes the hooks' values, or the
+    /// scrape, from another client. Set `scrape_timeout` to what your Prometheus has.
+    ///
+    /// A hook that fails, panics or is late is cancelled, and the scrape goes on with the values there are. This is logged as a
+    /// warning; at debug level if the hook was cancelled because all clients waited for less than the default timeout.
     /// `prometheus_exporter_hook_success{hook}` and `prometheus_exporter_hook_duration_seconds{hook}` tell. No two hooks
     /// may have the same name; `bind` tells.
     ///
@@ -395,7 +400,7 @@ impl Builder {
     /// ever, but for [`max_scrape_timeout`](Self::max_scrape_timeout). Default: [`DEFAULT_SCRAPE_TIMEOUT`].
     ///
     /// Prometheus says it, with the header `X-Prometheus-Scrape-Timeout-Seconds`. Past its time a scrape is answered with
-    /// a 503.
+    /// a 503. Whatever clients say, [hooks](Self::before_scrape) have at most half of this option's time.
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
         self.served.scrape_timeout = timeout;
         self

@@ -36,17 +36,21 @@ pub(crate) struct Gathering {
 impl Gathering {
     /// Gathers a source; if a collector of it panics, that is all there is of it: what it said.
     pub(crate) fn add(&mut self, source: &Registry) -> Result<(), String> {
-        append(&mut self.families, gather(source)?);
+        self.push(gather(source)?);
         Ok(())
     }
 
-    /// The same, for a source whose series hide the same series of those that were [added](Self::add).
-    pub(crate) fn add_first(&mut self, source: &Registry) -> Result<(), String> {
-        append(&mut self.first, gather(source)?);
-        Ok(())
+    /// Adds a source that has been [gathered](gather).
+    pub(crate) fn push(&mut self, families: Families) {
+        append(&mut self.families, families);
     }
 
-    /// The names of all families that were [added](Self::add).
+    /// The same, for a source whose series hide the same series of the others.
+    pub(crate) fn push_first(&mut self, families: Families) {
+        append(&mut self.first, families);
+    }
+
+    /// The names of all families that were added, without those that hide others.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.families.iter().map(MetricFamily::name)
     }
@@ -94,7 +98,8 @@ impl Gathering {
     }
 }
 
-fn gather(source: &Registry) -> Result<Families, String> {
+/// Gathers a source by itself. If a collector of it panics, the error is what the panic said.
+pub(crate) fn gather(source: &Registry) -> Result<Families, String> {
     // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
     panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
         .map_err(|payload| panic_message(payload.as_ref()))
@@ -271,7 +276,7 @@ mod tests {
         let mut gathering = Gathering::default();
         gathering.add(&theirs).unwrap();
         gathering.add(&theirs).unwrap();
-        gathering.add_first(&ours).unwrap();
+        gathering.push_first(super::gather(&ours).unwrap());
         // Theirs stand twice, and are left out with a complaint where they are written; ours hides without one.
         let (families, conflicts) = gathering.merge();
         let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
@@ -285,7 +290,7 @@ mod tests {
         let theirs = registry(vec![Box::new(Gauge::new("m", "help").unwrap())]);
         let mut gathering = Gathering::default();
         gathering.add(&theirs).unwrap();
-        gathering.add_first(&ours).unwrap();
+        gathering.push_first(super::gather(&ours).unwrap());
         let (families, conflicts) = gathering.merge();
         assert!(conflicts.is_empty(), "{conflicts:?}");
         assert_eq!(families.len(), 1);

@@ -108,7 +108,7 @@ impl Router {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let Endpoints { metrics_path, contents, crowd, prober, page } = endpoints;
-        let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)));
+        let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
         Router { metrics_path, page, offer, scrape_timeouts, crowd, scraper, prober, locks, telemetry }
     }
 
@@ -296,7 +296,8 @@ impl Router {
             return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
         };
         let (form, content_type) = self.form(head, query);
-        match self.scraper.scrape(form, selection, deadline).await {
+        let timeout = self.scrape_timeouts.of(head);
+        match self.scraper.scrape(form, selection, timeout, deadline).await {
             Ok(exposition) => {
                 let Exposition { pieces, coding, receipt } = exposition;
                 let mut response = exposed(content_type, pieces, coding);
@@ -434,14 +435,24 @@ impl ScrapeTimeouts {
         let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0) else {
             return self.default.min(self.max);
         };
-        let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        self.less_margin(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
+    /// Returns what is left to a scraper that waits for the default timeout.
+    fn standard(&self) -> Duration {
+        self.less_margin(self.default).min(DECADES)
+    }
+
+    fn less_margin(&self, timeout: Duration) -> Duration {
         (timeout - self.margin.min(timeout / 5)).min(self.max)
     }
 }
 
+/// As long as any timeout need be, and within what the clock can count.
+const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// So long from now; for a timeout beyond what the clock can count, such as [`Duration::MAX`], in some decades.
 fn deadline(timeout: Duration) -> Instant {
-    const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or_else(|| now + DECADES)
 }
@@ -519,6 +530,9 @@ mod tests {
         }
         let (head, ()) = http::Request::new(()).into_parts();
         assert_eq!(timeouts.of(&head), timeouts.default);
+        assert_eq!(timeouts.standard(), Duration::from_millis(9_500), "as for a header of 10");
+        let endless = ScrapeTimeouts { default: Duration::MAX, max: Duration::MAX, ..timeouts };
+        assert_eq!(endless.standard(), DECADES);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::Epoch;
+use super::coalescer::Epoch;
 
 /// The latest epoch of which an exposition has been written to a client, whole.
 #[derive(Clone, Debug)]
@@ -23,8 +23,8 @@ impl Deliveries {
     }
 
     /// That of an exposition of this epoch.
-    pub(super) fn receipt(&self, epoch: Option<Epoch>) -> Receipt {
-        Receipt { epoch, latest: self.latest.clone() }
+    pub(super) fn receipt(&self, epoch: Epoch) -> Receipt {
+        Receipt { epoch: Some(epoch), latest: self.latest.clone() }
     }
 
     /// Completes when there has been one of this epoch or of a later one.

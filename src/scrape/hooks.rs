@@ -14,15 +14,19 @@ use tokio::task::JoinHandle;
 /// What a hook may fail with: any error.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) is told about the scrape that it runs before.
+/// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     deadline: Instant,
 }
 
 impl Scrape {
-    /// When the hook is cancelled: half of the time that is left to those who wait for the scrape, so that the other
-    /// half is there to gather.
+    /// Returns when the hook is cancelled at the latest. It has half of the
+    /// [default scrape timeout](crate::Builder::scrape_timeout), from which the
+    /// [margin](crate::Builder::scrape_timeout_margin) is taken first.
+    ///
+    /// No client moves this time. The hook is cancelled earlier if all clients that wait for the scrape have less time, or if
+    /// no client waits any more.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -63,20 +67,17 @@ pub(super) struct Ended {
     pub(super) result: Result<(), Failure>,
 }
 
-impl Ended {
-    /// That of a hook which was not done in time.
-    pub(super) fn late(started: Instant) -> Self {
-        Ended { duration: started.elapsed(), result: Err(Failure::Late) }
-    }
-}
-
 /// Why a hook has not done its work.
 #[derive(Debug)]
 pub(super) enum Failure {
     Error(BoxError),
     Panic,
-    /// It was not done at its deadline.
+    /// It was not done in all the time that a hook has.
     Late,
+    /// It was cancelled before that, because nobody waited so long: no fault of the hook's.
+    CutShort,
+    /// An earlier run of it goes on, beyond the time that a hook has: it, or its runtime, is blocked.
+    StillRunning,
     /// Its runtime is gone.
     Cancelled,
 }
@@ -87,6 +88,8 @@ impl fmt::Display for Failure {
             Failure::Error(error) => error.fmt(f),
             Failure::Panic => f.write_str("it panicked"),
             Failure::Late => f.write_str("it was not done in time"),
+            Failure::CutShort => f.write_str("nobody waited until it was done"),
+            Failure::StillRunning => f.write_str("it is still running since an earlier scrape"),
             Failure::Cancelled => f.write_str("it was cancelled"),
         }
     }

@@ -1,18 +1,23 @@
-//! What a run does on the gathering thread: gather, encode, compress.
+//! What a flight does on the gathering thread: gather, encode, compress.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::Registry;
-use tokio::sync::oneshot;
 
-use super::hooks::{Ended, Hook};
-use super::{Exposition, Form, Outcome, Receipt, ScrapeError, Unwritten, Waiter, Writer};
+use super::delivery::Receipt;
+use super::exposition::{Exposition, Form, Outcome, Recipient, ScrapeError};
+use super::gathered::{Gathered, Merged};
+use super::groups::{Group, group};
+use super::hooks::{Ended, Failure, Hook};
+use super::selection::Selection;
+use super::writer::{InTurns, Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
-use crate::encode;
-use crate::gather::{self, Families, Gathering};
+use crate::encode::{self, Choice, Omissions};
+use crate::gather;
+use crate::query::Names;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
@@ -51,14 +56,6 @@ pub(crate) struct Work {
     telemetry: Arc<Telemetry>,
     writer: Writer,
     complaints: Complaints,
-}
-
-/// What a run has found.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    families: Families,
-    /// A comment in front of them.
-    comment: Option<&'static str>,
 }
 
 const EMPTY: &str = "\
@@ -114,23 +111,22 @@ impl Work {
         self.default_collectors.as_ref()
     }
 
-    /// Gathers the registries at these places, or all; fails if every one of them does.
-    pub(super) fn gather(&self, places: Option<&[usize]>) -> Result<Gathered, ScrapeError> {
-        let selected = |place: &usize| places.is_none_or(|places| places.contains(place));
-        let mut gathering = Gathering::default();
-        let mut succeeded = 0;
+    /// Gathers these registries, each by itself, and what comes along.
+    pub(super) fn gather(&self, registries: &Selection) -> Gathered {
+        let mut gathered = Gathered::default();
         let mut panics = Vec::new();
-        for (place, source) in self.sources.iter().enumerate() {
-            if !selected(&place) {
-                continue;
-            }
-            let result = gathering.add(&source.registry);
+        let selected = self.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
+        for (index, source) in selected {
+            let result = gather::gather(&source.registry);
             if self.sources.len() > 1 {
                 self.telemetry.set_registry_up(&source.name, result.is_ok());
             }
             match result {
-                Ok(()) => succeeded += 1,
-                Err(message) => panics.push((&source.name, message)),
+                Ok(families) => gathered.push(index, Some(families)),
+                Err(message) => {
+                    gathered.push(index, None);
+                    panics.push((&source.name, message));
+                }
             }
         }
         self.telemetry.count_errors(Cause::Panic, panics.len() as u64);
@@ -139,22 +135,84 @@ impl Work {
         }
         // They log it themselves, and do not know who gathers them.
         self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
-        if succeeded == 0 && !panics.is_empty() {
-            return Err(ScrapeError::Collector);
-        }
-        // Of a selection, or where one has failed, there is nothing to say about all of them.
-        let all_gathered = places.is_none() && panics.is_empty();
-        let comment = if all_gathered { self.explain_if_empty(&gathering) } else { None };
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
         let default_collectors = self.default_collectors.iter().flat_map(DefaultCollectors::registries);
-        for registry in default_collectors.chain(&self.build_info) {
-            let _ = gathering.add_first(registry);
+        for families in default_collectors.chain(&self.build_info).flat_map(gather::gather) {
+            gathered.push_first(families);
         }
         // After the others, for it tells how they fared.
         if self.self_metrics {
-            let _ = gathering.add(self.telemetry.registry());
+            gathered.push_own(gather::gather(self.telemetry.registry()).unwrap_or_default());
         }
-        let (families, conflicts) = gathering.merge();
+        gathered
+    }
+
+    /// Encodes each representation that somebody still waits for, once. Where metrics are many, the last one of a selection
+    /// consumes the families.
+    pub(super) fn expose(
+        &self,
+        mut gathered: Gathered,
+        recipients: Vec<(Selection, Recipient)>,
+        receipt: &Receipt,
+    ) {
+        let mut groups = group(recipients);
+        loop {
+            groups.retain(Group::is_waited_for);
+            let Some(next) = groups.front() else { break };
+            let selection = next.registries.clone();
+            let is_last = groups.iter().all(|group| group.registries == selection);
+            let merged = gathered.merge(&selection, is_last);
+            self.expose_selection(&selection, merged, &mut groups, receipt);
+        }
+    }
+
+    /// The same for the groups in front, which want this selection. None if all of its registries failed.
+    fn expose_selection(
+        &self,
+        selection: &Selection,
+        merged: Option<Merged>,
+        groups: &mut VecDeque<Group>,
+        receipt: &Receipt,
+    ) {
+        let is_of_it = |group: &Group| group.registries == *selection;
+        let comment = merged.as_ref().and_then(|merged| self.report_merged(merged));
+        let mut families = merged.map(|merged| merged.families);
+        let many = families.as_deref().is_some_and(encode::are_many);
+        while groups.front().is_some_and(is_of_it) {
+            let Some(group) = groups.pop_front() else { break };
+            groups.retain(Group::is_waited_for);
+            let is_last = !groups.front().is_some_and(is_of_it);
+            let outcome = match &mut families {
+                Some(families) if many && is_last => {
+                    let families = std::mem::take(families);
+                    self.write(&group.form, comment, receipt, |choice, names, body| {
+                        encode::encode_consuming(choice, names, families, body)
+                    })
+                }
+                Some(families) => self.write(&group.form, comment, receipt, |choice, names, body| {
+                    encode::encode(choice, names, families, body)
+                }),
+                None => Err(ScrapeError::Collector),
+            };
+            group.reply(&outcome);
+        }
+    }
+
+    fn write(
+        &self,
+        form: &Form,
+        comment: Option<&'static str>,
+        receipt: &Receipt,
+        encode: impl FnOnce(Choice, &Names, &mut InTurns) -> Omissions,
+    ) -> Outcome {
+        let written = self.writer.write(form, comment, |body| encode(form.choice, &form.names, body));
+        let (pieces, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
+        Ok(Exposition { pieces, coding, receipt: receipt.clone() })
+    }
+
+    /// Counts and logs what was found where registries were merged. Returns the comment in front of them.
+    fn report_merged(&self, merged: &Merged) -> Option<&'static str> {
+        let Merged { conflicts, is_empty, has_families, families: _ } = merged;
         self.telemetry.count_errors(Cause::TypeConflict, conflicts.len() as u64);
         if !conflicts.is_empty() && self.complaints.type_conflict.allows() {
             tracing::warn!(
@@ -162,15 +220,7 @@ impl Work {
                 "names under two types, in two registries: only the first one's are served"
             );
         }
-        Ok(Gathered { families, comment })
-    }
-
-    /// What is to be said if all that was gathered from the sources is nothing, in front of the families and once in the log.
-    fn explain_if_empty(&self, gathering: &Gathering) -> Option<&'static str> {
-        let mut names = gathering.names();
-        let empty =
-            if self.by_default { names.all(gather::is_of_prometheus_itself) } else { names.next().is_none() };
-        if !empty {
+        if !*is_empty || !self.by_default && *has_families {
             return None;
         }
         if !self.complaints.empty.swap(true, Ordering::Relaxed) {
@@ -187,37 +237,6 @@ impl Work {
             }
         }
         Some(if self.by_default { EMPTY } else { EXPLICITLY_EMPTY })
-    }
-
-    /// Makes each form that somebody still waits for, once; the last one consumes the families if they are many.
-    pub(super) fn expose(
-        &self,
-        gathered: Result<Gathered, ScrapeError>,
-        waiters: Vec<Waiter>,
-        receipt: &Receipt,
-    ) {
-        let mut groups = group(waiters);
-        let Gathered { mut families, comment } = match gathered {
-            Ok(gathered) => gathered,
-            Err(error) => return groups.drain(..).for_each(|group| group.reply(&Err(error))),
-        };
-        let many = encode::are_many(&families);
-        while let Some(group) = groups.pop_front() {
-            groups.retain(Group::is_waited_for);
-            if group.is_waited_for() {
-                let (choice, names) = (group.form.choice, &group.form.names);
-                let written = self.writer.write(&group.form, comment, |body| {
-                    if many && groups.is_empty() {
-                        encode::encode_consuming(choice, names, std::mem::take(&mut families), body)
-                    } else {
-                        encode::encode(choice, names, &families, body)
-                    }
-                });
-                let exposition =
-                    written.map(|(pieces, coding)| Exposition { pieces, coding, receipt: receipt.clone() });
-                group.reply(&exposition.map_err(|Unwritten| ScrapeError::Gatherer));
-            }
-        }
     }
 
     pub(super) fn report_panic(&self) {
@@ -239,44 +258,19 @@ impl Work {
             return;
         };
         self.telemetry.hook_ended(hook.name(), ended.result.is_ok(), ended.duration);
-        if let Err(failure) = &ended.result {
-            if complaint.allows() {
-                tracing::warn!(hook = ?hook.name(), %failure, "a hook failed: the metrics are served as they are");
+        match &ended.result {
+            Ok(()) => {}
+            // What a client did.
+            Err(failure @ Failure::CutShort) => {
+                tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; serving the last values");
+            }
+            Err(failure) => {
+                if complaint.allows() {
+                    // Printed here, so that an error whose `Display` panics costs this scrape, with any log and with none.
+                    let failure = failure.to_string();
+                    tracing::warn!(hook = ?hook.name(), %failure, "hook failed; serving the last values");
+                }
             }
         }
     }
-}
-
-/// Those who wait for one form.
-struct Group {
-    form: Form,
-    replies: Vec<oneshot::Sender<Outcome>>,
-}
-
-impl Group {
-    fn is_waited_for(&self) -> bool {
-        !self.replies.iter().all(oneshot::Sender::is_closed)
-    }
-
-    fn reply(self, outcome: &Outcome) {
-        for reply in self.replies {
-            let _ = reply.send(outcome.clone());
-        }
-    }
-}
-
-/// The distinct forms, those without a filter first, else in the order of the first to ask for each.
-fn group(waiters: Vec<Waiter>) -> VecDeque<Group> {
-    let mut groups: VecDeque<Group> = VecDeque::new();
-    let mut places = HashMap::new();
-    for Waiter { form, reply } in waiters {
-        let place = *places.entry(form.clone()).or_insert_with(|| {
-            groups.push_back(Group { form, replies: Vec::new() });
-            groups.len() - 1
-        });
-        groups[place].replies.push(reply);
-    }
-    // Who wants all goes first: Prometheus does, and does not wait for a hundred filters.
-    groups.make_contiguous().sort_by_key(|group| !group.form.names.is_empty());
-    groups
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use bytes::Bytes;
 
-use super::Form;
+use super::exposition::Form;
 use crate::compress::{Coding, Compress};
 use crate::encode::{Omissions, Sink, Spares};
 use crate::telemetry::{Cause, Telemetry};

@@ -1,20 +1,15 @@
 //! Async work before a scrape.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::{Gauge, Registry};
-use prometheus_hyper::{Builder, Guard, Scrape, Server};
+use prometheus_hyper::{Builder, Scrape, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
-
-fn start(builder: Builder) -> (Guard, SocketAddr) {
-    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-    let addr = guard.local_addr().unwrap();
-    (guard, addr)
-}
+use crate::log::{Log, logged};
+use crate::scrape::{ask, start, wait_for};
 
 fn gauge(registry: &Registry, name: &str) -> Gauge {
     let gauge = Gauge::new(name, "help").unwrap();
@@ -158,4 +153,78 @@ fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
     drop(runtime);
     let answer = get(addr, "/metrics");
     assert_eq!((answer.status, success(&answer, "orphan")), (200, Some(0.0)));
+}
+
+/// A client with a timeout of 0.1 s, over and over: all of Prometheus' scrapes were 200 without the value of a hook of 200 ms.
+#[test]
+fn hooks_are_not_cut_short_for_an_impatient_client_beside_a_patient_one() {
+    let registry = Registry::new();
+    let value = gauge(&registry, "value");
+    let (begun, may_end) = (Arc::new(AtomicU64::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&may_end));
+    let builder = Server::builder().registry(&registry).scrape_timeout(2 * PATIENCE);
+    let (_guard, addr) = start(builder.before_scrape("slow", move |_| {
+        begins.fetch_add(1, Ordering::SeqCst);
+        let (value, ends) = (value.clone(), Arc::clone(&ends));
+        async move {
+            let _permit = ends.acquire().await?;
+            value.set(7.0);
+            Ok(())
+        }
+    }));
+    let mut impatient = ask(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 2\r\n");
+    wait_for("the hook", || begun.load(Ordering::SeqCst) >= 1);
+    let mut patient = ask_and_be_heard(addr, "/metrics", "");
+    // Longer than the hook had for the first one alone.
+    impatient.answer(false);
+    may_end.add_permits(1);
+    let answer = patient.answer(false);
+    assert_eq!(
+        (answer.status, answer.sample("value"), success(&answer, "slow")),
+        (200, Some(7.0), Some(1.0))
+    );
+}
+
+/// A client that said 120 s left Prometheus with a 503.
+#[test]
+fn hook_that_hangs_has_half_of_the_default_timeout_whatever_a_client_says() {
+    let begun = Arc::new(AtomicU64::new(0));
+    let begins = Arc::clone(&begun);
+    let builder = Server::builder().registry(&Registry::new()).scrape_timeout(Duration::from_secs(2));
+    let (_guard, addr) = start(builder.before_scrape("hangs", move |_| {
+        begins.fetch_add(1, Ordering::SeqCst);
+        std::future::pending()
+    }));
+    let mut longest = ask(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 120\r\n");
+    wait_for("the hook", || begun.load(Ordering::SeqCst) == 1);
+    let mut prometheus = ask_and_be_heard(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 30\r\n");
+    for client in [&mut prometheus, &mut longest] {
+        let answer = client.answer(false);
+        assert_eq!((answer.status, success(&answer, "hangs")), (200, Some(0.0)));
+    }
+}
+
+/// No client writes the host's log above debug; a hook that takes all the time there is does.
+#[test]
+fn hook_is_warned_of_if_it_was_late_and_not_if_a_client_was_impatient() {
+    let name = "warned of";
+    let log = Log::of_gathering_threads();
+    let builder = Server::builder().registry(&Registry::new()).scrape_timeout(Duration::from_secs(2));
+    let builder = builder.before_scrape(name, |_| std::future::pending());
+    logged(builder, |addr| {
+        let scrape = |timeout: &str| {
+            let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n");
+            ask(addr, "/metrics", &header).answer(false);
+        };
+        wait_for("a line", || {
+            scrape("0.2");
+            !log.lines_with(name).is_empty()
+        });
+        let lines = log.lines_with(name);
+        assert!(lines.iter().all(|line| line.contains("DEBUG")), "{lines:?}");
+        wait_for("a warning", || {
+            scrape("2");
+            log.lines_with(name).iter().any(|line| line.contains("WARN"))
+        });
+    });
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 use std::thread;
 
 use prometheus_hyper::prometheus::Registry;
@@ -23,6 +23,19 @@ thread_local! {
 }
 
 impl Log {
+    /// What the gathering threads of all tests have logged, which capture nothing.
+    pub(crate) fn of_gathering_threads() -> Log {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(Log::default).clone()
+    }
+
+    fn of_this_thread() -> Log {
+        OF_THIS_THREAD.with_borrow(Clone::clone).unwrap_or_else(|| {
+            let is_gathering = thread::current().name() == Some("prometheus-hyper-gather");
+            if is_gathering { Log::of_gathering_threads() } else { Log::default() }
+        })
+    }
+
     /// Takes the lines that are logged on this thread meanwhile.
     ///
     /// By one subscriber for the process: `tracing` remembers which lines nobody wants, and with a subscriber for each
@@ -30,17 +43,21 @@ impl Log {
     pub(crate) fn capture<R>(&self, run: impl FnOnce() -> R) -> R {
         static SUBSCRIBED: Once = Once::new();
         SUBSCRIBED.call_once(|| {
-            let of_this_thread = || OF_THIS_THREAD.with_borrow(|log| log.clone().unwrap_or_default());
             let subscriber = tracing_subscriber::fmt()
                 .with_max_level(tracing::Level::TRACE)
                 .with_ansi(false)
-                .with_writer(of_this_thread);
+                .with_writer(Log::of_this_thread);
             tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
         });
         let before = OF_THIS_THREAD.replace(Some(self.clone()));
         let result = run();
         OF_THIS_THREAD.set(before);
         result
+    }
+
+    /// Those of its lines that have this in them.
+    pub(crate) fn lines_with(&self, word: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
     }
 
     pub(crate) fn text(&self) -> String {

@@ -172,6 +172,65 @@ fn a_collector_that_hangs_costs_one_thread_and_a_503_in_time_until_it_returns() 
     guard.shutdown_blocking();
 }
 
+/// The gather that an impatient client had begun was thrown away for those who had joined it, who were left with a 503.
+#[test]
+fn gather_is_for_all_who_joined_it_when_its_first_client_is_gone() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let (_guard, addr) = start(Server::builder().registry(&registry));
+    let impatient = || scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n").status;
+    assert_eq!(impatient(), 503);
+    // It may have gone before its gather began.
+    while gated.gathers() == 0 {
+        assert_eq!(impatient(), 503);
+    }
+    let mut prometheus = ask_and_be_heard(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60\r\n");
+    gated.open();
+    assert_eq!(prometheus.answer(false).sample("gathers"), Some(1.0));
+}
+
+/// Eight registries, and clients each with another part of them: each part was a gather, and an honest scrape waited for all.
+#[test]
+fn as_many_selections_as_clients_are_no_more_gathers() {
+    let registries = [(); 8].map(|()| Registry::new());
+    let counting = registries.each_ref().map(|registry| Gated::register(registry, true));
+    let first = Registry::new();
+    let gated = Gated::register(&first, false);
+    let mut builder =
+        Server::builder().registry_named("first", &first).self_metrics(false).scrape_timeout(2 * PATIENCE);
+    for (n, registry) in registries.iter().enumerate() {
+        let counter = IntCounter::new(format!("r{n}_total"), "help").unwrap();
+        registry.register(Box::new(counter)).unwrap();
+        builder = builder.registry_named(n.to_string(), registry);
+    }
+    let (_guard, addr) = start(builder);
+    // While it is gathered, the others come.
+    let mut first = ask_and_be_heard(addr, "/metrics?registry[]=first", "");
+    gated.wait_for_gathers(1);
+    let has = |bits: usize, n: usize| bits >> n & 1 == 1;
+    let mut parts: Vec<(usize, Client)> = (1..=100)
+        .map(|bits| {
+            let query: Vec<String> =
+                (0..8).filter(|n| has(bits, *n)).map(|n| format!("registry[]={n}")).collect();
+            (bits, ask_and_be_heard(addr, &format!("/metrics?{}", query.join("&")), ""))
+        })
+        .collect();
+    let mut prometheus = ask_and_be_heard(addr, "/metrics", "");
+    gated.open();
+    assert_eq!(first.answer(false).sample("gathers"), Some(1.0));
+    let answer = prometheus.answer(false);
+    assert_eq!(answer.status, 200);
+    assert!((0..8).all(|n| answer.sample(&format!("r{n}_total")).is_some()), "{answer:?}");
+    for (bits, client) in &mut parts {
+        let answer = client.answer(false);
+        assert_eq!(answer.status, 200, "{bits:b}");
+        for n in 0..8 {
+            assert_eq!(answer.sample(&format!("r{n}_total")).is_some(), has(*bits, n), "{n} of {bits:b}");
+        }
+    }
+    assert_eq!((gated.gathers(), counting.each_ref().map(Gated::gathers)), (2, [1; 8]));
+}
+
 #[test]
 fn a_collector_that_registers_deadlocks_its_registry_and_nothing_else() {
     struct Registers(Desc, Registry);

@@ -151,11 +151,18 @@ fn each_library_stays_where_it_belongs() {
     }
 }
 
+/// Pure files in modules that are not.
+const PURE: [&str; 3] = ["scrape/coalescer.rs", "scrape/gathered.rs", "scrape/selection.rs"];
+
 #[test]
 fn the_pure_modules_are_pure() {
-    for source in sources().iter().filter(|source| level(&source.module) == 0) {
+    let is_pure =
+        |source: &&Source| level(&source.module) == 0 || PURE.iter().any(|file| source.path.ends_with(file));
+    let sources = sources();
+    assert!(PURE.iter().all(|file| sources.iter().any(|source| source.path.ends_with(file))), "{PURE:?}");
+    for source in sources.iter().filter(is_pure) {
         for word in ["async ", ".await", "std::fs", "std::net", "std::thread", "Instant::now", "SystemTime"] {
-            assert!(!source.code.contains(word), "{}: {word:?} at level 0", source.path.display());
+            assert!(!source.code.contains(word), "{}: {word:?} in a pure file", source.path.display());
         }
     }
 }

@@ -1,0 +1,48 @@
+//! What a scrape asks for, and what it gets.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::delivery::Receipt;
+use crate::compress::Coding;
+use crate::encode::Choice;
+use crate::query::Names;
+
+/// How an exposition is written. Of each gather each distinct representation is encoded once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Form {
+    pub(crate) choice: Choice,
+    pub(crate) coding: Coding,
+    pub(crate) names: Names,
+}
+
+/// What a scrape gets.
+#[derive(Clone, Debug)]
+pub(crate) struct Exposition {
+    /// Complete.
+    pub(crate) pieces: Vec<Bytes>,
+    /// What it is compressed with, which may be less than was asked for.
+    pub(crate) coding: Coding,
+    /// To be handed in when it has been written to a client.
+    pub(crate) receipt: Receipt,
+}
+
+/// Why there is no exposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScrapeError {
+    /// All registries failed.
+    Collector,
+    /// There is no thread to gather on.
+    Gatherer,
+    /// The deadline has passed.
+    Timeout,
+}
+
+pub(super) type Outcome = Result<Exposition, ScrapeError>;
+
+/// Who gets an outcome, and in which representation.
+#[derive(Debug)]
+pub(super) struct Recipient {
+    pub(super) form: Form,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}

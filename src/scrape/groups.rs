@@ -1,0 +1,94 @@
+//! The distinct representations that a flight's scrapes want, and in which order they are encoded.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+
+use super::exposition::{Form, Outcome, Recipient};
+use super::selection::Selection;
+
+/// Those who want one representation of one selection.
+pub(super) struct Group {
+    pub(super) registries: Selection,
+    pub(super) form: Form,
+    replies: Vec<oneshot::Sender<Outcome>>,
+}
+
+impl Group {
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.replies.iter().all(oneshot::Sender::is_closed)
+    }
+
+    pub(super) fn reply(self, outcome: &Outcome) {
+        for reply in self.replies {
+            let _ = reply.send(outcome.clone());
+        }
+    }
+
+    fn is_of_a_part(&self) -> bool {
+        self.registries != Selection::All || !self.form.names.is_empty()
+    }
+}
+
+/// Returns the groups in the order in which they are encoded: whole expositions before parts, because Prometheus must not wait
+/// for a hundred filters; then the most wanted first; and those of one selection together, which are merged once.
+pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut indexes = HashMap::new();
+    for (registries, Recipient { form, reply }) in recipients {
+        let index = *indexes.entry((registries.clone(), form.clone())).or_insert_with(|| {
+            groups.push(Group { registries, form, replies: Vec::new() });
+            groups.len() - 1
+        });
+        groups[index].replies.push(reply);
+    }
+    groups.sort_by(|a, b| {
+        let rank = |group: &Group| (group.is_of_a_part(), Reverse(group.replies.len()));
+        rank(a).cmp(&rank(b)).then_with(|| a.registries.cmp(&b.registries))
+    });
+    groups.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::Coding;
+    use crate::encode::Choice;
+    use crate::query::Query;
+
+    #[test]
+    fn whole_expositions_come_first_then_the_most_wanted() {
+        let form = |query: &str, coding| {
+            let names = Query::parse(query).unwrap().names;
+            Form { choice: Choice::FALLBACK, coding, names }
+        };
+        let plain = |query| form(query, Coding::Identity);
+        let gzip = form("", Coding::Gzip);
+        let part = |index| Selection::of(vec![index], 3);
+        // In the order in which they ask: the registries, the representation, by how many.
+        let asked = [
+            (part(0), plain("name[]=a"), 1),
+            (part(1), plain(""), 1),
+            (part(0), plain(""), 1),
+            (Selection::All, plain("name[]=a"), 1),
+            (part(2), plain(""), 3),
+            (part(1), gzip.clone(), 1),
+            (Selection::All, plain(""), 1),
+            (Selection::All, gzip.clone(), 2),
+        ];
+        let recipients = (0..3).flat_map(|round| {
+            asked.iter().filter(move |(.., count)| *count > round).map(|(registries, form, _)| {
+                let (reply, _) = oneshot::channel();
+                (registries.clone(), Recipient { form: form.clone(), reply })
+            })
+        });
+        let groups = group(recipients.collect());
+        let order: Vec<(Selection, Form, usize)> = groups
+            .into_iter()
+            .map(|Group { registries, form, replies }| (registries, form, replies.len()))
+            .collect();
+        let expected = [7, 6, 4, 3, 0, 2, 1, 5].map(|index| asked[index].clone());
+        assert_eq!(order, expected);
+    }
+}

@@ -1,0 +1,256 @@
+//! The scraper with its thread, and hooks and collectors that wait until they are told to go on.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, Registry};
+
+use super::*;
+use crate::compress::Coding;
+use crate::encode::Choice;
+use crate::query::Names;
+use crate::telemetry::Telemetry;
+
+/// Far beyond whatever a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Scraper {
+    /// Asks for all registries, and waits for so long.
+    async fn ask(&self, timeout: Duration) -> Outcome {
+        self.ask_until(timeout, Instant::now() + timeout).await
+    }
+
+    async fn ask_until(&self, timeout: Duration, deadline: Instant) -> Outcome {
+        let form = Form { choice: Choice::FALLBACK, coding: Coding::Identity, names: Names::default() };
+        self.scrape(form, Selection::All, timeout, deadline).await
+    }
+}
+
+/// Counts its gathers, tells of each, and lets it end when it is told to.
+struct Gate(IntCounter, Mutex<mpsc::Sender<()>>, Mutex<mpsc::Receiver<()>>);
+
+impl Collector for Gate {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.inc();
+        let _ = self.1.lock().unwrap().send(());
+        let _ = self.2.lock().unwrap().recv();
+        self.0.collect()
+    }
+}
+
+struct Gated {
+    scraper: Scraper,
+    gathers: IntCounter,
+    begun: mpsc::Receiver<()>,
+    open: mpsc::Sender<()>,
+}
+
+fn gated(hooks: Vec<Hook>) -> Gated {
+    let (gathers, (tell, begun), (open, opened)) =
+        (IntCounter::new("gathers", "help").unwrap(), mpsc::channel(), mpsc::channel());
+    let registry = Registry::new();
+    registry.register(Box::new(Gate(gathers.clone(), tell.into(), opened.into()))).unwrap();
+    let sources = vec![Source { name: "default".to_owned(), registry }];
+    let contents = Contents { sources, hooks, ..Contents::default() };
+    let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
+    if let Ok(runtime) = Handle::try_current() {
+        scraper.run_hooks_on(runtime);
+    }
+    Gated { scraper, gathers, begun, open }
+}
+
+fn text(outcome: Outcome) -> String {
+    String::from_utf8(outcome.unwrap().pieces.concat()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_waiter_has_its_own_deadline_and_cancels_nobodys_work() {
+    let Gated { scraper, gathers, begun, open } = gated(Vec::new());
+    let patient = scraper.ask(PATIENCE);
+    let impatient = async {
+        let outcome = scraper.ask(Duration::from_millis(20)).await;
+        assert_eq!(outcome.unwrap_err(), ScrapeError::Timeout);
+        begun.recv_timeout(PATIENCE).unwrap();
+        open.send(()).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(patient, impatient);
+    assert!(text(outcome).ends_with("gathers 1\n"));
+    assert_eq!(gathers.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gather_for_which_nobody_waits_any_more_does_not_begin() {
+    let Gated { scraper, gathers, begun, open } = gated(Vec::new());
+    let first = scraper.ask(PATIENCE);
+    let dropped = async {
+        tokio::task::block_in_place(|| begun.recv_timeout(PATIENCE)).unwrap();
+        // So that it does not take part in the gather that is under way.
+        scraper.seal();
+        let second = scraper.ask(PATIENCE);
+        assert!(tokio::time::timeout(Duration::from_millis(20), second).await.is_err());
+        open.send(()).unwrap();
+        open.send(()).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(first, dropped);
+    text(outcome);
+    // Behind where the dropped one would have been.
+    text(scraper.ask(PATIENCE).await);
+    assert_eq!(gathers.get(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_for_which_nobody_waits_any_more_are_cancelled_and_nothing_is_gathered() {
+    struct Tells(mpsc::Sender<&'static str>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let _ = self.0.send("cancelled");
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let hook = Hook::new("slow".to_owned(), move |_| {
+        let tells = Tells(tell.clone());
+        async move {
+            let _ = tells.0.send("begun");
+            std::future::pending().await
+        }
+    });
+    let Gated { scraper, gathers, open, .. } = gated(vec![hook]);
+    let scrape = scraper.ask(PATIENCE);
+    let listen = |told: mpsc::Receiver<_>| async {
+        tokio::task::spawn_blocking(move || (told.recv_timeout(PATIENCE), told)).await.unwrap()
+    };
+    let told = tokio::select! {
+        _ = scrape => panic!("the hook never ends"),
+        (said, told) = listen(told) => {
+            assert_eq!(said, Ok("begun"));
+            told
+        }
+    };
+    // Now that the wait is dropped.
+    assert_eq!(listen(told).await.0, Ok("cancelled"));
+    assert_eq!(gathers.get(), 0);
+    drop(open);
+}
+
+/// Who had joined a gather that an impatient scrape had begun was left with a 503, because it was gathered again.
+#[tokio::test(flavor = "multi_thread")]
+async fn gather_that_an_impatient_scrape_began_is_for_a_patient_one() {
+    let Gated { scraper, gathers, begun, open } = gated(Vec::new());
+    let outcome = scraper.ask(Duration::from_millis(20)).await;
+    assert_eq!(outcome.unwrap_err(), ScrapeError::Timeout);
+    let (outcome, ()) = tokio::join!(scraper.ask(PATIENCE), async {
+        tokio::task::block_in_place(|| begun.recv_timeout(PATIENCE)).unwrap();
+        open.send(()).unwrap();
+    });
+    assert!(text(outcome).ends_with("gathers 1\n"));
+    assert_eq!(gathers.get(), 1);
+}
+
+/// A collector came back after an hour, and who had just asked got values of an hour ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn gather_that_is_older_than_a_scrapes_timeout_is_not_for_it() {
+    let Gated { scraper, gathers, begun, open } = gated(Vec::new());
+    let outcome = scraper.ask(Duration::from_millis(20)).await;
+    assert_eq!(outcome.unwrap_err(), ScrapeError::Timeout);
+    tokio::task::block_in_place(|| begun.recv_timeout(PATIENCE)).unwrap();
+    let impatient = scraper.ask_until(Duration::ZERO, Instant::now() + PATIENCE);
+    let (outcome, ()) = tokio::join!(impatient, async {
+        open.send(()).unwrap();
+        open.send(()).unwrap();
+    });
+    assert!(text(outcome).ends_with("gathers 2\n"));
+    assert_eq!(gathers.get(), 2);
+}
+
+/// Aborting a task takes a runtime that polls it.
+#[test]
+fn a_hook_that_is_still_running_is_not_begun_again() {
+    let blocked = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let scraper = {
+        let _context = blocked.enter();
+        gated(vec![Hook::new("stuck".to_owned(), |_| async { Ok(()) })])
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    drop(scraper.open);
+    for _ in 0..5 {
+        let _ = runtime.block_on(scraper.scraper.ask(Duration::from_millis(100)));
+    }
+    assert_eq!(blocked.metrics().num_alive_tasks(), 1);
+}
+
+/// Prometheus came right after an impatient scrape whose hook was just being cancelled, and got the hook's last values.
+#[test]
+fn hook_that_was_cancelled_is_begun_again_once_its_task_has_ended() {
+    let hooks_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let Gated { scraper, open, .. } = {
+        let (_context, runs) = (hooks_runtime.enter(), Arc::clone(&runs));
+        gated(vec![Hook::new("slow".to_owned(), move |_| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        })])
+    };
+    drop(open);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Its hook's task is aborted, and stays where it is, for nothing polls it.
+    let _ = runtime.block_on(scraper.ask(Duration::from_millis(100)));
+    let (scraped, scrape) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = scraped.send(runtime.block_on(scraper.ask(PATIENCE)));
+    });
+    assert!(scrape.recv_timeout(Duration::from_millis(50)).is_err(), "it waits for the hook");
+    let outcome = hooks_runtime
+        .block_on(async { tokio::task::spawn_blocking(move || scrape.recv_timeout(PATIENCE)).await });
+    text(outcome.unwrap().unwrap());
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_panics_when_it_is_printed_costs_a_scrape_not_the_thread() {
+    #[derive(Debug)]
+    struct Panics;
+    impl std::fmt::Display for Panics {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("this panic is the test's")
+        }
+    }
+    impl std::error::Error for Panics {}
+    let hook = Hook::new("bad".to_owned(), |_| async { Err(Panics.into()) });
+    let Gated { scraper, open, .. } = gated(vec![hook]);
+    drop(open);
+    let mut outcomes = Vec::new();
+    for _ in 0..2 {
+        outcomes.push(scraper.ask(PATIENCE).await.is_ok());
+    }
+    // It is logged once a minute; whether it was before is another test's.
+    assert!(outcomes[1], "{outcomes:?}");
+}
+
+#[test]
+fn registries_are_selected_by_name() {
+    let names = ["a", "b", "c"];
+    let sources =
+        names.map(|name| Source { name: name.to_owned(), registry: Registry::new() }).into_iter().collect();
+    let contents = Contents { sources, self_metrics: true, ..Contents::default() };
+    let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
+    let select = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        scraper.select(&names)
+    };
+    let table: HashMap<&[&str], Option<Selection>> = HashMap::from([
+        (&[][..], Some(Selection::All)),
+        (&["b"][..], Some(Selection::Some(vec![1]))),
+        (&["c", "a", "c"][..], Some(Selection::Some(vec![0, 2]))),
+        (&["c", "b", "a"][..], Some(Selection::All)),
+        (&["a", "x"][..], None),
+    ]);
+    for (names, expected) in table {
+        assert_eq!(select(names), expected, "{names:?}");
+    }
+}
