@@ -400,7 +400,8 @@ impl Builder {
     /// ever, but for [`max_scrape_timeout`](Self::max_scrape_timeout). Default: [`DEFAULT_SCRAPE_TIMEOUT`].
     ///
     /// Prometheus says it, with the header `X-Prometheus-Scrape-Timeout-Seconds`. Past its time a scrape is answered with
-    /// a 503. Whatever clients say, [hooks](Self::before_scrape) have at most half of this option's time.
+    /// a 503. Whatever clients say, [hooks](Self::before_scrape) have at most half of this option's time, and a collector that
+    /// takes nearly all of it is logged as a warning.
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
         self.served.scrape_timeout = timeout;
         self

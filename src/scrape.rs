@@ -9,6 +9,7 @@ mod gatherer;
 mod groups;
 mod hook_tasks;
 mod hooks;
+mod progress;
 mod selection;
 #[cfg(test)]
 mod tests;
@@ -39,13 +40,15 @@ use gatherer::Gatherer;
 #[derive(Debug)]
 pub(crate) struct Scraper {
     gatherer: Arc<Gatherer>,
+    /// What a scraper has that waits for the server's default scrape timeout.
+    standard_timeout: Duration,
 }
 
 impl Scraper {
     /// The standard timeout is what a scraper has that waits for the server's default scrape timeout: hooks have half of it at
-    /// most.
+    /// most, and a registry that is gathered for as long is stuck.
     pub(crate) fn new(work: Work, standard_timeout: Duration) -> Self {
-        Scraper { gatherer: Arc::new(Gatherer::new(work, standard_timeout)) }
+        Scraper { gatherer: Arc::new(Gatherer::new(work, standard_timeout)), standard_timeout }
     }
 
     /// Lets hooks run on this runtime, unless they have one.
@@ -121,7 +124,11 @@ impl Scraper {
         match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(ScrapeError::Gatherer),
-            Err(_) => Err(ScrapeError::Timeout),
+            Err(_) => {
+                // Said here, because a collector that hangs hangs the thread that would say it.
+                self.gatherer.work().report_if_stuck(self.standard_timeout - self.standard_timeout / 10);
+                Err(ScrapeError::Timeout)
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ impl Throttle {
         self.allows_at(Instant::now())
     }
 
-    fn allows_at(&self, now: Instant) -> bool {
+    /// The same, at this time.
+    pub(crate) fn allows_at(&self, now: Instant) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let passes = last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET);
         if passes {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use prometheus::Registry;
 
@@ -12,6 +13,7 @@ use super::exposition::{Exposition, Form, Outcome, Recipient, ScrapeError};
 use super::gathered::{Gathered, Merged};
 use super::groups::{Group, group};
 use super::hooks::{Ended, Failure, Hook};
+use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::writer::{InTurns, Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
@@ -55,6 +57,7 @@ pub(crate) struct Work {
     self_metrics: bool,
     telemetry: Arc<Telemetry>,
     writer: Writer,
+    progress: Progress,
     complaints: Complaints,
 }
 
@@ -95,6 +98,7 @@ impl Work {
             self_metrics,
             writer: Writer::new(Arc::clone(&telemetry), ""),
             telemetry,
+            progress: Progress::default(),
             complaints,
         }
     }
@@ -117,7 +121,12 @@ impl Work {
         let mut panics = Vec::new();
         let selected = self.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
         for (index, source) in selected {
+            let progress = self.progress.begin(index, Instant::now());
             let result = gather::gather(&source.registry);
+            if let Some(Stuck { time, .. }) = progress.end(Instant::now()) {
+                let seconds = time.as_secs();
+                tracing::info!(registry = ?source.name, seconds, "collector returned; its registry is served again");
+            }
             if self.sources.len() > 1 {
                 self.telemetry.set_registry_up(&source.name, result.is_ok());
             }
@@ -237,6 +246,15 @@ impl Work {
             }
         }
         Some(if self.by_default { EMPTY } else { EXPLICITLY_EMPTY })
+    }
+
+    /// Logs that a registry has been gathered for as long as this or longer, for a scrape whose deadline has passed.
+    pub(super) fn report_if_stuck(&self, limit: Duration) {
+        let Some(Stuck { registry, time }) = self.progress.report(limit, Instant::now()) else { return };
+        if let Some(source) = self.sources.get(registry) {
+            let seconds = time.as_secs();
+            tracing::warn!(registry = ?source.name, seconds, "collector has not returned; scrapes of its registry time out");
+        }
     }
 
     pub(super) fn report_panic(&self) {

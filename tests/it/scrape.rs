@@ -13,6 +13,7 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Regis
 use prometheus_hyper::{Builder, Guard, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+use crate::log::{Log, logged};
 
 /// Counts its gathers; each waits while the gate is closed.
 #[derive(Clone)]
@@ -229,6 +230,51 @@ fn as_many_selections_as_clients_are_no_more_gathers() {
         }
     }
     assert_eq!((gated.gathers(), counting.each_ref().map(Gated::gathers)), (2, [1; 8]));
+}
+
+/// Nothing was logged, and the counter of errors could not be scraped.
+#[test]
+fn collector_that_hangs_is_a_warning_and_its_return_a_line() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let name = "registry that hangs";
+    let returned = || Log::of_gathering_threads().lines_with(name);
+    let builder = Server::builder().registry_named(name, &registry);
+    let log = logged(builder.scrape_timeout(Duration::from_secs(1)), |addr| {
+        for _ in 0..3 {
+            // Whose impatience is no news.
+            let impatient = scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n");
+            assert_eq!(impatient.status, 503);
+        }
+        gated.wait_for_gathers(1);
+        for _ in 0..3 {
+            assert_eq!(scrape(addr, "/metrics", "").status, 503);
+        }
+        assert_eq!(returned(), Vec::<String>::new());
+        gated.open();
+        assert_eq!(scrape(addr, "/metrics", "").status, 200);
+        wait_for("a line", || !returned().is_empty());
+    });
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
+    assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("seconds="), "{lines:?}");
+    let lines = returned();
+    assert!(lines.len() == 1 && lines[0].contains("INFO"), "{lines:?}");
+}
+
+/// A collector of 6 s beside a client of 0.1 s is no collector that hangs.
+#[test]
+fn collector_that_outlasts_an_impatient_client_is_not_logged() {
+    let registry = Registry::new();
+    let gated = Gated::register(&registry, false);
+    let log = logged(Server::builder().registry(&registry).scrape_timeout(2 * PATIENCE), |addr| {
+        for _ in 0..3 {
+            let impatient = scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n");
+            assert_eq!(impatient.status, 503);
+        }
+        gated.open();
+    });
+    let ours = log.lines().filter(|line| line.contains("prometheus_hyper") && !line.contains(" DEBUG "));
+    assert_eq!(ours.count(), 1, "the one of the start: {log}");
 }
 
 #[test]
