@@ -1,5 +1,6 @@
 //! The table: each row a fault, what must be seen, and what it proves.
 
+mod clients;
 mod collectors;
 mod connections;
 mod lifecycle;
@@ -50,7 +51,8 @@ fn suites() -> Vec<Row> {
 }
 
 fn rows() -> Vec<Row> {
-    [connections::ROWS, system::ROWS, collectors::ROWS, lifecycle::ROWS, proxies::ROWS].concat()
+    [connections::ROWS, system::ROWS, collectors::ROWS, clients::ROWS, lifecycle::ROWS, proxies::ROWS]
+        .concat()
 }
 
 pub fn main(words: &[&str]) -> ExitCode {

@@ -9,6 +9,7 @@ mod heartbeat;
 mod log;
 mod naive;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -35,6 +36,10 @@ struct Options {
     /// Protections that are switched off, so that a row can be seen to fail.
     without: Vec<String>,
     tls: Option<(PathBuf, PathBuf)>,
+    /// How long a hook takes that sets `hooked` to 1; none without it.
+    hook: Option<Duration>,
+    /// How many registries more there are, `0` and so on, each with a collector that takes 50 ms.
+    registries: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,8 @@ impl Options {
             addr: ([127, 0, 0, 1], 0).into(),
             without: Vec::new(),
             tls: None,
+            hook: None,
+            registries: 0,
         };
         for word in words {
             match word.split_once('=').unwrap_or((word, "")) {
@@ -67,6 +74,10 @@ impl Options {
                 ("alone", _) => options.flavour = Flavour::Alone,
                 ("listen", addr) => options.addr = addr.parse().expect("an address"),
                 ("without", protection) => options.without.push(protection.to_owned()),
+                ("hook", seconds) => {
+                    options.hook = Some(Duration::from_secs_f64(seconds.parse().expect("seconds")));
+                }
+                ("registries", count) => options.registries = count.parse().expect("a number"),
                 ("tls", folder) => {
                     let folder = PathBuf::from(folder);
                     options.tls = Some((folder.join("cert.pem"), folder.join("key.pem")));
@@ -190,7 +201,7 @@ impl Host {
     }
 
     fn start(&mut self) -> Result<(), String> {
-        let Options { multi_thread: _, flavour, addr, without, tls } = &self.options;
+        let Options { multi_thread: _, flavour, addr, without, tls, hook, registries } = &self.options;
         let flavour = *flavour;
         if flavour == Flavour::Alone {
             return Ok(());
@@ -210,6 +221,28 @@ impl Host {
             registry.register(Box::new(length))?;
             Ok(registry)
         });
+        if let Some(time) = *hook {
+            let hooked =
+                Gauge::new("hooked", "Whether the hook was done").map_err(|error| error.to_string())?;
+            self.registry.register(Box::new(hooked.clone())).map_err(|error| error.to_string())?;
+            builder = builder.before_scrape("told", move |_| {
+                hooked.set(0.0);
+                let hooked = hooked.clone();
+                async move {
+                    tokio::time::sleep(time).await;
+                    hooked.set(1.0);
+                    Ok(())
+                }
+            });
+        }
+        for n in 0..*registries {
+            let label = HashMap::from([("registry".to_owned(), n.to_string())]);
+            let registry = Registry::new_custom(None, Some(label)).map_err(|error| error.to_string())?;
+            let slow = Unruly::new(registry.clone());
+            slow.behave(Manner::Sleep(Duration::from_millis(50)));
+            registry.register(Box::new(slow)).map_err(|error| error.to_string())?;
+            builder = builder.registry_named(n.to_string(), &registry);
+        }
         if let Some((certificate, key)) = tls {
             builder = builder.tls_files(certificate, key);
         }
