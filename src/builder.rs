@@ -495,10 +495,14 @@ impl Builder {
         self
     }
 
-    /// By which names, exactly, without ports, the page at `/` may be asked for; others get a 403. Default: any.
+    /// Answers only requests whose `Host` is one of these names, exactly, without the port; others get a 403. Default: any.
     ///
-    /// Against DNS rebinding: a page elsewhere can give its own name your address, and make a browser inside your network read
-    /// yours; the `Host` it sends is its own.
+    /// Prevents DNS rebinding: a page elsewhere can give its own name your address, and so make a browser inside your network
+    /// read what is served here. The `Host` that this browser sends is the page's own name.
+    ///
+    /// The names hold for every path except `/-/healthy` and `/-/ready`, before the credentials are looked at, and for a
+    /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address as
+    /// `Host`, such as `10.0.0.7`. A request without a `Host`, as HTTP/1.0 allows it, gets the 403.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.locked.allowed_hosts.extend(hosts.into_iter().map(Into::into));
         self
@@ -609,7 +613,7 @@ impl Builder {
     /// [`listen`](Self::listen) and the like mean nothing here. The default collectors watch the runtime around this call,
     /// and hooks run there; without one, where the first request is answered.
     ///
-    /// Tokens, users and the rate limit hold there, too, all clients counting as one address. What a handler can not see, addresses
+    /// Tokens, users, the rate limit and the allowed hosts hold there, too, all clients counting as one address. What a handler can not see, addresses
     /// and connections, is that server's: [`allow`](Self::allow) and TLS are refused in the log, and a web-config file that wants
     /// clients' certificates verified lets nobody in.
     ///

@@ -14,7 +14,7 @@ use crate::telemetry::{Denial, Telemetry};
 
 /// The locks of a server.
 pub(crate) struct Locks {
-    /// Under which names the page may be asked for.
+    /// The names in `Host` that are answered; any if there are none.
     pub(crate) hosts: Hosts,
     /// Whether `/-/healthy` and `/-/ready` are locked, too.
     pub(crate) protect_health: bool,
@@ -89,8 +89,8 @@ impl Locks {
         }
     }
 
-    /// Whether the page may be asked for by the name in this head. The target's own, if it has one, is the one that counts
-    /// (RFC 9112, section 3.2.2).
+    /// Whether a request with the name in this head is answered; counts those that are not. The target's own name, if it has
+    /// one, overrides Host (RFC 9112, section 3.2.2).
     pub(crate) fn allow_host(&self, head: &Parts) -> bool {
         let host = match head.uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),

@@ -126,12 +126,15 @@ impl Router {
         self.complete(&rules, head, self.route(head, peer, &rules, self.deadline(head))).await
     }
 
-    /// Answers one request with the metrics, whatever its path and its Host: those are the business of the server that it
-    /// has come through.
+    /// Answers one request with the metrics, whatever its path, which the surrounding server has routed. Of its Host only
+    /// the allowed names count, if there are any.
     pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
         let rules = self.locks.rules();
         // Whose address that server knows, and not we.
         let served = async {
+            if !self.locks.allow_host(head) {
+                return host_not_allowed();
+            }
             let deadline = self.deadline(head);
             match self.locks.pass(&rules, None, head, deadline).await {
                 Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
@@ -211,6 +214,11 @@ impl Router {
         }
         let endpoint = self.endpoint(head.uri.path());
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
+        // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that
+        // a page elsewhere cannot make a browser guess with the ones it remembers.
+        if !is_health && !self.locks.allow_host(head) {
+            return host_not_allowed();
+        }
         // Also what is not there is told to nobody who may not ask.
         if !is_health || self.locks.protect_health {
             if let Err(refusal) = self.locks.pass(rules, peer, head, deadline).await {
@@ -228,9 +236,6 @@ impl Router {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head, deadline).await,
                 Endpoint::Probe(place) => self.probe(place, head, deadline).await,
-                Endpoint::Page(_) if !self.locks.allow_host(head) => {
-                    text(StatusCode::FORBIDDEN, "The page is not served by this name.\n")
-                }
                 Endpoint::Page(page) => self.page(page, head),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
@@ -472,6 +477,10 @@ pub(crate) fn path_is_valid(path: &str) -> bool {
         && path.is_ascii()
         && ![HEALTHY_PATH, READY_PATH].contains(&path)
         && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
+}
+
+fn host_not_allowed() -> Response<Body> {
+    text(StatusCode::FORBIDDEN, "This name is not one of the server's allowed hosts. Ask by one that is.\n")
 }
 
 fn method_not_allowed() -> Response<Body> {

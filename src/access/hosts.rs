@@ -1,4 +1,4 @@
-//! Under which names the page may be asked for.
+//! Under which names a server may be asked.
 //!
 //! DNS rebinding: a page of an attacker's makes its own name point here, and a browser inside the network reads for it what
 //! it could not reach. The request then carries the attacker's name as its Host.

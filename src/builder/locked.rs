@@ -72,7 +72,6 @@ impl Locked {
                 "allow: a handler sees no addresses: let the server around it look at them",
             ),
             (self.tls.is_set(), "tls: a handler sees no connections: let the server around it secure them"),
-            (!self.allowed_hosts.is_empty(), "allowed_hosts: a handler has no page"),
         ];
         table.into_iter().find_map(|(asked_for, sentence)| asked_for.then_some(sentence))
     }

@@ -20,7 +20,7 @@ fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
 }
 
 /// A connection from this address of the loopback network.
-pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
+fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
     socket.connect(&to.into()).unwrap();
@@ -102,32 +102,94 @@ fn beyond_the_rate_there_is_a_429_and_health_is_exempt() {
     assert_eq!(ask(addr, "/metrics", "").status, 200, "an interval of zero is no limit");
 }
 
+/// A page in a browser read `/metrics` and `/probe` by DNS rebinding: the page at `/` alone looked at Host.
 #[test]
-fn the_page_is_shown_by_its_names_only() {
-    let (_guard, addr) = server(|builder| builder.allowed_hosts(["metrics.internal", "::1"]));
-    let table = [
-        ("GET / HTTP/1.1\r\nHost: metrics.internal\r\n", 200),
-        ("GET / HTTP/1.1\r\nHost: METRICS.internal:9184\r\n", 200),
-        ("GET / HTTP/1.1\r\nHost: [0:0::1]:1\r\n", 200),
-        ("GET http://metrics.internal/ HTTP/1.1\r\nHost: metrics.internal\r\n", 200),
-        ("GET / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
-        ("GET / HTTP/1.1\r\nHost: metrics.internal.rebound.example\r\n", 403),
-        ("GET http://rebound.example/ HTTP/1.1\r\nHost: metrics.internal\r\n", 403),
-        ("GET http://metrics.internal:9184/ HTTP/1.1\r\n", 200),
-        ("GET http://rebound.example/ HTTP/1.1\r\n", 403),
-        ("GET http://metrics.internal@rebound.example/ HTTP/1.1\r\n", 400),
-        ("GET / HTTP/1.0\r\n", 403),
-        ("HEAD / HTTP/1.1\r\nHost: rebound.example\r\n", 403),
-        // The page alone: Prometheus asks by address.
-        ("GET /metrics HTTP/1.1\r\nHost: rebound.example\r\n", 200),
+fn allowed_hosts_hold_for_every_path_except_health() {
+    let (_guard, addr) = server(|builder| {
+        let builder = builder.allowed_hosts(["metrics.internal", "::1"]);
+        builder.probe("/probe", |_| async { Ok(Registry::new()) })
+    });
+    let hosts = [
+        ("GET PATH HTTP/1.1\r\nHost: metrics.internal\r\n", true),
+        ("GET PATH HTTP/1.1\r\nHost: METRICS.internal:9184\r\n", true),
+        ("GET PATH HTTP/1.1\r\nHost: [0:0::1]:1\r\n", true),
+        ("GET http://metrics.internalPATH HTTP/1.1\r\nHost: metrics.internal\r\n", true),
+        ("GET PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
+        ("GET PATH HTTP/1.1\r\nHost: metrics.internal.rebound.example\r\n", false),
+        ("GET http://rebound.examplePATH HTTP/1.1\r\nHost: metrics.internal\r\n", false),
+        ("GET http://metrics.internal:9184PATH HTTP/1.1\r\n", true),
+        ("GET http://rebound.examplePATH HTTP/1.1\r\n", false),
+        ("GET PATH HTTP/1.0\r\n", false),
+        ("HEAD PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
+        ("OPTIONS PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
+        ("POST PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
     ];
-    for (head, status) in table {
-        let mut client = Client::connect(addr);
-        client.send(format!("{head}\r\n"));
-        assert_eq!(client.answer(head.starts_with("HEAD")).status, status, "{head}");
+    // The status of a GET with an allowed Host; whether Host is looked at.
+    let paths = [
+        ("/metrics", 200, true),
+        ("/probe?target=x", 200, true),
+        ("/", 200, true),
+        ("/nowhere", 404, true),
+        ("/-/nowhere", 404, true),
+        ("/-/healthy", 200, false),
+        ("/-/ready", 200, false),
+    ];
+    let mut refused = 0;
+    for (path, status, guarded) in paths {
+        for (head, allowed) in hosts {
+            let head = head.replace("PATH", path);
+            let mut client = Client::connect(addr);
+            client.send(format!("{head}\r\n"));
+            let answer = client.answer(head.starts_with("HEAD"));
+            if guarded && !allowed {
+                assert_eq!(answer.status, 403, "{head}");
+                assert!(!answer.body.contains("rebound"), "{head}: {answer:?}");
+                refused += 1;
+            } else if head.starts_with("GET") || head.starts_with("HEAD") {
+                assert_eq!(answer.status, status, "{head}");
+            } else {
+                assert_ne!(answer.status, 403, "{head}");
+            }
+        }
     }
+    let mut client = Client::connect(addr);
+    client.send("GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n");
     let denied = "prometheus_exporter_denied_total{reason=\"host\"}";
-    assert_eq!(ask(addr, "/metrics", "").sample(denied), Some(6.0));
+    assert_eq!(client.answer(false).sample(denied), Some(f64::from(refused)));
+}
+
+/// Whatever the credentials: a browser sends the ones it remembers.
+#[cfg(feature = "auth")]
+#[test]
+fn allowed_hosts_are_looked_at_before_credentials() {
+    let (_guard, addr) = server(|builder| builder.allowed_hosts(["metrics.internal"]).bearer_token("t"));
+    for token in ["t", "x"] {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        assert_eq!(ask(addr, "/metrics", &headers).status, 403, "{token}: Host is localhost");
+    }
+}
+
+#[test]
+fn allowed_hosts_hold_for_a_mounted_handler() {
+    use http::Request;
+    use hyper::service::Service;
+
+    let handler =
+        Server::builder().registry(&Registry::new()).allowed_hosts(["metrics.internal"]).into_handler();
+    let runtime = crate::host::current_thread();
+    let table = [
+        (Request::get("/mounted").header("host", "metrics.internal:80"), 200),
+        (Request::get("/mounted").header("host", "rebound.example"), 403),
+        (Request::get("/mounted"), 403),
+        // As HTTP/2 has it.
+        (Request::get("http://metrics.internal/mounted"), 200),
+        (Request::get("http://rebound.example/mounted"), 403),
+    ];
+    for (request, status) in table {
+        let request = request.body(()).unwrap();
+        let shown = format!("{request:?}");
+        assert_eq!(runtime.block_on(handler.call(request)).unwrap().status().as_u16(), status, "{shown}");
+    }
 }
 
 #[test]
