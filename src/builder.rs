@@ -490,6 +490,10 @@ impl Builder {
 
     /// Answers `burst` requests at once and one more each `interval`; those beyond get a 429 with `Retry-After`. An interval of
     /// zero is no limit, a burst of zero refuses every request. Default: no limit.
+    ///
+    /// The limit is one for all clients. Where credentials are configured it counts only requests whose credentials are
+    /// right, so clients without them take nothing of it. Failed logins have a limit of their own for each address; see
+    /// [`basic_auth`](Self::basic_auth).
     pub fn rate_limit(mut self, interval: Duration, burst: u32) -> Self {
         self.locked.rate_limit = Some((interval, burst));
         self

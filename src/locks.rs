@@ -69,24 +69,26 @@ impl Locks {
         head: &Parts,
         deadline: Instant,
     ) -> Result<(), Refusal> {
-        if let Some(rate_limit) = &rules.rate_limit {
-            rate_limit.take(Instant::now()).map_err(|retry_after| {
-                self.telemetry.count_denial(Denial::Rate);
-                Refusal::TooMany(retry_after)
-            })?;
-        }
-        let Some(gate) = &rules.gate else { return Ok(()) };
-        let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        match tokio::time::timeout_at(deadline.into(), gate.check(peer, lines)).await {
-            Ok(Verdict::Admitted) => Ok(()),
-            Ok(Verdict::Unauthorized) => {
-                // They hold a constant.
-                let challenges = gate.challenges().filter_map(|challenge| challenge.try_into().ok());
-                Err(Refusal::Unauthorized(challenges.collect()))
+        if let Some(gate) = &rules.gate {
+            let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+            match tokio::time::timeout_at(deadline.into(), gate.check(peer, lines)).await {
+                Ok(Verdict::Admitted) => {}
+                Ok(Verdict::Unauthorized) => {
+                    // They hold a constant.
+                    let challenges = gate.challenges().filter_map(|challenge| challenge.try_into().ok());
+                    return Err(Refusal::Unauthorized(challenges.collect()));
+                }
+                Ok(Verdict::TooMany { retry_after }) => return Err(Refusal::TooMany(retry_after)),
+                Err(_) => return Err(Refusal::Timeout),
             }
-            Ok(Verdict::TooMany { retry_after }) => Err(Refusal::TooMany(retry_after)),
-            Err(_) => Err(Refusal::Timeout),
         }
+        // Behind the credentials: the bucket is one for all clients, and strangers would empty it. Their guesses have a
+        // limit for each address.
+        let Some(rate_limit) = &rules.rate_limit else { return Ok(()) };
+        rate_limit.take(Instant::now()).map_err(|retry_after| {
+            self.telemetry.count_denial(Denial::Rate);
+            Refusal::TooMany(retry_after)
+        })
     }
 
     /// Whether a request with the name in this head is answered; counts those that are not. The target's own name, if it has

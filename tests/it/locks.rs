@@ -338,6 +338,31 @@ mod credentials {
         }
     }
 
+    /// The bucket was taken before the credentials, so strangers used up Prometheus' tokens.
+    #[test]
+    fn strangers_take_nothing_of_the_rate_limit() {
+        let hour = Duration::from_secs(3600);
+        let (_guard, addr) = server(|builder| {
+            builder.bearer_token("new-token").basic_auth("dave", hash()).rate_limit(hour, 2)
+        });
+        let strangers = [String::new(), bearer("guess"), basic("dave:guess"), basic("nobody:guess")];
+        for headers in strangers.iter().cycle().take(40) {
+            let answer = ask(addr, "/metrics", headers);
+            // Beyond ten guesses from one address a 429, whatever the rate limit.
+            assert!(matches!(answer.status, 401 | 429), "{headers:?}: {answer:?}");
+        }
+        let right = bearer("new-token");
+        let answer = ask(addr, "/metrics", &right);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let rate = "prometheus_exporter_denied_total{reason=\"rate\"}";
+        assert_eq!(answer.sample(rate), Some(0.0), "{answer:?}");
+        assert_eq!(ask(addr, "/nowhere", &right).status, 404);
+        let answer = ask(addr, "/metrics", &right);
+        assert_eq!(answer.status, 429, "the burst is two: {answer:?}");
+        let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!(retry_after > 3000, "{answer:?}");
+    }
+
     /// Each had the whole of the scraper's time, and Prometheus had given up by then.
     #[test]
     fn a_login_and_its_scrape_share_one_time() {

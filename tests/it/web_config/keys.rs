@@ -53,7 +53,7 @@ pub(super) fn five_headers_on_every_response(folder: &Scratch, text: &str) {
         .collect();
     assert_eq!(expected.len(), 5, "{text}");
     let authorization = basic("one", "first");
-    // Each takes one of the rate limit's, but for the first four.
+    // Each takes one of the rate limit's, but for those whose credentials are not right and those that are not asked for any.
     let table = [
         ("GET /-/healthy HTTP/1.1\r\nHost: x\r\n", "", 200),
         ("GET /-/ready HTTP/1.1\r\nHost: x\r\n", "", 200),
@@ -73,7 +73,7 @@ pub(super) fn five_headers_on_every_response(folder: &Scratch, text: &str) {
     let text = format!(
         "{text}\nbasic_auth_users: {{one: {}}}\nrate_limit: {{interval: 1h, burst: {}}}\n",
         hash("first"),
-        table.len() - 5
+        table.len() - 7
     );
     let (_guard, addr) = start(builder(folder.write("headers.yml", text)));
     for (request, headers, status) in table {

@@ -66,7 +66,10 @@ fn a_handler_has_users_headers_and_the_rate_limit() {
     let (handler, log) = handler(&folder, &text);
     assert_eq!(log, "");
     let (right, wrong) = (basic("one", "first"), basic("one", "second"));
-    for (authorization, expected) in [("", 401), (&wrong, 401), (&right, 200), (&right, 429)] {
+    // Strangers take nothing of the three.
+    let (stranger, guess, known) = (("", 401), (&wrong[..], 401), (&right[..], 200));
+    let table = [stranger, stranger, stranger, stranger, guess, known, known, known, (&right, 429), stranger];
+    for (authorization, expected) in table {
         let (status, headers) = call(&handler, authorization);
         assert_eq!(status, expected, "{authorization:?}: {headers:?}");
         assert_eq!(headers["x-frame-options"], "deny", "{authorization:?}: {headers:?}");

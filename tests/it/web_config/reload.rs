@@ -53,7 +53,8 @@ fn who_may_come_in_follows_the_file() {
     assert_eq!(scrape(addr, "two").status, 200);
 
     folder.write("web.yml", format!("{users}rate_limit: {{interval: 1h, burst: 0}}\n"));
-    wait_for("the limit", || fetch(addr, "/metrics", "").status == 429);
+    wait_for("the limit", || scrape(addr, "two").status == 429);
+    assert_eq!(fetch(addr, "/metrics", "").status, 401);
 }
 
 /// An editor that writes in place shows an empty file for a moment, and the door stood open.
