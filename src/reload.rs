@@ -7,11 +7,12 @@
 //! while somebody asks. On a file system that hangs the one who looks hangs with it; all others go on with the
 //! last good value.
 
+mod small_file;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{self, Read};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -21,9 +22,6 @@ use crate::unwind::caught;
 
 /// No two looks are closer to each other.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The most that is read of one file. Certificates and configurations are a thousandth of it.
-pub(crate) const MAX_FILE: u64 = 1024 * 1024;
 
 /// A value that was read from files, and is read again when they have changed.
 pub(crate) struct Reload<T, E> {
@@ -161,10 +159,9 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// The system's, as it is; `InvalidInput` for what is no regular file, since a pipe would be waited for, and for
-    /// one beyond [`MAX_FILE`].
+    /// The system's, unchanged; `InvalidInput` for what is not a regular file, and for one that is larger than 1 MiB.
     pub(crate) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        let read = read(path);
+        let read = small_file::read(path);
         let seen = self.digest(&read);
         self.seen.push((path.to_owned(), seen));
         read
@@ -172,7 +169,7 @@ impl Files {
 
     /// Whether each file holds what it held when it was read, or can be read as little as then.
     fn are_as_seen(&self) -> bool {
-        self.seen.iter().all(|(path, seen)| self.digest(&read(path)) == *seen)
+        self.seen.iter().all(|(path, seen)| self.digest(&small_file::read(path)) == *seen)
     }
 
     fn digest(&self, read: &io::Result<Vec<u8>>) -> Seen {
@@ -181,21 +178,6 @@ impl Files {
             Err(error) => Err(error.kind()),
         }
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
-    // Before it is opened, for opening a pipe waits for its writer. Symbolic links are followed, so that a
-    // Kubernetes secret, whose files are links by way of another link, is a file as any other.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(invalid("not a regular file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(invalid(format!("larger than {MAX_FILE} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -296,7 +278,7 @@ mod tests {
             fs::create_dir(folder.0.join(version)).unwrap();
             let path = folder.write(&format!("{version}/file"), version);
             // All times alike, as in an image.
-            File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+            fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         }
         symlink("1", folder.0.join("..data")).unwrap();
         symlink("..data/file", folder.0.join("file")).unwrap();
@@ -307,17 +289,6 @@ mod tests {
         symlink("2", folder.0.join("..data_tmp")).unwrap();
         fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
         assert_eq!(*reload.current(start + LOOK_EVERY), "2");
-    }
-
-    #[test]
-    fn what_is_no_file_or_too_large_is_not_read() {
-        let folder = Scratch::new("odd");
-        let large = folder.write("large", "");
-        File::options().write(true).open(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
-        let table = [(folder.0.clone(), "not a regular file"), (large, "larger than 1048576 bytes")];
-        for (path, expected) in table {
-            assert_eq!(Files::default().read(&path).unwrap_err().to_string(), expected);
-        }
     }
 
     #[test]

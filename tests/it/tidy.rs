@@ -137,6 +137,7 @@ fn each_library_stays_where_it_belongs() {
         ("clap::", &["builder"]),
         ("tokio_rustls::", &["lib", "builder", "tls"]),
         ("saphyr_parser::", &["web_config"]),
+        ("libc::", &["reload"]),
         ("tokio_util::", &["lib", "server", "guard", "connection"]),
     ];
     for source in sources() {

@@ -3,6 +3,14 @@
 use std::fs;
 use std::io::ErrorKind::{self, InvalidInput, NotFound};
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::{process::Command, sync::mpsc, thread};
+
+#[cfg(unix)]
+use prometheus_hyper::{Server, prometheus::Registry};
+
+#[cfg(unix)]
+use crate::client::PATIENCE;
 
 use super::tls::Ca;
 use super::{Scratch, basic, builder, fetch, hash, logged, warnings};
@@ -185,6 +193,60 @@ fn a_name_that_no_client_can_send_keeps_nobody_else_out() {
             assert_eq!(warnings.len(), 1, "{log}");
             let expected = format!("web_config: {}:2: basic_auth_users.{shown}: ", path.display());
             assert!(warnings[0].contains(&expected), "{expected:?} is not in {log}");
+        }
+    }
+}
+
+/// Whatever stands at a name: nothing waits, and nothing is read without end.
+#[cfg(unix)]
+#[test]
+fn special_files_are_refused_at_every_name() {
+    let folder = Scratch::new("special");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    folder.write("ca.pem", ca.pem());
+    assert!(Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap().success());
+    folder.write("large", vec![b'#'; 2 * 1024 * 1024]);
+    fs::create_dir(folder.path("folder")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path("zero")).unwrap();
+    std::os::unix::fs::symlink("pipe", folder.path("link")).unwrap();
+    let special = [
+        ("pipe", "not a regular file"),
+        ("link", "not a regular file"),
+        ("zero", "not a regular file"),
+        ("folder", "not a regular file"),
+        ("large", "larger than 1048576 bytes"),
+    ];
+    let path = |name: &str| folder.path(name);
+    let tls_files = |certificates: &str, key: &str, client_ca: &str| {
+        let builder = Server::builder().registry(&Registry::new());
+        builder.tls_files(path(certificates), path(key)).client_ca(path(client_ca))
+    };
+    for (name, reason) in special {
+        let web_config = |certificates: &str, key: &str, client_ca: &str| {
+            let text = format!(
+                "tls_server_config:\n  cert_file: {certificates}\n  key_file: {key}\n  client_ca_file: {client_ca}\n  \
+                 client_auth_type: RequireAndVerifyClientCert\n"
+            );
+            builder(folder.write(&format!("{certificates}-{key}-{client_ca}.yml"), text))
+        };
+        let table = [
+            builder(path(name)),
+            web_config(name, "server.key", "ca.pem"),
+            web_config("server.crt", name, "ca.pem"),
+            web_config("server.crt", "server.key", name),
+            tls_files(name, "server.key", "ca.pem"),
+            tls_files("server.crt", name, "ca.pem"),
+            tls_files("server.crt", "server.key", name),
+        ];
+        for (row, builder) in table.into_iter().enumerate() {
+            let (done, is_done) = mpsc::channel();
+            thread::spawn(move || done.send(builder.listen("127.0.0.1:0").bind().unwrap_err()));
+            let error =
+                is_done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name}, {row}: bind waits"));
+            let expected = format!("{}: {reason}", path(name).display());
+            assert!(error.to_string().ends_with(&expected), "{name}, {row}: {error}");
+            assert_eq!(error.kind(), InvalidInput, "{name}, {row}: {error}");
         }
     }
 }
