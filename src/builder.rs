@@ -16,6 +16,7 @@ mod web_config;
 #[path = "builder/web_config/disabled.rs"]
 mod web_config;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -27,9 +28,10 @@ use prometheus::Registry;
 
 use crate::collector::BuildInfo;
 use crate::handler::Handler;
+use crate::io_error;
 #[cfg(feature = "systemd")]
 use crate::listener::systemd;
-use crate::listener::{Socket, UnixSocket, annotated};
+use crate::listener::{Socket, UnixSocket};
 use crate::page::Page;
 use crate::probe::{Probe, ProbeError, ProbePath};
 use crate::scrape::{BoxError, Hook, Scrape};
@@ -231,17 +233,22 @@ impl Builder {
     /// A name is resolved at once, which blocks as [`ToSocketAddrs`] does. If it resolves to several addresses,
     /// `bind` takes the first that works, as [`TcpListener::bind`] does. Port 0 lets the operating system choose;
     /// [`Server::local_addr`] tells. `[::]` takes IPv4, too, where the operating system has it so, as Linux does.
-    pub fn listen(self, addr: impl ToSocketAddrs) -> Self {
-        let resolved: io::Result<Vec<_>> = addr.to_socket_addrs().map(Iterator::collect);
-        self.door(move |_| {
-            let cannot = |error| annotated(&error, format_args!("listen: cannot resolve the address"));
-            Ok(vec![Socket::tcp(resolved.map_err(cannot)?)?])
-        })
+    ///
+    /// An error of `bind` names the address, by its `Debug` where it does not resolve.
+    pub fn listen(self, addr: impl ToSocketAddrs + fmt::Debug) -> Self {
+        let resolved: io::Result<Vec<_>> = addr.to_socket_addrs().and_then(|addrs| {
+            let addrs: Vec<_> = addrs.collect();
+            let none = || io_error::new(io::ErrorKind::InvalidInput, "there is no address");
+            if addrs.is_empty() { Err(none()) } else { Ok(addrs) }
+        });
+        let resolved =
+            resolved.map_err(|error| io_error::annotated(error, format_args!("cannot resolve {addr:?}")));
+        self.door("listen", move |_| Ok(vec![Socket::tcp(resolved?)?]))
     }
 
     /// Listens on a TCP socket that exists, as another process or a test has made it; repeatable.
     pub fn listener(self, listener: TcpListener) -> Self {
-        self.door(move |_| Ok(vec![Socket::of_tcp(listener)?]))
+        self.door("listener", move |_| Ok(vec![Socket::of_tcp(listener)?]))
     }
 
     /// Listens on a Unix socket; repeatable. Its file is made by [`bind`](Self::bind), with
@@ -260,7 +267,7 @@ impl Builder {
     /// Prometheus scrapes Unix sockets from 3.15 on; `curl --unix-socket PATH http://localhost/metrics` does, too.
     pub fn listen_unix(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        self.door(move |mode| Ok(vec![Socket::Unix(UnixSocket::bind(&path, mode)?)]))
+        self.door("listen_unix", move |mode| Ok(vec![Socket::Unix(UnixSocket::bind(&path, mode)?)]))
     }
 
     /// The mode of the files that [`listen_unix`](Self::listen_unix) makes: who may write to one may scrape. It is set before
@@ -273,7 +280,7 @@ impl Builder {
     /// Listens on a Unix socket that exists; repeatable. Its file is left alone.
     #[cfg(unix)]
     pub fn unix_listener(self, listener: std::os::unix::net::UnixListener) -> Self {
-        self.door(move |_| Ok(vec![Socket::Unix(UnixSocket::of(listener)?)]))
+        self.door("unix_listener", move |_| Ok(vec![Socket::Unix(UnixSocket::of(listener)?)]))
     }
 
     /// Listens on the sockets, TCP and Unix, that systemd has opened for this process (`ListenStream=` in a socket unit,
@@ -292,11 +299,15 @@ impl Builder {
     #[cfg(feature = "systemd")]
     pub fn listen_systemd(mut self) -> Self {
         self.transport.notify = true;
-        self.door(|_| systemd::sockets())
+        self.door("listen_systemd", |_| systemd::sockets())
     }
 
-    fn door(mut self, open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static) -> Self {
-        self.transport.doors.push(Door::new(open));
+    fn door(
+        mut self,
+        option: &'static str,
+        open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static,
+    ) -> Self {
+        self.transport.doors.push(Door::new(option, open));
         self
     }
 
@@ -307,6 +318,7 @@ impl Builder {
     /// the place of the page. `/-/healthy` and `/-/ready` are taken.
     pub fn metrics_path(mut self, path: impl Into<String>) -> Self {
         self.transport.metrics_path = path.into();
+        self.transport.metrics_path_option = "metrics_path";
         self
     }
 
@@ -558,7 +570,7 @@ impl Builder {
     /// `prometheus_exporter_web_config_reload_success`. Whether there is TLS is settled by the first version.
     #[cfg(feature = "web-config")]
     pub fn web_config(mut self, path: impl Into<PathBuf>) -> Self {
-        self.locked.web_config = Some(path.into());
+        self.locked.web_config = Some(locked::ConfigFile { path: path.into(), option: "web_config" });
         self
     }
 
@@ -598,12 +610,15 @@ impl Builder {
     /// # Errors
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), naming the option, if one of them makes no sense.
-    /// * What binding an address failed with, its [`kind`](io::Error::kind) kept and the address named, or what resolving one
-    ///   failed with.
+    /// * What resolving or binding an address failed with, its [`kind`](io::Error::kind) kept and the address named.
+    ///
+    /// Each begins with the option's name, or with that of the flag that gave the value (`WebArgs`, feature `cli`). What the
+    /// operating system said is behind [`source`](std::error::Error::source), with its
+    /// [`raw_os_error`](io::Error::raw_os_error). An error's `Debug`, which a failed `main` prints, has the same sentence in it.
     pub fn bind(self) -> io::Result<Server> {
         let Builder { served, transport, locked } = self;
         if let Some(fault) = fault(&transport, &served, &locked) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+            return Err(io_error::new(io::ErrorKind::InvalidInput, fault));
         }
         let telemetry = Arc::new(Telemetry::new());
         let allow = locked.allow_list(&telemetry);
@@ -646,6 +661,6 @@ fn fault(transport: &Transport, served: &Served, locked: &Locked) -> Option<Stri
     transport
         .fault()
         .or_else(|| served.fault())
-        .or_else(|| served.fault_of_probes(&transport.metrics_path))
+        .or_else(|| served.fault_of_probes(&transport.metrics_path, transport.metrics_path_option))
         .or_else(|| locked.fault())
 }

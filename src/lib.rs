@@ -151,6 +151,7 @@ mod encode;
 mod gather;
 mod guard;
 mod handler;
+mod io_error;
 mod limits;
 mod linger;
 mod listener;
@@ -179,6 +180,7 @@ mod unwind;
 #[cfg(feature = "web-config")]
 mod web_config;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -226,7 +228,7 @@ pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>
 /// # Ok(())
 /// # }
 /// ```
-pub fn start(addr: impl ToSocketAddrs) -> io::Result<Guard> {
+pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
     Server::builder().listen(addr).bind()?.start()
 }
 

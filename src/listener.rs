@@ -26,7 +26,7 @@ use crate::stream::Stream;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
 
-pub(crate) use socket::{Address, Socket, annotated};
+pub(crate) use socket::{Address, Socket};
 pub(crate) use unix::UnixSocket;
 
 /// The first wait after a failed accept; it doubles with each further one.

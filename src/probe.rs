@@ -56,7 +56,6 @@ impl Probe {
 ///
 /// It takes any error by `?`, a `String`, a `&str` and what becomes a boxed error, such as `anyhow`'s, among them; therefore it is
 /// none itself.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ProbeError {
     /// The scraper has asked for what makes no sense, and is told so: a 400 with this sentence.
@@ -85,6 +84,13 @@ impl fmt::Display for ProbeError {
             ProbeError::BadRequest(reason) => f.write_str(reason),
             ProbeError::Failed(error) => error.fmt(f),
         }
+    }
+}
+
+/// As `Display`: it is what a program prints that unwraps one.
+impl fmt::Debug for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::admission::Connections;
 use crate::builder::Builder;
 use crate::connection::{self, Deadlines, Service};
 use crate::guard::{Guard, LastScrape, Reach};
+use crate::io_error;
 use crate::listener::systemd::Notice;
 use crate::listener::{Listeners, Socket};
 use crate::route::Router;
@@ -153,7 +154,9 @@ impl Server {
                 }
             }
         })?;
-        start.recv().unwrap_or_else(|_| Err(io::Error::other("the server's thread has ended")))?;
+        start
+            .recv()
+            .unwrap_or_else(|_| Err(io_error::new(io::ErrorKind::Other, "the server's thread has ended")))?;
         Ok(Guard::new(reach, router, last_scrape, stop, stopped, thread))
     }
 
@@ -180,7 +183,8 @@ impl Server {
         let Server { sockets, reach, notify, allow, tls, router, max_connections, deadlines, drain_timeout } =
             self;
         let runtime = Handle::try_current().map_err(|_| {
-            io::Error::other("no tokio runtime: serve on one, or use `start`, which has its own")
+            let what = "no tokio runtime: serve on one, or use `start`, which has its own";
+            io_error::new(io::ErrorKind::Other, what)
         })?;
         router.scraper().run_hooks_on(runtime);
         // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
@@ -189,7 +193,8 @@ impl Server {
             Listeners::new(sockets, router.telemetry())
         })
         .ok_or_else(|| {
-            io::Error::other("the tokio runtime lacks its I/O or time driver: build it with `enable_all`")
+            let what = "the tokio runtime lacks its I/O or time driver: build it with `enable_all`";
+            io_error::new(io::ErrorKind::Other, what)
         })??;
 
         caught(|| tracing::info!(at = %reach, "serving metrics"));

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::io_error;
 use crate::linger::{LINGER, Linger};
 use crate::stream::Stream;
 use crate::telemetry::Telemetry;
@@ -67,7 +68,7 @@ impl Tls {
     ///
     /// What it promises to clients and nobody here keeps.
     pub(crate) fn given(config: Arc<ServerConfig>) -> io::Result<Tls> {
-        let invalid = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, format!("tls: {what}")));
+        let invalid = |what: &str| Err(io_error::new(io::ErrorKind::InvalidInput, format!("tls: {what}")));
         if config.alpn_protocols.iter().any(|protocol| protocol != HTTP11) {
             return invalid("alpn_protocols may have http/1.1 only: HTTP/2 is not served");
         }

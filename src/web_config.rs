@@ -19,12 +19,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::access::credentials::is_hash;
+use crate::io_error;
 use crate::reload::Files;
 
-pub(crate) use problem::WebConfigError;
 pub(crate) use tls::{Pem, Source, TlsSettings};
 
-use problem::Problem;
+use problem::{Problem, error_of};
 use section::{Field, Section};
 
 /// A web-config file, checked. An empty one is plain HTTP, open to all.
@@ -87,8 +87,8 @@ const HEADERS: &[(&str, &str, &[&str])] = &[
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, with `file`, the line and the key.
-pub(crate) fn parse(file: &str, text: &str) -> Result<WebConfig, WebConfigError> {
+/// The first thing that is wrong, with `file`, the line and the key: `InvalidInput`.
+pub(crate) fn parse(file: &str, text: &str) -> io::Result<WebConfig> {
     match read(file, text)? {
         (config, None) => Ok(config),
         (_, Some(error)) => Err(error),
@@ -110,12 +110,12 @@ pub fn check(text: &str) -> Result<(usize, bool), String> {
 /// # Errors
 ///
 /// The first thing that is wrong, with the file, the line and the key; the system's for a file that can not be read.
-pub(crate) fn load(path: &Path, files: &mut Files) -> Result<Loaded, WebConfigError> {
+pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
     let file = path.display().to_string();
-    let bytes = files.read(path).map_err(|error| WebConfigError::unread(&file, &error))?;
+    let bytes = files.read(path).map_err(|error| io_error::annotated(error, &file))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        WebConfigError::new(&file, Problem::new(line, "not UTF-8"))
+        error_of(&file, &Problem::new(line, "not UTF-8"))
     })?;
     let (config, unfit) = read(&file, text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -139,10 +139,10 @@ struct Draft {
     unfit: Option<Problem>,
 }
 
-fn read(file: &str, text: &str) -> Result<(WebConfig, Option<WebConfigError>), WebConfigError> {
-    let error = |problem| WebConfigError::new(file, problem);
+fn read(file: &str, text: &str) -> io::Result<(WebConfig, Option<io::Error>)> {
+    let error = |problem| error_of(file, &problem);
     let Draft { mut config, warnings, unfit } = draft(text).map_err(error)?;
-    config.warnings = warnings.iter().map(|warning| format!("web_config: {file}:{warning}")).collect();
+    config.warnings = warnings.iter().map(|warning| format!("{file}:{warning}")).collect();
     Ok((config, unfit.map(error)))
 }
 
@@ -232,13 +232,14 @@ fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<O
 }
 
 impl TlsSettings {
-    fn pem(&self, file: &str, folder: &Path, files: &mut Files) -> Result<PemBytes, WebConfigError> {
+    fn pem(&self, file: &str, folder: &Path, files: &mut Files) -> io::Result<PemBytes> {
         let mut bytes = |source: &Source| match &source.pem {
             Pem::Inline(secret) => Ok(secret.expose().as_bytes().to_vec()),
             Pem::File(path) => {
                 let path = folder.join(path);
                 files.read(&path).map_err(|error| {
-                    WebConfigError::unread_named(file, source.problem(String::new()), &path, &error)
+                    let place = format!("{file}:{}: {}", source.problem(String::new()), path.display());
+                    io_error::annotated(error, place)
                 })
             }
         };
@@ -252,8 +253,8 @@ impl TlsSettings {
 
 impl Source {
     /// What is wrong with the PEM that it leads to; `what` must show nothing of it.
-    pub(crate) fn error(&self, path: &Path, what: impl Into<String>) -> WebConfigError {
-        WebConfigError::new(&path.display().to_string(), self.problem(what))
+    pub(crate) fn error(&self, path: &Path, what: impl Into<String>) -> io::Error {
+        error_of(&path.display().to_string(), &self.problem(what))
     }
 
     fn problem(&self, what: impl Into<String>) -> Problem {

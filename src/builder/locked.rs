@@ -27,7 +27,14 @@ pub(super) struct Locked {
     pub(super) allowed_hosts: Vec<String>,
     pub(super) protect_health: bool,
     pub(super) tls: TlsOptions,
-    pub(super) web_config: Option<PathBuf>,
+    pub(super) web_config: Option<ConfigFile>,
+}
+
+/// The web-config file, and the option or flag that it comes from, with which errors and warnings begin.
+#[derive(Debug)]
+pub(super) struct ConfigFile {
+    pub(super) path: PathBuf,
+    pub(super) option: &'static str,
 }
 
 /// What a request passes, and what a connection is secured with, at the moment.
@@ -50,7 +57,7 @@ impl Locked {
         if let Some(host) = self.allowed_hosts.iter().find(|host| !hosts.push(host)) {
             return Some(format!("allowed_hosts: {host:?} is no host name or address without a port"));
         }
-        if let Some(path) = &self.web_config {
+        if let Some(ConfigFile { path, option }) = &self.web_config {
             let others = [
                 ("tls, tls_files, client_ca", self.tls.is_set()),
                 ("bearer_token, basic_auth", self.keyring.is_locked()),
@@ -58,7 +65,7 @@ impl Locked {
             ];
             if let Some((others, _)) = others.iter().find(|(_, is_set)| *is_set) {
                 let path = path.display();
-                return Some(format!("web_config: {path}: {others}: the file says that, or the builder"));
+                return Some(format!("{option}: {path}: {others}: the file says that, or the builder"));
             }
         }
         self.tls.fault().or_else(|| self.keyring.fault().map(str::to_owned))
@@ -90,7 +97,7 @@ impl Locked {
     pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls, web_config } = self;
         let InForce { rules, tls, verifies_clients: _ } = match web_config {
-            Some(path) => web_config::open(path, telemetry)?,
+            Some(file) => web_config::open(file, telemetry)?,
             None => settled(keyring, rate_limit, tls.open(telemetry)?, telemetry),
         };
         Ok((locks(rules, &allowed_hosts, protect_health, telemetry), tls))
@@ -104,26 +111,28 @@ impl Locked {
         let nobody = || settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry);
         let in_force = match web_config {
             None => settled(keyring, rate_limit, None, telemetry),
-            Some(path) => match (web_config::open(path.clone(), telemetry), fault) {
-                (Ok(in_force), None) => {
-                    let path = path.display();
-                    if in_force.tls.is_some() {
-                        tracing::error!("web_config: {path}: tls_server_config: {NO_CONNECTIONS}");
+            Some(file) => {
+                let named = format!("{}: {}", file.option, file.path.display());
+                match (web_config::open(file, telemetry), fault) {
+                    (Ok(in_force), None) => {
+                        if in_force.tls.is_some() {
+                            tracing::error!("{named}: tls_server_config: {NO_CONNECTIONS}");
+                        }
+                        if in_force.verifies_clients {
+                            tracing::error!("{named}: client_auth_type: nobody is let in");
+                            nobody()
+                        } else {
+                            in_force
+                        }
                     }
-                    if in_force.verifies_clients {
-                        tracing::error!("web_config: {path}: client_auth_type: nobody is let in");
+                    (Err(error), _) => {
+                        tracing::error!(%error, "nobody is let in");
                         nobody()
-                    } else {
-                        in_force
                     }
+                    // What stands beside it has been told, and one of the two locks would be left away.
+                    (Ok(_), Some(_)) => nobody(),
                 }
-                (Err(error), _) => {
-                    tracing::error!(%error, "nobody is let in");
-                    nobody()
-                }
-                // What stands beside it has been told, and one of the two locks would be left away.
-                (Ok(_), Some(_)) => nobody(),
-            },
+            }
         };
         locks(in_force.rules, &allowed_hosts, protect_health, telemetry)
     }

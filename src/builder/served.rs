@@ -90,8 +90,8 @@ impl Served {
         Some(format!("landing_page: {fault}"))
     }
 
-    /// The same of the probes' paths, beside that of the metrics.
-    pub(super) fn fault_of_probes(&self, metrics_path: &str) -> Option<String> {
+    /// The same of the probes' paths, beside that of the metrics, which comes from this option or flag.
+    pub(super) fn fault_of_probes(&self, metrics_path: &str, metrics_path_option: &str) -> Option<String> {
         let paths = || self.probes.iter().map(ProbePath::path);
         if let Some(path) = paths().find(|path| !route::path_is_valid(path)) {
             return Some(format!(
@@ -99,6 +99,10 @@ impl Served {
             ));
         }
         let path = twice(paths().chain([metrics_path]))?;
+        // Who typed a flag knows nothing of the builder's options.
+        if path == metrics_path && metrics_path_option.starts_with("--") {
+            return Some(format!("{metrics_path_option}: {path:?} is the path of a probe"));
+        }
         Some(format!("probe: {path:?} is taken"))
     }
 

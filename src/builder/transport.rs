@@ -13,6 +13,7 @@ use crate::access::AllowList;
 use crate::admission;
 use crate::connection::Deadlines;
 use crate::guard::Reach;
+use crate::io_error;
 use crate::listener::Socket;
 use crate::route::{self, Router};
 use crate::server::Server;
@@ -25,6 +26,8 @@ pub(super) struct Transport {
     /// Whether systemd is told how the server is.
     pub(super) notify: bool,
     pub(super) metrics_path: String,
+    /// The option or flag that it comes from.
+    pub(super) metrics_path_option: &'static str,
     pub(super) max_connections: Option<usize>,
     pub(super) head_timeout: Duration,
     pub(super) idle_timeout: Duration,
@@ -39,6 +42,7 @@ impl Default for Transport {
             unix_socket_mode: DEFAULT_UNIX_SOCKET_MODE,
             notify: false,
             metrics_path: DEFAULT_METRICS_PATH.to_owned(),
+            metrics_path_option: "metrics_path",
             max_connections: None,
             head_timeout: DEFAULT_HEAD_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
@@ -84,6 +88,7 @@ impl Transport {
             unix_socket_mode,
             notify,
             metrics_path,
+            metrics_path_option: _,
             max_connections,
             head_timeout,
             idle_timeout,
@@ -91,8 +96,8 @@ impl Transport {
             drain_timeout,
         } = self;
         let mut sockets = Vec::new();
-        for Door(open) in doors {
-            sockets.extend(open(unix_socket_mode)?);
+        for Door { option, open } in doors {
+            sockets.extend(open(unix_socket_mode).map_err(|error| io_error::annotated(error, option))?);
         }
         let addresses = sockets.iter().map(Socket::address).collect::<io::Result<Vec<_>>>()?;
         Ok(Server {
@@ -110,16 +115,25 @@ impl Transport {
 }
 
 /// Somewhere to listen: opened by `bind`, with the mode of a Unix socket's file.
-pub(super) struct Door(Box<dyn FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync>);
+pub(super) struct Door {
+    /// The option or flag that it comes from, with which an error begins.
+    pub(super) option: &'static str,
+    open: Box<Open>,
+}
+
+type Open = dyn FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync;
 
 impl Door {
-    pub(super) fn new(open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static) -> Self {
-        Door(Box::new(open))
+    pub(super) fn new(
+        option: &'static str,
+        open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static,
+    ) -> Self {
+        Door { option, open: Box::new(open) }
     }
 }
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").finish_non_exhaustive()
+        f.debug_struct("Door").field("option", &self.option).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
 use super::Builder;
+use super::locked::ConfigFile;
 use crate::route;
 use listen_address::ListenAddress;
 
@@ -41,7 +42,8 @@ const MAX_REQUESTS: usize = 40;
 ///
 /// `vsock://` is not served. The values of the environment's switches are clap's: `true`, `yes`, `on`, `1` and their opposites.
 /// What is wrong with a value, also if it is empty where it may not be, is clap's error, which names the flag, before anything is
-/// bound.
+/// bound. What only [`Builder::bind`] can tell of a value begins with the flag, too:
+/// `--web.listen-address: cannot listen on 127.0.0.1:9184: …`.
 ///
 /// ```
 /// use clap::Parser;
@@ -176,17 +178,21 @@ impl Builder {
         if *systemd_socket || !listen_addresses.is_empty() {
             self.transport.doors.clear();
             self.transport.notify = false;
-        }
-        if *systemd_socket {
-            self = self.listen_systemd();
-        } else {
-            self = listen_addresses.iter().fold(self, |builder, address| address.listen(builder));
+            let flag;
+            (self, flag) = if *systemd_socket {
+                (self.listen_systemd(), "--web.systemd-socket")
+            } else {
+                let listens = listen_addresses.iter().fold(self, |builder, address| address.listen(builder));
+                (listens, "--web.listen-address")
+            };
+            self.transport.doors.iter_mut().for_each(|door| door.option = flag);
         }
         if let Some(path) = telemetry_path {
             self = self.metrics_path(path);
+            self.transport.metrics_path_option = "--web.telemetry-path";
         }
         if let Some(path) = config_file.as_ref().filter(|path| !path.is_empty()) {
-            self = self.web_config(path);
+            self.locked.web_config = Some(ConfigFile { path: path.into(), option: "--web.config.file" });
         }
         if *disable_exporter_metrics {
             self = self.self_metrics(false).default_collectors(false);

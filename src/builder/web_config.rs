@@ -1,7 +1,7 @@
 //! The web-config file in force: its rules, its TLS, read again when it changes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::access::RateLimit;
 use crate::access::credentials::Keyring;
 use crate::authentication::Gate;
+use crate::io_error;
 use crate::locks::Rules;
 use crate::reload::{Files, Reload, Reloaded};
 use crate::telemetry::Telemetry;
@@ -17,7 +18,7 @@ use crate::tls::{self, ClientAuth, Part, Settings, Tls};
 use crate::unwind::caught;
 use crate::web_config::{self, Loaded, PemBytes, Secret, TlsSettings, WebConfig};
 
-use super::locked::InForce;
+use super::locked::{ConfigFile, InForce};
 
 /// A version of the file.
 struct Version {
@@ -28,20 +29,23 @@ struct Version {
 }
 
 /// Reads the file, and looks after it from now on.
-pub(super) fn open(path: PathBuf, telemetry: &Arc<Telemetry>) -> io::Result<InForce> {
+pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>) -> io::Result<InForce> {
+    let ConfigFile { path, option } = file;
     let held = Mutex::default();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
-    let load = move |files: &mut Files| load(&path, files, &held, &of_load);
+    let load = move |files: &mut Files| {
+        load(&path, files, &held, &of_load).map_err(|error| io_error::annotated(error, option))
+    };
     let report = move |reloaded: Reloaded<'_, Version, io::Error>| {
         reloaded.log("web-config file");
         match reloaded {
-            Reloaded::Good(version) => put_in_force(version, &of_report),
+            Reloaded::Good(version) => put_in_force(version, option, &of_report),
             Reloaded::Bad(_) | Reloaded::Panicked => of_report.web_config_reload_failed(),
         }
     };
     let reload = Arc::new(Reload::new(Instant::now(), load, report)?);
     let first = reload.last();
-    put_in_force(&first, telemetry);
+    put_in_force(&first, option, telemetry);
 
     let tls = first.tls.as_ref().map(|first| {
         let (reload, first) = (Arc::clone(&reload), Arc::clone(&first.config));
@@ -57,13 +61,13 @@ pub(super) fn open(path: PathBuf, telemetry: &Arc<Telemetry>) -> io::Result<InFo
     Ok(InForce { rules: Box::new(rules), tls, verifies_clients })
 }
 
-fn put_in_force(version: &Version, telemetry: &Telemetry) {
+fn put_in_force(version: &Version, option: &str, telemetry: &Telemetry) {
     telemetry.web_config_loaded();
     if let Some(tls) = &version.tls {
         telemetry.certificate_loaded(tls.not_after);
     }
     for warning in &version.warnings {
-        caught(|| tracing::warn!("{warning}"));
+        caught(|| tracing::warn!("{option}: {warning}"));
     }
 }
 
@@ -121,10 +125,10 @@ fn load_beside(
     });
     if let Some(what) = taken_away {
         let sentence = format!(
-            "web_config: {}: {what} is settled when the server starts: restart it to change that",
+            "{}: {what} is settled when the server starts: restart it to change that",
             path.display()
         );
-        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
+        return Err(io_error::new(io::ErrorKind::InvalidData, sentence));
     }
     let gate = match held.take_if(|held| held.users == users) {
         Some(held) => held.gate,
@@ -164,12 +168,9 @@ fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::L
         groups: options.curve_preferences.iter().map(|curve| curve.id).collect(),
         ..Settings::new(cert, key)
     };
-    tls::load(settings).map_err(|fault| {
-        let error = match (fault.part, &options.client_ca) {
-            (Part::Key, _) => options.key.error(path, &fault.what),
-            (Part::ClientCa, Some(client_ca)) => client_ca.error(path, &fault.what),
-            _ => options.cert.error(path, &fault.what),
-        };
-        io::Error::from(error)
+    tls::load(settings).map_err(|fault| match (fault.part, &options.client_ca) {
+        (Part::Key, _) => options.key.error(path, &fault.what),
+        (Part::ClientCa, Some(client_ca)) => client_ca.error(path, &fault.what),
+        _ => options.cert.error(path, &fault.what),
     })
 }

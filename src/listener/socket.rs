@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tokio::net::TcpStream;
 
 use super::unix::UnixSocket;
+use crate::io_error;
 
 /// So many newcomers wait to be accepted, as tokio and Go have it, if the system's own limit is not lower: std's 128 are
 /// less than a fleet that guesses passwords, and who is dropped tries again only a second later.
@@ -49,10 +50,12 @@ impl Socket {
         for addr in addrs {
             match TcpListener::bind(addr).and_then(with_backlog).and_then(Socket::of_tcp) {
                 Ok(socket) => return Ok(socket),
-                Err(error) => last_error = Some(annotated(&error, format_args!("cannot listen on {addr}"))),
+                Err(error) => {
+                    last_error = Some(io_error::annotated(error, format_args!("cannot listen on {addr}")));
+                }
             }
         }
-        let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "listen: resolves to no address");
+        let nothing = || io_error::new(io::ErrorKind::InvalidInput, "there is no address");
         Err(last_error.unwrap_or_else(nothing))
     }
 
@@ -83,10 +86,6 @@ fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
 #[cfg(not(unix))]
 fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
     Ok(listener)
-}
-
-pub(crate) fn annotated(error: &io::Error, what: fmt::Arguments<'_>) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// As one may open it: nobody reaches an unspecified address, but it includes this host. A Unix socket is written as

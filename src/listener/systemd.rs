@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Type};
 
-use super::socket::{Socket, annotated};
+use super::socket::Socket;
 use super::unix::UnixSocket;
+use crate::io_error;
 use crate::unwind::caught;
 
 /// What `LISTEN_FDS` may say at the most; a process has no more descriptors than that by default.
@@ -34,10 +35,7 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
     // First, for to own a descriptor that is closed is unsound.
     for descriptor in FIRST..FIRST + names.len() {
         fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
-            annotated(
-                &error,
-                format_args!("listen_systemd: {descriptor} of LISTEN_FDS is not in /proc/self/fd"),
-            )
+            io_error::annotated(error, format_args!("{descriptor} of LISTEN_FDS is not in /proc/self/fd"))
         })?;
     }
     let sockets = sd_listen_fds::get().unwrap_or_default();
@@ -79,8 +77,8 @@ fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     // The host's children have no business with it.
     socket.set_cloexec(true)?;
     let refused = |is: &str| {
-        let sentence = format!("listen_systemd: {name:?} of LISTEN_FDS {is}");
-        Err(io::Error::new(io::ErrorKind::InvalidInput, sentence))
+        let sentence = format!("{name:?} of LISTEN_FDS {is}");
+        Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
     };
     let Some(kind) = kind(&socket) else {
         return refused("is neither a TCP nor a Unix stream socket");
@@ -110,7 +108,7 @@ fn kind(socket: &socket2::Socket) -> Option<Kind> {
 }
 
 fn missing(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("listen_systemd: {what}"))
+    io_error::new(io::ErrorKind::NotFound, what)
 }
 
 /// Tells systemd that the server serves, and with its drop that it is about to end.
@@ -158,7 +156,7 @@ fn notified(name: &OsStr) -> io::Result<SockAddr> {
             abstract_name.push(OsStr::from_bytes(rest));
             SockAddr::unix(abstract_name)
         }
-        _ => Err(io::Error::new(
+        _ => Err(io_error::new(
             io::ErrorKind::Unsupported,
             "this kind of NOTIFY_SOCKET is not supported: only Unix sockets are",
         )),
@@ -196,7 +194,7 @@ mod tests {
                 (Ok(names), Ok(expected)) => assert_eq!(names, *expected, "{variables:?}"),
                 (Err(error), Err(expected)) => {
                     let error = error.to_string();
-                    assert!(error.starts_with("listen_systemd: ") && error.contains(expected), "{error}");
+                    assert!(error.contains(expected), "{error}");
                 }
                 (got, _) => panic!("{variables:?}: {got:?}"),
             }
@@ -261,10 +259,7 @@ mod tests {
                 let error = socket(descriptor, "http").unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
                 let error = error.to_string();
-                assert!(
-                    error.starts_with("listen_systemd: \"http\" of LISTEN_FDS ") && error.contains(reason),
-                    "{error}"
-                );
+                assert!(error.starts_with("\"http\" of LISTEN_FDS ") && error.contains(reason), "{error}");
             }
             socket(listener.into(), "http").unwrap();
         }

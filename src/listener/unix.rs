@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use socket2::{Domain, SockAddr, Type};
 
-use super::socket::annotated;
+use crate::io_error;
 use crate::stream::Stream;
 
 /// As std listens.
@@ -41,7 +41,7 @@ impl UnixSocket {
     /// Makes the file, with this mode. A socket that nobody answers on is replaced; any other file is left alone.
     pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<UnixSocket> {
         make(path, mode)
-            .map_err(|error| annotated(&error, format_args!("cannot listen on {}", path.display())))
+            .map_err(|error| io_error::annotated(error, format_args!("cannot listen on {}", path.display())))
     }
 
     /// A listener that exists. Its file is its owner's.
@@ -130,7 +130,7 @@ fn is_stale(path: &Path) -> io::Result<bool> {
             Err(error) => return Err(error),
         };
         if !metadata.file_type().is_socket() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+            return Err(io_error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
         }
         let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // One whose backlog is full would keep us waiting, and is one that is served.
@@ -139,7 +139,7 @@ fn is_stale(path: &Path) -> io::Result<bool> {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
-            _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody answers on this socket")),
+            _ => return Err(io_error::new(io::ErrorKind::AddrInUse, "somebody answers on this socket")),
         }
         if age(&metadata)? >= FRESH {
             return Ok(true);
@@ -179,7 +179,7 @@ impl Lock {
             }
             if begun.elapsed() >= LOCK_PATIENCE {
                 let sentence = format!("another server starts here: {} is there", lock.display());
-                return Err(io::Error::new(io::ErrorKind::AddrInUse, sentence));
+                return Err(io_error::new(io::ErrorKind::AddrInUse, sentence));
             }
             thread::sleep(POLL);
         }
@@ -202,10 +202,7 @@ fn bind(path: &Path, mode: u32) -> io::Result<UnixSocket> {
     // The mode goes by the path, and follows links. Who may write to the directory can still win the race between these
     // two: no call of std's sets the mode of a link.
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "another file has taken the socket's place",
-        ));
+        return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has taken the socket's place"));
     }
     // Before it listens: nobody gets in by what the umask has left.
     fs::set_permissions(path, Permissions::from_mode(mode))?;

@@ -4,6 +4,8 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::io_error;
+
 /// The most that is read of one file, in bytes. Certificates and configurations have a thousandth of it.
 pub(super) const MAX_FILE: u64 = 1024 * 1024;
 
@@ -33,7 +35,7 @@ fn read_opened(path: &Path) -> io::Result<Vec<u8>> {
 
 fn check(metadata: &Metadata) -> io::Result<()> {
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io_error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     if metadata.len() > MAX_FILE {
         return Err(too_large());
@@ -52,7 +54,7 @@ fn read_at_most(file: File, length: u64) -> io::Result<Vec<u8>> {
 }
 
 fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("larger than {MAX_FILE} bytes"))
+    io_error::new(io::ErrorKind::InvalidInput, format!("larger than {MAX_FILE} bytes"))
 }
 
 /// open(2): with `O_NONBLOCK` a pipe without a writer opens at once, and a read of what has nothing to read fails. Regular

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::settings::{self, ClientAuth, Loaded, Part, Settings};
+use crate::io_error;
 use crate::reload::{self, Reload, Reloaded};
 use crate::telemetry::Telemetry;
 
@@ -57,7 +58,7 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
     let mut read = |option: &str, path: &Path| {
         files
             .read(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{option}: {}: {error}", path.display())))
+            .map_err(|error| io_error::annotated(error, format_args!("{option}: {}", path.display())))
     };
     // All of them, whatever is wrong with one: what is not read is not watched.
     let certificates = read("tls_files", &paths.certificates);
@@ -76,6 +77,6 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
             Part::Options => ("tls_files", None),
         };
         let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
-        io::Error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
+        io_error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
     })
 }

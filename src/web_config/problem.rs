@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+
+use crate::io_error;
 
 /// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,58 +30,10 @@ impl Problem {
     }
 }
 
-/// Why a web-config file can not be used: `web_config: file:line: key: what`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WebConfigError {
-    file: String,
-    /// None if the file itself could not be read.
-    problem: Option<Problem>,
-    /// Why the file, or one that it names, could not be read.
-    unread: Option<(io::ErrorKind, String)>,
-}
-
-impl WebConfigError {
-    pub(super) fn new(file: &str, problem: Problem) -> WebConfigError {
-        WebConfigError { file: file.to_owned(), problem: Some(problem), unread: None }
-    }
-
-    /// The web-config file could not be read.
-    pub(super) fn unread(file: &str, error: &io::Error) -> WebConfigError {
-        WebConfigError {
-            file: file.to_owned(),
-            problem: None,
-            unread: Some((error.kind(), error.to_string())),
-        }
-    }
-
-    /// A file that it names could not be read.
-    pub(super) fn unread_named(
-        file: &str,
-        problem: Problem,
-        path: &Path,
-        error: &io::Error,
-    ) -> WebConfigError {
-        let what = format!("{}: {error}", path.display());
-        WebConfigError { file: file.to_owned(), problem: Some(problem), unread: Some((error.kind(), what)) }
-    }
-
-    /// The kind for an [`io::Error`]: the system's where a file could not be read, else `InvalidInput`.
-    pub(crate) fn kind(&self) -> io::ErrorKind {
-        self.unread.as_ref().map_or(io::ErrorKind::InvalidInput, |(kind, _)| *kind)
-    }
-}
-
-impl fmt::Display for WebConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "web_config: {}", self.file)?;
-        if let Some(problem) = &self.problem {
-            write!(f, ":{problem}")?;
-        }
-        match &self.unread {
-            Some((_, why)) => write!(f, ": {why}"),
-            None => Ok(()),
-        }
-    }
+/// Why a web-config file can not be used: `file:line: key: what`. The option or flag that names the file is the builder's to
+/// say.
+pub(super) fn error_of(file: &str, problem: &Problem) -> io::Error {
+    io_error::new(io::ErrorKind::InvalidInput, format!("{file}:{problem}"))
 }
 
 /// `line: key: what`
@@ -91,14 +44,6 @@ impl fmt::Display for Problem {
             .into_iter()
             .filter(|part| !part.is_empty())
             .try_for_each(|part| write!(f, ": {part}"))
-    }
-}
-
-impl std::error::Error for WebConfigError {}
-
-impl From<WebConfigError> for io::Error {
-    fn from(error: WebConfigError) -> io::Error {
-        io::Error::new(error.kind(), error)
     }
 }
 

@@ -30,6 +30,7 @@ mod samples;
 mod scheduling_delay;
 mod scrape;
 mod scratch;
+mod start_up;
 mod stop;
 mod subscriber;
 mod tidy;

@@ -36,6 +36,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("encode", 0),
     ("telemetry", 0),
     ("limits", 0),
+    ("io_error", 0),
 ];
 
 struct Source {

@@ -13,6 +13,7 @@ use crate::doors::get_unix;
 use crate::host::run_alone;
 use crate::scrape::{Gated, ask};
 use crate::scratch::Scratch;
+use crate::start_up::{printed, raw_os_error};
 
 const FLAGS: [&str; 6] = [
     "--web.listen-address",
@@ -95,10 +96,46 @@ fn a_port_alone_is_all_interfaces_and_a_name_is_resolved() {
 
     let (_guard, addr) = start(empty().web_args(&parse(&["--web.listen-address=localhost:0"])));
     assert!(addr.ip().is_loopback(), "{addr}");
-    // Its syntax is good: whether there is such a host is for `bind` to tell.
-    let web = parse(&["--web.listen-address=nobody.invalid:0"]);
-    let error = empty().web_args(&web).bind().unwrap_err();
-    assert!(error.to_string().starts_with("listen: "), "{error}");
+}
+
+/// What clap can not tell of a value; it said `listen: cannot resolve the address` and `web_config: …`.
+#[test]
+fn errors_of_bind_name_the_flag_and_the_value() {
+    let folder = Scratch::new("flags");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let (below, missing) = (folder.path("none/s"), folder.path("none.yml"));
+    let wrong = folder.write("wrong.yml", "\nusers: {}\n");
+    let unread = folder.write("unread.yml", "tls_server_config: {cert_file: none.crt, key_file: none.key}\n");
+    let (below, missing) = (below.display().to_string(), missing.display().to_string());
+    let (wrong, unread) = (wrong.display().to_string(), unread.display().to_string());
+    // Flag, value, what stands behind the flag, whether the operating system has a number for it.
+    let nobody = "cannot resolve (\"nobody.invalid\", 0): ";
+    let table: [(&str, &str, String, bool); 8] = [
+        // Its syntax is good, so it is not clap's to refuse.
+        ("--web.listen-address", "nobody.invalid:0", nobody.to_owned(), false),
+        ("--web.listen-address", &taken, format!("cannot listen on {taken}: "), true),
+        ("--web.listen-address", &below, format!("cannot listen on {below}: "), true),
+        ("--web.config.file", &missing, format!("{missing}: "), true),
+        ("--web.config.file", &wrong, format!("{wrong}:2: users: unknown key"), false),
+        ("--web.config.file", &unread, format!("{unread}:1: tls_server_config.cert_file: "), true),
+        ("--web.config.file", "/x", "/x: bearer_token, basic_auth: ".to_owned(), false),
+        ("--web.telemetry-path", "/probe", "\"/probe\" is the path of a probe".to_owned(), false),
+    ];
+    for (flag, value, behind, has_number) in table {
+        let mut builder = empty().listen("127.0.0.1:0").probe("/probe", |_| async { Ok(Registry::new()) });
+        if value == "/x" {
+            builder = builder.bearer_token("token");
+        }
+        let error = builder.web_args(&parse(&[&format!("{flag}={value}")])).bind().unwrap_err();
+        let (sentence, kind) = (error.to_string(), error.kind());
+        assert!(sentence.starts_with(&format!("{flag}: {behind}")), "{flag}={value}: {sentence}");
+        assert_eq!(raw_os_error(&error).is_some(), has_number, "{flag}={value}: {sentence}");
+        assert_eq!(printed(error), format!("Error: Custom {{ kind: {kind:?}, error: {sentence} }}"));
+    }
+    // What the program says itself keeps the option's name.
+    let error = empty().web_args(&parse(&[])).listen(&taken).web_config(&missing).bind().unwrap_err();
+    assert!(error.to_string().starts_with("web_config: "), "{error}");
 }
 
 #[test]
@@ -124,7 +161,7 @@ fn the_sockets_of_systemd_take_the_place_of_addresses() {
         let elsewhere = cfg!(not(target_os = "linux"));
         let kind = if elsewhere { io::ErrorKind::Unsupported } else { io::ErrorKind::NotFound };
         assert_eq!(error.kind(), kind, "{flags:?}: {error}");
-        assert!(error.to_string().starts_with("listen_systemd: "), "{flags:?}: {error}");
+        assert!(error.to_string().starts_with("--web.systemd-socket: "), "{flags:?}: {error}");
     }
 }
 

@@ -1,13 +1,12 @@
 //! Without the feature `web-config` there is no such file. This keeps its absence out of everything else.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::locked::InForce;
+use super::locked::{ConfigFile, InForce};
 use crate::telemetry::Telemetry;
 
 /// Never called: there is no way to name a file.
-pub(super) fn open(_: PathBuf, _: &Arc<Telemetry>) -> io::Result<InForce> {
+pub(super) fn open(_: ConfigFile, _: &Arc<Telemetry>) -> io::Result<InForce> {
     Err(io::ErrorKind::Unsupported.into())
 }

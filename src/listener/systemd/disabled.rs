@@ -3,10 +3,11 @@
 use std::io;
 
 use super::socket::Socket;
+use crate::io_error;
 
 #[allow(dead_code, reason = "asked for by some features only")]
 pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "listen_systemd: there is no systemd here"))
+    Err(io_error::new(io::ErrorKind::Unsupported, "there is no systemd here"))
 }
 
 /// Tells nobody anything.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
+use crate::io_error;
 use crate::stream::Stream;
 
 /// There is none.
@@ -16,7 +17,7 @@ pub(super) enum Listening {}
 impl UnixSocket {
     pub(crate) fn bind(path: &Path, _: u32) -> io::Result<UnixSocket> {
         let sentence = format!("cannot listen on {}: there are no Unix sockets here", path.display());
-        Err(io::Error::new(io::ErrorKind::Unsupported, sentence))
+        Err(io_error::new(io::ErrorKind::Unsupported, sentence))
     }
 
     pub(crate) fn path(&self) -> Option<PathBuf> {

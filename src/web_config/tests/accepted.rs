@@ -244,7 +244,7 @@ fn what_is_taken_but_hardly_meant_is_said() {
         ("rate_limit: {burst: 3}".to_owned(), "1: rate_limit: without an interval nothing is limited"),
     ];
     for (text, expected) in table {
-        assert_eq!(accepted(&text).warnings, [format!("web_config: web.yml:{expected}")], "{text}");
+        assert_eq!(accepted(&text).warnings, [format!("web.yml:{expected}")], "{text}");
     }
     assert_eq!(
         accepted("rate_limit: {interval: 1s}").rate_limit,

@@ -5,7 +5,7 @@ use std::fs;
 use super::super::*;
 use crate::scratch::Scratch;
 
-fn load(path: &Path) -> Result<Loaded, WebConfigError> {
+fn load(path: &Path) -> io::Result<Loaded> {
     super::super::load(path, &mut Files::default())
 }
 
@@ -39,7 +39,7 @@ fn a_file_that_is_not_there_is_named() {
     let missing = folder.0.join("none.yml");
     let error = load(&missing).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    let expected = format!("web_config: {}: {}", missing.display(), fs::read(&missing).unwrap_err());
+    let expected = format!("{}: {}", missing.display(), fs::read(&missing).unwrap_err());
     assert_eq!(error.to_string(), expected);
 
     folder.write("server.crt", "");
@@ -48,7 +48,7 @@ fn a_file_that_is_not_there_is_named() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let missing = folder.0.join("none.key");
     let expected = format!(
-        "web_config: {}:3: tls_server_config.key_file: {}: {}",
+        "{}:3: tls_server_config.key_file: {}: {}",
         path.display(),
         missing.display(),
         fs::read(&missing).unwrap_err()
@@ -60,7 +60,7 @@ fn a_file_that_is_not_there_is_named() {
 fn what_is_not_utf8_has_a_line() {
     let folder = Scratch::new("latin1");
     let path = folder.write("web.yml", b"# one\n# two\n# \xe9\n");
-    assert_eq!(load(&path).unwrap_err().to_string(), format!("web_config: {}:3: not UTF-8", path.display()));
+    assert_eq!(load(&path).unwrap_err().to_string(), format!("{}:3: not UTF-8", path.display()));
 }
 
 #[test]
@@ -70,7 +70,6 @@ fn who_reads_the_pem_says_where_it_stands() {
     let path = folder.write("web.yml", "tls_server_config:\n  cert_file: a\n  key_file: a\n");
     let loaded = load(&path).unwrap();
     let error = loaded.config.tls.unwrap().key.error(&path, "holds no private key");
-    let expected =
-        format!("web_config: {}:3: tls_server_config.key_file: holds no private key", path.display());
+    let expected = format!("{}:3: tls_server_config.key_file: holds no private key", path.display());
     assert_eq!(error.to_string(), expected);
 }

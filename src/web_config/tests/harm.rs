@@ -154,7 +154,7 @@ proptest! {
 fn refuses_well(text: &str) {
     if let Err(error) = parse("web.yml", text) {
         let error = error.to_string();
-        let line: usize = error["web_config: web.yml:".len()..].split(':').next().unwrap().parse().unwrap();
+        let line: usize = error["web.yml:".len()..].split(':').next().unwrap().parse().unwrap();
         // All that YAML has ever called a line's end.
         let lines = 2 + text
             .chars()
