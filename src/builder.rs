@@ -539,7 +539,8 @@ impl Builder {
     /// 1.3, no resumption, no early data. Default: plain HTTP.
     ///
     /// The files are read again when they change, looked at once a second at most, where a handshake or a scrape gives
-    /// occasion; a new version that can not be used leaves the last good one in force, is logged once, and shows in
+    /// occasion. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
+    /// not count. One that can not be used leaves the last good one in force, is logged once, and shows in
     /// `prometheus_exporter_tls_certificate_reload_success`. `prometheus_exporter_tls_certificate_expiry_timestamp_seconds`
     /// tells until when the certificate is valid. Who speaks plain HTTP on such a port is told so, with a 400.
     #[cfg(feature = "tls")]
@@ -566,8 +567,20 @@ impl Builder {
     /// strict: what upstream would ignore or do otherwise than written is an error that names file, line and key.
     ///
     /// It and the files it names are read again when they change, looked at once a second at most, where a request gives
-    /// occasion; a version that can not be used leaves the last good one in force, is logged once, and shows in
-    /// `prometheus_exporter_web_config_reload_success`. Whether there is TLS is settled by the first version.
+    /// occasion. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
+    /// not count; the first version counts at once. One that can not be used leaves the last good one in force, is logged once,
+    /// and shows in `prometheus_exporter_web_config_reload_success`.
+    ///
+    /// A version that takes away a protection of the one in force can not be used either, because a file that was cut or
+    /// emptied by mistake is well-formed. To take one away, restart the program. Everything else follows the file.
+    ///
+    /// | protection | needs a restart | follows the file |
+    /// | --- | --- | --- |
+    /// | `tls_server_config` | TLS on or off | certificates, versions, cipher suites |
+    /// | `client_auth_type` | no certificate demanded, or none verified, where it was | another CA, a stricter type |
+    /// | `client_allowed_sans` | no list where there was one | another list, a longer one, too |
+    /// | `basic_auth_users` | no user where there was one | other users, fewer users, other passwords |
+    /// | `rate_limit` | no limit where there was one | another limit |
     #[cfg(feature = "web-config")]
     pub fn web_config(mut self, path: impl Into<PathBuf>) -> Self {
         self.locked.web_config = Some(locked::ConfigFile { path: path.into(), option: "web_config" });

@@ -3,9 +3,11 @@
 //! No thread and no timer: who needs the value looks after the files first, if the last look is a second old.
 //! A look reads the files and compares digests, for times and lengths are no sign that can be trusted: Nix and
 //! reproducible images set all times alike, `cp -p` keeps them, a write within one tick of the clock changes
-//! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most and only
-//! while somebody asks. On a file system that hangs the one who looks hangs with it; all others go on with the
-//! last good value.
+//! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. On a file system
+//! that hangs the one who looks hangs with it; all others go on with the last good value.
+//!
+//! A change counts once two looks in a row have seen the same bytes: an editor or a copy that writes in place shows an
+//! empty file for a moment, and half a file.
 
 mod small_file;
 
@@ -32,11 +34,13 @@ pub(crate) struct Reload<T, E> {
     report: Box<Report<T, E>>,
 }
 
-/// Reads the value, all files by way of [`Files`].
-type Load<T, E> = dyn Fn(&mut Files) -> Result<T, E> + Send + Sync;
+/// Reads the value, all files by way of [`Files`]; the one in force is there to be compared with. Each of the two looks calls
+/// it, and of the first the value is dropped.
+type Load<T, E> = dyn Fn(&mut Files, Option<&T>) -> Result<T, E> + Send + Sync;
 
-/// Hears of each new version once, good or bad; of files that stay as they are, nothing.
-type Report<T, E> = dyn Fn(Reloaded<'_, T, E>) + Send + Sync;
+/// Hears of each new version once, good or bad, and of the value that was in force until then; of files that stay as they
+/// are, nothing. By then a good version is given out.
+type Report<T, E> = dyn Fn(&T, Reloaded<'_, T, E>) + Send + Sync;
 
 /// What became of a new version.
 #[derive(Debug)]
@@ -67,7 +71,10 @@ impl<T, E: fmt::Display> Reloaded<'_, T, E> {
 #[derive(Debug)]
 struct Watch {
     looked: Instant,
+    /// The last version that counted, good or bad.
     files: Files,
+    /// Another one, which the last look has seen and the one before has not.
+    unsettled: Option<Vec<(PathBuf, Seen)>>,
 }
 
 /// Reads files and remembers what they held.
@@ -82,21 +89,21 @@ pub(crate) struct Files {
 type Seen = Result<u64, io::ErrorKind>;
 
 impl<T, E> Reload<T, E> {
-    /// Reads for the first time; `report` hears of the versions after this one.
+    /// Reads for the first time, which counts at once; `report` hears of the versions after this one.
     ///
     /// # Errors
     ///
     /// That of `load`: without a first good value there is none to keep.
     pub(crate) fn new(
         now: Instant,
-        load: impl Fn(&mut Files) -> Result<T, E> + Send + Sync + 'static,
-        report: impl Fn(Reloaded<'_, T, E>) + Send + Sync + 'static,
+        load: impl Fn(&mut Files, Option<&T>) -> Result<T, E> + Send + Sync + 'static,
+        report: impl Fn(&T, Reloaded<'_, T, E>) + Send + Sync + 'static,
     ) -> Result<Reload<T, E>, E> {
         let mut files = Files::default();
-        let first = load(&mut files)?;
+        let first = load(&mut files, None)?;
         Ok(Reload {
             last: Mutex::new(Arc::new(first)),
-            watch: Mutex::new(Watch { looked: now, files }),
+            watch: Mutex::new(Watch { looked: now, files, unsettled: None }),
             load: Box::new(load),
             report: Box::new(report),
         })
@@ -107,7 +114,7 @@ impl<T, E> Reload<T, E> {
         Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The value as of the last second: a look if it is time for one, and the last good value.
+    /// The last good value, after a look if it is time for one.
     ///
     /// It reads files where it is called. That is fit for a runtime's thread as long as they are local; where it is
     /// not, [`Reload::look`] elsewhere and [`Reload::last`] here are the same in two steps.
@@ -116,7 +123,8 @@ impl<T, E> Reload<T, E> {
         self.last()
     }
 
-    /// Reads again if a second has passed, nobody else is at it, and a file has changed.
+    /// Reads again if a second has passed, nobody else is at it, and a file has changed. What has changed counts at the next
+    /// look, if that sees the same.
     pub(crate) fn look(&self, now: Instant) {
         let mut watch = match self.watch.try_lock() {
             Ok(watch) => watch,
@@ -128,21 +136,28 @@ impl<T, E> Reload<T, E> {
             return;
         }
         watch.looked = now;
+        let seen_before = watch.unsettled.take();
         if watch.files.are_as_seen() {
             return;
         }
-        let mut files = Files::default();
-        let loaded = catch_unwind(AssertUnwindSafe(|| (self.load)(&mut files)));
+        // Which files there are is up to what is in them, so the version is read whole at both looks.
+        let mut files = Files { state: watch.files.state.clone(), seen: Vec::new() };
+        let in_force = self.last();
+        let loaded = catch_unwind(AssertUnwindSafe(|| (self.load)(&mut files, Some(&in_force))));
+        if seen_before.as_ref() != Some(&files.seen) {
+            watch.unsettled = Some(files.seen);
+            return;
+        }
         // Also of a bad version: it is not read again, nor reported, until it changes.
         watch.files = files;
         match loaded {
             Ok(Ok(value)) => {
                 let value = Arc::new(value);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&value);
-                (self.report)(Reloaded::Good(&value));
+                (self.report)(&in_force, Reloaded::Good(&value));
             }
-            Ok(Err(error)) => (self.report)(Reloaded::Bad(&error)),
-            Err(_) => (self.report)(Reloaded::Panicked),
+            Ok(Err(error)) => (self.report)(&in_force, Reloaded::Bad(&error)),
+            Err(_) => (self.report)(&in_force, Reloaded::Panicked),
         }
     }
 }
@@ -195,7 +210,7 @@ mod tests {
     fn both(first: &Path, second: &Path, now: Instant) -> (Reload<String, String>, Reports) {
         let reports = Reports::default();
         let (paths, heard) = ([first.to_owned(), second.to_owned()], Arc::clone(&reports));
-        let load = move |files: &mut Files| {
+        let load = move |files: &mut Files, _: Option<&String>| {
             let mut text = String::new();
             for path in &paths {
                 let bytes = files.read(path).map_err(|error| error.kind().to_string())?;
@@ -204,10 +219,10 @@ mod tests {
             assert!(!text.contains("panic"));
             if text.contains("bad") { Err(text) } else { Ok(text) }
         };
-        let report = move |reloaded: Reloaded<'_, String, String>| {
+        let report = move |before: &String, reloaded: Reloaded<'_, String, String>| {
             heard.lock().unwrap().push(match reloaded {
-                Reloaded::Good(text) => format!("good {text}"),
-                Reloaded::Bad(why) => format!("bad {why}"),
+                Reloaded::Good(text) => format!("{text} after {before}"),
+                Reloaded::Bad(why) => format!("bad {why}, not {before}"),
                 Reloaded::Panicked => "panicked".to_owned(),
             });
         };
@@ -215,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_version_is_seen_after_a_second_and_a_bad_one_changes_nothing() {
+    fn a_version_counts_once_two_looks_have_seen_it() {
         let folder = Scratch::new("versions");
         let (a, b) = (folder.write("a", "1"), folder.write("b", "1"));
         let start = Instant::now();
@@ -223,26 +238,43 @@ mod tests {
         // The file b (none: it is removed), milliseconds since the start, the value, what is reported.
         let rows: &[(Option<&str>, u64, &str, &[&str])] = &[
             (Some("1"), 0, "11", &[]),
-            (Some("2"), 500, "11", &[]),
             (Some("2"), 999, "11", &[]),
-            (Some("2"), 1000, "12", &["good 12"]),
-            (Some("3"), 1999, "12", &[]),
-            (Some("2"), 2000, "12", &[]),
+            (Some("2"), 1000, "11", &[]),
+            (Some("2"), 1999, "11", &[]),
+            (Some("2"), 2000, "12", &["12 after 11"]),
+            // It went before the second look.
+            (Some("3"), 3000, "12", &[]),
+            (Some("2"), 4000, "12", &[]),
+            (Some("3"), 5000, "12", &[]),
+            // While it is being written each look sees something else.
+            (Some(""), 6000, "12", &[]),
+            (Some("b"), 7000, "12", &[]),
+            (Some("ba"), 8000, "12", &[]),
+            (Some("3"), 9000, "12", &[]),
             // Of the same length, within the same tick, or with the same time: all the same.
-            (Some("3"), 3000, "13", &["good 13"]),
-            (Some("bad"), 4000, "13", &["bad 1bad"]),
-            (Some("bad"), 5000, "13", &[]),
-            (Some("bad too"), 6000, "13", &["bad 1bad too"]),
+            (Some("4"), 10000, "12", &[]),
+            (Some("4"), 11000, "14", &["14 after 12"]),
+            (Some("bad"), 12000, "14", &[]),
+            (Some("bad"), 13000, "14", &["bad 1bad, not 14"]),
+            (Some("bad"), 14000, "14", &[]),
+            (Some("bad too"), 15000, "14", &[]),
+            (Some("bad too"), 16000, "14", &["bad 1bad too, not 14"]),
             // What was good before is a new version, too: of it the report must say that all is well again.
-            (Some("3"), 7000, "13", &["good 13"]),
-            (None, 8000, "13", &["bad entity not found"]),
-            (None, 9000, "13", &[]),
-            (Some("3"), 10000, "13", &["good 13"]),
-            (Some("panic"), 11000, "13", &["panicked"]),
-            (Some("panic"), 12000, "13", &[]),
-            (Some("4"), 13000, "14", &["good 14"]),
+            (Some("4"), 17000, "14", &[]),
+            (Some("4"), 18000, "14", &["14 after 14"]),
+            (None, 19000, "14", &[]),
+            (None, 20000, "14", &["bad entity not found, not 14"]),
+            (None, 21000, "14", &[]),
+            (Some("4"), 22000, "14", &[]),
+            (Some("4"), 23000, "14", &["14 after 14"]),
+            (Some("panic"), 24000, "14", &[]),
+            (Some("panic"), 25000, "14", &["panicked"]),
+            (Some("panic"), 26000, "14", &[]),
+            (Some("5"), 27000, "14", &[]),
+            (Some("5"), 90000, "15", &["15 after 14"]),
             // Time does not go back, but a caller's may be older than another's.
-            (Some("5"), 12000, "14", &[]),
+            (Some("6"), 89000, "15", &[]),
+            (Some("6"), 89999, "15", &[]),
         ];
         for (content, milliseconds, value, expected) in rows {
             match content {
@@ -263,8 +295,9 @@ mod tests {
     #[test]
     fn without_a_first_value_there_is_none() {
         let missing = std::env::temp_dir().join("prometheus-hyper-no-such-folder/file");
-        let load = move |files: &mut Files| files.read(&missing).map_err(|error| error.kind());
-        let error = Reload::new(Instant::now(), load, |_| ()).unwrap_err();
+        let load =
+            move |files: &mut Files, _: Option<&Vec<u8>>| files.read(&missing).map_err(|error| error.kind());
+        let error = Reload::new(Instant::now(), load, |_, _| ()).unwrap_err();
         assert_eq!(error, io::ErrorKind::NotFound);
     }
 
@@ -288,7 +321,8 @@ mod tests {
         assert_eq!(*reload.last(), "1");
         symlink("2", folder.0.join("..data_tmp")).unwrap();
         fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
-        assert_eq!(*reload.current(start + LOOK_EVERY), "2");
+        assert_eq!(*reload.current(start + LOOK_EVERY), "1");
+        assert_eq!(*reload.current(start + 2 * LOOK_EVERY), "2");
     }
 
     #[test]
@@ -299,17 +333,18 @@ mod tests {
         let (finish, may_finish) = mpsc::channel::<()>();
         let (loads, may_finish) = (AtomicUsize::new(0), Mutex::new(may_finish));
         let watched = path.clone();
-        let load = move |files: &mut Files| {
+        let load = move |files: &mut Files, _: Option<&Vec<u8>>| {
             let bytes = files.read(&watched).map_err(|error| error.to_string())?;
-            if loads.fetch_add(1, Ordering::Relaxed) > 0 {
+            if loads.fetch_add(1, Ordering::Relaxed) > 1 {
                 began.send(()).unwrap();
                 may_finish.lock().unwrap().recv().unwrap();
             }
             Ok::<_, String>(bytes)
         };
         let start = Instant::now();
-        let reload = Reload::new(start, load, |_| ()).unwrap();
+        let reload = Reload::new(start, load, |_, _| ()).unwrap();
         folder.write("file", "2");
+        assert_eq!(*reload.current(start + LOOK_EVERY), b"1");
         let later = start + 5 * LOOK_EVERY;
         thread::scope(|scope| {
             let slow = scope.spawn(|| reload.current(later));

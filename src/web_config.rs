@@ -6,6 +6,7 @@
 
 mod duration;
 mod problem;
+mod protection;
 mod section;
 mod tables;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::access::credentials::is_hash;
 use crate::io_error;
 use crate::reload::Files;
 
+pub(crate) use protection::Protection;
 pub(crate) use tls::{Pem, Source, TlsSettings};
 
 use problem::{Problem, error_of};

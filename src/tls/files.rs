@@ -31,7 +31,7 @@ impl Files {
     pub(super) fn new(paths: Paths, now: Instant, telemetry: &Arc<Telemetry>) -> io::Result<Files> {
         let told = Arc::clone(telemetry);
         let reload =
-            Reload::new(now, move |files| load(&paths, files), move |version| report(&version, &told))?;
+            Reload::new(now, move |files, _| load(&paths, files), move |_, version| report(&version, &told))?;
         telemetry.certificate_loaded(reload.last().not_after);
         Ok(Files { reload })
     }

@@ -53,6 +53,18 @@ pub(crate) enum ClientAuth {
     RequireAndVerifyClientCert,
 }
 
+impl ClientAuth {
+    /// Whether a client without a certificate is refused.
+    pub(crate) fn is_mandatory(self) -> bool {
+        matches!(self, ClientAuth::RequireAnyClientCert | ClientAuth::RequireAndVerifyClientCert)
+    }
+
+    /// Whether a certificate that is not of the CA is refused.
+    pub(crate) fn is_verified(self) -> bool {
+        matches!(self, ClientAuth::VerifyClientCertIfGiven | ClientAuth::RequireAndVerifyClientCert)
+    }
+}
+
 /// Those that rustls speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
@@ -185,15 +197,10 @@ fn verifier(
     allowed_sans: Vec<String>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Verifier>, Fault> {
-    let (mandatory, verified) = match auth {
-        ClientAuth::NoClientCert if ca.is_some() => {
-            return Err(Part::Options.fault("a client CA, but clients are not asked for certificates"));
-        }
-        ClientAuth::NoClientCert | ClientAuth::RequestClientCert => (false, false),
-        ClientAuth::RequireAnyClientCert => (true, false),
-        ClientAuth::VerifyClientCertIfGiven => (false, true),
-        ClientAuth::RequireAndVerifyClientCert => (true, true),
-    };
+    if auth == ClientAuth::NoClientCert && ca.is_some() {
+        return Err(Part::Options.fault("a client CA, but clients are not asked for certificates"));
+    }
+    let (mandatory, verified) = (auth.is_mandatory(), auth.is_verified());
     if !mandatory && !allowed_sans.is_empty() {
         let what = "names that clients must have, but a client may come without a certificate";
         return Err(Part::Options.fault(what));

@@ -84,6 +84,12 @@ impl<'w> MakeWriter<'w> for Log {
 /// Serves on this thread, whose log it returns, for as long as the client has something to ask on another.
 pub(crate) fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -> String {
     let log = Log::default();
+    logged_to(&log, builder, client);
+    log.text()
+}
+
+/// The same for a client that reads the log meanwhile.
+pub(crate) fn logged_to(log: &Log, builder: Builder, client: impl FnOnce(SocketAddr) + Send) {
     log.capture(|| {
         let server = builder.listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
@@ -97,7 +103,6 @@ pub(crate) fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -
             current_thread().block_on(server.serve(async { drop(stopping.await) })).unwrap();
         });
     });
-    log.text()
 }
 
 #[test]

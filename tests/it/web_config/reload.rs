@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::client::{Answer, Client};
+use crate::log::{Log, logged_to};
 use crate::scrape::{start, wait_for};
 
 use super::tls::{Ca, TlsClient};
@@ -168,9 +169,82 @@ fn whether_there_is_tls_does_not_change() {
         });
         let warnings = warnings(&log);
         assert_eq!(warnings.len(), 1, "{log}");
-        let expected = "web.yml: whether there is TLS is settled when the server starts";
+        let expected = match is_secured {
+            true => {
+                "web.yml: tls_server_config: no longer configures TLS; a change like this needs a restart"
+            }
+            false => {
+                "web.yml: tls_server_config: configures TLS, which the server began without; a change like"
+            }
+        };
         assert!(warnings[0].contains(expected), "{first:?}: {log}");
     }
+}
+
+/// A file that was cut before its last key, `client_allowed_sans`, came into force, and any certificate of that CA was let
+/// in; emptying the file afterwards kept that version.
+#[test]
+fn a_cut_file_keeps_the_allowed_names() {
+    let folder = Scratch::new("cut");
+    let ca = Ca::new("ca");
+    ca.issue(&["localhost"]).write(&folder, "server");
+    folder.write("ca.pem", ca.pem());
+    let (allowed, other) = (ca.issue(&["prometheus.example"]), ca.issue(&["other.example"]));
+    let cut = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
+               client_auth_type: RequireAndVerifyClientCert\n";
+    let whole = format!("{cut}  client_allowed_sans: [prometheus.example]\n");
+    let path = folder.write("web.yml", &whole);
+    let log = Log::default();
+    logged_to(&log, builder(&path), |addr| {
+        let client = |pair| {
+            let mut client = TlsClient::trusting(&ca);
+            client.shows = Some(pair);
+            client
+        };
+        let gauge = || client(&allowed).fetch(addr, "/metrics", "").unwrap().sample(GAUGE);
+        let other_is_refused = || assert_eq!(client(&other).outcome(addr), "AccessDenied");
+        assert_eq!(gauge(), Some(1.0));
+        for (n, text) in [cut, ""].into_iter().enumerate() {
+            // In place, as an editor that is killed amid it does.
+            fs::write(&path, text).unwrap();
+            wait_for("a line in the log", || gauge() == Some(0.0) && warnings(&log.text()).len() > n);
+            other_is_refused();
+        }
+        folder.write("web.yml", format!("{whole}# mended\n"));
+        wait_for("a 1", || gauge() == Some(1.0));
+        other_is_refused();
+        // The whole list of names may be another, and a version in force is what the next one is compared with.
+        folder.write("web.yml", whole.replace("prometheus.example", "prometheus.example, other.example"));
+        wait_for("the other name", || client(&other).outcome(addr) == "200");
+    });
+    let log = log.text();
+    let warnings = warnings(&log);
+    let expected = [
+        "web.yml: client_allowed_sans: no longer names the clients that are allowed; a change like this needs a restart",
+        "web.yml: tls_server_config: no longer configures TLS; a change like this needs a restart",
+    ];
+    assert_eq!(warnings.len(), expected.len(), "{log}");
+    for (line, expected) in warnings.iter().zip(expected) {
+        assert!(line.contains("keeping the last good one") && line.contains(expected), "{expected}: {log}");
+    }
+}
+
+#[test]
+fn no_version_takes_the_rate_limit_away() {
+    let folder = Scratch::new("limit-reload");
+    let limit = "rate_limit: {interval: 1h, burst: 100000}\n";
+    let path = folder.write("web.yml", limit);
+    let log = logged(builder(&path), |addr| {
+        let gauge = || fetch(addr, "/metrics", "").sample(GAUGE);
+        assert_eq!(gauge(), Some(1.0));
+        folder.write("web.yml", "");
+        wait_for("a 0", || gauge() == Some(0.0));
+        folder.write("web.yml", limit.replace("100000", "0"));
+        wait_for("the new limit", || fetch(addr, "/metrics", "").status == 429);
+    });
+    let warnings = warnings(&log);
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("web.yml: rate_limit: no longer limits requests"), "{log}");
 }
 
 #[test]

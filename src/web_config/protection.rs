@@ -1,0 +1,80 @@
+//! What a version of the file keeps others out with, compared with what a newer one does. Reads no file and no clock.
+//!
+//! A file that was cut, emptied or overwritten by mistake is well-formed more often than not, so that a newer version
+//! which asks for less needs a restart. One that asks somebody else is a change like any other.
+
+use super::{Loaded, Secret};
+use crate::tls::ClientAuth;
+
+/// What a version keeps others out with.
+#[derive(Debug)]
+pub(crate) struct Protection {
+    tls: Option<Clients>,
+    users: Vec<(String, Secret)>,
+    limits_rate: bool,
+}
+
+/// Which clients a TLS handshake lets in.
+struct Clients {
+    auth: ClientAuth,
+    /// Any if there are none.
+    allowed_sans: Vec<String>,
+}
+
+impl Protection {
+    pub(crate) fn of(loaded: &Loaded) -> Protection {
+        let config = &loaded.config;
+        let clients = config.tls.as_ref().map(|tls| Clients {
+            auth: tls.client_auth,
+            allowed_sans: tls.client_allowed_sans.clone(),
+        });
+        Protection { tls: clients, users: config.users.clone(), limits_rate: config.rate_limit.is_some() }
+    }
+
+    /// Whether a client needs a certificate, or one that it shows has to be of a CA.
+    pub(crate) fn asks_for_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(|clients| clients.auth.is_mandatory() || clients.auth.is_verified())
+    }
+
+    /// Why `new` may not take this one's place, if it may not.
+    pub(crate) fn refuses(&self, new: &Protection) -> Option<&'static str> {
+        let (old_tls, new_tls) = match (&self.tls, &new.tls) {
+            (Some(_), None) => return Some("tls_server_config: no longer configures TLS"),
+            (None, Some(_)) => {
+                return Some("tls_server_config: configures TLS, which the server began without");
+            }
+            (Some(old), Some(new)) => (Some(old), Some(new)),
+            (None, None) => (None, None),
+        };
+        let loses = |has: fn(&Clients) -> bool| old_tls.is_some_and(has) && !new_tls.is_some_and(has);
+        let table = [
+            (
+                loses(|clients| clients.auth.is_mandatory()),
+                "client_auth_type: no longer demands a client certificate",
+            ),
+            (
+                loses(|clients| clients.auth.is_verified()),
+                "client_auth_type: no longer verifies client certificates by a CA",
+            ),
+            (
+                loses(|clients| !clients.allowed_sans.is_empty()),
+                "client_allowed_sans: no longer names the clients that are allowed",
+            ),
+            (!self.users.is_empty() && new.users.is_empty(), "basic_auth_users: no longer has a user"),
+            (self.limits_rate && !new.limits_rate, "rate_limit: no longer limits requests"),
+        ];
+        table.into_iter().find_map(|(refused, why)| refused.then_some(why))
+    }
+
+    /// Whether both have the same users with the same passwords.
+    pub(crate) fn has_users_of(&self, other: &Protection) -> bool {
+        self.users == other.users
+    }
+}
+
+/// Without the certificates.
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clients").field("auth", &self.auth).finish_non_exhaustive()
+    }
+}
