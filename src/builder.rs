@@ -538,8 +538,7 @@ impl Builder {
     /// Secures all connections with the certificate chain and the key in these files, in PEM, with rustls and `ring`: TLS 1.2 and
     /// 1.3, no resumption, no early data. Default: plain HTTP.
     ///
-    /// The files are read again when they change, looked at once a second at most, where a handshake or a scrape gives
-    /// occasion. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
+    /// The files are read again when they change; the server looks once a second. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
     /// not count. One that can not be used leaves the last good one in force, is logged once, and shows in
     /// `prometheus_exporter_tls_certificate_reload_success`. `prometheus_exporter_tls_certificate_expiry_timestamp_seconds`
     /// tells until when the certificate is valid. Who speaks plain HTTP on such a port is told so, with a 400.
@@ -551,6 +550,9 @@ impl Builder {
 
     /// Lets only clients in that show a certificate of a CA in this file, in PEM; beside [`tls_files`](Self::tls_files), and
     /// read again as those are. Default: clients are not asked for certificates.
+    ///
+    /// When the file changes, the connections that were let in before end: idle ones at once, those being answered with that
+    /// answer, which says `Connection: close`. Prometheus connects again.
     #[cfg(feature = "tls")]
     pub fn client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {
         self.locked.tls.client_ca = Some(certificates.into());
@@ -566,13 +568,16 @@ impl Builder {
     /// [`basic_auth`](Self::basic_auth), [`rate_limit`](Self::rate_limit) and their kin, beside which `bind` refuses it. It is
     /// strict: what upstream would ignore or do otherwise than written is an error that names file, line and key.
     ///
-    /// It and the files it names are read again when they change, looked at once a second at most, where a request gives
-    /// occasion. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
+    /// It and the files it names are read again when they change; the server looks once a second, a mounted handler when it is
+    /// asked. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does
     /// not count; the first version counts at once. One that can not be used leaves the last good one in force, is logged once,
     /// and shows in `prometheus_exporter_web_config_reload_success`.
     ///
     /// A version that takes away a protection of the one in force can not be used either, because a file that was cut or
     /// emptied by mistake is well-formed. To take one away, restart the program. Everything else follows the file.
+    ///
+    /// When the demands on client certificates change, or a user is gone or has another password, the connections that were let
+    /// in before end: idle ones at once, those being answered with that answer, which says `Connection: close`.
     ///
     /// | protection | needs a restart | follows the file |
     /// | --- | --- | --- |

@@ -66,7 +66,8 @@ pub(crate) struct Deadlines {
     pub(crate) write: Duration,
 }
 
-/// Serves one connection until it ends by itself, or `stop` is cancelled and what is in flight has been answered.
+/// Serves one connection until it ends by itself, or `stop` is cancelled and what is in flight has been answered: the server
+/// stops, or the rules by which the connection was admitted no longer hold.
 pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
     let _open = service.router.telemetry().open_connection();
     let Some(tls) = &service.tls else {
@@ -224,6 +225,7 @@ mod tests {
     use super::*;
     use crate::access::Crowd;
     use crate::access::Hosts;
+    use crate::grants::Grants;
     use crate::linger::LINGER;
     use crate::locks::Locks;
     use crate::probe::Prober;
@@ -261,6 +263,8 @@ mod tests {
             hosts: Hosts::default(),
             protect_health: false,
             rules: Box::new(Arc::default),
+            grants: Grants::default(),
+            follows_files: false,
             telemetry: Arc::clone(&telemetry),
         };
         let endpoints = Endpoints {

@@ -149,6 +149,7 @@ mod compress;
 mod connection;
 mod encode;
 mod gather;
+mod grants;
 mod guard;
 mod handler;
 mod io_error;

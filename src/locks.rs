@@ -10,7 +10,12 @@ use http::request::Parts;
 
 use crate::access::{Hosts, RateLimit, Verdict};
 use crate::authentication::Gate;
+use crate::grants::Grants;
+use crate::unwind::caught;
 use crate::telemetry::{Denial, Telemetry};
+
+/// How often files are looked after while nobody asks for anything.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// The locks of a server.
 pub(crate) struct Locks {
@@ -20,6 +25,10 @@ pub(crate) struct Locks {
     pub(crate) protect_health: bool,
     /// Those in force.
     pub(crate) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    /// What connections are admitted by.
+    pub(crate) grants: Grants,
+    /// Whether the rules, or the certificates, come from files that are read again.
+    pub(crate) follows_files: bool,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -59,6 +68,20 @@ pub(crate) enum Refusal {
 impl Locks {
     pub(crate) fn rules(&self) -> Arc<Rules> {
         (self.rules)()
+    }
+
+    /// Looks after the files once a second, for ever. At requests and handshakes alone a change would not end the connections
+    /// that are idle, and would count only at the second one after it.
+    pub(crate) async fn follow_files(&self) {
+        if !self.follows_files {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            // This is the accept loop's task, and a new version is logged: a layer of the host's that panics at an event must
+            // not end the server.
+            caught(|| drop(self.rules()));
+        }
     }
 
     /// Lets a request pass, by this time.

@@ -1,6 +1,6 @@
 //! What comes from files, and is read again when they change: web-config, certificates.
 //!
-//! No thread and no timer: who needs the value looks after the files first, if the last look is a second old.
+//! No thread and no timer of its own: who needs the value looks after the files first, if the last look is a second old.
 //! A look reads the files and compares digests, for times and lengths are no sign that can be trusted: Nix and
 //! reproducible images set all times alike, `cp -p` keeps them, a write within one tick of the clock changes
 //! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. On a file system

@@ -116,6 +116,10 @@ impl Router {
         &self.scraper
     }
 
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }

@@ -200,7 +200,7 @@ impl Server {
         caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections = Connections::new(max_connections, deadlines.write);
         let notice = notify.then(Notice::ready);
-        let stop = CancellationToken::new();
+        let stop = router.locks().grants.all();
         let service = Service { router, tls, deadlines, stop, own_thread };
         Ok(Running { listeners, allow, connections, service, drain_timeout, notice })
     }
@@ -245,6 +245,9 @@ impl Running {
     async fn until(self, shutdown: impl Future<Output = ()>) {
         let Running { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
         let telemetry = Arc::clone(service.router.telemetry());
+        let router = Arc::clone(&service.router);
+        let grants = &router.locks().grants;
+        let mut following = pin!(router.locks().follow_files());
         let mut shutdown = pin!(shutdown);
         let mut pause = Duration::ZERO;
         loop {
@@ -268,7 +271,8 @@ impl Running {
                     }
                 };
                 let evicted = connections.make_room().await;
-                connections.admit(|activity| connection::serve(stream, peer, activity, service.clone()));
+                let service = Service { stop: grants.current(), ..service.clone() };
+                connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {
                     telemetry.count_error(Cause::Evicted);
                     tracing::debug!("too many connections: closed the one that has waited longest");
@@ -287,6 +291,7 @@ impl Running {
                         }
                     }
                 }
+                () = following.as_mut() => {} // never: it must not drop who is being admitted
             }
         }
         if let Some(notice) = notice {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::grants::Grants;
 use crate::io_error;
 use crate::linger::{LINGER, Linger};
 use crate::stream::Stream;
@@ -79,13 +80,14 @@ impl Tls {
         Ok(Tls(Kind::Given(config)))
     }
 
-    /// Certificate, key and client CA from files, which are looked after. Reads them; `telemetry` is told.
+    /// Certificate, key and client CA from files, which are looked after. Reads them; `telemetry` is told. Another client CA
+    /// revokes the grants.
     ///
     /// # Errors
     ///
     /// What is wrong with a file, which is named, after the option's name.
-    pub(crate) fn from_files(paths: Paths, telemetry: &Arc<Telemetry>) -> io::Result<Tls> {
-        Ok(Tls(Kind::Files(Files::new(paths, Instant::now(), telemetry)?)))
+    pub(crate) fn from_files(paths: Paths, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<Tls> {
+        Ok(Tls(Kind::Files(Files::new(paths, Instant::now(), telemetry, grants)?)))
     }
 
     /// Whatever this gives out at a handshake.

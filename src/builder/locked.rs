@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::access::credentials::Keyring;
 use crate::access::{AllowList, Hosts, Network, RateLimit};
 use crate::authentication::Gate;
+use crate::grants::Grants;
 use crate::locks::{Locks, Rules};
 use crate::telemetry::{Denial, Telemetry};
 use crate::tls::Tls;
@@ -96,11 +97,14 @@ impl Locked {
     /// Reads what is in files, if anything is.
     pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls, web_config } = self;
+        let grants = Grants::default();
+        let follows_files = web_config.is_some() || tls.has_files();
         let InForce { rules, tls, verifies_clients: _ } = match web_config {
-            Some(file) => web_config::open(file, telemetry)?,
-            None => settled(keyring, rate_limit, tls.open(telemetry)?, telemetry),
+            Some(file) => web_config::open(file, telemetry, &grants)?,
+            None => settled(keyring, rate_limit, tls.open(telemetry, &grants)?, telemetry),
         };
-        Ok((locks(rules, &allowed_hosts, protect_health, telemetry), tls))
+        let locks = locks(rules, &allowed_hosts, protect_health, telemetry);
+        Ok((Locks { grants, follows_files, ..locks }, tls))
     }
 
     /// The same without connections; where that, or a fault, would leave a lock away, nobody is let in.
@@ -113,7 +117,8 @@ impl Locked {
             None => settled(keyring, rate_limit, None, telemetry),
             Some(file) => {
                 let named = format!("{}: {}", file.option, file.path.display());
-                match (web_config::open(file, telemetry), fault) {
+                // Connections are the surrounding server's.
+                match (web_config::open(file, telemetry, &Grants::default()), fault) {
                     (Ok(in_force), None) => {
                         if in_force.tls.is_some() {
                             tracing::error!("{named}: tls_server_config: {NO_CONNECTIONS}");
@@ -173,5 +178,6 @@ fn locks(
     if !hosts.is_empty() {
         telemetry.show_denials(&[Denial::Host]);
     }
-    Locks { hosts, protect_health, rules, telemetry: Arc::clone(telemetry) }
+    let (grants, follows_files) = (Grants::default(), false);
+    Locks { hosts, protect_health, rules, grants, follows_files, telemetry: Arc::clone(telemetry) }
 }

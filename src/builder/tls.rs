@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::grants::Grants;
 use crate::telemetry::Telemetry;
 use crate::tls::{Paths, Tls};
 
@@ -33,12 +34,18 @@ impl TlsOptions {
         self.given.is_some() || self.files.is_some() || self.client_ca.is_some()
     }
 
-    pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<Option<Arc<Tls>>> {
+    /// Whether it comes from files, which are read again when they change.
+    pub(super) fn has_files(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// A change of the CA revokes the grants.
+    pub(super) fn open(self, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<Option<Arc<Tls>>> {
         let TlsOptions { given, files, client_ca } = self;
         let tls = match (given, files) {
             (Some(config), _) => Tls::given(config)?,
             (None, Some((certificates, key))) => {
-                Tls::from_files(Paths { certificates, key, client_ca }, telemetry)?
+                Tls::from_files(Paths { certificates, key, client_ca }, telemetry, grants)?
             }
             (None, None) => return Ok(None),
         };

@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::access::RateLimit;
 use crate::access::credentials::Keyring;
 use crate::authentication::Gate;
+use crate::grants::Grants;
 use crate::io_error;
 use crate::locks::Rules;
 use crate::reload::{Files, Reload, Reloaded};
@@ -29,16 +30,20 @@ struct Version {
 }
 
 /// Reads the file, and looks after it from now on.
-pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>) -> io::Result<InForce> {
-    let option = file.option;
+pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<InForce> {
+    let (option, grants) = (file.option, grants.clone());
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files, in_force: Option<&Version>| {
         load(&file.path, files, in_force, &of_load).map_err(|error| io_error::annotated(error, option))
     };
     let report = move |before: &Version, reloaded: Reloaded<'_, Version, io::Error>| {
-        reloaded.log("web-config file");
-        match reloaded {
-            Reloaded::Good(version) => put_in_force(version, option, &of_report),
+        match &reloaded {
+            Reloaded::Good(version) => {
+                if before.protection.is_revoked_by(&version.protection) {
+                    grants.revoke();
+                }
+                tell(version, &of_report);
+            }
             Reloaded::Bad(_) | Reloaded::Panicked => {
                 of_report.web_config_reload_failed();
                 // Which of the files it was that could not be used is in the log.
@@ -47,10 +52,16 @@ pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>) -> io::Result<I
                 }
             }
         }
+        // Last, for a layer of the host's may panic.
+        reloaded.log("web-config file");
+        if let Reloaded::Good(version) = reloaded {
+            warn(version, option);
+        }
     };
     let reload = Arc::new(Reload::new(Instant::now(), load, report)?);
     let first = reload.last();
-    put_in_force(&first, option, telemetry);
+    tell(&first, telemetry);
+    warn(&first, option);
 
     let tls = first.tls.as_ref().map(|first| {
         let (reload, first) = (Arc::clone(&reload), Arc::clone(&first.config));
@@ -66,11 +77,14 @@ pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>) -> io::Result<I
     Ok(InForce { rules: Box::new(rules), tls, verifies_clients })
 }
 
-fn put_in_force(version: &Version, option: &str, telemetry: &Telemetry) {
+fn tell(version: &Version, telemetry: &Telemetry) {
     telemetry.web_config_loaded();
     if let Some(tls) = &version.tls {
         telemetry.certificate_loaded(tls.not_after);
     }
+}
+
+fn warn(version: &Version, option: &str) {
     for warning in &version.warnings {
         caught(|| tracing::warn!("{option}: {warning}"));
     }

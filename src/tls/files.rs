@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::settings::{self, ClientAuth, Loaded, Part, Settings};
+use crate::grants::Grants;
 use crate::io_error;
 use crate::reload::{self, Reload, Reloaded};
 use crate::telemetry::Telemetry;
@@ -24,15 +25,28 @@ pub(crate) struct Paths {
 /// What the files said when they were last good.
 #[derive(Debug)]
 pub(super) struct Files {
-    reload: Reload<Loaded, io::Error>,
+    reload: Reload<Version, io::Error>,
+}
+
+struct Version {
+    loaded: Loaded,
+    /// As it was read.
+    client_ca: Option<Vec<u8>>,
 }
 
 impl Files {
-    pub(super) fn new(paths: Paths, now: Instant, telemetry: &Arc<Telemetry>) -> io::Result<Files> {
-        let told = Arc::clone(telemetry);
-        let reload =
-            Reload::new(now, move |files, _| load(&paths, files), move |_, version| report(&version, &told))?;
-        telemetry.certificate_loaded(reload.last().not_after);
+    pub(super) fn new(
+        paths: Paths,
+        now: Instant,
+        telemetry: &Arc<Telemetry>,
+        grants: &Grants,
+    ) -> io::Result<Files> {
+        let (told, grants) = (Arc::clone(telemetry), grants.clone());
+        let report = move |before: &Version, version: Reloaded<'_, Version, io::Error>| {
+            report(before, &version, &told, &grants);
+        };
+        let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
+        telemetry.certificate_loaded(reload.last().loaded.not_after);
         Ok(Files { reload })
     }
 
@@ -41,20 +55,31 @@ impl Files {
     }
 
     pub(super) fn current(&self, now: Instant) -> Arc<ServerConfig> {
-        Arc::clone(&self.reload.current(now).config)
+        Arc::clone(&self.reload.current(now).loaded.config)
     }
 }
 
-fn report(version: &Reloaded<'_, Loaded, io::Error>, telemetry: &Telemetry) {
-    version.log("certificate");
+fn report(
+    before: &Version,
+    version: &Reloaded<'_, Version, io::Error>,
+    telemetry: &Telemetry,
+    grants: &Grants,
+) {
     match version {
-        Reloaded::Good(loaded) => telemetry.certificate_loaded(loaded.not_after),
+        Reloaded::Good(version) => {
+            if version.client_ca != before.client_ca {
+                grants.revoke();
+            }
+            telemetry.certificate_loaded(version.loaded.not_after);
+        }
         // As long as certificate and key are replaced one after the other, they do not match.
         Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
     }
+    // Last, for a layer of the host's may panic.
+    version.log("certificate");
 }
 
-fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
+fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
     let mut read = |option: &str, path: &Path| {
         files
             .read(path)
@@ -65,11 +90,12 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
     let key = read("tls_files", &paths.key);
     let client_ca = paths.client_ca.as_deref().map(|path| read("client_ca", path));
     let mut settings = Settings::new(certificates?, key?);
-    if let Some(client_ca) = client_ca {
-        settings.client_ca = Some(client_ca?);
+    let client_ca = client_ca.transpose()?;
+    if client_ca.is_some() {
+        settings.client_ca.clone_from(&client_ca);
         settings.client_auth = ClientAuth::RequireAndVerifyClientCert;
     }
-    settings::load(settings).map_err(|fault| {
+    let loaded = settings::load(settings).map_err(|fault| {
         let (option, path) = match fault.part {
             Part::Certificates => ("tls_files", Some(&paths.certificates)),
             Part::Key => ("tls_files", Some(&paths.key)),
@@ -78,5 +104,6 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Loaded> {
         };
         let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
         io_error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
-    })
+    })?;
+    Ok(Version { loaded, client_ca })
 }

@@ -15,17 +15,20 @@ pub(crate) struct Protection {
 }
 
 /// Which clients a TLS handshake lets in.
+#[derive(PartialEq, Eq)]
 struct Clients {
     auth: ClientAuth,
+    ca: Option<Vec<u8>>,
     /// Any if there are none.
     allowed_sans: Vec<String>,
 }
 
 impl Protection {
     pub(crate) fn of(loaded: &Loaded) -> Protection {
-        let config = &loaded.config;
+        let Loaded { config, pem } = loaded;
         let clients = config.tls.as_ref().map(|tls| Clients {
             auth: tls.client_auth,
+            ca: pem.as_ref().and_then(|pem| pem.client_ca.clone()),
             allowed_sans: tls.client_allowed_sans.clone(),
         });
         Protection { tls: clients, users: config.users.clone(), limits_rate: config.rate_limit.is_some() }
@@ -64,6 +67,12 @@ impl Protection {
             (self.limits_rate && !new.limits_rate, "rate_limit: no longer limits requests"),
         ];
         table.into_iter().find_map(|(refused, why)| refused.then_some(why))
+    }
+
+    /// Whether `new` may keep somebody out whom this one has let in: other demands on client certificates, or a user who is
+    /// gone or has another password.
+    pub(crate) fn is_revoked_by(&self, new: &Protection) -> bool {
+        self.tls != new.tls || self.users.iter().any(|user| !new.users.contains(user))
     }
 
     /// Whether both have the same users with the same passwords.

@@ -28,6 +28,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("linger", 1),
     ("throttle", 1),
     ("unwind", 1),
+    ("grants", 1),
     ("access", 0),
     ("negotiate", 0),
     ("query", 0),
@@ -139,7 +140,7 @@ fn each_library_stays_where_it_belongs() {
         ("tokio_rustls::", &["lib", "builder", "tls"]),
         ("saphyr_parser::", &["web_config"]),
         ("libc::", &["reload"]),
-        ("tokio_util::", &["lib", "server", "guard", "connection"]),
+        ("tokio_util::", &["lib", "server", "guard", "connection", "grants"]),
     ];
     for source in sources() {
         for (library, modules) in table {

@@ -6,6 +6,7 @@ mod keys;
 mod locks;
 mod refused;
 mod reload;
+mod revoked;
 mod shared;
 mod tls;
 mod tls_keys;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::grants::Grants;
 use crate::telemetry::Telemetry;
 use crate::tls::Tls;
 
@@ -19,7 +20,11 @@ impl TlsOptions {
         false
     }
 
-    pub(super) fn open(self, _: &Arc<Telemetry>) -> io::Result<Option<Arc<Tls>>> {
+    pub(super) fn has_files(&self) -> bool {
+        false
+    }
+
+    pub(super) fn open(self, _: &Arc<Telemetry>, _: &Grants) -> io::Result<Option<Arc<Tls>>> {
         Ok(None)
     }
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::locked::{ConfigFile, InForce};
+use crate::grants::Grants;
 use crate::telemetry::Telemetry;
 
 /// Never called: there is no way to name a file.
-pub(super) fn open(_: ConfigFile, _: &Arc<Telemetry>) -> io::Result<InForce> {
+pub(super) fn open(_: ConfigFile, _: &Arc<Telemetry>, _: &Grants) -> io::Result<InForce> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -47,79 +47,82 @@ fn no_version_takes_a_protection_away() {
     let (two, changed) = (users(&[("two", 2)]), users(&[("one", 3)]));
     let (one, both, two, changed) = (one.as_str(), both.as_str(), two.as_str(), changed.as_str());
 
-    // The version in force, the new one, and why it is refused.
+    // The version in force, the new one, and why it is refused, or whether connections that were let in before end.
     type Version<'t> = &'t [&'t str];
-    let table: &[(Version<'_>, Version<'_>, Option<&str>)] = &[
+    const STAY: Result<bool, &str> = Ok(false);
+    const END: Result<bool, &str> = Ok(true);
+    let table: &[(Version<'_>, Version<'_>, Result<bool, &str>)] = &[
         // TLS.
-        (&[TLS], &[], Some(NO_TLS)),
-        (&[TLS], &[RATE, one], Some(NO_TLS)),
-        (&[], &[TLS], Some(NEW_TLS)),
-        (&[TLS], &[TLS, HEADER], None),
-        (&[TLS, HEADER], &[TLS], None),
+        (&[TLS], &[], Err(NO_TLS)),
+        (&[TLS], &[RATE, one], Err(NO_TLS)),
+        (&[], &[TLS], Err(NEW_TLS)),
+        (&[TLS], &[TLS, HEADER], STAY),
+        (&[TLS, HEADER], &[TLS], STAY),
         // Verification: demanded or not, by a CA or not.
-        (&[TLS], &[TLS, REQUEST], None),
-        (&[TLS, REQUEST], &[TLS], None),
-        (&[TLS], &[TLS, ANY], None),
-        (&[TLS], &[TLS, GIVEN], None),
-        (&[TLS], &[TLS, VERIFY], None),
-        (&[TLS, ANY], &[TLS], Some(NOT_MANDATORY)),
-        (&[TLS, ANY], &[TLS, REQUEST], Some(NOT_MANDATORY)),
-        (&[TLS, ANY], &[TLS, GIVEN], Some(NOT_MANDATORY)),
-        (&[TLS, ANY], &[TLS, VERIFY], None),
-        (&[TLS, GIVEN], &[TLS], Some(NOT_VERIFIED)),
-        (&[TLS, GIVEN], &[TLS, REQUEST], Some(NOT_VERIFIED)),
-        (&[TLS, GIVEN], &[TLS, ANY], Some(NOT_VERIFIED)),
-        (&[TLS, GIVEN], &[TLS, VERIFY], None),
-        (&[TLS, VERIFY], &[TLS], Some(NOT_MANDATORY)),
-        (&[TLS, VERIFY], &[TLS, REQUEST], Some(NOT_MANDATORY)),
-        (&[TLS, VERIFY], &[TLS, ANY], Some(NOT_VERIFIED)),
-        (&[TLS, VERIFY], &[TLS, GIVEN], Some(NOT_MANDATORY)),
-        (&[TLS, VERIFY], &[TLS, OTHER_CA], None),
-        (&[TLS, VERIFY], &[], Some(NO_TLS)),
+        (&[TLS], &[TLS, REQUEST], END),
+        (&[TLS, REQUEST], &[TLS], END),
+        (&[TLS], &[TLS, ANY], END),
+        (&[TLS], &[TLS, GIVEN], END),
+        (&[TLS], &[TLS, VERIFY], END),
+        (&[TLS, ANY], &[TLS], Err(NOT_MANDATORY)),
+        (&[TLS, ANY], &[TLS, REQUEST], Err(NOT_MANDATORY)),
+        (&[TLS, ANY], &[TLS, GIVEN], Err(NOT_MANDATORY)),
+        (&[TLS, ANY], &[TLS, VERIFY], END),
+        (&[TLS, GIVEN], &[TLS], Err(NOT_VERIFIED)),
+        (&[TLS, GIVEN], &[TLS, REQUEST], Err(NOT_VERIFIED)),
+        (&[TLS, GIVEN], &[TLS, ANY], Err(NOT_VERIFIED)),
+        (&[TLS, GIVEN], &[TLS, VERIFY], END),
+        (&[TLS, VERIFY], &[TLS], Err(NOT_MANDATORY)),
+        (&[TLS, VERIFY], &[TLS, REQUEST], Err(NOT_MANDATORY)),
+        (&[TLS, VERIFY], &[TLS, ANY], Err(NOT_VERIFIED)),
+        (&[TLS, VERIFY], &[TLS, GIVEN], Err(NOT_MANDATORY)),
+        (&[TLS, VERIFY], &[TLS, OTHER_CA], END),
+        (&[TLS, VERIFY], &[], Err(NO_TLS)),
         // Allowed names: the list is cut, emptied, or another one.
-        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY], Some(NOT_NAMED)),
-        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, NO_NAMES], Some(NOT_NAMED)),
-        (&[TLS, VERIFY, NAMES], &[TLS, ANY, NAMES], Some(NOT_VERIFIED)),
-        (&[TLS, ANY, NAMES], &[TLS, ANY], Some(NOT_NAMED)),
-        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, OTHER_NAME], None),
-        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, MORE_NAMES], None),
-        (&[TLS, VERIFY, MORE_NAMES], &[TLS, VERIFY, NAMES], None),
-        (&[TLS, VERIFY], &[TLS, VERIFY, NAMES], None),
+        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY], Err(NOT_NAMED)),
+        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, NO_NAMES], Err(NOT_NAMED)),
+        (&[TLS, VERIFY, NAMES], &[TLS, ANY, NAMES], Err(NOT_VERIFIED)),
+        (&[TLS, ANY, NAMES], &[TLS, ANY], Err(NOT_NAMED)),
+        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, OTHER_NAME], END),
+        (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, MORE_NAMES], END),
+        (&[TLS, VERIFY, MORE_NAMES], &[TLS, VERIFY, NAMES], END),
+        (&[TLS, VERIFY], &[TLS, VERIFY, NAMES], END),
         // Users.
-        (&[one], &[], Some(NO_USER)),
-        (&[one], &["basic_auth_users: {}\n"], Some(NO_USER)),
-        (&[one], &[HEADER, RATE], Some(NO_USER)),
-        (&[both], &[one], None),
-        (&[one], &[both], None),
-        (&[one], &[two], None),
-        (&[one], &[changed], None),
-        (&[], &[one], None),
+        (&[one], &[], Err(NO_USER)),
+        (&[one], &["basic_auth_users: {}\n"], Err(NO_USER)),
+        (&[one], &[HEADER, RATE], Err(NO_USER)),
+        (&[both], &[one], END),
+        (&[one], &[both], STAY),
+        (&[one], &[two], END),
+        (&[one], &[changed], END),
+        (&[], &[one], STAY),
         // The rate limit.
-        (&[RATE], &[], Some(NO_LIMIT)),
-        (&[RATE], &[NO_RATE], Some(NO_LIMIT)),
-        (&[RATE], &["rate_limit: {burst: 3}\n"], Some(NO_LIMIT)),
-        (&[RATE, one], &[one], Some(NO_LIMIT)),
-        (&[RATE], &[OTHER_RATE], None),
-        (&[], &[RATE], None),
-        (&[NO_RATE], &[], None),
+        (&[RATE], &[], Err(NO_LIMIT)),
+        (&[RATE], &[NO_RATE], Err(NO_LIMIT)),
+        (&[RATE], &["rate_limit: {burst: 3}\n"], Err(NO_LIMIT)),
+        (&[RATE, one], &[one], Err(NO_LIMIT)),
+        (&[RATE], &[OTHER_RATE], STAY),
+        (&[], &[RATE], STAY),
+        (&[NO_RATE], &[], STAY),
         // All of it, and the file is cut ever earlier.
-        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES, RATE], Some(NO_USER)),
-        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES], Some(NO_USER)),
-        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY], Some(NOT_NAMED)),
-        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS], Some(NOT_MANDATORY)),
-        (&[TLS, VERIFY, NAMES, RATE, one], &[], Some(NO_TLS)),
+        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES, RATE], Err(NO_USER)),
+        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES], Err(NO_USER)),
+        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY], Err(NOT_NAMED)),
+        (&[TLS, VERIFY, NAMES, RATE, one], &[TLS], Err(NOT_MANDATORY)),
+        (&[TLS, VERIFY, NAMES, RATE, one], &[], Err(NO_TLS)),
     ];
     let telemetry = Arc::new(Telemetry::new());
     let read = |texts: Version<'_>, in_force: Option<&super::Version>| {
         let path = folder.write("web.yml", texts.concat());
         load(&path, &mut Files::default(), in_force, &telemetry)
     };
-    for (from, to, reason) in table {
+    for (from, to, expected) in table {
         let in_force = read(from, None).unwrap();
-        let outcome = read(to, Some(&in_force)).map(drop).map_err(|error| error.to_string());
+        let outcome = read(to, Some(&in_force));
+        let outcome = outcome.map(|new| in_force.protection.is_revoked_by(&new.protection));
+        let outcome = outcome.map_err(|error| error.to_string());
         let place = folder.path("web.yml").display().to_string();
-        let expected =
-            reason.map_or(Ok(()), |why| Err(format!("{place}: {why}; a change like this needs a restart")));
+        let expected = expected.map_err(|why| format!("{place}: {why}; a change like this needs a restart"));
         assert_eq!(outcome, expected, "from {from:?} to {to:?}");
         // At the start each of them counts.
         read(to, None).unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::grants::Grants;
 use crate::scratch::Scratch;
 
 fn write_pair(folder: &Scratch, pair: &Pair) -> Paths {
@@ -45,7 +46,7 @@ async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
     let (first, second) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
     assert_eq!(gauges(&telemetry).len(), 0, "without files nothing is told of them");
     let paths = write_pair(&folder, &first);
-    let tls = Tls::from_files(paths.clone(), &telemetry).unwrap();
+    let tls = Tls::from_files(paths.clone(), &telemetry, &Grants::default()).unwrap();
     let expiry = CertificateParams::default().not_after.unix_timestamp() as f64;
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     assert!(shows(&tls, &ca, &first).await);
@@ -96,7 +97,7 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
         (pair, params.not_after.unix_timestamp() as f64)
     };
     let (pair, expiry) = until(2040);
-    let tls = Tls::from_files(write_pair(&folder, &pair), &telemetry).unwrap();
+    let tls = Tls::from_files(write_pair(&folder, &pair), &telemetry, &Grants::default()).unwrap();
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     let (pair, expiry) = until(2060);
     write_pair(&folder, &pair);
@@ -124,7 +125,7 @@ async fn a_secret_of_kubernetes_is_replaced_at_once() {
     }
     let paths =
         Paths { certificates: folder.0.join("tls.crt"), key: folder.0.join("tls.key"), client_ca: None };
-    let tls = Tls::from_files(paths, &telemetry).unwrap();
+    let tls = Tls::from_files(paths, &telemetry, &Grants::default()).unwrap();
     assert!(shows(&tls, &ca, &pairs[0]).await);
     symlink("..1", folder.0.join("..data_tmp")).unwrap();
     fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
@@ -140,7 +141,7 @@ async fn a_changed_client_ca_counts_for_the_next_connection() {
     let (server_ca, old, new) = (ca("server"), ca("old"), ca("new"));
     let mut paths = write_pair(&folder, &issue(&server_ca, &["localhost"]));
     paths.client_ca = Some(folder.write("ca.crt", old.pem()));
-    let tls = Tls::from_files(paths, &Arc::new(Telemetry::new())).unwrap();
+    let tls = Tls::from_files(paths, &Arc::new(Telemetry::new()), &Grants::default()).unwrap();
     // The same client each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
     let come = async || meet(async |io| tls.secure(io, || {}).await, client.clone()).await.0.is_ok();
@@ -171,7 +172,7 @@ fn the_file_that_is_wrong_is_named() {
     ];
     for (paths, kind, option, path) in table {
         let telemetry = Arc::new(Telemetry::new());
-        let error = Tls::from_files(paths, &telemetry).unwrap_err();
+        let error = Tls::from_files(paths, &telemetry, &Grants::default()).unwrap_err();
         assert_eq!(error.kind(), kind);
         assert!(error.to_string().starts_with(&format!("{option}: {}: ", path.display())), "{error}");
         assert_eq!(gauges(&telemetry).len(), 0);

@@ -178,11 +178,51 @@ impl<'c> TlsClient<'c> {
         Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
     }
 
+    /// A connection that is kept.
+    pub(super) fn keep(&self, addr: SocketAddr) -> Kept {
+        Kept(self.connect(addr).unwrap())
+    }
+
     /// What becomes of a scrape: a status, or the name of an alert.
     pub(super) fn outcome(&self, addr: SocketAddr) -> String {
         match self.fetch(addr, "/metrics", "") {
             Ok(answer) => answer.status.to_string(),
             Err(why) => why,
+        }
+    }
+}
+
+/// A connection with one request after the other.
+pub(super) struct Kept(StreamOwned<ClientConnection, TcpStream>);
+
+impl Kept {
+    pub(super) fn send(&mut self, path: &str) {
+        write!(self.0, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    }
+
+    /// The head of one answer, whose body is read, too.
+    pub(super) fn answer(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        self.0.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+        head
+    }
+
+    /// Waits until the server has closed, without a word.
+    pub(super) fn closed(&mut self) {
+        match self.0.read(&mut [0]) {
+            Ok(read) => assert_eq!(read, 0, "there is another answer"),
+            // It closes without TLS's goodbye, or resets; silence does not close.
+            Err(error) => assert!(
+                !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+                "it is never closed: {error}"
+            ),
         }
     }
 }

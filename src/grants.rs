@@ -1,0 +1,68 @@
+//! Which connections may stay: each is admitted under the access rules of its time, and ends once they no longer hold.
+
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Gives a token to each connection. It is cancelled when the rules under which the connection was admitted no longer hold, and
+/// when the server stops; to the connection these are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grants(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    all: CancellationToken,
+    /// That of the rules in force.
+    current: Mutex<CancellationToken>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let all = CancellationToken::new();
+        Shared { current: Mutex::new(all.child_token()), all }
+    }
+}
+
+impl Grants {
+    /// The token above those of all connections: cancelling it stops the server.
+    pub(crate) fn all(&self) -> CancellationToken {
+        self.0.all.clone()
+    }
+
+    /// The token for a connection that is admitted now. It is taken before any rule is looked at, so that no connection passes
+    /// by old rules and stays by new ones.
+    pub(crate) fn current(&self) -> CancellationToken {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the connections that have been admitted so far. The new rules are in force by then.
+    pub(crate) fn revoke(&self) {
+        let new = self.0.all.child_token();
+        let old = mem::replace(&mut *self.0.current.lock().unwrap_or_else(PoisonError::into_inner), new);
+        old.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revocation_ends_those_before_it_and_a_stop_ends_all() {
+        let grants = Grants::default();
+        let before = grants.current();
+        let too = grants.clone().current();
+        grants.revoke();
+        let after = grants.current();
+        assert!(before.is_cancelled() && too.is_cancelled() && !after.is_cancelled());
+        assert!(!grants.all().is_cancelled());
+        grants.revoke();
+        assert!(after.is_cancelled());
+        let last = grants.current();
+        grants.all().cancel();
+        assert!(last.is_cancelled() && grants.current().is_cancelled());
+        grants.revoke();
+        assert!(grants.current().is_cancelled(), "the server has stopped");
+    }
+}
