@@ -11,7 +11,7 @@ const KEYS: [&str; 4] = ["tls_server_config", "http_server_config", "basic_auth_
 fuzz_target!(|text: &str| {
     match check_web_config(text) {
         Err(told) => {
-            assert!(told.starts_with("web_config: web.yml:"), "{told:?}");
+            assert!(told.starts_with("web.yml:"), "{told:?}");
             assert!(!told.contains(char::is_control), "a line of the log: {told:?}");
             // What it quotes is short, however long the file is.
             assert!(told.len() < 1024, "{} bytes", told.len());

@@ -7,7 +7,6 @@ use super::{Loaded, Secret};
 use crate::tls::ClientAuth;
 
 /// What a version keeps others out with.
-#[derive(Debug)]
 pub(crate) struct Protection {
     tls: Option<Clients>,
     users: Vec<(String, Secret)>,
@@ -78,12 +77,5 @@ impl Protection {
     /// Whether both have the same users with the same passwords.
     pub(crate) fn has_users_of(&self, other: &Protection) -> bool {
         self.users == other.users
-    }
-}
-
-/// Without the certificates.
-impl std::fmt::Debug for Clients {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Clients").field("auth", &self.auth).finish_non_exhaustive()
     }
 }

@@ -140,6 +140,24 @@ fn a_broken_version_keeps_the_last_good_one_and_says_so_once() {
     assert_eq!(again, table.len(), "mended as often: {log}");
 }
 
+/// The file's folder is no place of trust for the thread that serves.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_the_file_stops_nothing() {
+    let folder = Scratch::new("pipe-reload");
+    let good = users(&["one"]);
+    let path = folder.write("web.yml", &good);
+    let (_guard, addr) = start(builder(&path));
+    assert_eq!(scrape(addr, "one").sample(GAUGE), Some(1.0));
+    let pipe = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, &path).unwrap();
+    wait_for("a 0", || scrape(addr, "one").sample(GAUGE) == Some(0.0));
+    assert_eq!(fetch(addr, "/metrics", "").status, 401);
+    folder.write("web.yml", &good);
+    wait_for("a 1", || scrape(addr, "one").sample(GAUGE) == Some(1.0));
+}
+
 #[test]
 fn whether_there_is_tls_does_not_change() {
     let folder = Scratch::new("tls-reload");
