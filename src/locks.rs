@@ -11,8 +11,8 @@ use http::request::Parts;
 use crate::access::{Hosts, RateLimit, Verdict};
 use crate::authentication::Gate;
 use crate::grants::Grants;
-use crate::unwind::caught;
 use crate::telemetry::{Denial, Telemetry};
+use crate::unwind::caught;
 
 /// How often files are looked after while nobody asks for anything.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);

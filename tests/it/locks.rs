@@ -20,7 +20,7 @@ fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
 }
 
 /// A connection from this address of the loopback network.
-fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
+pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
     socket.connect(&to.into()).unwrap();
