@@ -2,15 +2,15 @@
 //!
 //! A collector reads the clock when it is scraped, so that the value is never older than the scrape.
 //!
-//! `cargo run --example clock`, and beside it `curl localhost:9185/metrics`.
+//! `cargo run --example clock`, and beside it `curl localhost:9185/metrics`; ctrl-c ends it.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, Registry};
+use prometheus_hyper::{Server, shutdown_signal};
 
 /// The time, at the moment it is collected.
 struct Clock {
@@ -37,14 +37,17 @@ impl Collector for Clock {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9185".to_owned());
+    let shutdown = shutdown_signal();
+
     let registry = Registry::new();
     let help = "The time of this host, in seconds since the epoch".to_owned();
     let desc = Desc::new("clock_time_seconds".to_owned(), help, Vec::new(), HashMap::new())?;
     registry.register(Box::new(Clock { desc }))?;
 
-    let guard = Server::builder().registry(&registry).listen("0.0.0.0:9185").bind()?.start()?;
-    println!("{guard} until ctrl-c");
-    tokio::signal::ctrl_c().await?;
+    let guard = Server::builder().registry(&registry).listen(addr).bind()?.start()?;
+    println!("{guard}");
+    shutdown.await;
     guard.shutdown().await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Parser;
 use prometheus_hyper::collector::{Samples, samples};
 use prometheus_hyper::prometheus::Registry;
-use prometheus_hyper::{Page, Server, WebArgs, build_info};
+use prometheus_hyper::{Page, Server, WebArgs, build_info, shutdown_signal};
 
 /// Exports what Linux counts of the disks.
 #[derive(Parser)]
@@ -26,6 +26,7 @@ struct Args {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Args { diskstats, web } = Args::parse();
+    let shutdown = shutdown_signal();
     let registry = Registry::new();
     registry.register(Box::new(samples(move |s: &mut Samples| {
         let started = Instant::now();
@@ -48,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bind()?
         .start()?;
     println!("{guard}");
-    tokio::signal::ctrl_c().await?;
+    shutdown.await;
     guard.shutdown().await;
     Ok(())
 }

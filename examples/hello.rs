@@ -1,25 +1,34 @@
 //! The one line, beside a counter and a histogram that move. What the process and the runtime are doing comes along.
 //!
-//! `cargo run --example hello`, and beside it `curl -i localhost:9184/metrics`. The address may be given:
+//! `cargo run --example hello`, and beside it `curl -i localhost:9184/metrics`; ctrl-c ends it. The address may be given:
 //! `cargo run --example hello -- 127.0.0.1:9999`.
 
 use std::time::Duration;
 
 use prometheus_hyper::prometheus::{register_histogram, register_int_counter};
+use prometheus_hyper::shutdown_signal;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9184".to_owned());
+    let shutdown = shutdown_signal();
 
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
 
     let greetings = register_int_counter!("hello_greetings_total", "Greetings said")?;
     let lengths = register_histogram!("hello_greeting_seconds", "How long a greeting took")?;
-    for n in 0u32.. {
-        greetings.inc();
-        lengths.observe(0.005 * f64::from(n % 100));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let work = async {
+        for n in 0u32.. {
+            greetings.inc();
+            lengths.observe(0.005 * f64::from(n % 100));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = shutdown => {} // ctrl-c, or the end of a container
     }
+    guard.shutdown().await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! `cargo run --example hyper`, and beside it `curl localhost:8082/metrics`.
 
 use std::convert::Infallible;
+use std::pin::pin;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -10,19 +11,23 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use prometheus_hyper::prometheus::register_int_counter;
-use prometheus_hyper::{Body, Server};
+use prometheus_hyper::{Body, Server, shutdown_signal};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:8082".to_owned());
+    let mut shutdown = pin!(shutdown_signal());
     let greetings = register_int_counter!("hyper_greetings_total", "Greetings said")?;
     let metrics = Server::builder().into_handler();
 
     let listener = TcpListener::bind(addr).await?;
     println!("http://{}/metrics", listener.local_addr()?);
     loop {
-        let (stream, _) = listener.accept().await?;
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted?,
+            () = &mut shutdown => return Ok(()),
+        };
         let (metrics, greetings) = (metrics.clone(), greetings.clone());
         let routes = service_fn(move |request: Request<Incoming>| {
             let (metrics, greetings) = (metrics.clone(), greetings.clone());

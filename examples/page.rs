@@ -3,13 +3,14 @@
 //! `cargo run --example page`, and in a browser <http://localhost:9184/>. The address may be given:
 //! `cargo run --example page -- 127.0.0.1:9999`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use prometheus_hyper::prometheus::{
     register_counter, register_gauge, register_histogram_vec, register_int_counter_vec,
     register_int_gauge_vec,
 };
-use prometheus_hyper::{Page, Server};
+use prometheus_hyper::{Page, Server, shutdown_signal};
 
 /// Endpoint, how often, how long it takes at the median, in seconds.
 const ENDPOINTS: &[(&str, f64, f64)] =
@@ -18,6 +19,7 @@ const ENDPOINTS: &[(&str, f64, f64)] =
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9184".to_owned());
+    let mut shutdown = pin!(shutdown_signal());
     let page = Page::new("Corner shop")
         .description("Sells what it has, and counts it.")
         .version("2.4.1")
@@ -38,7 +40,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut step = 0.0_f64;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = &mut shutdown => break,
+        }
         step += 0.1;
         let rush = 1.0 + 0.6 * (step / 17.0).sin();
         for &(path, often, median) in ENDPOINTS {
@@ -58,6 +63,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         cache.set(0.9 + 0.06 * (step / 11.0).cos() + 0.01 * dice.next());
         stock.set(4e6 + 1e6 * (step % 40.0 / 40.0));
     }
+    guard.shutdown().await;
+    Ok(())
 }
 
 /// No crate for a few numbers.

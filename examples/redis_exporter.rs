@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use clap::Parser;
 use prometheus_hyper::collector::{Samples, samples};
 use prometheus_hyper::prometheus::Registry;
-use prometheus_hyper::{BoxError, Page, Probe, ProbeError, Server, WebArgs, build_info};
+use prometheus_hyper::{BoxError, Page, Probe, ProbeError, Server, WebArgs, build_info, shutdown_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -24,6 +24,7 @@ struct Args {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let args = Args::parse();
+    let shutdown = shutdown_signal();
     let guard = Server::builder()
         .build_info(build_info!())
         .landing_page(Page::new("Redis exporter").description("Asks the Redis server that is named."))
@@ -32,7 +33,7 @@ async fn main() -> std::io::Result<()> {
         .bind()?
         .start()?;
     println!("{guard}");
-    tokio::signal::ctrl_c().await?;
+    shutdown.await;
     guard.shutdown().await;
     Ok(())
 }

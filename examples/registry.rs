@@ -1,25 +1,24 @@
-//! An explicit registry, as a future on the caller's own runtime, until ctrl-c.
+//! An explicit registry, as a future on the caller's own runtime.
 //!
-//! `cargo run --example registry`, and beside it `curl localhost:8080/metrics`.
+//! `cargo run --example registry`, and beside it `curl localhost:8080/metrics`; ctrl-c ends it.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 use prometheus_hyper::prometheus::{IntCounter, Registry};
+use prometheus_hyper::shutdown_signal;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let registry = Arc::new(Registry::new());
+    let addr: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("0.0.0.0:8080").parse()?;
+    let shutdown = shutdown_signal();
+
+    let registry = Registry::new();
     let starts = IntCounter::new("registry_starts_total", "How often this example has started")?;
     registry.register(Box::new(starts.clone()))?;
     starts.inc();
 
-    let ctrl_c = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            eprintln!("cannot wait for ctrl-c, so stopping at once: {error}");
-        }
-    };
-    println!("http://localhost:8080/metrics until ctrl-c");
-    prometheus_hyper::run(Arc::clone(&registry), ([0, 0, 0, 0], 8080), ctrl_c).await?;
+    println!("http://{addr}/metrics");
+    prometheus_hyper::run(&registry, addr, shutdown).await?;
     println!("stopped");
     Ok(())
 }

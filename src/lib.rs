@@ -108,6 +108,7 @@
 //! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for those who ask for it |
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
+//! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
 //! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
 //! | `protobuf` | no | adds `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
@@ -169,6 +170,8 @@ mod scrape;
 #[path = "../tests/it/scratch.rs"]
 mod scratch;
 mod server;
+#[cfg(feature = "signal")]
+mod signal;
 mod stream;
 mod telemetry;
 mod throttle;
@@ -205,6 +208,8 @@ pub use probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
 pub use prometheus;
 pub use scrape::{BoxError, Scrape};
 pub use server::{Run, Server};
+#[cfg(feature = "signal")]
+pub use signal::shutdown_signal;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;

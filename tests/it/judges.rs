@@ -12,6 +12,8 @@ mod exporters;
 mod known_values;
 mod page;
 mod process;
+#[cfg(target_os = "linux")]
+mod process_one;
 mod prometheus;
 mod sample;
 mod scrape_configs;
@@ -22,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -225,6 +228,19 @@ fn python_reads_what_was_set() {
     }
 }
 
+/// Where an example is.
+fn example(name: &str) -> PathBuf {
+    // The test is target/PROFILE/deps/it-HASH, the example target/PROFILE/examples/NAME.
+    let test = env::current_exe().unwrap();
+    let example = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(
+        example.exists(),
+        "no {}: build it with `cargo build --all-features --examples`",
+        example.display()
+    );
+    example
+}
+
 /// An example, as a user runs it.
 struct Example {
     addr: SocketAddr,
@@ -238,12 +254,7 @@ impl Example {
     }
 
     fn start_with(name: &str, arguments: &[&str]) -> Self {
-        // The test is target/PROFILE/deps/it-HASH, the example target/PROFILE/examples/NAME.
-        let test = env::current_exe().unwrap();
-        let example = test.ancestors().nth(2).unwrap().join("examples").join(name);
-        assert!(example.exists(), "no {}: build it with `cargo build --examples`", example.display());
-
-        let mut command = Command::new(example);
+        let mut command = Command::new(example(name));
         let mut process = Process::spawn(command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()));
         let stdout = BufReader::new(process.0.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();

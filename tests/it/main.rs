@@ -30,6 +30,8 @@ mod samples;
 mod scheduling_delay;
 mod scrape;
 mod scratch;
+#[cfg(all(unix, feature = "signal"))]
+mod signal;
 mod start_up;
 mod stop;
 mod subscriber;

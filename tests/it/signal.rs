@@ -1,0 +1,95 @@
+//! The signals by which a program is asked to end. They are for the whole of a process, so each test has one of its own.
+
+use std::future::Future;
+use std::pin::pin;
+use std::process::Command;
+use std::task::{Context, Poll, Waker};
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{Server, shutdown_signal};
+
+use crate::alone::{CHILD, run_alone};
+use crate::client::get;
+use crate::host::current_thread;
+use crate::log::Log;
+
+/// Sends it to this process; it has been received when this returns.
+fn send(signal: &str) {
+    let kill = format!("kill -s {signal} {}", std::process::id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+#[test]
+fn either_signal_ends_a_server() {
+    for signal in ["TERM", "INT"] {
+        run_alone("signal::child_that_serves", signal, &[]);
+    }
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_serves() {
+    let Ok(signal) = std::env::var(CHILD) else { return };
+    let server = Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
+    let addr = server.local_addr().unwrap();
+    // Outside of the runtime: it listens when it is first polled.
+    let shutdown = shutdown_signal();
+    let client = std::thread::spawn(move || {
+        // Who is answered knows that it has been.
+        assert_eq!(get(addr, "/-/healthy").status, 200);
+        send(&signal);
+    });
+    current_thread().block_on(server.serve(shutdown)).unwrap();
+    client.join().unwrap();
+}
+
+/// A program that is stopped while it starts ends as well.
+#[test]
+fn a_signal_before_the_first_poll_is_not_lost() {
+    for signal in ["TERM", "INT"] {
+        run_alone("signal::child_that_is_stopped_early", signal, &[]);
+    }
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_is_stopped_early() {
+    let Ok(signal) = std::env::var(CHILD) else { return };
+    current_thread().block_on(async {
+        let shutdown = shutdown_signal();
+        send(&signal);
+        shutdown.await;
+        // A handler stays, so that a second one ends nothing by itself.
+        send(&signal);
+        shutdown_signal_is_pending();
+    });
+}
+
+fn shutdown_signal_is_pending() {
+    let shutdown = pin!(shutdown_signal());
+    assert_eq!(shutdown.poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+}
+
+#[test]
+fn without_a_runtime_or_its_driver_it_is_logged_and_nothing_panics() {
+    run_alone("signal::child_without_drivers", "", &[]);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_without_drivers() {
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let log = Log::default();
+    log.capture(shutdown_signal_is_pending);
+    let text = log.text();
+    assert!(text.contains("ERROR") && text.contains("SIGINT") && text.contains("SIGTERM"), "{text}");
+    assert!(text.contains("no tokio runtime"), "{text}");
+
+    let log = Log::default();
+    let without_drivers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    log.capture(|| without_drivers.block_on(async { shutdown_signal_is_pending() }));
+    let text = log.text();
+    assert!(text.contains("SIGTERM") && text.contains("enable_all"), "{text}");
+}
