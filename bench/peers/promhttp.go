@@ -1,5 +1,9 @@
 // Go's promhttp, as its documentation has it. Told what to serve by lines on stdin (src/load.rs), then what to do, until
-// they end (src/serve.rs).
+// they end (src/serve.rs). fetch.sh builds it.
+
+// Without a go.mod the defaults would be those of Go 1.20.
+//
+//go:debug default=go1.27
 package main
 
 import (
@@ -9,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,6 +24,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
+
+// The version of client_golang, told by the linker.
+var client = "?"
 
 var gathers atomic.Int64
 
@@ -110,6 +118,10 @@ func (t *ticker) report() string {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "version" {
+		fmt.Printf("%s (%s)\n", client, runtime.Version())
+		return
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	register(lines)

@@ -97,9 +97,9 @@ impl Fleet<'_> {
 
     fn missing<'b>(&'b self, peer: &Peer, load: Load) -> Option<&'b str> {
         match peer.how {
-            How::Go => self.programs.go_missing(),
+            How::Go => self.programs.go.missing(),
             How::Python if load.series > MOST_FOR_PYTHON => Some("too slow for so many series"),
-            How::Python => self.programs.python_missing(),
+            How::Python => self.programs.python.missing(),
             How::Rust { .. } | How::Floor(_) => None,
         }
     }

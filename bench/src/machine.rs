@@ -5,8 +5,15 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-pub(crate) fn header() -> String {
+use crate::peers::Programs;
+
+pub(crate) fn header(programs: &Programs) -> String {
     let mut text = format!("{} cores of {}, {}\n\n", cores(), cpu_model(), rustc());
+    let others = [&programs.go, &programs.python].map(|program| match program.missing() {
+        None => program.name(),
+        Some(reason) => format!("{}: {reason}", program.name()),
+    });
+    text += &format!("{}\n\n", others.join(", "));
     text += &format!("`{}`\n", command());
     if cfg!(debug_assertions) {
         text += "A DEBUG BUILD: these figures mean nothing.\n";

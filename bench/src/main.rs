@@ -60,7 +60,12 @@ fn run() -> Outcome<()> {
     if arguments.json {
         println!("{}", json::json(&bench.results, &targets));
     } else {
-        println!("{}{}{}", machine::header(), table::tables(&bench.results), targets::table(&targets));
+        println!(
+            "{}{}{}",
+            machine::header(&bench.programs),
+            table::tables(&bench.results),
+            targets::table(&targets)
+        );
     }
     failed.map_or(Ok(()), Err)
 }

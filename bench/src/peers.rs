@@ -122,8 +122,8 @@ impl Peer {
                 "prometheus-hyper" => format!("this prometheus-hyper{remark}"),
                 krate => format!("{krate} {}{remark}", version(krate, true)),
             },
-            How::Go => format!("Go promhttp{}", programs.go_version()),
-            How::Python => format!("Python prometheus_client{}", programs.python_version()),
+            How::Go => programs.go.name(),
+            How::Python => programs.python.name(),
             How::Floor(floor) => floor.name().to_owned(),
         }
     }
@@ -144,8 +144,8 @@ impl Peer {
                 Process::spawn(again(self.key, load, threads.unwrap_or(*readme))?, None)
             }
             How::Floor(_) => Process::spawn(again(self.key, load, Threads::One)?, None),
-            How::Go => Process::spawn(programs.go()?, Some(load)),
-            How::Python => Process::spawn(programs.python()?, Some(load)),
+            How::Go => Process::spawn(programs.go.command()?, Some(load)),
+            How::Python => Process::spawn(programs.python.command()?, Some(load)),
         };
         spawned.map_err(|failure| format!("{} with {load}: {failure}", self.key).into())
     }
