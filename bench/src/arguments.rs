@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::Bench;
-use crate::figures::FIGURES;
+use crate::figures::{FIGURES, cpu, latency, memory, same, stall, typical};
 use crate::load::{SHAPES, Shape};
 use crate::outcome::Outcome;
 use crate::peers::{PEERS, Peer, Programs, peer};
@@ -23,6 +23,7 @@ const HELP: &str = "\
 Measures this prometheus-hyper beside other servers; prints tables, and targets.
 
   --quick             small loads, few rounds, no builds: does it work?
+  --goals             ours beside 0.2.1 only, and what the goals compare
   --build             the builds, too, where --quick leaves them out
   --json              for machines
   --figures LIST      those alone, parted by commas
@@ -30,7 +31,12 @@ Measures this prometheus-hyper beside other servers; prints tables, and targets.
   --shapes LIST       mix, counters, histograms
   --peers LIST        those alone; ours is always among them
   --effort FACTOR     so many times the usual rounds
-  --patience SECONDS  how long one peer may take in one part of a table";
+  --patience SECONDS  how long a peer may take in one part of a table; not ours and 0.2.1";
+
+/// The goals are ratios of ours, however it is started, to the published one.
+const GOALS_FIGURES: [&str; 6] = [typical::KEY, same::KEY, latency::KEY, cpu::KEY, memory::KEY, stall::KEY];
+const GOALS_PEERS: [&str; 4] = ["ours", "published", "run", "serve"];
+const GOALS_SIZES: [usize; 4] = [200, 1_000, 10_000, 100_000];
 
 impl Arguments {
     /// None if help was asked for, and printed.
@@ -44,19 +50,26 @@ impl Arguments {
             effort: 1.0,
             patience: Duration::from_secs(20),
         };
-        if arguments.iter().any(|argument| argument == "--quick") {
-            let build = arguments.iter().any(|argument| argument == "--build");
+        let has = |wanted| arguments.iter().any(|argument| argument == wanted);
+        if has("--goals") {
+            read.figures.retain(|figure| GOALS_FIGURES.contains(figure));
+            read.shapes = vec![Shape::Mix];
+            read.sizes = GOALS_SIZES.to_vec();
+            read.peers.retain(|peer| GOALS_PEERS.contains(&peer.key));
+        }
+        if has("--quick") {
+            let build = has("--build");
             read.figures.retain(|figure| *figure != "build" || build);
             read.shapes = vec![Shape::Mix];
             read.sizes = vec![200, 2_000];
-            read.effort = 0.1;
+            read.effort = 0.02;
             read.patience = Duration::from_millis(300);
         }
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
             match argument.as_str() {
-                "--quick" | "--build" => (),
+                "--quick" | "--goals" | "--build" => (),
                 "--json" => read.json = true,
                 "--figures" => read.figures = list(value()?, figure)?,
                 "--sizes" => read.sizes = list(value()?, size)?,
@@ -107,4 +120,30 @@ fn size(text: &str) -> Outcome<usize> {
 fn figure(key: &str) -> Outcome<&'static str> {
     let found = FIGURES.iter().find(|figure| figure.key == key);
     found.map(|figure| figure.key).ok_or_else(|| format!("no figure {key}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_of_ours_name_a_figure() {
+        for only in PEERS.iter().filter_map(|peer| peer.only) {
+            assert!(FIGURES.iter().any(|figure| figure.key == only), "{only}");
+        }
+    }
+
+    #[test]
+    fn goals_preset_gives_way_to_what_is_named() {
+        let read = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            Arguments::read(&arguments).unwrap().unwrap()
+        };
+        let goals = read(&["--goals"]);
+        assert_eq!(goals.peers.iter().map(|peer| peer.key).collect::<Vec<_>>(), GOALS_PEERS);
+        assert_eq!(goals.figures.len(), GOALS_FIGURES.len());
+        let named = read(&["--figures", "cpu", "--goals", "--sizes", "200"]);
+        assert_eq!((&named.figures[..], &named.sizes[..]), (&["cpu"][..], &[200][..]));
+        assert!(read(&["--goals", "--quick"]).sizes.iter().all(|series| *series <= 2_000));
+    }
 }

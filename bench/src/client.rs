@@ -16,6 +16,17 @@ pub(crate) struct Client {
     body: Vec<u8>,
 }
 
+/// What a scraper asks for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Ask {
+    /// Text, not compressed.
+    Identity,
+    /// Text, compressed.
+    Gzip,
+    /// What a Prometheus of today asks for by default, header by header.
+    Prometheus,
+}
+
 pub(crate) struct Answer {
     /// From before the request, or the connection, to the last byte.
     pub(crate) took: Duration,
@@ -27,8 +38,28 @@ pub(crate) struct Answer {
 /// Far beyond what anybody takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// As Prometheus tells it; a million series on a busy machine take more than the ten seconds that ours takes for granted.
-const TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds: 120\r\n";
+impl Ask {
+    /// A million series on a busy machine take more than the ten seconds of Prometheus' default.
+    fn headers(self) -> &'static str {
+        match self {
+            Self::Identity => {
+                "Accept: text/plain;version=0.0.4\r\nX-Prometheus-Scrape-Timeout-Seconds: 120\r\n"
+            }
+            Self::Gzip => {
+                "Accept: text/plain;version=0.0.4\r\nAccept-Encoding: gzip\r\n\
+                 X-Prometheus-Scrape-Timeout-Seconds: 120\r\n"
+            }
+            // Since 3.4, without protobuf.
+            Self::Prometheus => {
+                "User-Agent: Prometheus/3.14.0\r\n\
+                 Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                 application/openmetrics-text;version=0.0.1;q=0.5,\
+                 text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n\
+                 Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n"
+            }
+        }
+    }
+}
 
 /// Room for what comes at once.
 const ROOM: usize = 256 * 1024;
@@ -77,27 +108,23 @@ impl Client {
     }
 
     /// On the connection that is there, else on a new one; a server that closes after each answer gets a new one each.
-    pub(crate) fn scrape(&mut self, gzip: bool) -> Outcome<Answer> {
+    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Answer> {
         let start = Instant::now();
         let reused = self.connection.is_some();
-        match self.ask(gzip, start) {
+        match self.ask(ask, start) {
             // Closed meanwhile, as servers may. One that has answered has failed, and is not asked again.
             Err(_) if reused && self.raw.is_empty() && start.elapsed() < self.patience => {
                 self.disconnect();
-                self.ask(gzip, start)
+                self.ask(ask, start)
             }
             answer => answer,
         }
     }
 
-    fn ask(&mut self, gzip: bool, start: Instant) -> Outcome<Answer> {
+    fn ask(&mut self, ask: Ask, start: Instant) -> Outcome<Answer> {
         self.connect()?;
         self.raw.clear();
-        let coding = if gzip { "Accept-Encoding: gzip\r\n" } else { "" };
-        let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: {}\r\nAccept: text/plain;version=0.0.4\r\n{TIMEOUT}{coding}\r\n",
-            self.address
-        );
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n{}\r\n", self.address, ask.headers());
         let mut connection = self.connection.as_ref().ok_or("no connection")?;
         connection.write_all(request.as_bytes())?;
         let end = loop {
@@ -241,7 +268,7 @@ mod tests {
                     connection.write_all(&[*byte]).unwrap();
                 }
             });
-            let answer = client.scrape(false).unwrap();
+            let answer = client.scrape(Ask::Identity).unwrap();
             assert_eq!((client.body(), answer.kept), (b"hello".as_slice(), kept), "{row}");
             server.join().unwrap();
         }

@@ -10,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod same;
 pub(crate) mod stall;
 pub(crate) mod thread;
+pub(crate) mod typical;
 
 use crate::bench::Bench;
 use crate::outcome::Outcome;
@@ -21,7 +22,9 @@ pub(crate) struct Figure {
     pub(crate) measure: fn(&mut Bench) -> Outcome<()>,
 }
 
-pub(crate) const FIGURES: [Figure; 10] = [
+/// In the order of their tables; `same` comes first when they are measured.
+pub(crate) const FIGURES: [Figure; 11] = [
+    Figure { key: typical::KEY, title: typical::TITLE, measure: typical::measure },
     Figure { key: same::KEY, title: same::TITLE, measure: same::measure },
     Figure { key: thread::KEY, title: thread::TITLE, measure: thread::measure },
     Figure { key: latency::KEY, title: latency::TITLE, measure: latency::measure },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Ask, Client};
 use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::peers::{How, Peer, Programs, Threads};
@@ -24,7 +24,7 @@ pub(crate) struct Member {
 pub(crate) struct Fleet<'a> {
     pub(crate) peers: &'a [&'static Peer],
     pub(crate) programs: &'a Programs,
-    /// Whoever has taken that long has had his last turn.
+    /// A member that has taken that long gets no more turns. The two that the goals compare always do.
     pub(crate) patience: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Fleet<'_> {
         wanted: impl Fn(&Peer) -> bool,
     ) -> Vec<(&'static Peer, String)> {
         let mut present = Vec::new();
-        for &peer in self.peers.iter().filter(|peer| wanted(peer)) {
+        for &peer in self.peers.iter().filter(|peer| peer.takes_part(figure) && wanted(peer)) {
             let name = peer.name(self.programs);
             match self.missing(peer, load) {
                 None => present.push((peer, name)),
@@ -113,7 +113,7 @@ impl Fleet<'_> {
     ) -> Outcome<()> {
         for _ in 0..rounds {
             for (at, member) in members.iter_mut().enumerate() {
-                if member.spent > self.patience {
+                if member.spent > self.patience && !member.peer.is_in_goals() {
                     continue;
                 }
                 let start = Instant::now();
@@ -129,14 +129,14 @@ impl Fleet<'_> {
 }
 
 impl Member {
-    pub(crate) fn scrape(&mut self, gzip: bool) -> Outcome<Answer> {
-        self.client.scrape(gzip).map_err(|failure| format!("{}: {failure}", self.name).into())
+    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Answer> {
+        self.client.scrape(ask).map_err(|failure| format!("{}: {failure}", self.name).into())
     }
 
     /// Once: a server is scraped, a floor does what it does.
-    pub(crate) fn work(&mut self, gzip: bool) -> Outcome<()> {
+    pub(crate) fn work(&mut self, ask: Ask) -> Outcome<()> {
         if self.peer.is_server() {
-            self.scrape(gzip)?;
+            self.scrape(ask)?;
         } else {
             self.worked += Duration::from_nanos(self.process.ask("work")?.parse()?);
         }

@@ -20,6 +20,7 @@ pub(crate) fn json(results: &Results, targets: &[Target]) -> String {
                 ("quantity", text(entry.quantity)),
                 ("unit", text(entry.value.unit())),
                 ("value", number(entry.value.number())),
+                ("scrapes", entry.scrapes.map_or("null".to_owned(), |scrapes| scrapes.to_string())),
                 ("missing", reason),
             ])
         })
@@ -35,7 +36,7 @@ pub(crate) fn json(results: &Results, targets: &[Target]) -> String {
                 ("figure", text(&target.figure)),
                 ("side", text(side)),
                 ("limit", number(Some(limit))),
-                ("measured", number(target.measured)),
+                ("measured", number(target.measured.ok())),
                 ("met", target.met().map_or("null".to_owned(), |met| met.to_string())),
             ])
         })

@@ -32,6 +32,8 @@ pub(crate) struct Peer {
     /// As the command line has it.
     pub(crate) key: &'static str,
     pub(crate) how: How,
+    /// Ours, used otherwise: the one figure in which it makes a difference.
+    pub(crate) only: Option<&'static str>,
 }
 
 pub(crate) enum How {
@@ -85,18 +87,20 @@ pub(crate) enum Threads {
 }
 
 /// Ours first: the others are told as ratios to it.
-pub(crate) const PEERS: [Peer; 11] = [
+pub(crate) const PEERS: [Peer; 13] = [
     rust("ours", "prometheus-hyper", "", ours::prepare, Threads::One),
     rust("published", "published", "", published::prepare, Threads::One),
     rust("tiny_http", "prometheus_exporter", "", tiny_http::prepare, Threads::One),
     rust("metrics", "metrics-exporter-prometheus", "", metrics_exporter::prepare, Threads::One),
     rust("client_rust", "prometheus-client", " in hyper", client_rust::prepare, Threads::Many),
     rust("axum", "axum", " with prometheus", axum::prepare, Threads::Many),
-    Peer { key: "promhttp", how: How::Go },
-    Peer { key: "python", how: How::Python },
-    Peer { key: "gather", how: How::Floor(Floor::Gather) },
-    Peer { key: "memcpy", how: How::Floor(Floor::Copy) },
-    rust("roomy", "prometheus-hyper", ", max_connections(1000)", ours::prepare_roomy, Threads::One),
+    Peer { key: "promhttp", how: How::Go, only: None },
+    Peer { key: "python", how: How::Python, only: None },
+    Peer { key: "gather", how: How::Floor(Floor::Gather), only: None },
+    Peer { key: "memcpy", how: How::Floor(Floor::Copy), only: None },
+    variant("roomy", ", max_connections(1000)", ours::prepare_roomy, "idle"),
+    variant("run", ", run", ours::prepare_run, "stall"),
+    variant("serve", ", serve", ours::prepare_serve, "stall"),
 ];
 
 const fn rust(
@@ -106,7 +110,11 @@ const fn rust(
     prepare: Prepare,
     threads: Threads,
 ) -> Peer {
-    Peer { key, how: How::Rust { krate, remark, prepare, threads } }
+    Peer { key, how: How::Rust { krate, remark, prepare, threads }, only: None }
+}
+
+const fn variant(key: &'static str, remark: &'static str, prepare: Prepare, only: &'static str) -> Peer {
+    Peer { only: Some(only), ..rust(key, "prometheus-hyper", remark, prepare, Threads::One) }
 }
 
 pub(crate) fn peer(key: &str) -> Outcome<&'static Peer> {
@@ -130,6 +138,15 @@ impl Peer {
 
     pub(crate) fn is_server(&self) -> bool {
         !matches!(self.how, How::Floor(_))
+    }
+
+    pub(crate) fn takes_part(&self, figure: &str) -> bool {
+        self.only.is_none_or(|only| only == figure)
+    }
+
+    /// This version and the published one: the goals are ratios of the two.
+    pub(crate) fn is_in_goals(&self) -> bool {
+        ["ours", "published"].contains(&self.key)
     }
 
     /// A process of its own: this program again, or another's.

@@ -17,6 +17,8 @@ pub(crate) struct Entry {
     pub(crate) row: String,
     pub(crate) quantity: &'static str,
     pub(crate) value: Value,
+    /// Of how many scrapes it is a quantile, if it is one.
+    pub(crate) scrapes: Option<usize>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -64,7 +66,22 @@ impl Results {
         quantity: &'static str,
         value: Value,
     ) {
-        self.entries.push(Entry { figure, case: case.to_string(), row: row.to_owned(), quantity, value });
+        let (case, row) = (case.to_string(), row.to_owned());
+        self.entries.push(Entry { figure, case, row, quantity, value, scrapes: None });
+    }
+
+    /// A quantile of so many scrapes.
+    pub(crate) fn add_of(
+        &mut self,
+        figure: &'static str,
+        case: impl Display,
+        row: &str,
+        quantity: &'static str,
+        value: Value,
+        scrapes: usize,
+    ) {
+        let (case, row) = (case.to_string(), row.to_owned());
+        self.entries.push(Entry { figure, case, row, quantity, value, scrapes: Some(scrapes) });
     }
 
     /// Gives a case another name.
@@ -75,10 +92,13 @@ impl Results {
     }
 
     pub(crate) fn number(&self, figure: &str, case: &str, row: &str, quantity: &str) -> Option<f64> {
-        let found = self.entries.iter().find(|entry| {
+        self.entry(figure, case, row, quantity).and_then(|entry| entry.value.number())
+    }
+
+    pub(crate) fn entry(&self, figure: &str, case: &str, row: &str, quantity: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| {
             entry.figure == figure && entry.case == case && entry.row == row && entry.quantity == quantity
-        });
-        found.and_then(|entry| entry.value.number())
+        })
     }
 }
 

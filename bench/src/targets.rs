@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::figures::{build, cpu, crowd, latency, memory, stall, thread};
+use crate::figures::{build, cpu, crowd, latency, memory, stall, thread, typical};
 use crate::inside;
 use crate::load::{Load, Shape};
 use crate::peers::{Programs, peer};
@@ -12,8 +12,7 @@ pub(crate) struct Target {
     pub(crate) figure: String,
     /// What is to be on that side of it.
     pub(crate) limit: Limit,
-    /// None if what it takes was not measured.
-    pub(crate) measured: Option<f64>,
+    pub(crate) measured: Result<f64, Missing>,
 }
 
 #[derive(Clone, Copy)]
@@ -22,9 +21,17 @@ pub(crate) enum Limit {
     AtMost(f64),
 }
 
+/// Why there is no figure to judge.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Missing {
+    NotMeasured,
+    /// Too few for a quantile to be relied on.
+    Scrapes(usize),
+}
+
 impl Target {
     pub(crate) fn met(&self) -> Option<bool> {
-        self.measured.map(|measured| match self.limit {
+        self.measured.ok().map(|measured| match self.limit {
             Limit::AtLeast(limit) => measured >= limit,
             Limit::AtMost(limit) => measured <= limit,
         })
@@ -35,24 +42,108 @@ impl Target {
 struct Named<'a> {
     results: &'a Results,
     ours: String,
+    run: String,
+    serve: String,
     published: String,
     gather: String,
 }
+
+/// How many scrapes of each server a goal is judged by, at least.
+const SCRAPES: usize = 300;
+
+/// A quantity of a figure, and for each number of series the largest ratio to that of 0.2.1.
+type Goal = (&'static str, &'static str, &'static [(usize, f64)]);
+
+const GOALS: [Goal; 7] = [
+    (cpu::KEY, cpu::IDENTITY, &[(200, 0.90), (1_000, 0.85), (10_000, 0.70), (100_000, 0.60)]),
+    (latency::KEY, latency::KEPT, &[(200, 0.90), (1_000, 0.85), (10_000, 0.75), (100_000, 0.65)]),
+    (latency::KEY, latency::PAUSED, &[(200, 1.00), (1_000, 0.92), (10_000, 0.85)]),
+    (typical::KEY, typical::PLAIN_P50, &[(200, 1.00), (1_000, 0.92)]),
+    (latency::KEY, latency::KEPT_P99, &[(200, 1.10), (1_000, 1.05)]),
+    (latency::KEY, latency::PAUSED_P99, &[(200, 1.10), (1_000, 1.05)]),
+    (typical::KEY, typical::PLAIN_P99, &[(200, 1.10), (1_000, 1.05)]),
+];
+
+/// With gzip, beside 0.2.1 without.
+const GZIP: f64 = 1.05;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 pub(crate) fn targets(results: &Results, programs: &Programs) -> Vec<Target> {
     let name = |key| peer(key).map(|peer| peer.name(programs)).unwrap_or_default();
-    let named = Named { results, ours: name("ours"), published: name("published"), gather: name("gather") };
+    let named = Named {
+        results,
+        ours: name("ours"),
+        run: name("run"),
+        serve: name("serve"),
+        published: name("published"),
+        gather: name("gather"),
+    };
     let mut targets = Vec::new();
+    named.beside_published(&mut targets);
+    named.host(&mut targets);
     named.encode(&mut targets);
-    named.beside_gather(&mut targets);
-    named.kept_and_paused(&mut targets);
     named.others(&mut targets);
     targets
 }
 
 impl Named<'_> {
+    fn beside_published(&self, targets: &mut Vec<Target>) {
+        let mut goal = |key, quantity, of_published, series, most| {
+            let case = Load::mix(series).to_string();
+            let that = if quantity == of_published { "that" } else { of_published };
+            targets.push(Target {
+                figure: format!("{key}: {quantity} / {that} of 0.2.1, {case}"),
+                limit: Limit::AtMost(most),
+                measured: self
+                    .quantile(key, &case, &self.ours, quantity)
+                    .and_then(|ours| Ok(ours / self.quantile(key, &case, &self.published, of_published)?)),
+            });
+        };
+        for (key, quantity, rows) in GOALS {
+            for (series, most) in rows {
+                goal(key, quantity, quantity, *series, *most);
+            }
+        }
+        goal(cpu::KEY, cpu::GZIP, cpu::IDENTITY, 1_000, GZIP);
+    }
+
+    fn quantile(&self, key: &str, case: &str, row: &str, quantity: &str) -> Result<f64, Missing> {
+        let entry = self.results.entry(key, case, row, quantity).ok_or(Missing::NotMeasured)?;
+        match entry.scrapes {
+            Some(scrapes) if scrapes < SCRAPES => Err(Missing::Scrapes(scrapes)),
+            _ => entry.value.number().ok_or(Missing::NotMeasured),
+        }
+    }
+
+    /// What the host program pays.
+    fn host(&self, targets: &mut Vec<Target>) {
+        let case = Load::mix(100_000).to_string();
+        let late = |row, quantity| self.results.number(stall::KEY, &case, row, quantity);
+        for (way, row) in [("start", &self.ours), ("run", &self.run), ("serve", &self.serve)] {
+            targets.push(Target {
+                figure: format!("stall: worst with `{way}` / worst of 0.2.1, {case}"),
+                limit: Limit::AtMost(0.02),
+                measured: ratio(late(row, stall::WORST), late(&self.published, stall::WORST)),
+            });
+        }
+        targets.push(Target {
+            figure: format!("stall: p99.9 in ms, {case}"),
+            limit: Limit::AtMost(3.0),
+            measured: known(late(&self.ours, stall::P999).map(|seconds| seconds * 1e3)),
+        });
+        let case = Load::mix(200).to_string();
+        for quantity in [memory::IDLE, memory::AFTER] {
+            let resident = |row| self.results.number(memory::KEY, &case, row, quantity);
+            let above = resident(&self.ours).zip(resident(&self.published));
+            targets.push(Target {
+                figure: format!("memory: {quantity}, in MB above that of 0.2.1, {case}"),
+                limit: Limit::AtMost(0.5),
+                measured: known(above.map(|(ours, published)| (ours - published) / 1e6)),
+            });
+        }
+    }
+
     fn encode(&self, targets: &mut Vec<Target>) {
         for (shape, least) in [(Shape::Mix, 5.0), (Shape::Histograms, 12.0), (Shape::Counters, 3.2)] {
             for series in SIZES {
@@ -67,69 +158,16 @@ impl Named<'_> {
         }
     }
 
-    /// On one thread, and as a server with its sockets, each against its gather.
-    fn beside_gather(&self, targets: &mut Vec<Target>) {
-        let rows = [
-            (Shape::Mix, 1_000, false, 1.15),
-            (Shape::Mix, 10_000, false, 1.09),
-            (Shape::Mix, 100_000, false, 1.03),
-            (Shape::Histograms, 10_000, false, 1.30),
-            (Shape::Histograms, 100_000, false, 1.30),
-            (Shape::Mix, 10_000, true, 1.45),
-            (Shape::Mix, 100_000, true, 1.20),
-        ];
-        for (shape, series, gzip, most) in rows {
-            let case = Load { shape, series }.to_string();
-            let (work, quantity) =
-                if gzip { (inside::GZIP, cpu::GZIP) } else { (inside::SCRAPE, cpu::IDENTITY) };
-            let of = |work| self.results.number(thread::KEY, &case, work, thread::CPU);
-            targets.push(Target {
-                figure: format!("{work} / gather, on the thread, {case}"),
-                limit: Limit::AtMost(most),
-                measured: ratio(of(work), of(inside::GATHER)),
-            });
-            let of = |row, quantity| self.results.number(cpu::KEY, &case, row, quantity);
-            targets.push(Target {
-                figure: format!("CPU of a scrape over HTTP / gather, {quantity}, {case}"),
-                limit: Limit::AtMost(most),
-                measured: ratio(of(&self.ours, quantity), of(&self.gather, cpu::IDENTITY)),
-            });
-        }
-    }
-
-    fn kept_and_paused(&self, targets: &mut Vec<Target>) {
-        let case = Load::mix(200).to_string();
-        for (quantity, most) in [(latency::KEPT, 0.85), (latency::PAUSED, 1.0)] {
-            let of = |row| self.results.number(latency::KEY, &case, row, quantity);
-            targets.push(Target {
-                figure: format!("{quantity} / that of 0.2.1, {case}"),
-                limit: Limit::AtMost(most),
-                measured: ratio(of(&self.ours), of(&self.published)),
-            });
-        }
-    }
-
     fn others(&self, targets: &mut Vec<Target>) {
         let case = Load::mix(100_000).to_string();
-        let late = |row, quantity| self.results.number(stall::KEY, &case, row, quantity);
         let grown = |row| self.results.number(memory::KEY, &case, row, memory::GROWTH);
         let crowd = crowd::case(&Load::mix(10_000).to_string(), 100);
         let built = |row, quantity| self.results.number(build::KEY, build::CASE, row, quantity);
         let rows = [
             (
-                format!("host's stall, p99.9 in ms, {case}"),
-                3.0,
-                late(&self.ours, stall::P999).map(|seconds| seconds * 1e3),
-            ),
-            (
-                format!("host's worst stall / that of 0.2.1, {case}"),
-                0.05,
-                ratio(late(&self.ours, stall::WORST), late(&self.published, stall::WORST)),
-            ),
-            (
                 format!("gathers per wave, {crowd}"),
                 2.0,
-                self.results.number(crowd::KEY, &crowd, &self.ours, crowd::GATHERS),
+                known(self.results.number(crowd::KEY, &crowd, &self.ours, crowd::GATHERS)),
             ),
             (
                 format!("growth at the peak / that of gather, {case}"),
@@ -158,8 +196,12 @@ impl Named<'_> {
     }
 }
 
-fn ratio(value: Option<f64>, to: Option<f64>) -> Option<f64> {
-    Some(value? / to?)
+fn known(value: Option<f64>) -> Result<f64, Missing> {
+    value.ok_or(Missing::NotMeasured)
+}
+
+fn ratio(value: Option<f64>, to: Option<f64>) -> Result<f64, Missing> {
+    known(value.zip(to).map(|(value, to)| value / to))
 }
 
 pub(crate) fn table(targets: &[Target]) -> String {
@@ -170,9 +212,10 @@ pub(crate) fn table(targets: &[Target]) -> String {
             Limit::AtMost(limit) => format!("≤ {limit}"),
         };
         let (measured, met) = match (target.measured, target.met()) {
-            (Some(measured), Some(true)) => (format!("{measured:.3}"), "met"),
-            (Some(measured), Some(false)) => (format!("{measured:.3}"), "**not met**"),
-            _ => ("–".to_owned(), "not measured"),
+            (Ok(measured), Some(true)) => (format!("{measured:.3}"), "met"),
+            (Ok(measured), _) => (format!("{measured:.3}"), "**not met**"),
+            (Err(Missing::Scrapes(scrapes)), _) => (format!("of {scrapes} scrapes only"), "not measured"),
+            (Err(Missing::NotMeasured), _) => ("–".to_owned(), "not measured"),
         };
         let _ = writeln!(text, "| {} | {limit} | {measured} | {met} |", target.figure);
     }
@@ -181,4 +224,32 @@ pub(crate) fn table(targets: &[Target]) -> String {
     let met = targets.len() - unmet - unmeasured;
     let _ = writeln!(text, "\n{} met, {} not met, {} not measured.", met, unmet, unmeasured);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Value;
+
+    #[test]
+    fn goals_take_enough_scrapes_of_both() {
+        let programs = Programs::find();
+        let name = |key| peer(key).unwrap().name(&programs);
+        let case = Load::mix(200).to_string();
+        for (ours, published, measured) in [
+            (SCRAPES, SCRAPES, Ok(0.5)),
+            (SCRAPES - 1, SCRAPES, Err(Missing::Scrapes(SCRAPES - 1))),
+            (SCRAPES, 11, Err(Missing::Scrapes(11))),
+        ] {
+            let mut results = Results::default();
+            for (key, seconds, scrapes) in [("ours", 1.0, ours), ("published", 2.0, published)] {
+                let value = Value::Seconds(seconds);
+                results.add_of(cpu::KEY, &case, &name(key), cpu::IDENTITY, value, scrapes);
+            }
+            let targets = targets(&results, &programs);
+            assert_eq!(targets[0].measured, measured, "{}", targets[0].figure);
+            assert_eq!(targets[0].met(), measured.ok().map(|_| true));
+            assert!(targets[1..].iter().all(|target| target.measured == Err(Missing::NotMeasured)));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bench::Bench;
-use crate::client::Client;
+use crate::client::{Ask, Client};
 use crate::outcome::{Failure, Outcome};
 use crate::peers::Peer;
 use crate::results::Value;
@@ -31,8 +31,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let patience = bench.patience.max(PATIENCE);
         let waves = bench.rounds(if crowd > 10 { 7 } else { 21 });
         let (fleet, results) = bench.parts();
-        let wanted = |peer: &Peer| peer.is_server() && peer.key != "roomy";
-        let mut members = fleet.spawn(KEY, load, None, results, wanted)?;
+        let mut members = fleet.spawn(KEY, load, None, results, Peer::is_server)?;
         // Missing ones are in the table of the load; here, too.
         results.rename(KEY, &load.to_string(), &case);
         let mut crowds: Vec<Vec<Client>> =
@@ -43,7 +42,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             if seen.lost > 0 {
                 return Ok(());
             }
-            member.work(false)?;
+            member.work(Ask::Identity)?;
             let (cpu, gathers) = (member.process.cpu()?, member.gathers()?);
             let wave = wave(&mut crowds[at])?;
             seen.cpu.push((member.process.cpu()? - cpu).as_secs_f64());
@@ -121,7 +120,7 @@ fn wave(clients: &mut [Client]) -> Outcome<Wave> {
         barrier.wait();
         connected?;
         let start = Instant::now();
-        client.scrape(false).map(|answer| (start, answer.took))
+        client.scrape(Ask::Identity).map(|answer| (start, answer.took))
     };
     let ask = &ask;
     thread::scope(|scope| {

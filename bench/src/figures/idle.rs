@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bench::Bench;
-use crate::client::Client;
+use crate::client::{Ask, Client};
 use crate::fleet::Member;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
@@ -40,14 +40,14 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 fn once(mut member: Member) -> Outcome<[f64; 3]> {
     // What the first scrapes leave is not the connections'.
     for _ in 0..20 {
-        member.work(false)?;
+        member.work(Ask::Identity)?;
     }
     member.client.disconnect();
     thread::sleep(REST);
     let before = member.process.resident()?;
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::new(member.process.address)).collect();
     for client in &mut clients {
-        client.scrape(false)?;
+        client.scrape(Ask::Identity)?;
     }
     thread::sleep(REST);
     let more = member.process.resident()? - before;

@@ -1,10 +1,11 @@
 //! How long a scraper waits for the last byte: on a connection that is kept, back to back and with pauses between, and
-//! on a new one each.
+//! on a new one each. For pauses of a second see `typical`.
 
 use std::thread;
 use std::time::Duration;
 
 use crate::bench::Bench;
+use crate::client::Ask;
 use crate::fleet::Member;
 use crate::load::Load;
 use crate::outcome::Outcome;
@@ -16,21 +17,23 @@ pub(crate) const TITLE: &str = "Time to the last byte of a scrape: on a kept con
      20 ms, on a new one each";
 
 pub(crate) const KEPT: &str = "kept p50";
+pub(crate) const KEPT_P99: &str = "kept p99";
 pub(crate) const PAUSED: &str = "paused p50";
+pub(crate) const PAUSED_P99: &str = "paused p99";
 const NEW: &str = "new p50";
 
 /// As if the scraper had something else to do: threads have gone to sleep.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Beyond it a pause matters no more.
-const MOST_PAUSED: usize = 10_000;
+/// Beyond it neither a pause nor a new connection matters.
+const MOST: usize = 10_000;
 
 /// Its p50 and p99, and how a scrape is made ready.
 type Way = (&'static str, &'static str, fn(&mut Member) -> Outcome<()>);
 
 const WAYS: [Way; 3] = [
-    (KEPT, "kept p99", |member| member.client.connect()),
-    (PAUSED, "paused p99", |member| {
+    (KEPT, KEPT_P99, |member| member.client.connect()),
+    (PAUSED, PAUSED_P99, |member| {
         member.client.connect()?;
         thread::sleep(PAUSE);
         Ok(())
@@ -47,22 +50,21 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let (rounds, times) = rounds(load);
         let rounds = bench.rounds(rounds);
         let (fleet, results) = bench.parts();
-        let mut members =
-            fleet.spawn(KEY, load, None, results, |peer: &Peer| peer.is_server() && peer.key != "roomy")?;
+        let mut members = fleet.spawn(KEY, load, None, results, Peer::is_server)?;
         for (p50, p99, ready) in WAYS {
-            if p50 == PAUSED && load.series > MOST_PAUSED {
+            if p50 != KEPT && load.series > MOST {
                 continue;
             }
             let mut waits = vec![Vec::new(); members.len()];
             fleet.rounds(&mut members, rounds, |at, member| {
                 // Not measured: the others have had the caches meanwhile.
-                let kept = member.scrape(false)?.kept;
+                let kept = member.scrape(Ask::Identity)?.kept;
                 if !kept && p50 != NEW {
                     return Ok(());
                 }
                 for _ in 0..times {
                     ready(member)?;
-                    waits[at].push(member.scrape(false)?.took.as_secs_f64());
+                    waits[at].push(member.scrape(Ask::Identity)?.took.as_secs_f64());
                 }
                 member.client.disconnect();
                 Ok(())
@@ -73,7 +75,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                         [] => Value::None("keeps none".to_owned()),
                         _ => Value::quantile(&waits, rank),
                     };
-                    results.add(KEY, load, &member.name, quantity, value);
+                    results.add_of(KEY, load, &member.name, quantity, value, waits.len());
                 }
             }
         }
@@ -84,10 +86,10 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 /// How many rounds, and how many scrapes in each.
 fn rounds(load: Load) -> (usize, usize) {
     match load.series {
-        ..=200 => (40, 25),
-        201..=2_000 => (30, 10),
-        2_001..=10_000 => (25, 4),
-        10_001..=100_000 => (11, 1),
+        ..=1_000 => (40, 25),
+        1_001..=2_000 => (30, 10),
+        2_001..=10_000 => (75, 4),
+        10_001..=100_000 => (100, 3),
         _ => (3, 1),
     }
 }

@@ -1,6 +1,7 @@
 //! How long a server takes to be there, and to be gone while a scraper keeps its connection.
 
 use crate::bench::Bench;
+use crate::client::Ask;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
 use crate::results::Value;
@@ -15,13 +16,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     eprintln!("lifetime: {load}");
     let processes = bench.processes(15);
     let (fleet, results) = bench.parts();
-    let wanted = |peer: &Peer| peer.is_server() && peer.key != "roomy";
-    let present = fleet.present(KEY, load, results, wanted).into_iter();
+    let present = fleet.present(KEY, load, results, Peer::is_server).into_iter();
     let mut lives: Vec<_> = present.map(|(peer, name)| (peer, name, Vec::new(), Vec::new())).collect();
     for _ in 0..processes {
         for (peer, _, starts, stops) in &mut lives {
             let mut member = fleet.member(peer, load, None)?;
-            member.work(false)?;
+            member.work(Ask::Identity)?;
             starts.push(member.process.start.as_secs_f64());
             let stop = member.process.ask("stop")?;
             if stop != "-" {

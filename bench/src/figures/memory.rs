@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bench::Bench;
+use crate::client::Ask;
 use crate::fleet::Member;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
@@ -13,9 +14,11 @@ pub(crate) const KEY: &str = "memory";
 pub(crate) const TITLE: &str =
     "Resident memory with the workload: idle, after scrapes, at their peak, and what the peak is above idle";
 
+pub(crate) const IDLE: &str = "idle";
+pub(crate) const AFTER: &str = "after";
 pub(crate) const GROWTH: &str = "growth";
 
-const QUANTITIES: [&str; 4] = ["idle", "after", "peak", GROWTH];
+const QUANTITIES: [&str; 4] = [IDLE, AFTER, "peak", GROWTH];
 
 /// What a scrape leaves behind is there after one; the peak of several is the higher one.
 const SCRAPES: usize = 5;
@@ -40,7 +43,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 
 /// `memcpy` holds a body all the time; that is no floor of memory.
 fn measured(peer: &Peer) -> bool {
-    !["memcpy", "roomy"].contains(&peer.key)
+    peer.key != "memcpy"
 }
 
 fn once(mut member: Member) -> Outcome<[f64; 4]> {
@@ -48,7 +51,7 @@ fn once(mut member: Member) -> Outcome<[f64; 4]> {
     let idle = member.process.resident()?;
     member.process.forget_peak()?;
     for _ in 0..SCRAPES {
-        member.work(false)?;
+        member.work(Ask::Identity)?;
     }
     let peak = member.process.peak()?;
     thread::sleep(REST);

@@ -2,6 +2,7 @@
 //! millisecond. tokio's hosts have one thread, for with more of them it is luck which one is stuck.
 
 use crate::bench::Bench;
+use crate::client::Ask;
 use crate::outcome::Outcome;
 use crate::peers::{Peer, Threads};
 use crate::results::Value;
@@ -20,13 +21,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         eprintln!("stall: {load}");
         let rounds = bench.rounds(if load.series > 10_000 { 21 } else { 101 });
         let (fleet, results) = bench.parts();
-        let wanted = |peer: &Peer| peer.is_server() && peer.key != "roomy";
-        let mut members = fleet.spawn(KEY, load, Some(Threads::One), results, wanted)?;
+        let mut members = fleet.spawn(KEY, load, Some(Threads::One), results, Peer::is_server)?;
         fleet.rounds(&mut members, rounds, |_, member| {
-            member.work(false)?;
+            member.work(Ask::Identity)?;
             member.process.ask("tick")?;
-            member.work(false)?;
-            member.work(false)?;
+            member.work(Ask::Identity)?;
+            member.work(Ask::Identity)?;
             member.process.ask("tock")?;
             Ok(())
         })?;

@@ -1,25 +1,66 @@
-//! This crate: a thread of its own, all defaults.
+//! This crate: a thread of its own, all defaults; and the other ways to start it.
 
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
+use tokio::sync::oneshot;
 
 use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::peers::{Gathers, Launch, Running, fill};
 
+type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
-    with(Server::builder(), load, gathers)
+    started(Server::builder(), load, gathers)
 }
 
 /// For more idle connections than it keeps by default.
 pub(super) fn prepare_roomy(load: Load, gathers: &Gathers) -> Outcome<Launch> {
-    with(Server::builder().max_connections(1000), load, gathers)
+    started(Server::builder().max_connections(1000), load, gathers)
 }
 
-fn with(builder: Builder, load: Load, gathers: &Gathers) -> Outcome<Launch> {
-    let registry = prometheus::Registry::new();
-    fill!(prometheus, &registry, load, gathers);
+fn started(builder: Builder, load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let registry = filled(load, gathers)?;
     Ok(Box::new(move |address| {
         let guard = builder.registry(&registry).listen(address).bind()?.start()?;
         Ok(Running::stopped_by(guard.shutdown()))
     }))
+}
+
+/// As a task of the host.
+pub(super) fn prepare_run(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let registry = Arc::new(filled(load, gathers)?);
+    Ok(Box::new(move |address| Ok(spawned(|stopped| prometheus_hyper::run(registry, address, stopped)))))
+}
+
+/// As a task of the host, with a builder.
+pub(super) fn prepare_serve(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let registry = filled(load, gathers)?;
+    Ok(Box::new(move |address| {
+        let server = Server::builder().registry(&registry).listen(address).bind()?;
+        Ok(spawned(|stopped| server.serve(stopped)))
+    }))
+}
+
+fn filled(load: Load, gathers: &Gathers) -> Outcome<Registry> {
+    let registry = Registry::new();
+    fill!(prometheus, &registry, load, gathers);
+    Ok(registry)
+}
+
+fn spawned<F: Future<Output = io::Result<()>> + Send + 'static>(serve: impl FnOnce(Stopped) -> F) -> Running {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped: Stopped = Box::pin(async move {
+        let _ = stopped.await;
+    });
+    let server = tokio::spawn(serve(stopped));
+    Running::stopped_by(async move {
+        drop(stop);
+        let _ = server.await;
+    })
 }
