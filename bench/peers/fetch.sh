@@ -48,12 +48,13 @@ private_apt() {
         -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# Where this machine has its Debian from.
+# The mirror from which this machine has its Debian. `indextargets` would know it only after an update.
 mirror() {
-    local codename
+    local codename uris
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v codename="$codename" '$1 == codename && $2 == "main" && !found++ { print $3 }'
+    uris=$(apt-get update --print-uris |
+        sed -n "s|^'\(.*\)/dists/$codename/main/binary-[^/]*/Packages.*|\1|p")
+    echo "${uris%%$'\n'*}"
 }
 
 fetch_go() {
