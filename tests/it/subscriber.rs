@@ -259,7 +259,7 @@ fn child_that_gathers() {
     let before = gathered_by();
     *HOOK_FAILS.lock().unwrap() = true;
     assert_eq!(get(addr, "/metrics").status, 500, "it costs the scrape that it happens to");
-    assert_eq!(panicked_at("a hook failed"), 1);
+    assert_eq!(panicked_at("hook failed"), 1);
     wait_for("a line about that", || panicked_at("a scrape panicked") == 1);
     assert_eq!(gathered_by(), before, "the thread lives on");
 
