@@ -112,8 +112,9 @@ fn what_fails_later_leaves_no_file() {
 fn a_killed_server_does_not_keep_the_next_one_out() {
     let folder = Scratch::new("killed");
     let path = folder.0.join("s");
-    // As a kill leaves it: std removes no file.
+    // As a kill leaves it: std removes no file. Another test's child may have a copy of the socket until it execs.
     drop(UnixListener::bind(&path).unwrap());
+    wait_for("nobody there", || UnixStream::connect(&path).is_err());
     let guard =
         Server::builder().registry(&Registry::new()).listen_unix(&path).bind().unwrap().start().unwrap();
     assert!(get_unix(&path).starts_with("HTTP/1.1 200 "));
@@ -169,8 +170,10 @@ mod systemd {
         let (tcp, unix) = (inherited(&tcp), inherited(&unix));
 
         // systemd's are at 3 and up, and for the process that it starts; sh has one digit for a descriptor, bash has more.
+        // By way of other numbers, which bash chooses above 9: either may be 3 or 4 itself.
         let script = format!(
-            "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=http:local NOTIFY_SOCKET={}; exec \"$0\" \"$@\" 3<&{} 4<&{}",
+            "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=http:local NOTIFY_SOCKET={}; \
+             exec {{tcp}}<&{} {{unix}}<&{}; exec \"$0\" \"$@\" 3<&$tcp 4<&$unix",
             notify.display(),
             tcp.as_raw_fd(),
             unix.as_raw_fd(),

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::client::{PATIENCE, get};
 use crate::port::reserved;
+use crate::stop::refused;
 
 struct CustomMetrics {
     foo: IntCounter,
@@ -156,14 +157,17 @@ async fn a_failed_bind_an_abort_and_a_restart_just_work() {
     let taken = std::net::TcpListener::bind(addr).unwrap();
     Server::run(Arc::clone(&registry), addr, std::future::pending()).await.unwrap_err();
     drop(taken);
+    refused(addr);
 
     let aborted = tokio::spawn(Server::run(Arc::clone(&registry), addr, std::future::pending()));
     tokio::task::yield_now().await;
     aborted.abort();
     aborted.await.unwrap_err();
 
-    Server::run(Arc::clone(&registry), addr, std::future::ready(())).await.unwrap();
-    Server::run(Arc::clone(&registry), addr, std::future::ready(())).await.unwrap();
+    for _ in 0..2 {
+        refused(addr);
+        Server::run(Arc::clone(&registry), addr, std::future::ready(())).await.unwrap();
+    }
     assert!(registry.gather().is_empty(), "nothing is registered into a registry we do not own");
 }
 

@@ -9,6 +9,7 @@ use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Guard, Server};
 
 use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
+use crate::port::reserved;
 use crate::scrape::{Gated, ask, start};
 use crate::stop::{LARGE, large, refused};
 
@@ -29,7 +30,8 @@ fn job() -> (Guard, std::net::SocketAddr, IntCounter) {
     let registry = Registry::new();
     let rows = IntCounter::new("rows_total", "help").unwrap();
     registry.register(Box::new(rows.clone())).unwrap();
-    let (guard, addr) = start(Server::builder().registry(&registry));
+    let addr = reserved();
+    let guard = Server::builder().registry(&registry).listen(addr).bind().unwrap().start().unwrap();
     (guard, addr, rows)
 }
 
@@ -186,14 +188,19 @@ fn a_server_that_has_stopped_is_not_waited_for() {
 /// A client that has been slow until the limit and takes the rest while the server drains has the values all the same.
 #[test]
 fn a_scrape_that_ends_within_the_drain_counts() {
-    let builder = Server::builder().registry(&large()).drain_timeout(PATIENCE);
-    let (guard, addr) = start(builder);
-    let mut slow = ask(addr, "/metrics", "");
-    // Whose gather may have begun before the call; the next one's has not.
-    let head = slow.head();
-    slow.body(&head);
-    let scraped = guard.shutdown_after_scrape(Duration::from_millis(300));
-    slow.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    let held = Registry::new();
+    let gated = Gated::register(&held, false);
+    let addr = reserved();
+    let builder = Server::builder().registry_named("held", &held).registry_named("large", &large());
+    let guard = builder.drain_timeout(PATIENCE).listen(addr).bind().unwrap().start().unwrap();
+    // While another gather is under way, which is not for it, its own does not begin: so it is here before the call, and its
+    // values are not.
+    let mut early = ask(addr, "/metrics?registry[]=held", "");
+    gated.wait_for_gathers(1);
+    let mut slow = ask_and_be_heard(addr, "/metrics?registry[]=large", "");
+    let scraped = guard.shutdown_after_scrape(Duration::from_millis(1));
+    gated.open();
+    assert_eq!(early.answer(false).status, 200);
     let head = slow.head();
     // The limit passes while the client reads nothing; then the listeners are closed.
     refused(addr);

@@ -1,5 +1,6 @@
 //! A folder of a test's own, for the tests of the library, too.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
@@ -10,11 +11,17 @@ pub(crate) struct Scratch(pub(crate) PathBuf);
 impl Scratch {
     pub(crate) fn new(name: &str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        // Short, for the path of a Unix socket has 108 bytes.
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("ph-{name}-{}-{number}", process::id()));
-        fs::create_dir(&folder).unwrap();
-        Scratch(folder)
+        loop {
+            // Short, for the path of a Unix socket has 108 bytes.
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let folder = env::temp_dir().join(format!("ph-{name}-{}-{number}", process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => return Scratch(folder),
+                // Left by a test that was killed, by a process that had this number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", folder.display()),
+            }
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
