@@ -138,6 +138,10 @@
 
 mod access;
 mod admission;
+#[cfg(test)]
+#[cfg(all(feature = "process", target_os = "linux"))]
+#[path = "../tests/it/alone.rs"]
+mod alone;
 #[cfg(feature = "auth")]
 mod authentication;
 #[cfg(not(feature = "auth"))]

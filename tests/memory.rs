@@ -54,6 +54,7 @@ fn a_scrape_peaks_at_the_families_and_the_bodies() {
         ("identity and gzip at once", &["", "Accept-Encoding: gzip\r\n"]),
     ];
     for (row, forms) in rows {
+        turned_to_others(addr);
         gate.close();
         let gathers = gate.gathers.load(Ordering::SeqCst);
         let before = ALLOCATED.current_usage();
@@ -89,11 +90,16 @@ fn ask(addr: SocketAddr, headers: &str) -> Client {
     );
     stream.write_all(requests.as_bytes()).unwrap();
     healthy(&mut stream);
+    turned_to_others(addr);
+    Client(stream)
+}
+
+/// Comes back when the server, which has one thread, has done what it was at: it has dropped what it has written, too.
+fn turned_to_others(addr: SocketAddr) {
     let mut another = TcpStream::connect(addr).unwrap();
     another.set_read_timeout(Some(PATIENCE)).unwrap();
     another.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     healthy(&mut another);
-    Client(stream)
 }
 
 /// Reads an answer with a body of less than a line, and nothing beyond.

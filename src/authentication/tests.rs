@@ -1,4 +1,4 @@
-//! The gate under load. Bounds in time are far above what it takes, for the machine has other things to do.
+//! The gate under load. Nothing asserts a speed: what waits for an endless hash waits for good, and fails at the tests' patience.
 
 use std::future::Future;
 use std::iter;
@@ -13,8 +13,6 @@ use super::*;
 
 /// Far beyond whatever a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a scraper may be kept waiting.
-const SOON: Duration = Duration::from_secs(1);
 
 fn hash(password: &str, cost: u32) -> String {
     bcrypt::hash_with_salt(password, cost, [7; 16]).unwrap().to_string()
@@ -46,11 +44,9 @@ async fn show(gate: &Gate, peer: Option<IpAddr>, header: &str) -> Verdict {
     gate.check(peer, iter::once(header.as_bytes())).await
 }
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, future).await;
-    assert!(started.elapsed() < SOON, "{what}: {:?}", started.elapsed());
-    outcome.unwrap()
+/// Some time, and not behind what is endless.
+async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} waits"))
 }
 
 /// As far as it comes by itself.
@@ -90,68 +86,66 @@ async fn what_is_admitted_and_what_is_counted() {
     assert_eq!(denied(&gate), ["{reason=\"no_credentials\"} 4", "{reason=\"wrong_credentials\"} 6"]);
 }
 
+/// At one moment, for a guess more is allowed each six seconds.
+async fn show_at(gate: &Gate, peer: Option<IpAddr>, header: &str, now: Instant) -> Verdict {
+    match gate.shared.judge(peer, iter::once(header.as_bytes()), now) {
+        Answer::Now(verdict, _) => verdict,
+        Answer::Later(verdict) => verdict.await.unwrap(),
+    }
+}
+
 #[tokio::test]
 async fn who_guesses_too_often_waits_and_keeps_waiting_nobody_else() {
     let gate = gate(&[("alice", hash("secret", 4)), ("bob", hash("other", 4))]);
-    assert_eq!(log_in(&gate, peer(1), "alice", "secret").await, Verdict::Admitted);
+    let now = Instant::now();
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    let (alice, bob) = (basic("alice:secret"), basic("bob:other"));
+    assert_eq!(show_at(&gate, peer(1), &alice, now).await, Verdict::Admitted);
     let mut verdicts = Vec::new();
     for guess in 0..12 {
-        verdicts.push(match guess % 2 {
-            0 => show(&gate, peer(1), "Bearer wrong").await,
-            _ => log_in(&gate, peer(1), "alice", &guess.to_string()).await,
-        });
+        let wrong = if guess % 2 == 0 { "Bearer wrong".to_owned() } else { basic(&format!("alice:{guess}")) };
+        verdicts.push(show_at(&gate, peer(1), &wrong, now).await);
     }
-    let unauthorized = verdicts.iter().filter(|verdict| **verdict == Verdict::Unauthorized).count();
-    // One more, should the loop have taken six seconds.
-    assert!((10..12).contains(&unauthorized), "{verdicts:?}");
-    let Verdict::TooMany { retry_after } = verdicts[11] else { panic!("{verdicts:?}") };
-    assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(6), "{retry_after:?}");
+    assert_eq!(verdicts[..10], [Verdict::Unauthorized; 10]);
+    let six = Verdict::TooMany { retry_after: Duration::from_secs(6) };
+    assert_eq!(verdicts[10..], [six; 2]);
     // Not even what is right, for 200 would tell it from 429 …
-    assert!(matches!(log_in(&gate, peer(1), "bob", "other").await, Verdict::TooMany { .. }));
-    assert_eq!(log_in(&gate, peer(2), "bob", "other").await, Verdict::Admitted);
-    assert!(matches!(log_in(&gate, peer(1), "bob", "other").await, Verdict::TooMany { .. }));
+    assert_eq!(show_at(&gate, peer(1), &bob, now).await, six);
+    assert_eq!(show_at(&gate, peer(2), &bob, now).await, Verdict::Admitted);
+    assert_eq!(show_at(&gate, peer(1), &bob, now).await, six);
     // … but for who was there before, and whoever has a token.
-    assert_eq!(log_in(&gate, peer(1), "alice", "secret").await, Verdict::Admitted);
-    assert_eq!(show(&gate, peer(1), "Bearer token").await, Verdict::Admitted);
+    assert_eq!(show_at(&gate, peer(1), &alice, now).await, Verdict::Admitted);
+    assert_eq!(show_at(&gate, peer(1), "Bearer token", now).await, Verdict::Admitted);
 }
 
-/// A current-thread runtime, so that whatever blocks blocks all; and the cost is one of the usual, in a debug build.
+/// On a current-thread runtime, which one guess at the endless hash would block for good.
 #[tokio::test]
 async fn three_hundred_wrong_logins_keep_nobody_waiting() {
-    let gate = Arc::new(gate(&[("alice", hash("secret", 8)), ("bob", hash("other", 8))]));
+    let gate = gate(&[("alice", hash("secret", 4)), ("bob", hash("other", 4)), ("slowpoke", endless())]);
+    let gate = Arc::new(gate);
     assert_eq!(log_in(&gate, peer(1), "alice", "secret").await, Verdict::Admitted);
     let wrong: Vec<_> = (0..300)
         .map(|guess: u32| {
             let gate = Arc::clone(&gate);
-            tokio::spawn(async move { log_in(&gate, peer(1), "alice", &guess.to_string()).await })
+            tokio::spawn(async move { log_in(&gate, peer(1), "slowpoke", &guess.to_string()).await })
         })
         .collect();
-    let ticks = tokio::spawn(async {
-        let (mut longest, mut last) = (Duration::ZERO, Instant::now());
-        for _ in 0..50 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-            longest = longest.max(last.elapsed());
-            last = Instant::now();
-        }
-        longest
-    });
     tokio::task::yield_now().await;
     assert!(!gate.shared.state().queue.is_empty());
-    assert_eq!(soon("remembered", log_in(&gate, peer(1), "alice", "secret")).await, Verdict::Admitted);
-    assert_eq!(soon("a token", show(&gate, peer(1), "Bearer token")).await, Verdict::Admitted);
-    assert_eq!(soon("elsewhere", log_in(&gate, peer(2), "bob", "other")).await, Verdict::Admitted);
-    assert_eq!(soon("known, elsewhere", log_in(&gate, peer(3), "alice", "secret")).await, Verdict::Admitted);
-    let longest = ticks.await.unwrap();
-    assert!(longest < SOON, "{longest:?}");
-    let mut refused = 0;
+    assert_eq!(in_time("remembered", log_in(&gate, peer(1), "alice", "secret")).await, Verdict::Admitted);
+    assert_eq!(in_time("a token", show(&gate, peer(1), "Bearer token")).await, Verdict::Admitted);
+    assert_eq!(in_time("elsewhere", log_in(&gate, peer(2), "bob", "other")).await, Verdict::Admitted);
+    assert_eq!(
+        in_time("known, elsewhere", log_in(&gate, peer(3), "alice", "secret")).await,
+        Verdict::Admitted
+    );
+    // But for those in the eight places.
+    until("the end of the others", || wrong.iter().filter(|wrong| wrong.is_finished()).count() >= 292).await;
     for verdict in wrong {
-        match tokio::time::timeout(PATIENCE, verdict).await.unwrap().unwrap() {
-            Verdict::Admitted => panic!("it is wrong"),
-            Verdict::Unauthorized => {}
-            Verdict::TooMany { .. } => refused += 1,
+        if verdict.is_finished() {
+            assert!(matches!(verdict.await, Ok(Verdict::TooMany { .. })));
         }
     }
-    assert!(refused >= 280, "{refused}");
 }
 
 #[tokio::test]
@@ -162,11 +156,11 @@ async fn a_hash_that_takes_for_ever_holds_up_nobody() {
         guesses.iter().map(|guess| Box::pin(log_in(&gate, peer(1), "bob", guess))).collect();
     flood.iter_mut().for_each(|login| begin(login.as_mut()));
     // It takes a place from those who have all.
-    assert_eq!(soon("elsewhere", log_in(&gate, peer(2), "alice", "secret")).await, Verdict::Admitted);
+    assert_eq!(in_time("elsewhere", log_in(&gate, peer(2), "alice", "secret")).await, Verdict::Admitted);
     let loser = flood.pop().unwrap();
-    assert_eq!(soon("the loser", loser).await, Verdict::TooMany { retry_after: NO_PLACE });
+    assert_eq!(in_time("the loser", loser).await, Verdict::TooMany { retry_after: NO_PLACE });
     // From the same address, in the place that is free again.
-    let wrong = soon("beside it", log_in(&gate, peer(1), "alice", "wrong")).await;
+    let wrong = in_time("beside it", log_in(&gate, peer(1), "alice", "wrong")).await;
     assert_eq!(wrong, Verdict::Unauthorized);
     flood.iter_mut().for_each(|login| begin(login.as_mut()));
 }
@@ -177,10 +171,10 @@ async fn there_are_eight_places_and_who_leaves_gives_his_up() {
     let mut waiting: Vec<_> = (0..8).map(|last| Box::pin(log_in(&gate, peer(last), "bob", "x"))).collect();
     waiting.iter_mut().for_each(|login| begin(login.as_mut()));
     let full = Verdict::TooMany { retry_after: NO_PLACE };
-    assert_eq!(soon("the ninth", log_in(&gate, peer(9), "alice", "secret")).await, full);
+    assert_eq!(in_time("the ninth", log_in(&gate, peer(9), "alice", "secret")).await, full);
     assert_eq!(denied(&gate), ["{reason=\"logins\"} 1"]);
     drop(waiting.pop());
-    assert_eq!(soon("in his place", log_in(&gate, peer(9), "alice", "secret")).await, Verdict::Admitted);
+    assert_eq!(in_time("in his place", log_in(&gate, peer(9), "alice", "secret")).await, Verdict::Admitted);
 }
 
 /// A scraper with less patience than bcrypt.

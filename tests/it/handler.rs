@@ -100,6 +100,10 @@ fn it_negotiates_and_keeps_deadlines() {
     current_thread().block_on(async {
         let request =
             || Request::get("/").header("x-prometheus-scrape-timeout-seconds", "0.2").body(()).unwrap();
+        // Waits for as long as it takes to begin the gather, and no longer.
+        let mut patient = Box::pin(handler.call(Request::new(())));
+        assert!(patient.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        hangs.wait_for_gathers(1);
         let (one, other) = tokio::join!(call(&handler, request()), call(&handler, request()));
         assert_eq!((one.0.as_u16(), other.0.as_u16()), (503, 503));
         assert_eq!(hangs.gathers(), 1, "shared");

@@ -9,7 +9,7 @@ use prometheus_hyper::{Builder, Scrape, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
 use crate::log::{Log, logged};
-use crate::scrape::{ask, start, wait_for};
+use crate::scrape::{ask, patient, start, wait_for};
 
 fn gauge(registry: &Registry, name: &str) -> Gauge {
     let gauge = Gauge::new(name, "help").unwrap();
@@ -66,7 +66,7 @@ fn hooks_run_at_once() {
 }
 
 #[test]
-fn a_hook_that_fails_panics_or_is_late_costs_its_own_values_only() {
+fn a_hook_that_fails_or_panics_costs_its_own_values_only() {
     let registry = Registry::new();
     gauge(&registry, "others").set(7.0);
     let builder = Server::builder()
@@ -74,23 +74,39 @@ fn a_hook_that_fails_panics_or_is_late_costs_its_own_values_only() {
         .before_scrape("fails", |_| async { Err("no such table".into()) })
         .before_scrape("panics", |_| async { panic!("this panic is the test's") })
         .before_scrape("panics at once", |_| -> std::future::Ready<_> { panic!("this panic is the test's") })
-        .before_scrape("is late", |_| std::future::pending())
         .before_scrape("is well", |scrape: Scrape| async move {
             assert!(scrape.deadline() > Instant::now());
             Ok(())
-        })
-        .scrape_timeout(Duration::from_secs(6));
-    let (_guard, addr) = start(builder);
+        });
+    let (_guard, addr) = start(patient(builder));
     for _ in 0..2 {
         let answer = get(addr, "/metrics");
         assert_eq!(answer.status, 200);
         assert_eq!(answer.sample("others"), Some(7.0));
-        let table =
-            [("fails", 0.0), ("panics", 0.0), ("panics at once", 0.0), ("is late", 0.0), ("is well", 1.0)];
+        let table = [("fails", 0.0), ("panics", 0.0), ("panics at once", 0.0), ("is well", 1.0)];
         for (hook, expected) in table {
             assert_eq!(success(&answer, hook), Some(expected), "{hook}");
         }
     }
+}
+
+/// By itself, for here the time is to run out. On a busy machine what is left of it may not be enough to gather: then there is
+/// no answer to look at, and it is asked for again.
+#[test]
+fn a_hook_that_is_late_costs_its_own_values_only() {
+    let registry = Registry::new();
+    gauge(&registry, "others").set(7.0);
+    let builder = Server::builder().registry(&registry).before_scrape("is late", |_| std::future::pending());
+    let (_guard, addr) = start(builder.scrape_timeout(Duration::from_secs(1)));
+    wait_for("an answer in time", || {
+        let answer = get(addr, "/metrics");
+        if answer.status == 503 {
+            return false;
+        }
+        assert_eq!((answer.status, answer.sample("others")), (200, Some(7.0)));
+        assert_eq!(success(&answer, "is late"), Some(0.0));
+        true
+    });
 }
 
 #[test]
@@ -107,7 +123,7 @@ fn clients_that_share_a_gather_share_its_hooks() {
             Ok(())
         }
     });
-    let (_guard, addr) = start(builder);
+    let (_guard, addr) = start(patient(builder));
     let mut clients: Vec<Client> = (0..50).map(|_| ask_and_be_heard(addr, "/metrics", "")).collect();
     gate.add_permits(1);
     for client in &mut clients {

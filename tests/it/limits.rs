@@ -15,44 +15,54 @@ use prometheus_hyper::{Builder, Guard, Server};
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
-use crate::scrape::Gated;
+use crate::scrape::{Gated, patient};
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn start(builder: Builder) -> (Guard, SocketAddr) {
-    let guard = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-    let addr = guard.local_addr().unwrap();
-    (guard, addr)
+    let (server, addr) = bound(builder);
+    (server.start().unwrap(), addr)
+}
+
+/// Not started yet: what clients send now is there when their connections are accepted, however busy the machine is.
+fn bound(builder: Builder) -> (Server, SocketAddr) {
+    let server = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
+    let addr = server.local_addr().unwrap();
+    (server, addr)
+}
+
+fn sending(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(bytes);
+    client
 }
 
 #[test]
 fn a_head_that_is_not_finished_in_time_ends_its_connection() {
-    let (_guard, addr) = start(Server::builder().head_timeout(Duration::from_millis(500)));
-    for begun in ["", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"] {
-        let mut client = Client::connect(addr);
-        client.send(begun);
-        let begin = Instant::now();
-        assert_eq!(client.closed(), "", "{begun:?}");
-        assert!(begin.elapsed() < PATIENCE / 2, "{begun:?}: {:?}", begin.elapsed());
-    }
+    let (server, addr) = bound(Server::builder().head_timeout(Duration::from_millis(500)));
+    let begun = ["", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"];
+    let clients = begun.map(|begun| (begun, sending(addr, begun)));
     // Also behind another request, in one piece with it.
-    let mut client = Client::connect(addr);
-    client.send(format!("{HEALTHY}GET /metr"));
-    assert_eq!(client.answer(false).status, 200);
-    assert_eq!(client.closed(), "");
+    let mut second = sending(addr, format!("{HEALTHY}GET /metr"));
+    let _guard = server.start().unwrap();
+    for (begun, mut client) in clients {
+        assert_eq!(client.closed(), "", "{begun:?}");
+    }
+    assert_eq!(second.answer(false).status, 200);
+    assert_eq!(second.closed(), "");
 }
 
 #[test]
 fn an_idle_connection_outlives_the_heads_limit_and_ends_at_its_own() {
     let head = Duration::from_millis(500);
-    let (_guard, addr) = start(Server::builder().head_timeout(head).idle_timeout(4 * head));
-    let mut client = Client::connect(addr);
-    client.send(HEALTHY);
-    assert_eq!(client.answer(false).status, 200);
+    let (server, addr) = bound(Server::builder().head_timeout(head).idle_timeout(4 * head));
+    let mut client = sending(addr, HEALTHY);
+    // Before the answer, which the client may come to read much later than the server has sent it.
     let begin = Instant::now();
+    let _guard = server.start().unwrap();
+    assert_eq!(client.answer(false).status, 200);
     assert_eq!(client.closed(), "");
-    assert!(begin.elapsed() > 2 * head, "{:?}", begin.elapsed());
-    assert!(begin.elapsed() < PATIENCE / 2, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() >= 4 * head, "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -80,10 +90,8 @@ fn at_the_cap_the_one_that_has_waited_longest_makes_room() {
 fn many_silent_sockets_do_not_keep_a_scrape_out() {
     let (_guard, addr) = start(Server::builder().max_connections(8));
     let silent: Vec<Client> = (0..80).map(|_| Client::connect(addr)).collect();
-    let begin = Instant::now();
     let answer = get(addr, "/metrics");
     assert_eq!(answer.status, 200);
-    assert!(begin.elapsed() < PATIENCE / 2);
     let evicted = answer.sample("prometheus_exporter_errors_total{cause=\"evicted\"}").unwrap();
     assert!(evicted >= 80.0 - 8.0, "{evicted}");
     drop(silent);
@@ -92,17 +100,13 @@ fn many_silent_sockets_do_not_keep_a_scrape_out() {
 /// Connections were evicted before their complete requests had been looked at.
 #[test]
 fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
-    let (_guard, addr) = start(Server::builder().max_connections(8));
-    let mut clients: Vec<Client> = (0..40)
-        .map(|_| {
-            let mut client = Client::connect(addr);
-            client.send("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-            client
-        })
-        .collect();
+    let (server, addr) = bound(Server::builder().max_connections(8));
+    let request = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut clients: Vec<Client> = (0..40).map(|_| sending(addr, request)).collect();
+    let _guard = server.start().unwrap();
     let answers = clients.iter_mut().map(Client::closed);
     let answered = answers.filter(|answer| answer.starts_with("HTTP/1.1 200")).count();
-    assert!(answered >= 32, "{answered} of 40");
+    assert_eq!(answered, 40);
 }
 
 /// The kernel took 4 MiB of each answer, and asked for more when a third of it had gone. Who took 16 KiB a second was cut for want
@@ -141,7 +145,7 @@ fn of_an_answer_that_nobody_reads_little_lies_in_the_kernel() {
 fn beyond_max_requests_a_scrape_is_a_503_at_once_and_nothing_else_is() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
-    let builder = Server::builder().registry(&registry).max_requests(2);
+    let builder = patient(Server::builder().registry(&registry).max_requests(2));
     let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
     let mut held = [(); 2].map(|()| ask_and_be_heard(addr, "/metrics", ""));
@@ -170,7 +174,8 @@ fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
     for builder in [Server::builder(), Server::builder().max_requests(0)] {
         let registry = Registry::new();
         let gated = Gated::register(&registry, false);
-        let guard = builder.registry(&registry).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+        let builder = patient(builder.registry(&registry));
+        let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
         let addr = guard.local_addr().unwrap();
         let mut held: Vec<Client> = (0..50).map(|_| ask_and_be_heard(addr, "/metrics", "")).collect();
         gated.open();

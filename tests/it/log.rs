@@ -48,6 +48,9 @@ impl Log {
                 .with_ansi(false)
                 .with_writer(Log::of_this_thread);
             tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+            // A line that another test's thread came by for the first time between the making of the subscriber and this had
+            // been asked for by nobody, and would never be logged.
+            tracing::callsite::rebuild_interest_cache();
         });
         let before = OF_THIS_THREAD.replace(Some(self.clone()));
         let result = run();

@@ -1,4 +1,6 @@
 //! Guesses by the hundred: who knows the password, or comes from elsewhere, does not feel them, nor does the runtime.
+//!
+//! What waits for a guess at the endless hash waits for good, and fails at the client's patience: so no speed is asserted.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
@@ -10,36 +12,29 @@ use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, get};
 use crate::log::Log;
+use crate::scrape::{patient, wait_for};
 
 /// Both of cost 10, by crypt_blowfish's tests and by OpenBSD's.
 const ALICE: (&str, &str, &str) =
     ("alice", "fakepassword", "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi");
 const BOB: (&str, &str, &str) =
     ("bob", "allmine", "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga");
-/// A quarter of a minute of bcrypt for each guess, a minute and more in this test's company.
-const SLOW: (&str, &str) = ("slowpoke", "$2b$18$XajjQvNhvvRt5GSeFk1xFe5l47dONXg781AmZtd869sO8zfsHuw7C");
-
-/// One second is promised; the test's machine has other things to do.
-const AT_ONCE: Duration = Duration::from_secs(2);
-/// How long the runtime may be away: a tenth of it where nothing else runs, while one guess at the slow hash takes fifteen
-/// times as much.
-const AWAY: Duration = Duration::from_secs(1);
+/// Of the highest cost there is: nobody lives to see a guess at it verified.
+const ENDLESS: (&str, &str) = ("slowpoke", "$2b$31$XajjQvNhvvRt5GSeFk1xFe5l47dONXg781AmZtd869sO8zfsHuw7C");
 
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const YONDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
-/// A server on a runtime of one thread, beside a task that wants to run every few milliseconds.
+/// A server on a runtime of one thread.
 struct Served {
     addr: SocketAddr,
     log: Log,
     stop: oneshot::Sender<()>,
-    /// Ends with how often the task has run, and with its longest wait.
-    thread: thread::JoinHandle<(u32, Duration)>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl Served {
@@ -52,46 +47,23 @@ impl Served {
         let of_thread = log.clone();
         let thread = thread::spawn(move || {
             of_thread.capture(|| {
-                let runtime = crate::host::current_thread();
-                runtime.block_on(async {
-                    let (mut ticks, mut longest) = (0, Duration::ZERO);
-                    tokio::select! {
-                        served = server.serve(async { drop(stopping.await) }) => served.unwrap(),
-                        () = tick(&mut ticks, &mut longest) => unreachable!("it goes on for ever"),
-                    }
-                    (ticks, longest)
-                })
+                crate::host::current_thread().block_on(server.serve(async { drop(stopping.await) })).unwrap()
             })
         });
         Served { addr, log, stop, thread }
     }
 
-    /// Stops it; the runtime was there all the time, and the log has none of these.
+    /// Stops it, which waits for no guess; the log has none of these.
     fn end(self, secrets: &[String]) {
         let Served { addr: _, log, stop, thread } = self;
-        let asked = Instant::now();
         stop.send(()).unwrap();
-        let (ticks, longest) = thread.join().unwrap();
-        assert!(asked.elapsed() < AT_ONCE, "the stop took {:?}", asked.elapsed());
-        println!("{ticks} ticks, the longest wait {longest:?}");
-        assert!(ticks > 0 && longest < AWAY, "{ticks} ticks, the runtime was away for {longest:?}");
+        wait_for("the stop", || thread.is_finished());
+        thread.join().unwrap();
         let log = log.text();
         assert!(log.contains("a request was not admitted"), "the log is elsewhere: {log}");
         for secret in secrets {
             assert!(!log.contains(secret.as_str()), "{secret:?} is in the log: {log}");
         }
-    }
-}
-
-async fn tick(ticks: &mut u32, longest: &mut Duration) {
-    let mut ticker = interval(Duration::from_millis(2));
-    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticker.tick().await;
-    loop {
-        let begin = Instant::now();
-        ticker.tick().await;
-        *longest = begin.elapsed().max(*longest);
-        *ticks += 1;
     }
 }
 
@@ -111,19 +83,17 @@ fn request(user: &str, password: &str) -> String {
     format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{authorization}Connection: close\r\n\r\n")
 }
 
-/// One login on a connection of its own, and how long it took.
-fn login(from: Ipv4Addr, addr: SocketAddr, user: &str, password: &str) -> (Answer, Duration) {
-    let begin = Instant::now();
+/// One login on a connection of its own.
+fn login(from: Ipv4Addr, addr: SocketAddr, user: &str, password: &str) -> Answer {
     let mut client = connect(from, addr);
     client.send(request(user, password));
-    (client.answer(false), begin.elapsed())
+    client.answer(false)
 }
 
-/// One that is right, and answered at once.
+/// One that is right.
 fn right_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &str, &str)) -> Answer {
-    let (answer, took) = login(from, addr, user, password);
+    let answer = login(from, addr, user, password);
     assert_eq!(answer.status, 200, "{user} from {from}: {answer:?}");
-    assert!(took < AT_ONCE, "{user} from {from} waited for {took:?}");
     answer
 }
 
@@ -144,7 +114,8 @@ fn assert_says_when(answer: &Answer) {
 fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
     const GUESSES: usize = 300;
     let served = Served::start(|builder| {
-        builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2).max_connections(2 * GUESSES)
+        let builder = builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2);
+        patient(builder.max_connections(2 * GUESSES))
     });
     let addr = served.addr;
     right_login(HERE, addr, ALICE);
@@ -163,17 +134,13 @@ fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
     let (first, rest) = guesses.split_at_mut(GUESSES / 2);
     first.iter_mut().for_each(|(client, request)| client.send(request));
     // In their midst: one that was right before, the same from elsewhere, and one that is new, from elsewhere.
-    let midst = Instant::now();
     let mut rightful =
         [(HERE, ALICE), (THERE, ALICE), (YONDER, BOB)].map(|(from, user)| (from, user, connect(from, addr)));
     rightful.iter_mut().for_each(|(_, (user, password, _), client)| client.send(request(user, password)));
     rest.iter_mut().for_each(|(client, request)| client.send(request));
     for (from, (user, ..), client) in &mut rightful {
         let answer = client.answer(false);
-        let took = midst.elapsed();
         assert_eq!(answer.status, 200, "{user} from {from}: {answer:?}");
-        assert!(took < AT_ONCE, "{user} from {from} waited for {took:?}");
-        println!("{user} from {from}: {took:?}");
     }
 
     let (mut unauthorized, mut too_many) = (0_u32, 0_u32);
@@ -191,7 +158,6 @@ fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
         }
     }
     let took = begin.elapsed();
-    println!("{unauthorized} of 401, {too_many} of 429 within {took:?}");
     assert_eq!((unauthorized + too_many) as usize, GUESSES);
     // An address has ten at once and one more each six seconds. There were eight places, of which bob took one.
     let most = 10 + u32::try_from(took.as_secs() / 6).unwrap();
@@ -201,9 +167,8 @@ fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
     let answer = right_login(HERE, addr, ALICE);
     let [wrong, failures, logins] = denied(&answer);
     assert_eq!((wrong, failures + logins), (f64::from(unauthorized), f64::from(too_many)));
-    assert!(logins >= 1.0, "the places were never all taken: {failures} for failures, {logins} for places");
     right_login(THERE, addr, BOB);
-    let (answer, _) = login(YONDER, addr, "bob", "wrong-secret");
+    let answer = login(YONDER, addr, "bob", "wrong-secret");
     assert_eq!(answer.status, 401, "another address has guesses of its own: {answer:?}");
 
     secrets.extend([ALICE, BOB].iter().flat_map(|(user, password, hash)| {
@@ -214,16 +179,16 @@ fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
 }
 
 #[test]
-fn a_hash_that_takes_a_minute_holds_up_nobody_else() {
+fn a_hash_that_takes_for_ever_holds_up_nobody_else() {
     let served = Served::start(|builder| {
         let builder = builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2);
         // Nobody is to give up before the end.
-        builder.basic_auth(SLOW.0, SLOW.1).scrape_timeout(2 * PATIENCE).max_scrape_timeout(2 * PATIENCE)
+        patient(builder.basic_auth(ENDLESS.0, ENDLESS.1))
     });
     let addr = served.addr;
     let mut slow: Vec<Client> = Vec::new();
     let mut guess = || {
-        let authorization = basic(&format!("{}:wrong-secret-{}", SLOW.0, slow.len()));
+        let authorization = basic(&format!("{}:wrong-secret-{}", ENDLESS.0, slow.len()));
         slow.push(ask_and_be_heard(addr, "/metrics", &authorization));
     };
     // It takes its turns, and so does one that is new, even from the same address.
@@ -232,22 +197,18 @@ fn a_hash_that_takes_a_minute_holds_up_nobody_else() {
     // With all eight places taken.
     (0..7).for_each(|_| guess());
     right_login(HERE, addr, ALICE);
-    let (answer, took) = login(HERE, addr, "bob", "wrong-secret");
-    assert_says_when(&answer);
-    assert!(took < AT_ONCE, "{took:?}");
+    assert_says_when(&login(HERE, addr, "bob", "wrong-secret"));
     right_login(THERE, addr, ALICE);
     // For one that is new and comes from elsewhere the last of those who have so many makes room.
     let answer = right_login(THERE, addr, BOB);
     assert_eq!(denied(&answer), [0.0, 0.0, 2.0]);
     let mut last = slow.pop().unwrap();
     assert_says_when(&last.answer(false));
-    let begin = Instant::now();
     assert_eq!(get(addr, "/-/healthy").status, 200);
-    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
 
-    let secrets = [SLOW.0, SLOW.1, "wrong-secret", "alice", "bob", ALICE.1, BOB.1];
+    let secrets = [ENDLESS.0, ENDLESS.1, "wrong-secret", "alice", "bob", ALICE.1, BOB.1];
     served.end(&secrets.map(str::to_owned));
     for (place, mut client) in slow.into_iter().enumerate() {
-        assert_eq!(client.closed(), "", "{place} was answered: it was no hash that takes long");
+        assert_eq!(client.closed(), "", "{place} was answered: that hash has an end");
     }
 }

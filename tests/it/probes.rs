@@ -11,6 +11,7 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, Probe, ProbeError, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+use crate::scrape::patient;
 
 fn start(builder: Builder) -> (Guard, SocketAddr) {
     let guard = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
@@ -260,7 +261,7 @@ fn a_stop_ends_a_probe_at_the_drain_limit() {
 fn a_client_of_the_metrics_that_closes_its_side_while_it_waits_gets_the_whole_answer() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let opened = Arc::clone(&gate);
-    let (_guard, addr) = start(Server::builder().before_scrape("slow", move |_| {
+    let (_guard, addr) = start(patient(Server::builder()).before_scrape("slow", move |_| {
         let gate = Arc::clone(&opened);
         async move {
             let _permit = gate.acquire().await?;
@@ -301,15 +302,16 @@ fn a_registry_that_blocks_costs_its_own_probe() {
             Ok(registry)
         }
     }));
-    let ask = || {
+    let ask = |timeout: &str| {
         let mut client = Client::connect(addr);
-        client.send("GET /probe HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 0.5\r\n\r\n");
+        let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {timeout}");
+        client.send(format!("GET /probe HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
         client.answer(false).sample("probe_success")
     };
-    assert_eq!((ask(), ask()), (Some(0.0), Some(1.0)), "one that blocks, and another beside it");
+    assert_eq!((ask("0.5"), ask("60")), (Some(0.0), Some(1.0)), "one that blocks, and another beside it");
     assert_eq!(outcomes(addr, "timeout"), 1.0);
     drop(gate);
-    assert_eq!(ask(), Some(1.0));
+    assert_eq!(ask("60"), Some(1.0));
 }
 
 #[test]

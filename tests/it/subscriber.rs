@@ -302,6 +302,35 @@ fn child_that_reloads() {
     assert_eq!(panicked_at("has been read again"), 1);
 }
 
+/// An error is the host's code, too, and is printed where somebody wants its line.
+#[test]
+fn an_error_that_panics_when_it_is_printed_costs_one_scrape() {
+    run_alone("subscriber::child_that_prints", "", &[]);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_prints() {
+    #[derive(Debug)]
+    struct PanicsInDisplay;
+    impl fmt::Display for PanicsInDisplay {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("this panic is the test's")
+        }
+    }
+    impl std::error::Error for PanicsInDisplay {}
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let printing = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+    tracing::subscriber::set_global_default(printing).unwrap();
+    let builder = Server::builder().registry(&something());
+    let (_guard, addr) = start(builder.before_scrape("bad", |_| async { Err(PanicsInDisplay.into()) }));
+    // It is logged once a minute.
+    let statuses: Vec<u16> = (0..3).map(|_| get(addr, "/metrics").status).collect();
+    assert_eq!(statuses, [500, 200, 200]);
+}
+
 /// A connection's task has no other to save.
 #[test]
 fn a_panic_on_a_connection_costs_that_connection() {

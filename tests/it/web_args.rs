@@ -11,7 +11,7 @@ use prometheus_hyper::{Builder, Guard, Server, WebArgs};
 use crate::client::{Client, ask_and_be_heard, basic, get};
 use crate::doors::get_unix;
 use crate::host::run_alone;
-use crate::scrape::{Gated, ask};
+use crate::scrape::{Gated, ask, patient};
 use crate::scratch::Scratch;
 use crate::start_up::{printed, raw_os_error};
 
@@ -236,7 +236,7 @@ fn so_many_scrapes_at_once_as_the_flag_says_else_the_builder_else_forty() {
     for (before, flags, most) in table {
         let registry = Registry::new();
         let gated = Gated::register(&registry, false);
-        let mut builder = Server::builder().registry(&registry).listen("127.0.0.1:0");
+        let mut builder = patient(Server::builder().registry(&registry).listen("127.0.0.1:0"));
         if let Some(before) = before {
             builder = builder.max_requests(*before);
         }
