@@ -4,14 +4,14 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
     Untyped,
 };
-use prometheus_hyper::internals::{Choice, Format, Names, Pieces, encode, encode_consuming};
+use prometheus_hyper::internals::{Choice, Escaping, Format, Names, Pieces, encode, encode_consuming};
 use proptest::{collection::vec, prelude::*, sample::select};
 use protobuf::CodedInputStream;
 
 /// Both ways to encode, decoded.
 fn decoded(families: Vec<MetricFamily>) -> Vec<MetricFamily> {
     let (mut pieces, mut consuming_pieces) = (Pieces::default(), Pieces::default());
-    let choice = Choice::plain(Format::Protobuf);
+    let choice = Choice::escaped(Format::Protobuf, Escaping::AllowUtf8);
     let omissions = encode(choice, &Names::default(), &families, &mut pieces);
     let consuming_omissions = encode_consuming(choice, &Names::default(), families, &mut consuming_pieces);
     assert_eq!(omissions, consuming_omissions);
