@@ -15,7 +15,6 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -143,7 +142,7 @@ impl<T, E> Reload<T, E> {
         // Which files there are is up to what is in them, so the version is read whole at both looks.
         let mut files = Files { state: watch.files.state.clone(), seen: Vec::new() };
         let in_force = self.last();
-        let loaded = catch_unwind(AssertUnwindSafe(|| (self.load)(&mut files, Some(&in_force))));
+        let loaded = caught(|| (self.load)(&mut files, Some(&in_force)));
         if seen_before.as_ref() != Some(&files.seen) {
             watch.unsettled = Some(files.seen);
             return;
@@ -151,13 +150,13 @@ impl<T, E> Reload<T, E> {
         // Also of a bad version: it is not read again, nor reported, until it changes.
         watch.files = files;
         match loaded {
-            Ok(Ok(value)) => {
+            Some(Ok(value)) => {
                 let value = Arc::new(value);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&value);
                 (self.report)(&in_force, Reloaded::Good(&value));
             }
-            Ok(Err(error)) => (self.report)(&in_force, Reloaded::Bad(&error)),
-            Err(_) => (self.report)(&in_force, Reloaded::Panicked),
+            Some(Err(error)) => (self.report)(&in_force, Reloaded::Bad(&error)),
+            None => (self.report)(&in_force, Reloaded::Panicked),
         }
     }
 }

@@ -281,6 +281,8 @@ impl Running {
             tokio::select! {
                 biased;
                 () = shutdown.as_mut() => break,
+                // It never completes, so it drops nobody who is being admitted. Before the accepts, which a flood keeps ready.
+                () = following.as_mut() => {}
                 // A subscriber of the host's may panic at any of these events. That ends none but its own step.
                 admitted = caught_in_polls(admitted) => {
                     pause = Duration::ZERO;
@@ -291,7 +293,6 @@ impl Running {
                         }
                     }
                 }
-                () = following.as_mut() => {} // never: it must not drop who is being admitted
             }
         }
         if let Some(notice) = notice {
