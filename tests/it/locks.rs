@@ -373,17 +373,16 @@ mod credentials {
     #[test]
     fn a_login_and_its_scrape_share_one_time() {
         let whole = 2 * PATIENCE;
-        // When the scrape's time is over, as a hook knows it: it has half of what is left, for the other is there to gather.
         let (tell, told) = std::sync::mpsc::channel();
         let slow = bcrypt::hash("dave123", 12).unwrap();
         let builder = Server::builder().registry(&Registry::new()).basic_auth("dave", slow);
-        let builder = builder.scrape_timeout(whole).before_scrape("tells", move |scrape| {
-            let now = Instant::now();
-            let _ = tell.send(now + 2 * scrape.deadline().saturating_duration_since(now));
-            async { Ok(()) }
+        // A probe knows when the time of its scrape is over.
+        let builder = builder.scrape_timeout(whole).probe("/probe", move |probe| {
+            let _ = tell.send(probe.deadline());
+            async { Ok(Registry::new()) }
         });
         let (_guard, addr) = start(builder);
-        let mut client = ask_and_be_heard(addr, "/metrics", &basic("dave:dave123"));
+        let mut client = ask_and_be_heard(addr, "/probe", &basic("dave:dave123"));
         // By now its time has begun, and as a rule its login goes on.
         let heard = Instant::now();
         assert_eq!(client.answer(false).status, 200);
