@@ -8,24 +8,34 @@ use std::vec;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::scrape::Unsent;
+
 /// The body of a response of [`Handler`](crate::Handler): complete before the response is given out, so that its size
 /// is exact and it can not fail.
 #[derive(Debug, Default)]
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     remaining: u64,
+    /// Counted for as long as this is here.
+    unsent: Option<Unsent>,
 }
 
 impl Body {
     pub(crate) fn len(&self) -> u64 {
         self.remaining
     }
+
+    /// Counts it among what is unsent.
+    pub(crate) fn counted(mut self, unsent: Unsent) -> Self {
+        self.unsent = Some(unsent);
+        self
+    }
 }
 
 impl From<Vec<Bytes>> for Body {
     fn from(pieces: Vec<Bytes>) -> Self {
         let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Body { pieces: pieces.into_iter(), remaining }
+        Body { pieces: pieces.into_iter(), remaining, unsent: None }
     }
 }
 

@@ -446,6 +446,17 @@ impl Builder {
         self
     }
 
+    /// Sets how many bytes of expositions may be kept in memory for clients that have not taken them yet, over all connections.
+    /// Default: 64 MiB, or four times the largest exposition of the last gather if that is more.
+    ///
+    /// An exposition that several clients share counts once. Beyond the budget the connections of slow clients are closed, the
+    /// oldest first, and a scrape waits for up to two seconds for that. Then a representation that no other client wants at that
+    /// moment is answered with a 503 and `Retry-After`, and counted in `prometheus_exporter_denied_total{reason="unsent"}`.
+    pub fn max_unsent(mut self, bytes: usize) -> Self {
+        self.served.max_unsent = Some(bytes);
+        self
+    }
+
     /// How many connections may be open at once; at least 1. Default:
     /// [`DEFAULT_MAX_CONNECTIONS`](crate::DEFAULT_MAX_CONNECTIONS), or a quarter of the process's descriptor limit if
     /// that is less.

@@ -301,8 +301,8 @@ impl Router {
         let timeout = self.scrape_timeouts.of(head);
         match self.scraper.scrape(form, selection, timeout, deadline).await {
             Ok(exposition) => {
-                let Exposition { pieces, coding, receipt } = exposition;
-                let mut response = exposed(content_type, pieces, coding);
+                let Exposition { pieces, coding, unsent, receipt } = exposition;
+                let mut response = exposed(content_type, pieces, coding).map(|body| body.counted(unsent));
                 self.telemetry.set_response_size(response.body().len());
                 // HEAD brings nobody any values, and the page keeps none: it must not take a job's last ones from Prometheus.
                 if head.method == Method::GET && !head.headers.contains_key(FROM_PAGE) {
@@ -315,6 +315,12 @@ impl Router {
             }
             Err(ScrapeError::Gatherer) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
+            }
+            Err(ScrapeError::Unsent) => {
+                self.telemetry.count_denial(Denial::Unsent);
+                late(
+                    "Other clients are too slow to take their responses. Ask again, without name[] and registry[].\n",
+                )
             }
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
@@ -352,7 +358,10 @@ impl Router {
             return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
         };
         match self.prober.probe(place, parameters, form, runtime, deadline).await {
-            Ok((pieces, coding)) => exposed(content_type, pieces, coding),
+            Ok((pieces, coding)) => {
+                let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
+                exposed(content_type, pieces, coding).map(|body| body.counted(unsent))
+            }
             Err(Unanswered::BadRequest(reason)) => {
                 respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
             }

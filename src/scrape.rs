@@ -13,6 +13,7 @@ mod progress;
 mod selection;
 #[cfg(test)]
 mod tests;
+mod unsent;
 mod work;
 mod writer;
 
@@ -29,12 +30,16 @@ pub(crate) use delivery::{Deliveries, Receipt};
 pub(crate) use exposition::{Exposition, Form, ScrapeError};
 pub(crate) use hooks::Hook;
 pub(crate) use selection::Selection;
+pub(crate) use unsent::{Unsent, UnsentBudget};
 pub(crate) use work::{Contents, Source, Work};
 pub(crate) use writer::{Unwritten, Writer, Written};
 
 use coalescer::{Request, WaiterId};
 use exposition::{Outcome, Recipient};
 use gatherer::Gatherer;
+
+/// How long a scrape waits for room in the budget of unsent bytes.
+const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(2);
 
 /// Runs scrapes on a thread of its own.
 #[derive(Debug)]
@@ -82,6 +87,11 @@ impl Scraper {
         self.gatherer.seal()
     }
 
+    /// What is kept for clients that have not taken it yet.
+    pub(crate) fn unsent(&self) -> &UnsentBudget {
+        self.gatherer.work().unsent()
+    }
+
     /// What has been written to clients.
     pub(crate) fn deliveries(&self) -> &Deliveries {
         self.gatherer.deliveries()
@@ -110,6 +120,11 @@ impl Scraper {
         timeout: Duration,
         deadline: Instant,
     ) -> Result<Exposition, ScrapeError> {
+        // Slow clients are evicted meanwhile.
+        if self.unsent().is_exceeded() {
+            let until = deadline.min(Instant::now() + PATIENCE_FOR_ROOM);
+            let _ = tokio::time::timeout_at(until.into(), self.unsent().until_exceeded(false)).await;
+        }
         let (reply, outcome) = oneshot::channel();
         let request = Request { registries, timeout, deadline };
         let waiting = match self.gatherer.join(request, Recipient { form, reply }) {

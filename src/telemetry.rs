@@ -73,6 +73,8 @@ pub(crate) enum Denial {
     Rate,
     /// More scrapes at once than may be answered.
     MaxRequests,
+    /// A scrape while clients leave too much unread.
+    Unsent,
     /// No credentials, or none that can be read.
     NoCredentials,
     /// Credentials that are wrong.
@@ -90,6 +92,7 @@ impl Denial {
             Denial::Host => "host",
             Denial::Rate => "rate",
             Denial::MaxRequests => "max_requests",
+            Denial::Unsent => "unsent",
             Denial::NoCredentials => "no_credentials",
             Denial::WrongCredentials => "wrong_credentials",
             Denial::Failures => "failures",

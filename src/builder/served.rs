@@ -41,6 +41,8 @@ pub(super) struct Served {
     pub(super) scrape_timeout_margin: Duration,
     /// If there is no word, and at zero: no limit.
     pub(super) max_requests: Option<usize>,
+    /// If there is no word, it follows the expositions.
+    pub(super) max_unsent: Option<usize>,
 }
 
 impl Default for Served {
@@ -61,6 +63,7 @@ impl Default for Served {
             max_scrape_timeout: DEFAULT_MAX_SCRAPE_TIMEOUT,
             scrape_timeout_margin: DEFAULT_SCRAPE_TIMEOUT_MARGIN,
             max_requests: None,
+            max_unsent: None,
         }
     }
 }
@@ -141,6 +144,7 @@ impl Served {
             max_scrape_timeout,
             scrape_timeout_margin,
             max_requests,
+            max_unsent,
         } = self;
         let by_default = registries.is_empty();
         let contents = Contents {
@@ -150,6 +154,7 @@ impl Served {
             default_collectors: default_collectors.unwrap_or(by_default).then(DefaultCollectors::default),
             build_info: build_info.clone().map(registry_of),
             self_metrics,
+            max_unsent,
         };
         let mut formats = vec![Format::Text004, Format::Text100];
         if openmetrics {

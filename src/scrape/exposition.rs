@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::delivery::Receipt;
+use super::unsent::Unsent;
 use crate::compress::Coding;
 use crate::encode::Choice;
 use crate::query::Names;
@@ -23,6 +24,8 @@ pub(crate) struct Exposition {
     pub(crate) pieces: Vec<Bytes>,
     /// What it is compressed with, which may be less than was asked for.
     pub(crate) coding: Coding,
+    /// Kept for as long as its pieces are.
+    pub(crate) unsent: Unsent,
     /// To be handed in when it has been written to a client.
     pub(crate) receipt: Receipt,
 }
@@ -36,6 +39,8 @@ pub(crate) enum ScrapeError {
     Gatherer,
     /// The deadline has passed.
     Timeout,
+    /// Nobody else wants this representation, and the budget of unsent bytes is exceeded.
+    Unsent,
 }
 
 pub(super) type Outcome = Result<Exposition, ScrapeError>;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use prometheus::Registry;
 
 use super::delivery::Receipt;
@@ -15,6 +16,7 @@ use super::groups::{Group, group};
 use super::hooks::{Ended, Failure, Hook};
 use super::progress::{Progress, Stuck};
 use super::selection::Selection;
+use super::unsent::UnsentBudget;
 use super::writer::{InTurns, Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
 use crate::encode::{self, Choice, Omissions};
@@ -44,6 +46,8 @@ pub(crate) struct Contents {
     pub(crate) build_info: Option<Registry>,
     /// Comes along, too.
     pub(crate) self_metrics: bool,
+    /// How many bytes of expositions may be unsent.
+    pub(crate) max_unsent: Option<usize>,
 }
 
 /// What is gathered, and what is told about it.
@@ -57,6 +61,7 @@ pub(crate) struct Work {
     self_metrics: bool,
     telemetry: Arc<Telemetry>,
     writer: Writer,
+    unsent: UnsentBudget,
     progress: Progress,
     complaints: Complaints,
 }
@@ -86,7 +91,8 @@ struct Complaints {
 
 impl Work {
     pub(crate) fn new(contents: Contents, telemetry: Arc<Telemetry>) -> Self {
-        let Contents { sources, by_default, hooks, default_collectors, build_info, self_metrics } = contents;
+        let Contents { sources, by_default, hooks, default_collectors, build_info, self_metrics, max_unsent } =
+            contents;
         let hook_complaints = hooks.iter().map(|_| Throttle::default()).collect();
         let complaints = Complaints { hooks: hook_complaints, ..Complaints::default() };
         Work {
@@ -97,6 +103,7 @@ impl Work {
             build_info,
             self_metrics,
             writer: Writer::new(Arc::clone(&telemetry), ""),
+            unsent: UnsentBudget::new(max_unsent),
             telemetry,
             progress: Progress::default(),
             complaints,
@@ -105,6 +112,10 @@ impl Work {
 
     pub(super) fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    pub(super) fn unsent(&self) -> &UnsentBudget {
+        &self.unsent
     }
 
     pub(super) fn hooks(&self) -> &Arc<[Hook]> {
@@ -165,33 +176,40 @@ impl Work {
         receipt: &Receipt,
     ) {
         let mut groups = group(recipients);
+        let mut largest = 0;
         loop {
             groups.retain(Group::is_waited_for);
             let Some(next) = groups.front() else { break };
             let selection = next.registries.clone();
             let is_last = groups.iter().all(|group| group.registries == selection);
             let merged = gathered.merge(&selection, is_last);
-            self.expose_selection(&selection, merged, &mut groups, receipt);
+            largest = largest.max(self.expose_selection(&selection, merged, &mut groups, receipt));
+        }
+        if largest > 0 {
+            self.unsent.flight_ended(largest);
         }
     }
 
-    /// The same for the groups in front, which want this selection. None if all of its registries failed.
+    /// The same for the groups in front, which want this selection; there are no families if all of its registries failed.
+    /// Returns the size of the largest exposition.
     fn expose_selection(
         &self,
         selection: &Selection,
         merged: Option<Merged>,
         groups: &mut VecDeque<Group>,
         receipt: &Receipt,
-    ) {
+    ) -> usize {
         let is_of_it = |group: &Group| group.registries == *selection;
         let comment = merged.as_ref().and_then(|merged| self.report_merged(merged));
         let mut families = merged.map(|merged| merged.families);
+        let mut largest = 0;
         let many = families.as_deref().is_some_and(encode::are_many);
         while groups.front().is_some_and(is_of_it) {
             let Some(group) = groups.pop_front() else { break };
             groups.retain(Group::is_waited_for);
             let is_last = !groups.front().is_some_and(is_of_it);
             let outcome = match &mut families {
+                Some(_) if self.unsent.is_exceeded() && !group.is_shared() => Err(ScrapeError::Unsent),
                 Some(families) if many && is_last => {
                     let families = std::mem::take(families);
                     self.write(&group.form, comment, receipt, |choice, names, body| {
@@ -203,8 +221,12 @@ impl Work {
                 }),
                 None => Err(ScrapeError::Collector),
             };
+            if let Ok(exposition) = &outcome {
+                largest = largest.max(exposition.pieces.iter().map(Bytes::len).sum());
+            }
             group.reply(&outcome);
         }
+        largest
     }
 
     fn write(
@@ -216,7 +238,8 @@ impl Work {
     ) -> Outcome {
         let written = self.writer.write(form, comment, |body| encode(form.choice, &form.names, body));
         let (pieces, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
-        Ok(Exposition { pieces, coding, receipt: receipt.clone() })
+        let unsent = self.unsent.count(pieces.iter().map(Bytes::len).sum());
+        Ok(Exposition { pieces, coding, unsent, receipt: receipt.clone() })
     }
 
     /// Counts and logs what was found where registries were merged. Returns the comment in front of them.

@@ -1,0 +1,125 @@
+//! The budget of unsent bytes: how much of all expositions may be kept for clients that have not taken it yet.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+/// Without a limit of the user's, never less than this.
+const LEAST: usize = 64 * 1024 * 1024;
+
+/// Counts each exposition once, in whole, from its making until the last connection that sends it has let it go.
+#[derive(Clone, Debug)]
+pub(crate) struct UnsentBudget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: Option<usize>,
+    /// Of the last flight.
+    largest: AtomicUsize,
+    unsent: AtomicUsize,
+    is_exceeded: watch::Sender<bool>,
+}
+
+/// An exposition that is kept. It leaves the budget with its last clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsent {
+    _exposition: Arc<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    bytes: usize,
+    budget: Arc<Shared>,
+}
+
+impl UnsentBudget {
+    /// Without a limit it is 64 MiB, or four times the largest exposition of the last flight if that is more.
+    pub(super) fn new(limit: Option<usize>) -> Self {
+        let is_exceeded = watch::Sender::new(false);
+        let (largest, unsent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        UnsentBudget(Arc::new(Shared { limit, largest, unsent, is_exceeded }))
+    }
+
+    /// Counts an exposition.
+    pub(crate) fn count(&self, bytes: usize) -> Unsent {
+        self.0.unsent.fetch_add(bytes, Ordering::Relaxed);
+        self.0.look();
+        Unsent { _exposition: Arc::new(Counted { bytes, budget: Arc::clone(&self.0) }) }
+    }
+
+    /// Notes the largest exposition of a flight.
+    pub(super) fn flight_ended(&self, largest: usize) {
+        self.0.largest.store(largest, Ordering::Relaxed);
+        self.0.look();
+    }
+
+    pub(crate) fn is_exceeded(&self) -> bool {
+        *self.0.is_exceeded.borrow()
+    }
+
+    /// Completes when the budget is exceeded, or when it no longer is.
+    pub(crate) async fn until_exceeded(&self, exceeded: bool) {
+        // It fails when the sender is gone, which is here.
+        let _ = self.0.is_exceeded.subscribe().wait_for(|is_exceeded| *is_exceeded == exceeded).await;
+    }
+}
+
+impl Shared {
+    fn look(&self) {
+        self.is_exceeded.send_if_modified(|is_exceeded| {
+            let largest = self.largest.load(Ordering::Relaxed);
+            let limit = self.limit.unwrap_or_else(|| LEAST.max(largest.saturating_mul(4)));
+            let exceeded = self.unsent.load(Ordering::Relaxed) > limit;
+            std::mem::replace(is_exceeded, exceeded) != exceeded
+        });
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.budget.unsent.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.look();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn limit_is_the_users_or_follows_the_largest_exposition() {
+        // The user's limit, the largest exposition, what is unsent, and whether that is too much, in MiB.
+        let table = [
+            (None, 0, 64, false),
+            (None, 0, 65, true),
+            (None, 16, 65, true),
+            (None, 20, 65, false),
+            (None, 20, 81, true),
+            (Some(1), 20, 1, false),
+            (Some(1), 20, 2, true),
+        ];
+        for (limit, largest, unsent, exceeded) in table {
+            let budget = UnsentBudget::new(limit.map(|limit: usize| limit * MIB));
+            budget.flight_ended(largest * MIB);
+            let _unsent = budget.count(unsent * MIB);
+            assert_eq!(budget.is_exceeded(), exceeded, "{limit:?} {largest} {unsent}");
+        }
+    }
+
+    #[tokio::test]
+    async fn exposition_leaves_with_its_last_clone() {
+        let budget = UnsentBudget::new(Some(10));
+        let one = budget.count(8);
+        let (two, too) = (budget.count(8), one.clone());
+        budget.until_exceeded(true).await;
+        drop(one);
+        assert!(budget.is_exceeded());
+        drop(too);
+        budget.until_exceeded(false).await;
+        drop(two);
+        assert!(!budget.is_exceeded());
+    }
+}
