@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::Acceptor;
 
 use crate::grants::Grants;
 use crate::io_error;
@@ -105,17 +106,22 @@ impl Tls {
         }
     }
 
-    /// [`handshake()`] with the configuration of the moment. `begun` is called when the client's first byte of it is here.
-    pub(crate) async fn handshake(&self, stream: Stream, begun: impl FnOnce()) -> Result<Stream, Refused> {
-        Ok(Box::new(self.secure(stream, begun).await?))
+    /// [`handshake()`] with the configuration of the moment. `hello_complete` is called when the client's whole ClientHello
+    /// is here.
+    pub(crate) async fn handshake(
+        &self,
+        stream: Stream,
+        hello_complete: impl FnOnce(),
+    ) -> Result<Stream, Refused> {
+        Ok(Box::new(self.secure(stream, hello_complete).await?))
     }
 
-    async fn secure<I>(&self, io: I, begun: impl FnOnce()) -> Result<Secured<I>, Refused>
+    async fn secure<I>(&self, io: I, hello_complete: impl FnOnce()) -> Result<Secured<I>, Refused>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let config = || {
-            begun();
+            hello_complete();
             match &self.0 {
                 Kind::Given(config) => Arc::clone(config),
                 Kind::Files(files) => files.current(tokio::time::Instant::now().into_std()),
@@ -169,7 +175,7 @@ impl fmt::Display for Refused {
 }
 
 /// Secures a connection within [`HANDSHAKE_TIMEOUT`]; one that is refused hears why, and is closed. `config` is asked
-/// for when the client's first byte is here, so that no silent connection holds on to an old certificate.
+/// for when the client's whole ClientHello is here, so that no silent connection holds on to an old certificate.
 pub(crate) async fn handshake<I>(
     io: I,
     config: impl FnOnce() -> Arc<ServerConfig>,
@@ -179,7 +185,7 @@ where
 {
     let (refused, io) = match timeout(HANDSHAKE_TIMEOUT, attempt(io, config)).await {
         Ok(Ok(secured)) => return Ok(secured),
-        Ok(Err((refused, io))) => (refused, Some(io)),
+        Ok(Err(refused)) => refused,
         Err(_) => (Refused::Late, None),
     };
     // What a client does wrong is a debug line, never more.
@@ -193,24 +199,29 @@ where
 async fn attempt<I>(
     io: I,
     config: impl FnOnce() -> Arc<ServerConfig>,
-) -> Result<Secured<I>, (Refused, Peeked<I>)>
+) -> Result<Secured<I>, (Refused, Option<Peeked<I>>)>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut io = Peeked::new(io);
     match io.peek().await {
-        Ok(&[]) => return Err((Refused::Silent, io)),
+        Ok(&[]) => return Err((Refused::Silent, Some(io))),
         Ok(beginning) if looks_like_http(beginning) => {
             // Who does not take it has gone.
             let _ = write_all(&mut io, PLAIN_HTTP).await;
-            return Err((Refused::PlainHttp, io));
+            return Err((Refused::PlainHttp, Some(io)));
         }
         Ok(_) => {}
-        Err(error) => return Err((Refused::Failed(error), io)),
+        Err(error) => return Err((Refused::Failed(error), Some(io))),
     }
-    match TlsAcceptor::from(config()).accept(io).into_fallible().await {
-        Ok(stream) => Ok(Secured::new(stream)),
-        Err((error, io)) => Err((Refused::Failed(error), io)),
+    let mut hello = LazyConfigAcceptor::new(Acceptor::default(), io);
+    match (&mut hello).await {
+        Ok(hello) => match hello.into_stream(config()).into_fallible().await {
+            Ok(stream) => Ok(Secured::new(stream)),
+            Err((error, io)) => Err((Refused::Failed(error), Some(io))),
+        },
+        // It has sent its alert.
+        Err(error) => Err((Refused::Failed(error), hello.take_io())),
     }
 }
 

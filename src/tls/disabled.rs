@@ -19,7 +19,11 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) async fn handshake(&self, _stream: Stream, _begun: impl FnOnce()) -> Result<Stream, Refused> {
+    pub(crate) async fn handshake(
+        &self,
+        _stream: Stream,
+        _hello_complete: impl FnOnce(),
+    ) -> Result<Stream, Refused> {
         match *self {}
     }
 }

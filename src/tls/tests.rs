@@ -6,6 +6,7 @@ mod programs;
 mod settings;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -15,7 +16,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio_rustls::rustls::{
+    ALL_VERSIONS, ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
+};
 
 use super::*;
 
@@ -118,16 +121,44 @@ async fn what_is_said_arrives_on_both_sides_and_the_end_is_an_end() {
     }
 }
 
+/// What a client sends first.
+fn client_hello(client: ClientConfig) -> Vec<u8> {
+    let mut hello = Vec::new();
+    let session = ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap());
+    session.unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// One byte kept a connection from eviction for a second.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_begins_with_a_whole_client_hello() {
+    let ca = ca("ca");
+    let config = issue(&ca, &["localhost"]).config();
+    let hello = client_hello(client(&ca, None, ALL_VERSIONS));
+    let (ours, mut theirs) = tokio::io::duplex(4096);
+    let begun = AtomicBool::new(false);
+    let handshake = handshake(ours, || {
+        begun.store(true, Ordering::Relaxed);
+        config
+    });
+    let client = async {
+        for (at, byte) in hello.iter().enumerate() {
+            assert!(!begun.load(Ordering::Relaxed), "after {at} bytes of {}", hello.len());
+            theirs.write_all(&[*byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(begun.load(Ordering::Relaxed), "after {} bytes", hello.len());
+        drop(theirs);
+    };
+    let (refused, ()) = tokio::join!(handshake, client);
+    assert!(matches!(refused, Err(Refused::Failed(_))), "{refused:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_and_a_hello_that_drips_end_at_the_limit() {
     let ca = ca("ca");
     let config = issue(&ca, &["localhost"]).config();
-    let mut hello = Vec::new();
-    let client = client(&ca, None, ALL_VERSIONS);
-    let mut session =
-        tokio_rustls::rustls::ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap())
-            .unwrap();
-    session.write_tls(&mut hello).unwrap();
+    let hello = client_hello(client(&ca, None, ALL_VERSIONS));
     for bytes in [&b""[..], &hello] {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let start = Instant::now();
