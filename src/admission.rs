@@ -1,18 +1,26 @@
-//! Who gets in: a cap on connections that evicts and does not lock out, for otherwise a few hundred silent
-//! sockets keep Prometheus away.
+//! The connection limit. At the limit a connection is evicted for a newcomer: if newcomers were refused, a few hundred
+//! clients that do nothing could keep Prometheus out.
+
+mod choice;
+mod pressure;
 
 use std::collections::HashMap;
 use std::fs;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::connection::Activity;
+use crate::connection::{Activity, AtLimit, Evictable, GracePeriods, Reason};
 use crate::limits::soft_limit;
+use crate::scrape::UnsentBudget;
+
+use choice::{Choice, choose};
+use pressure::Pressure;
 
 /// The default of [`Builder::max_connections`](crate::Builder::max_connections), unless a quarter of the process's
 /// descriptor limit is less: 128.
@@ -28,90 +36,149 @@ pub(crate) fn default_max_connections() -> usize {
     DEFAULT_MAX_CONNECTIONS.min(quarter).max(1)
 }
 
+/// By which grace periods are divided while the budget of unsent bytes is exceeded.
+const UNSENT_DIVISOR: u32 = 16;
+
 /// The tasks of all open connections. Dropping it ends them all.
 #[derive(Debug)]
 pub(crate) struct Connections {
     max: usize,
-    /// How long a response may have been on its way before its connection may be evicted for want of another.
-    write_timeout: Duration,
+    /// How long a scraper waits that does not say so.
+    scrape_timeout: Duration,
     tasks: JoinSet<()>,
-    seats: HashMap<Id, Seat>,
-    began_to_wait: Arc<Notify>,
+    open: HashMap<Id, Connection>,
+    at_limit: Arc<AtLimit>,
+    pressure: Pressure,
+    unsent: UnsentBudget,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Connection {
     activity: Arc<Activity>,
     task: AbortHandle,
 }
 
-/// What the cap says about one more connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    Free,
-    /// At the cap; this connection may be closed for the newcomer.
-    Evict(Id),
-    /// At the cap, and all are being answered or in their handshake; until then, if one of them goes by then.
-    None {
-        until: Option<Instant>,
-    },
-}
-
 impl Connections {
-    pub(crate) fn new(max: usize, write_timeout: Duration) -> Self {
+    /// Each response may be written for as long as a scraper waits, `scrape_timeout`, before its connection may be evicted
+    /// though its client keeps up.
+    pub(crate) fn new(max: usize, scrape_timeout: Duration, unsent: UnsentBudget) -> Self {
         Connections {
             max,
-            write_timeout,
+            scrape_timeout,
             tasks: JoinSet::new(),
-            seats: HashMap::new(),
-            began_to_wait: Arc::default(),
+            open: HashMap::new(),
+            at_limit: Arc::default(),
+            pressure: Pressure::default(),
+            unsent,
         }
     }
 
-    /// Waits until one more connection could get in, if need be in another's place.
+    /// Waits until a newcomer could be let in, if need be for another connection. Before that, newcomers wait in the
+    /// backlog.
     pub(crate) async fn room(&mut self) {
-        while let Room::None { until } = self.look_for_room() {
-            self.change(until).await;
-        }
-    }
-
-    /// Makes a place for one more connection; says whether another had to go. Its socket is closed by then: the cap is
-    /// one on descriptors.
-    pub(crate) async fn make_room(&mut self) -> bool {
-        let mut evicted = false;
-        loop {
-            match self.look_for_room() {
-                Room::Free => return evicted,
-                Room::None { until } => self.change(until).await,
-                Room::Evict(_) => {
-                    // Who has just been let in may have sent its request without having been asked for it: one turn
-                    // for the I/O driver, one for the connection's task. Otherwise a burst evicts itself.
-                    tokio::task::yield_now().await;
-                    tokio::task::yield_now().await;
-                    let Room::Evict(id) = self.look_for_room() else { continue };
-                    evicted |= self.evict(id).await;
-                }
+        while self.limit_is_reached() {
+            match self.choose() {
+                Choice::Evict(_) => return,
+                Choice::Wait { until } => self.change(until).await,
             }
         }
     }
 
-    /// Lets a connection in. Where there is no place for it, see [`make_room`](Self::make_room), it is one too many.
+    /// Waits for a newcomer. Meanwhile connections may end.
+    pub(crate) async fn newcomer<N>(&mut self, accept: impl Future<Output = N>) -> N {
+        let mut accept = pin!(accept);
+        let mut queued = true;
+        let mut accept = poll_fn(|cx| {
+            let accepted = accept.as_mut().poll(cx);
+            queued &= accepted.is_ready();
+            accepted
+        });
+        let newcomer = loop {
+            tokio::select! {
+                biased;
+                newcomer = &mut accept => break newcomer,
+                () = self.ended_or_too_slow() => {}
+            }
+        };
+        // Those that have ended already take nothing from it.
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.forget(ended);
+        }
+        let limit_is_reached = self.limit_is_reached();
+        self.at_limit.reached.store(limit_is_reached, Ordering::Relaxed);
+        if queued && limit_is_reached {
+            self.pressure.rise();
+        } else {
+            self.pressure.fall();
+        }
+        newcomer
+    }
+
+    /// Makes room for one more connection; says whether another was evicted. Its socket is closed by then: the limit is
+    /// one on descriptors.
+    pub(crate) async fn make_room(&mut self) -> bool {
+        let mut evicted = false;
+        while self.limit_is_reached() {
+            match self.choose() {
+                Choice::Wait { until } => self.change(until).await,
+                Choice::Evict(_) => {
+                    // The request of a connection that has just been let in may be here, but not read: one turn for the
+                    // I/O driver, one for the connection's task. Otherwise a burst would evict itself.
+                    tokio::task::yield_now().await;
+                    tokio::task::yield_now().await;
+                    if let Choice::Evict(id) = self.choose() {
+                        evicted |= self.evict(id, self.divisor()).await;
+                    }
+                }
+            }
+        }
+        evicted
+    }
+
+    /// Lets a connection in. Without room for it, see [`make_room`](Self::make_room), it is one too many.
     pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let activity = Arc::new(Activity::new(Arc::clone(&self.began_to_wait)));
+        let activity = Arc::new(Activity::new(Arc::clone(&self.at_limit)));
         let task = self.tasks.spawn(connection(Arc::clone(&activity)));
-        self.seats.insert(task.id(), Seat { activity, task });
+        self.open.insert(task.id(), Connection { activity, task });
     }
 
     /// Waits for the end of one connection; for ever if there is none.
     pub(crate) async fn ended(&mut self) {
         match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => self.seats.remove(&id),
-            Some(Err(error)) => self.seats.remove(&error.id()),
+            Some(ended) => self.forget(ended),
             None => std::future::pending().await,
-        };
+        }
+    }
+
+    /// The same, and evicts a slow client while the budget of unsent bytes is exceeded.
+    async fn ended_or_too_slow(&mut self) {
+        let unsent = self.unsent.clone();
+        if !unsent.is_exceeded() {
+            tokio::select! {
+                () = self.ended() => {}
+                () = unsent.until_exceeded(true) => {}
+            }
+            return;
+        }
+        match self.choose_slow() {
+            Choice::Evict(id) => {
+                if self.evict(id, UNSENT_DIVISOR).await {
+                    tracing::debug!("too many unsent bytes; evicted a slow client");
+                }
+            }
+            Choice::Wait { until } => tokio::select! {
+                () = self.change(until) => {}
+                () = unsent.until_exceeded(false) => {}
+            },
+        }
+    }
+
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+        self.open.remove(&id);
     }
 
     /// Waits for the end of all, and ends those that outlast the limit.
@@ -122,59 +189,54 @@ impl Connections {
         }
     }
 
-    /// Waits for something that may make room.
+    fn limit_is_reached(&self) -> bool {
+        self.open.len() >= self.max
+    }
+
+    fn divisor(&self) -> u32 {
+        self.pressure.divisor(self.max)
+    }
+
+    fn grace(&self, divisor: u32) -> GracePeriods {
+        GracePeriods { divisor, write: self.scrape_timeout }
+    }
+
+    fn choose(&self) -> Choice<Id> {
+        let grace = self.grace(self.divisor());
+        choose(self.open.iter().map(|(id, open)| (*id, open.activity.evictable(grace))), Instant::now())
+    }
+
+    fn choose_slow(&self) -> Choice<Id> {
+        let grace = self.grace(UNSENT_DIVISOR);
+        let slow = self.open.iter().map(|(id, open)| {
+            let is_slow = |evictable: &Evictable| matches!(evictable.reason, Reason::Slow | Reason::Long);
+            (*id, open.activity.evictable(grace).map(|evictable| evictable.filter(is_slow)))
+        });
+        choose(slow, Instant::now())
+    }
+
+    /// Waits for something after which one may be evicted.
     async fn change(&mut self, until: Option<Instant>) {
-        let began_to_wait = Arc::clone(&self.began_to_wait);
+        let at_limit = Arc::clone(&self.at_limit);
         tokio::select! {
             () = self.ended() => {}
-            () = began_to_wait.notified() => {}
+            () = at_limit.changed.notified() => {}
             () = sleep_until(until) => {}
         }
     }
 
-    /// Ends a connection, unless it has begun to be answered meanwhile, on another thread.
-    async fn evict(&mut self, id: Id) -> bool {
-        let Some(seat) = self.seats.get(&id) else { return false };
-        if !seat.activity.evict(self.write_timeout) {
+    /// Ends a connection, unless another thread has begun to answer it meanwhile.
+    async fn evict(&mut self, id: Id, divisor: u32) -> bool {
+        let grace = self.grace(divisor);
+        let Some(open) = self.open.get(&id) else { return false };
+        if !open.activity.evict(grace) {
             return false;
         }
-        seat.task.abort();
-        while self.seats.contains_key(&id) {
+        open.task.abort();
+        while self.open.contains_key(&id) {
             self.ended().await;
         }
         true
-    }
-
-    fn look_for_room(&self) -> Room {
-        if self.seats.len() < self.max {
-            return Room::Free;
-        }
-        // Who waits goes at once, but for those in their handshake; who writes has its time.
-        let (mut waiting, mut later) = (None, None);
-        for (id, seat) in &self.seats {
-            let activity = &seat.activity;
-            if let Some(until) = activity.shielded_until() {
-                earlier(&mut later, until, *id);
-            } else if let Some(since) = activity.waiting_since() {
-                earlier(&mut waiting, since, *id);
-            } else if let Some(until) =
-                activity.writing_since().and_then(|since| since.checked_add(self.write_timeout))
-            {
-                earlier(&mut later, until, *id);
-            }
-        }
-        match (waiting, later) {
-            (Some((_, id)), _) => Room::Evict(id),
-            (None, Some((until, id))) if until <= Instant::now() => Room::Evict(id),
-            (None, later) => Room::None { until: later.map(|(until, _)| until) },
-        }
-    }
-}
-
-/// Keeps the earlier of two.
-fn earlier(first: &mut Option<(Instant, Id)>, at: Instant, id: Id) {
-    if first.is_none_or(|(first, _)| at < first) {
-        *first = Some((at, id));
     }
 }
 
@@ -187,18 +249,22 @@ async fn sleep_until(deadline: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::time::sleep;
+
     use super::*;
-    use crate::connection::HANDSHAKE_SHIELD as SHIELD;
 
-    const WRITE: Duration = Duration::from_secs(30);
+    const SECOND: Duration = Duration::from_secs(1);
+    const SCRAPE: Duration = Duration::from_secs(10);
 
-    /// So many connections that never end by themselves, and what each of them does.
+    /// So many connections that never end by themselves, a second apart, and what each of them does.
     async fn full(max: usize) -> (Connections, Vec<Arc<Activity>>) {
-        let mut connections = Connections::new(max, WRITE);
+        let mut connections = Connections::new(max, SCRAPE, UnsentBudget::new(None));
         let mut activities = Vec::new();
         for _ in 0..max {
             admit(&mut connections, &mut activities);
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(SECOND).await;
         }
         (connections, activities)
     }
@@ -206,116 +272,225 @@ mod tests {
     fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
         connections.admit(|activity| {
             activities.push(activity);
-            std::future::pending()
+            pending()
         })
     }
 
-    /// How long until there is room, and whose place it is.
+    /// Its response is being written.
+    fn write(activity: &Activity) {
+        assert!(activity.head_complete(false, false));
+        activity.response_begun(None, false);
+    }
+
+    /// Its response is written.
+    fn end(activity: &Activity) {
+        activity.handed_over();
+        activity.flushed(false);
+    }
+
+    /// How long until there is room, and which connection would be evicted for it.
     async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
         let start = Instant::now();
         connections.room().await;
-        let Room::Evict(id) = connections.look_for_room() else { panic!("nobody ends by himself here") };
-        let evicted = &connections.seats[&id].activity;
+        let Choice::Evict(id) = connections.choose() else { panic!("nobody ends by himself here") };
+        let evicted = &connections.open[&id].activity;
         (start.elapsed(), activities.iter().position(|activity| Arc::ptr_eq(activity, evicted)).unwrap())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_waited_longest_goes_and_who_is_answered_stays() {
+    async fn evicts_the_longest_waiting_and_never_one_being_answered() {
         let (mut connections, mut activities) = full(3).await;
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
         assert!(activities[0].head_complete(false, false));
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
-        assert!(activities[1].head_complete(false, false));
-        activities[1].response_begun(None);
+        write(&activities[1]);
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
         assert!(connections.make_room().await);
-        assert_eq!(connections.seats.len(), 2);
-        assert!(!activities[2].head_complete(false, false), "who is evicted is not answered");
+        assert_eq!(connections.open.len(), 2);
+        assert!(!activities[2].head_complete(false, false), "an evicted connection is not answered");
         assert!(!connections.make_room().await);
         admit(&mut connections, &mut activities);
-        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
+        assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+        assert!(activities[3].head_complete(false, false));
+        assert!(activities[1].head_complete(false, false));
+        let wait = tokio::time::timeout(100 * SCRAPE, connections.room()).await;
+        assert!(wait.is_err(), "all are being answered");
+    }
+
+    /// They kept their connections for 30 s, three times as long as a scraper waits.
+    #[tokio::test(start_paused = true)]
+    async fn evicts_clients_that_take_nothing_after_seconds() {
+        let (mut connections, activities) = full(3).await;
+        activities.iter().for_each(|activity| write(activity));
+        let start = Instant::now();
+        for _ in 0..10 {
+            sleep(SECOND / 10).await;
+            activities[0].taken(64 * 1024);
+        }
+        // The second and the third are as slow as one another; the first keeps up.
+        let (time, evicted) = room(&mut connections, &activities).await;
+        assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
+        assert!(connections.make_room().await);
+        assert_eq!(start.elapsed(), 2 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_all_are_answered_who_has_written_for_a_write_timeout_goes() {
+    async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
         let (mut connections, activities) = full(2).await;
-        for activity in &activities {
-            assert!(activity.head_complete(false, false));
-        }
-        let wait = tokio::time::timeout(100 * WRITE, connections.room()).await;
-        assert!(wait.is_err(), "while no response has begun nobody goes");
-        activities[1].response_begun(None);
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        activities[0].response_begun(None);
-        assert_eq!(room(&mut connections, &activities).await, (WRITE - Duration::from_secs(10), 1));
+        write(&activities[1]);
+        sleep(SECOND).await;
+        write(&activities[0]);
+        let start = Instant::now();
+        let keep_up = tokio::spawn({
+            let activities = activities.clone();
+            async move {
+                loop {
+                    activities.iter().for_each(|activity| activity.taken(64 * 1024));
+                    sleep(SECOND).await;
+                }
+            }
+        });
+        assert_eq!(room(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
+        assert!(connections.make_room().await);
+        assert_eq!(start.elapsed(), SCRAPE - SECOND);
+        keep_up.abort();
     }
 
     /// A burst of handshakes evicted itself, and a scrape with it.
     #[tokio::test(start_paused = true)]
-    async fn who_is_in_its_handshake_stays_for_a_while_and_silent_ones_go_first() {
+    async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
         let (mut connections, mut activities) = full(3).await;
-        activities[0].shield(SHIELD);
+        // One byte is no hello: all three have been silent for longer than they may.
+        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+        activities[0].hello_complete();
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
-        tokio::time::sleep(SHIELD / 2).await;
-        activities[1].shield(SHIELD);
-        activities[2].shield(SHIELD);
-        assert!(!activities[1].evict(WRITE));
-        // All three: until the first has had its time, and no longer.
-        assert_eq!(room(&mut connections, &activities).await, (SHIELD / 2, 0));
+        sleep(SECOND / 2).await;
+        activities[1].hello_complete();
+        activities[2].hello_complete();
+        assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
         assert!(connections.make_room().await);
         admit(&mut connections, &mut activities);
-        assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 3));
-        // A request ends it: between two requests anybody may go.
-        activities[3].shield(SHIELD);
-        activities[2].secured();
-        assert!(activities[2].head_complete(false, false) && activities[1].head_complete(false, false));
-        activities[2].response_begun(None);
-        activities[2].handed_over();
-        activities[2].flushed();
+        assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+        // It is also that of the first request, and of no other.
+        activities[1].handshake_complete();
+        activities[3].hello_complete();
+        write(&activities[2]);
+        assert_eq!(room(&mut connections, &activities).await, (SECOND - SECOND / 2 - SECOND / 10, 1));
+        end(&activities[2]);
+        activities[1].hello_complete();
         assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+    }
+
+    /// A thousand clients that took nothing kept a scrape in the backlog for longer than it waits.
+    #[tokio::test(start_paused = true)]
+    async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
+        let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None));
+        let start = Instant::now();
+        for queued in 0..1000 {
+            connections.room().await;
+            connections.newcomer(ready(())).await;
+            assert_eq!(connections.make_room().await, queued >= 128);
+            connections.admit(|activity| {
+                write(&activity);
+                pending()
+            });
+        }
+        assert!(start.elapsed() < SCRAPE / 2, "{:?}", start.elapsed());
+        // Nobody queues any more.
+        for _ in 0..9 {
+            connections.room().await;
+            connections.newcomer(sleep(SECOND)).await;
+        }
+        assert_eq!(connections.divisor(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
+        let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
+        let at_limit = Arc::clone(&connections.at_limit);
+        let reached = || at_limit.reached.load(Ordering::Relaxed);
+        connections.newcomer(ready(())).await;
+        assert!(!reached());
+        connections.admit(|_| sleep(SECOND));
+        assert!(!reached(), "a connection that nobody else wants is kept");
+        connections.newcomer(ready(())).await;
+        assert!(reached());
+        sleep(2 * SECOND).await;
+        connections.newcomer(ready(())).await;
+        assert!(!reached());
     }
 
     /// A burst evicted those of it whose complete requests nobody had read yet.
     #[tokio::test(start_paused = true)]
-    async fn who_has_just_come_is_given_a_turn_before_it_is_evicted() {
-        let mut connections = Connections::new(1, WRITE);
+    async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
+        let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
         connections.admit(|activity| async move {
             tokio::task::yield_now().await;
             assert!(activity.head_complete(false, false));
-            tokio::time::sleep(Duration::from_secs(7)).await;
+            sleep(7 * SECOND).await;
         });
+        // The runtime was busy with something else for longer than its grace period.
+        tokio::time::advance(SECOND).await;
         let start = Instant::now();
         assert!(!connections.make_room().await);
-        assert_eq!(start.elapsed(), Duration::from_secs(7));
+        assert_eq!(start.elapsed(), 7 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_end_makes_room_and_so_does_a_new_wait() {
-        let mut connections = Connections::new(1, Duration::MAX);
+    async fn room_comes_with_an_end_and_with_a_new_wait() {
+        let mut connections = Connections::new(1, Duration::MAX, UnsentBudget::new(None));
         connections.admit(|activity| {
             assert!(activity.head_complete(false, false));
-            tokio::time::sleep(Duration::from_secs(7))
+            sleep(7 * SECOND)
         });
         let start = Instant::now();
         connections.room().await;
-        assert_eq!((start.elapsed(), connections.look_for_room()), (Duration::from_secs(7), Room::Free));
+        assert_eq!((start.elapsed(), connections.limit_is_reached()), (7 * SECOND, false));
 
         let mut waiting = None;
         connections.admit(|activity| {
-            assert!(activity.head_complete(false, false));
-            activity.response_begun(None);
+            write(&activity);
             waiting = Some(activity);
-            std::future::pending()
+            pending()
         });
         let waiting = waiting.unwrap();
         let soon = tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            waiting.handed_over();
-            waiting.flushed();
+            sleep(SECOND).await;
+            end(&waiting);
         });
         let start = Instant::now();
         connections.room().await;
-        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        assert_eq!(start.elapsed(), SECOND);
         soon.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn evicts_slow_clients_while_too_much_is_unsent() {
+        let unsent = UnsentBudget::new(Some(10));
+        let mut connections = Connections::new(4, SCRAPE, unsent.clone());
+        let mut activities = Vec::new();
+        for _ in 0..3 {
+            admit(&mut connections, &mut activities);
+        }
+        write(&activities[1]);
+        sleep(SECOND).await;
+        write(&activities[2]);
+        let expositions = [unsent.count(8), unsent.count(8)];
+        let start = Instant::now();
+        let mut expositions = expositions.into_iter();
+        while connections.open.len() > 1 {
+            // Nobody comes.
+            let _ = tokio::time::timeout(SECOND / 100, connections.newcomer(pending::<()>())).await;
+            if connections.open.len() == 2 && expositions.len() == 2 {
+                // The oldest goes at once, whatever its grace period is otherwise, and what it held with it.
+                assert!(start.elapsed() < SECOND / 10, "{:?}", start.elapsed());
+                drop(expositions.next());
+                let _ = tokio::time::timeout(SECOND, connections.newcomer(pending::<()>())).await;
+                assert_eq!(connections.open.len(), 2, "the others stay, for there is room again");
+                break;
+            }
+        }
+        assert!(activities[0].head_complete(false, false), "who waits keeps its connection");
+        assert!(!activities[1].head_complete(false, false), "who was slow has gone");
     }
 }

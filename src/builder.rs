@@ -457,14 +457,25 @@ impl Builder {
         self
     }
 
-    /// How many connections may be open at once; at least 1. Default:
+    /// Sets how many connections may be open at once. At least 1. Default:
     /// [`DEFAULT_MAX_CONNECTIONS`](crate::DEFAULT_MAX_CONNECTIONS), or a quarter of the process's descriptor limit if
     /// that is less.
     ///
-    /// At the limit a newcomer takes the place of the connection that has waited longest without a complete request.
-    /// One that is being answered keeps its place, unless all are and the one that has been receiving its response
-    /// longest has taken [`write_timeout`](Self::write_timeout) or more: then that one goes. Otherwise newcomers wait
-    /// in the backlog.
+    /// At the limit the server evicts a connection for each newcomer, the first of these that there is:
+    ///
+    /// 1. one that has been answered and is being closed
+    /// 2. the longest waiting without a complete request, but no new connection within its first 100 ms
+    /// 3. the slowest client, if it is 2 s behind one that takes 64 KiB of its responses each second
+    /// 4. the longest TLS handshake, 1 s after its ClientHello
+    /// 5. the client whose responses have been written longest, after [`scrape_timeout`](Self::scrape_timeout)
+    ///
+    /// A request that is being answered keeps its connection. While nothing can be evicted, newcomers wait in the backlog.
+    ///
+    /// The times of 2, 3 and 4 shrink while newcomers queue, with 128 connections down to a seventeenth. So a thousand
+    /// clients that read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
+    ///
+    /// While newcomers find the limit reached, responses carry `Connection: close`. Otherwise a client could keep its
+    /// connection by asking again and again. A scraper connects again.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.transport.max_connections = Some(connections);
         self
@@ -621,6 +632,7 @@ impl Builder {
     /// takes is seen from this side of the kernel's buffers, which empty in steps of some 64 KiB, over Unix sockets and on systems
     /// other than Linux maybe in larger ones. So a client that takes less than that within this time, which is 2 KiB a second by
     /// default, looks like one that takes nothing, unless these buffers hold what is left for it.
+    /// At the connection limit slow clients have less time: see [`max_connections`](Self::max_connections).
     /// Above zero; [`Duration::MAX`] is for ever. Default: [`DEFAULT_WRITE_TIMEOUT`].
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.transport.write_timeout = timeout;

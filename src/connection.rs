@@ -6,6 +6,8 @@
 
 mod activity;
 mod deadline_io;
+mod head_end;
+mod phase;
 mod wire;
 
 use std::convert::Infallible;
@@ -35,11 +37,11 @@ use crate::stream::Stream;
 use crate::telemetry::Cause;
 use crate::tls::Tls;
 
-pub(crate) use activity::{Activity, HANDSHAKE_SHIELD};
+pub(crate) use activity::{Activity, AtLimit};
+pub(crate) use phase::{Evictable, GracePeriods, Reason};
 pub use wire::Wire;
 
-use activity::SILENT_SHIELD;
-use deadline_io::DeadlineIo;
+use deadline_io::{DeadlineIo, WriteBudget};
 
 /// The largest request head, in bytes. hyper's default buffer lets half a megabyte pass.
 const MAX_HEAD: usize = 16 * 1024;
@@ -73,16 +75,14 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
     let Some(tls) = &service.tls else {
         return http1(stream, peer, activity, service).await;
     };
-    activity.shield(SILENT_SHIELD);
-    let begun = || activity.shield(HANDSHAKE_SHIELD);
     let secured = tokio::select! {
         biased;
         () = service.stop.cancelled() => return,
-        secured = tls.handshake(stream, begun) => secured,
+        secured = tls.handshake(stream, || activity.hello_complete()) => secured,
     };
     match secured {
         Ok(stream) => {
-            activity.secured();
+            activity.handshake_complete();
             http1(stream, peer, activity, service).await;
         }
         Err(refused) => {
@@ -93,16 +93,16 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
     }
 }
 
-/// Polls a connection, which writes so much each time that it is polled. Between two turns other tasks have theirs, and if
-/// the thread is the server's own the host's threads have: a client on the same machine keeps one core busy, and this one
-/// another. A thread of the host's is not given away, for its other tasks wait for it.
+/// Polls a connection, which writes within its budget each time that it is polled. Between two polls other tasks have their
+/// turn, and if the thread is the server's own the host's threads have: a client on the same machine keeps one core busy, and
+/// this one another. A thread of the host's is not given away, because its other tasks wait for it.
 async fn in_turns<C: Future>(
     own_thread: bool,
-    activity: &Activity,
+    budget: &WriteBudget,
     mut connection: Pin<&mut C>,
 ) -> C::Output {
     std::future::poll_fn(|cx| {
-        if activity.begin_turn() && own_thread {
+        if budget.renew() && own_thread {
             thread::yield_now();
         }
         connection.as_mut().poll(cx)
@@ -112,7 +112,8 @@ async fn in_turns<C: Future>(
 
 async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
     let Service { router, tls: _, deadlines, stop, own_thread } = service;
-    let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines));
+    let budget = WriteBudget::default();
+    let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines, budget.clone()));
     let service = service_fn(|request: Request<Incoming>| {
         let (router, activity, stop) = (Arc::clone(&router), Arc::clone(&activity), &stop);
         let (head, body) = request.into_parts();
@@ -143,13 +144,13 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
 
     let result = tokio::select! {
         biased; // a request that can be read already is answered, even if the stop is here, too
-        result = in_turns(own_thread, &activity, connection.as_mut()) => result,
+        result = in_turns(own_thread, &budget, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if !activity.is_busy() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            in_turns(own_thread, &activity, connection).await
+            in_turns(own_thread, &budget, connection).await
         }
     };
     if let Err(error) = result {
@@ -172,11 +173,13 @@ async fn answer(
     stop: &CancellationToken,
 ) -> Response<AnswerBody> {
     let mut response = router.respond(head, peer).await;
+    // Otherwise a client could keep its connection from newcomers by asking again and again.
+    let limit_is_reached = activity.limit_is_reached();
     // hyper says so at a stop, too, but is told of it later than the answer may be there.
-    if unread || stop.is_cancelled() {
+    if unread || limit_is_reached || stop.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    activity.response_begun(response.extensions_mut().remove::<Receipt>());
+    activity.response_begun(response.extensions_mut().remove::<Receipt>(), limit_is_reached);
     response.map(|body| AnswerBody { body, activity })
 }
 
@@ -231,6 +234,7 @@ mod tests {
     use crate::probe::Prober;
     use crate::route::{Endpoints, Offer, ScrapeTimeouts};
     use crate::scrape::{Contents, Source};
+    use crate::stream::Io;
     use crate::telemetry::Telemetry;
 
     const HEAD: Duration = Duration::from_secs(10);
@@ -282,14 +286,20 @@ mod tests {
         router: Arc<Router>,
     ) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
         let (client, server) = tokio::io::duplex(capacity);
+        let (task, activity, stop) = serve_stream(Box::new(server), router);
+        (client, task, activity, stop)
+    }
+
+    fn serve_stream(
+        stream: Stream,
+        router: Arc<Router>,
+    ) -> (JoinHandle<()>, Arc<Activity>, CancellationToken) {
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-        let task = {
-            let service = Service { router, tls: None, deadlines, stop: stop.clone(), own_thread: false };
-            tokio::spawn(serve(Box::new(server), None, Arc::clone(&activity), service))
-        };
-        (client, task, activity, stop)
+        let service = Service { router, tls: None, deadlines, stop: stop.clone(), own_thread: false };
+        let task = tokio::spawn(serve(stream, None, Arc::clone(&activity), service));
+        (task, activity, stop)
     }
 
     /// What is handed to hyper, and what is in hyper's buffer, is not with the client yet.
@@ -349,10 +359,12 @@ mod tests {
             .await;
             let all = written.load(Ordering::Relaxed);
             assert!(all > SIZE, "{all} bytes in all, in lines of {help}");
-            // Up to a piece more than a turn.
+            // Up to a piece more than the budget.
             assert!(most <= 2 * 64 * 1024, "{most} bytes at once, in lines of {help}");
         }
     }
+
+    impl Io for Counting {}
 
     struct Counting {
         io: DuplexStream,
@@ -410,6 +422,13 @@ mod tests {
         }
     }
 
+    /// Why it may be evicted now, if it may.
+    fn evictable(activity: &Activity) -> Option<Reason> {
+        let evictable = activity.evictable(GracePeriods { divisor: 1, write: Duration::MAX });
+        let due = evictable.iter().flatten().find(|evictable| evictable.from <= Instant::now());
+        due.map(|evictable| evictable.reason)
+    }
+
     async fn time_of<F: Future>(future: F) -> (Duration, F::Output) {
         let start = Instant::now();
         let output = future.await;
@@ -460,7 +479,7 @@ mod tests {
         client.write_all(b"GET").await.unwrap();
         let (time, _) = time_of(task).await;
         assert_eq!(time, HEAD);
-        assert!(activity.waiting_since().is_some());
+        assert_eq!(evictable(&activity), Some(Reason::Waits));
     }
 
     #[tokio::test(start_paused = true)]
@@ -492,7 +511,7 @@ mod tests {
         client.write_all(REQUEST).await.unwrap();
         let (time, _) = time_of(task).await;
         assert_eq!(time, WRITE);
-        assert!(activity.writing_since().is_some());
+        assert_eq!(evictable(&activity), Some(Reason::Slow));
     }
 
     /// As TLS does, it takes what is written before it is sent.
@@ -501,7 +520,8 @@ mod tests {
         let (_client, server) = tokio::io::duplex(64);
         let activity = Arc::new(Activity::new(Arc::default()));
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-        let mut io = DeadlineIo::new(tokio::io::BufWriter::new(server), activity, deadlines);
+        let stream = tokio::io::BufWriter::new(server);
+        let mut io = DeadlineIo::new(stream, activity, deadlines, WriteBudget::default());
         io.write_all(&[0; 1024]).await.unwrap();
         for flush in [true, false] {
             let (time, result) =
@@ -523,6 +543,45 @@ mod tests {
             assert_ne!(read, 0, "cut after {:?}", String::from_utf8_lossy(&answer));
             answer.extend_from_slice(&some[..read]);
         }
+    }
+
+    /// Each response began the time anew.
+    #[tokio::test(start_paused = true)]
+    async fn pipelined_requests_do_not_keep_a_connection_from_eviction() {
+        // All requests are there, and each response waits for its client for a second.
+        let (mut requests, input) = tokio::io::duplex(4096);
+        let (mut responses, output) = tokio::io::duplex(64);
+        requests.write_all(&REQUEST.repeat(50)).await.unwrap();
+        let router = router(Contents::default());
+        let (task, activity, _stop) = serve_stream(Box::new(tokio::io::join(input, output)), router);
+        let begin = Instant::now();
+        let mut taken = Vec::new();
+        while evictable(&activity) != Some(Reason::Slow) {
+            assert!(begin.elapsed() < WRITE, "after {:?}", String::from_utf8_lossy(&taken));
+            tokio::time::sleep(Duration::from_secs(1) / 4).await;
+            let mut some = [0; 64];
+            let read = responses.read(&mut some).await.unwrap();
+            taken.extend_from_slice(&some[..read]);
+        }
+        assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert!(taken.windows(12).filter(|some| some == b"HTTP/1.1 404").count() > 1);
+        assert!(!task.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn responses_end_their_connections_while_the_limit_is_reached() {
+        let (mut client, task, activity, _) = connect(1024 * 1024);
+        client.write_all(REQUEST).await.unwrap();
+        assert!(!read_answer(&mut client).await.contains("connection: close"));
+        activity.limit_reached(true);
+        client.write_all(&REQUEST.repeat(3)).await.unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 404").count(), 1, "{answers}");
+        assert!(answers.contains("connection: close"), "{answers}");
+        // A reset would take the answer from a client that has sent more.
+        assert_eq!(evictable(&activity), Some(Reason::Lingers));
+        assert_eq!(time_of(task).await.0, LINGER);
     }
 
     #[tokio::test(start_paused = true)]
@@ -565,7 +624,8 @@ mod tests {
         client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
         client.read_to_end(&mut Vec::new()).await.unwrap();
         stop.cancel();
-        assert!(activity.is_busy() && activity.waiting_since().is_some());
+        assert!(activity.is_busy());
+        assert_eq!(evictable(&activity), Some(Reason::Lingers));
         assert_eq!(time_of(task).await.0, LINGER);
         // Who closes ends it.
         let (mut client, task, ..) = connect(1024);

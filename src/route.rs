@@ -6,7 +6,7 @@ mod scrape_timeout;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
@@ -115,6 +115,11 @@ impl Router {
 
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
+    }
+
+    /// How long a scraper waits that does not say so.
+    pub(crate) fn scrape_timeout(&self) -> Duration {
+        self.scrape_timeouts.default
     }
 
     /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.

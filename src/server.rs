@@ -198,7 +198,8 @@ impl Server {
         })??;
 
         caught(|| tracing::info!(at = %reach, "serving metrics"));
-        let connections = Connections::new(max_connections, deadlines.write);
+        let connections =
+            Connections::new(max_connections, router.scrape_timeout(), router.scraper().unsent().clone());
         let notice = notify.then(Notice::ready);
         let stop = router.locks().grants.all();
         let service = Service { router, tls, deadlines, stop, own_thread };
@@ -256,26 +257,22 @@ impl Running {
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
-                connections.room().await; // where there is none, the newcomers wait in the backlog
+                connections.room().await;
                 let (stream, peer) = loop {
-                    tokio::select! {
-                        (stream, peer) = listeners.accept() => {
-                            accepted = true;
-                            if allow.allows(peer) {
-                                break (stream, peer);
-                            }
-                            telemetry.count_denial(Denial::Address);
-                            tracing::debug!(?peer, "an address that is not allowed: closed");
-                        }
-                        () = connections.ended() => {}
+                    let (stream, peer) = connections.newcomer(listeners.accept()).await;
+                    accepted = true;
+                    if allow.allows(peer) {
+                        break (stream, peer);
                     }
+                    telemetry.count_denial(Denial::Address);
+                    tracing::debug!(?peer, "an address that is not allowed: closed");
                 };
                 let evicted = connections.make_room().await;
                 let service = Service { stop: grants.current(), ..service.clone() };
                 connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {
                     telemetry.count_error(Cause::Evicted);
-                    tracing::debug!("too many connections: closed the one that has waited longest");
+                    tracing::debug!("connection limit reached; evicted a connection for a newcomer");
                 }
             };
             tokio::select! {

@@ -1,23 +1,50 @@
-//! I/O under deadlines.
+//! I/O under deadlines, and within a write budget.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::activity::TURN;
+use super::head_end::HeadEnd;
 use super::{Activity, Deadlines};
 use crate::linger::Linger;
+use crate::stream::Io;
+
+/// The write budget of one poll, because the runtime may be the host's: a client on the same machine takes megabytes as
+/// fast as they are copied, and a hundred such clients one after the other, before a timer is looked at.
+const BUDGET: usize = 64 * 1024;
+
+/// What a connection has written since its task was polled. No other task writes to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WriteBudget(Arc<AtomicUsize>);
+
+impl WriteBudget {
+    /// The task is polled. Returns whether the last poll spent the whole budget.
+    pub(super) fn renew(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) >= BUDGET
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= BUDGET
+    }
+}
 
 /// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
 #[derive(Debug)]
-pub(super) struct DeadlineIo<I> {
+pub(super) struct DeadlineIo<I: Io> {
     io: I,
     activity: Arc<Activity>,
     deadlines: Deadlines,
+    budget: WriteBudget,
+    head_end: HeadEnd,
     /// Two timers, for a refused head is answered while more is read.
     reading: Timer,
     writing: Timer,
@@ -46,12 +73,14 @@ impl Timer {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
-    pub(super) fn new(io: I, activity: Arc<Activity>, deadlines: Deadlines) -> Self {
+impl<I: Io> DeadlineIo<I> {
+    pub(super) fn new(io: I, activity: Arc<Activity>, deadlines: Deadlines, budget: WriteBudget) -> Self {
         DeadlineIo {
             io,
             activity,
             deadlines,
+            budget,
+            head_end: HeadEnd::default(),
             reading: Timer::default(),
             writing: Timer::default(),
             write_blocked_since: None,
@@ -61,10 +90,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         }
     }
 
-    /// Pending until the next turn, so that others have theirs. However often it is asked in this one: hyper tries again at
-    /// once, up to five times.
-    fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.activity.turn_is_over() {
+    /// Pending until the next poll of the task once the budget is spent, however often it is asked in this one: hyper tries
+    /// again at once, up to five times.
+    fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.budget.is_spent() {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
@@ -78,7 +107,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
-            self.activity.wrote(*bytes);
+            self.budget.spend(*bytes);
+            self.activity.taken(*bytes);
         }
         self.poll_written(cx, written)
     }
@@ -92,11 +122,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> DeadlineIo<I> {
         }
         let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
         ready!(self.writing.poll_until(cx, since.checked_add(self.deadlines.write)));
+        self.io.reset_on_drop();
         Poll::Ready(Err(timed_out("the client takes nothing of its response")))
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
+/// A client that took nothing of its response before it was evicted will not take what the kernel has of it.
+impl<I: Io> Drop for DeadlineIo<I> {
+    fn drop(&mut self) {
+        if self.activity.was_evicted_amid_a_response() {
+            self.io.reset_on_drop();
+        }
+    }
+}
+
+impl<I: Io> AsyncRead for DeadlineIo<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -111,12 +151,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
             Poll::Ready(result) => {
                 match &buffer.filled()[before..] {
                     [] => self.input_is_over = true,
-                    received => self.activity.received(received),
+                    received => {
+                        self.head_end.read(received);
+                        self.activity.received();
+                    }
                 }
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let deadline = self.activity.read_deadline(&self.deadlines);
+                let deadline = self.activity.input_awaited(&self.deadlines);
                 ready!(self.reading.poll_until(cx, deadline));
                 self.input_is_over = true;
                 Poll::Ready(Err(timed_out("the client sends no complete request")))
@@ -125,10 +168,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for DeadlineIo<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
+impl<I: Io> AsyncWrite for DeadlineIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(cx));
-        let written = Pin::new(&mut self.io).poll_write(cx, &bytes[..bytes.len().min(TURN)]);
+        ready!(self.poll_budget(cx));
+        let written = Pin::new(&mut self.io).poll_write(cx, &bytes[..bytes.len().min(BUDGET)]);
         self.poll_counted(cx, written)
     }
 
@@ -137,11 +180,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turn(cx));
+        ready!(self.poll_budget(cx));
         let io = Pin::new(&mut self.io);
-        let written = match for_one_turn(slices) {
+        let written = match within_budget(slices) {
             // A line with a label of 20 MB is a piece of its own.
-            [one] if one.len() > TURN => io.poll_write(cx, &one[..TURN]),
+            [one] if one.len() > BUDGET => io.poll_write(cx, &one[..BUDGET]),
             some => io.poll_write_vectored(cx, some),
         };
         self.poll_counted(cx, written)
@@ -155,7 +198,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         ready!(self.poll_written(cx, flushed))?;
         // hyper flushes its I/O when it has nothing left to write, and only then.
-        self.activity.flushed();
+        self.activity.flushed(self.head_end.head_begun());
         if self.waiting_to_read.is_some() && !self.activity.input_waits() {
             if let Some(reader) = self.waiting_to_read.take() {
                 reader.wake();
@@ -168,7 +211,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
         if self.linger.is_none() {
             let shut = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.poll_written(cx, shut))?;
-            if self.input_is_over || !self.activity.linger() {
+            if self.input_is_over || !self.activity.closing() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -177,11 +220,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineIo<I> {
     }
 }
 
-/// As many as are a turn, and one at least. A head and the piece behind it go together.
-fn for_one_turn<'s, 'b>(slices: &'s [io::IoSlice<'b>]) -> &'s [io::IoSlice<'b>] {
+/// As many as are within the budget, and one at least. A head and the piece behind it go together.
+fn within_budget<'s, 'b>(slices: &'s [io::IoSlice<'b>]) -> &'s [io::IoSlice<'b>] {
     let mut bytes = 0_usize;
     let more = slices.iter().enumerate().take_while(|(at, slice)| {
-        let fits = *at == 0 || bytes < TURN && slice.len() <= TURN;
+        let fits = *at == 0 || bytes < BUDGET && slice.len() <= BUDGET;
         bytes = bytes.saturating_add(slice.len());
         fits
     });
@@ -209,11 +252,12 @@ mod tests {
         let deadline = Duration::from_secs(360);
         let deadlines = Deadlines { head: deadline, idle: deadline, write: deadline };
         // The last is one line with a label of 20 MB.
-        for (vectored, piece) in [(true, TURN), (true, 1000), (false, TURN), (true, SIZE)] {
+        for (vectored, piece) in [(true, BUDGET), (true, 1000), (false, BUDGET), (true, SIZE)] {
             // All of it could be written at once.
             let (mut client, server) = tokio::io::duplex(2 * SIZE);
             let activity = Arc::new(Activity::new(Arc::default()));
-            let mut io = DeadlineIo::new(server, Arc::clone(&activity), deadlines);
+            let budget = WriteBudget::default();
+            let mut io = DeadlineIo::new(server, activity, deadlines, budget.clone());
             let mut write = pin!(async {
                 let bytes = vec![7; SIZE];
                 let mut left = SIZE;
@@ -229,12 +273,12 @@ mod tests {
             let mut turns = 0;
             std::future::poll_fn(|cx| {
                 turns += 1;
-                activity.begin_turn();
+                budget.renew();
                 write.as_mut().poll(cx)
             })
             .await;
-            // Up to a piece more than a turn.
-            assert!(turns >= SIZE / TURN / 2, "{turns} turns, vectored: {vectored}, in pieces of {piece}");
+            // Up to a piece more than the budget.
+            assert!(turns >= SIZE / BUDGET / 2, "{turns} turns, vectored: {vectored}, in pieces of {piece}");
             let mut read = vec![0; SIZE];
             client.read_exact(&mut read).await.unwrap();
         }
@@ -250,7 +294,8 @@ mod tests {
             idle: Duration::from_secs(360),
             write: Duration::from_secs(30),
         };
-        let (mut reader, mut writer) = tokio::io::split(DeadlineIo::new(server, activity, deadlines));
+        let (mut reader, mut writer) =
+            tokio::io::split(DeadlineIo::new(server, activity, deadlines, WriteBudget::default()));
         let start = Instant::now();
         let write = async { (writer.write_all(&[0; 1024]).await, start.elapsed()) };
         let read = async { (reader.read(&mut [0; 8]).await, start.elapsed()) };

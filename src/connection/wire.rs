@@ -1,12 +1,16 @@
 //! A connection without a socket, for fuzzing.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::{Activity, Service, http1};
 use crate::server::Server;
+use crate::stream::Io;
 
 /// What a server does with a connection's bytes, whatever carries them.
 #[derive(Clone, Debug)]
@@ -25,6 +29,47 @@ impl Wire {
     /// Until the connection has ended.
     pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let activity = Arc::new(Activity::new(Arc::default()));
-        http1(Box::new(stream), None, activity, self.0.clone()).await;
+        http1(Box::new(InMemory(stream)), None, activity, self.0.clone()).await;
+    }
+}
+
+/// Of which no kernel keeps anything.
+struct InMemory<I>(I);
+
+impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for InMemory<I> {}
+
+impl<I: AsyncRead + Unpin> AsyncRead for InMemory<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for InMemory<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

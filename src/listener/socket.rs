@@ -4,11 +4,14 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::unix::UnixSocket;
 use crate::io_error;
+use crate::stream::Io;
 
 /// So many newcomers wait to be accepted, as tokio and Go have it, if the system's own limit is not lower: std's 128 are
 /// less than a fleet that guesses passwords, and who is dropped tries again only a second later.
@@ -76,6 +79,14 @@ pub(super) fn prepare(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
 }
 
+impl Io for TcpStream {
+    #[cfg(unix)]
+    fn reset_on_drop(&self) {
+        // Where this fails, the kernel keeps what is unsent for some minutes.
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
 /// It listens once more, with our own backlog.
 #[cfg(unix)]
 fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
@@ -108,7 +119,7 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     #[cfg(target_os = "linux")]
-    use std::{fs, net::TcpStream, time::Duration};
+    use std::{fs, net::TcpStream};
 
     use super::*;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use socket2::{Domain, SockAddr, Type};
 
 use crate::io_error;
-use crate::stream::Stream;
+use crate::stream::{Io, Stream};
 
 /// As std listens.
 const BACKLOG: i32 = 128;
@@ -77,6 +77,9 @@ pub(super) struct Listening {
     _file: Option<SocketFile>,
     listener: tokio::net::UnixListener,
 }
+
+/// What its client has not taken is dropped with it.
+impl Io for tokio::net::UnixStream {}
 
 impl Listening {
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {

@@ -35,7 +35,7 @@ struct Counted {
 
 impl UnsentBudget {
     /// Without a limit it is 64 MiB, or four times the largest exposition of the last flight if that is more.
-    pub(super) fn new(limit: Option<usize>) -> Self {
+    pub(crate) fn new(limit: Option<usize>) -> Self {
         let is_exceeded = watch::Sender::new(false);
         let (largest, unsent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         UnsentBudget(Arc::new(Shared { limit, largest, unsent, is_exceeded }))

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
+use crate::stream::Io;
+
 /// What lets its beginning be looked at before it is read.
 #[derive(Debug)]
 pub(super) struct Peeked<I> {
@@ -103,6 +105,12 @@ impl<I> Secured<I> {
     #[cfg(test)]
     pub(super) fn session(&self) -> &tokio_rustls::rustls::ServerConnection {
         self.stream.get_ref().1
+    }
+}
+
+impl<I: Io> Io for Secured<I> {
+    fn reset_on_drop(&self) {
+        self.stream.get_ref().0.io.reset_on_drop();
     }
 }
 

@@ -65,25 +65,27 @@ fn an_idle_connection_outlives_the_heads_limit_and_ends_at_its_own() {
     assert!(begin.elapsed() >= 4 * head, "{:?}", begin.elapsed());
 }
 
+/// A client kept its connection from newcomers by asking again and again.
 #[test]
-fn at_the_cap_the_one_that_has_waited_longest_makes_room() {
+fn evicts_the_longest_waiting_and_closes_after_answers_at_the_limit() {
     let (_guard, addr) = start(Server::builder().max_connections(2));
     let ask = |client: &mut Client| {
         client.send(HEALTHY);
-        assert_eq!(client.answer(false).status, 200);
+        let answer = client.answer(false);
+        assert_eq!(answer.status, 200);
+        answer.header("connection").map(str::to_owned)
     };
-    let [mut first, mut second, mut third] = [(); 3].map(|()| {
-        let mut client = Client::connect(addr);
-        ask(&mut client);
-        client
-    });
-    assert_eq!(first.closed(), "");
-    ask(&mut second);
-    ask(&mut third);
-    // Now the second has waited longest.
-    ask(&mut Client::connect(addr));
+    let [mut first, mut second] = [(); 2].map(|()| Client::connect(addr));
+    // Both connections are taken, but nobody else wants one.
+    assert_eq!((ask(&mut first), ask(&mut second), ask(&mut first)), (None, None, None));
+    let mut third = Client::connect(addr);
+    assert_eq!(ask(&mut third).as_deref(), Some("close"));
     assert_eq!(second.closed(), "");
-    ask(&mut third);
+    assert_eq!(third.closed(), "");
+    // Its client has not closed: it goes before one that waits.
+    let mut fourth = Client::connect(addr);
+    let close = Some("close".to_owned());
+    assert_eq!((ask(&mut fourth), ask(&mut first)), (close.clone(), close));
 }
 
 #[test]
@@ -121,12 +123,7 @@ fn of_an_answer_that_nobody_reads_little_lies_in_the_kernel() {
     let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
 
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    // A small window, or the kernel would read in its place.
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    socket.connect(&addr.into()).unwrap();
-    let mut client = TcpStream::from(socket);
-    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut client = ask_and_read_nothing(addr);
     let begin = Instant::now();
     // It came first, so it is counted until it is closed.
     let path = "/metrics?name[]=prometheus_exporter_connections";
@@ -138,6 +135,39 @@ fn of_an_answer_that_nobody_reads_little_lies_in_the_kernel() {
     let _ = client.read_to_end(&mut taken);
     assert!(taken.starts_with(b"HTTP/1.1 200 OK\r\n"), "{} bytes", taken.len());
     assert!(taken.len() < 1024 * 1024, "{} bytes", taken.len());
+}
+
+/// With a window so small that the kernel does not read in its place.
+#[cfg(target_os = "linux")]
+fn ask_and_read_nothing(addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    socket.connect(&addr.into()).unwrap();
+    let mut client = TcpStream::from(socket);
+    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client
+}
+
+/// They kept scrapes out for as long as `write_timeout`, and longer if they asked again.
+#[test]
+#[cfg(target_os = "linux")]
+fn clients_that_read_nothing_do_not_keep_a_scrape_out() {
+    let registry = Registry::new();
+    let help = "x".repeat(2 * 1024 * 1024);
+    registry.register(Box::new(IntGauge::new("large", help).unwrap())).unwrap();
+    let builder = Server::builder().registry(&registry).write_timeout(Duration::MAX).max_connections(4);
+    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    let mut unread: Vec<TcpStream> = (0..12).map(|_| ask_and_read_nothing(addr)).collect();
+    let answer = get(addr, "/metrics");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.len() > 2 * 1024 * 1024);
+    let evicted = answer.sample("prometheus_exporter_errors_total{cause=\"evicted\"}").unwrap();
+    assert!(evicted >= 12.0 - 4.0, "{evicted}");
+    // The kernel does not keep what they have not taken.
+    unread[0].set_read_timeout(Some(PATIENCE)).unwrap();
+    let ended = unread[0].read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 /// Go's exporters answer forty at once, by promhttp, and those beyond at once, with a 503.

@@ -77,6 +77,29 @@ fn a_probe_over_tls_ends_with_its_connection() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
 }
 
+/// One byte kept a connection from eviction for a second.
+#[test]
+fn clients_that_send_one_byte_do_not_keep_a_scrape_out() {
+    let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(2);
+    let secured = serve("tls-one-byte", options);
+    run(async {
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            let mut client = TcpStream::connect(secured.addr).await.unwrap();
+            client.write_all(b"\x16").await.unwrap();
+            silent.push(client);
+        }
+        let mut stream = secured.connect().await;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    });
+}
+
 /// They evicted one another, and nobody got anything.
 #[test]
 fn a_burst_of_handshakes_does_not_evict_itself() {

@@ -1,0 +1,52 @@
+//! Whether another request has begun, which hyper tells nobody: what was read last has to end with the blank line that ends
+//! a head.
+
+/// The last bytes of a connection's input.
+#[derive(Debug, Default)]
+pub(super) struct HeadEnd {
+    /// Newest last: a blank line may be parted between two reads.
+    tail: [u8; 3],
+    begun: bool,
+}
+
+impl HeadEnd {
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        for &byte in &bytes[bytes.len().saturating_sub(3)..] {
+            self.tail.rotate_left(1);
+            self.tail[2] = byte;
+        }
+        // httparse takes a bare LF for the end of a line, too.
+        self.begun = !matches!(self.tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
+    }
+
+    /// Whether the bytes of an incomplete head are here.
+    pub(super) fn head_begun(&self) -> bool {
+        self.begun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_begun_head_however_its_bytes_are_parted() {
+        let table = [
+            (&b""[..], false),
+            (b"GET / HTTP/1.1\r\n\r\n", false),
+            (b"GET / HTTP/1.1\n\n", false),
+            (b"GET / HTTP/1.1\r\n\n", false),
+            (b"GET / HTTP/1.1\r\n\r\nG", true),
+            (b"GET / HTTP/1.1\r\n\r", true),
+            (b"GET / HTTP/1.1\r\n", true),
+            (b"G", true),
+        ];
+        for (bytes, begun) in table {
+            for size in 1..=bytes.len().max(1) {
+                let mut head_end = HeadEnd::default();
+                bytes.chunks(size).for_each(|piece| head_end.read(piece));
+                assert_eq!(head_end.head_begun(), begun, "{bytes:?} in pieces of {size}");
+            }
+        }
+    }
+}
