@@ -2,7 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use prometheus_hyper::rustls::{self, ClientConfig, ClientConnection};
 
 pub const GET: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -31,6 +34,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     buffer: Vec<u8>,
 }
 
@@ -38,7 +42,14 @@ impl Connection {
     pub fn open(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, limit)?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::new() })
+        Ok(Connection { stream, tls: None, buffer: Vec::new() })
+    }
+
+    /// The handshake comes with the first request.
+    pub fn open_tls(addr: SocketAddr, config: &Arc<ClientConfig>, limit: Duration) -> io::Result<Self> {
+        let name = "localhost".try_into().map_err(io::Error::other)?;
+        let tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        Ok(Connection { tls: Some(Box::new(tls)), ..Connection::open(addr, limit)? })
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -49,7 +60,11 @@ impl Connection {
     pub fn ask(&mut self, request: &[u8], limit: Duration) -> io::Result<Answer> {
         let start = Instant::now();
         self.stream.set_write_timeout(Some(limit))?;
-        self.stream.write_all(request)?;
+        self.stream.set_read_timeout(Some(limit))?;
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).write_all(request)?,
+            None => self.stream.write_all(request)?,
+        }
         let (status, head) = self.read_head(start, limit)?;
         let answer = Answer { status, head, body: Vec::new(), took: Duration::ZERO };
         let length = answer.header("content-length").and_then(|length| length.parse().ok());
@@ -79,7 +94,11 @@ impl Connection {
         let left = left.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))?;
         self.stream.set_read_timeout(Some(left))?;
         let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece)? {
+        let read = match &mut self.tls {
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).read(&mut piece)?,
+            None => self.stream.read(&mut piece)?,
+        };
+        match read {
             0 => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 format!("closed after {} bytes", self.buffer.len()),

@@ -5,6 +5,7 @@
 
 mod client;
 mod driver;
+mod flood;
 mod process;
 mod rows;
 mod soak;

@@ -6,6 +6,7 @@ mod connections;
 mod lifecycle;
 mod proxies;
 mod scrapers;
+mod strangers;
 mod suites;
 mod system;
 mod watch;
@@ -51,8 +52,16 @@ fn suites() -> Vec<Row> {
 }
 
 fn rows() -> Vec<Row> {
-    [connections::ROWS, system::ROWS, collectors::ROWS, clients::ROWS, lifecycle::ROWS, proxies::ROWS]
-        .concat()
+    [
+        connections::ROWS,
+        strangers::ROWS,
+        system::ROWS,
+        collectors::ROWS,
+        clients::ROWS,
+        lifecycle::ROWS,
+        proxies::ROWS,
+    ]
+    .concat()
 }
 
 pub fn main(words: &[&str]) -> ExitCode {

@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 
 use collectors::{Manner, Unruly};
 use heartbeat::Heart;
+use naive::Naive;
 
 /// What the command line says.
 struct Options {
@@ -40,6 +41,10 @@ struct Options {
     hook: Option<Duration>,
     /// How many registries more there are, `0` and so on, each with a collector that takes 50 ms.
     registries: usize,
+    /// Whoever has not this token gets a 401.
+    token: Option<String>,
+    /// Of the naive one.
+    connections: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,13 +69,18 @@ impl Options {
             tls: None,
             hook: None,
             registries: 0,
+            token: None,
+            connections: None,
         };
         for word in words {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("multi", _) => options.multi_thread = true,
                 ("current", _) => options.multi_thread = false,
                 ("serve", _) => options.flavour = Flavour::Served,
-                ("naive", _) => options.flavour = Flavour::Naive,
+                ("naive", connections) => {
+                    options.flavour = Flavour::Naive;
+                    options.connections = connections.parse().ok();
+                }
                 ("alone", _) => options.flavour = Flavour::Alone,
                 ("listen", addr) => options.addr = addr.parse().expect("an address"),
                 ("without", protection) => options.without.push(protection.to_owned()),
@@ -82,6 +92,7 @@ impl Options {
                     let folder = PathBuf::from(folder);
                     options.tls = Some((folder.join("cert.pem"), folder.join("key.pem")));
                 }
+                ("token", token) => options.token = Some(token.to_owned()),
                 _ => panic!("what is {word}?"),
             }
         }
@@ -201,13 +212,16 @@ impl Host {
     }
 
     fn start(&mut self) -> Result<(), String> {
-        let Options { multi_thread: _, flavour, addr, without, tls, hook, registries } = &self.options;
+        let Options { multi_thread: _, flavour, addr, without, tls, hook, registries, token, connections } =
+            &self.options;
         let flavour = *flavour;
         if flavour == Flavour::Alone {
             return Ok(());
         }
         if flavour == Flavour::Naive {
-            let (addr, stop, task) = naive::serve(*addr, self.registry.clone(), &self.runtime)?;
+            let naive =
+                Naive { registry: self.registry.clone(), connections: *connections, tls: tls.clone() };
+            let (addr, stop, task) = naive::serve(*addr, naive, &self.runtime)?;
             self.options.addr = addr;
             self.running = Some(Running::Spawned { stop, task });
             return Ok(());
@@ -245,6 +259,9 @@ impl Host {
         }
         if let Some((certificate, key)) = tls {
             builder = builder.tls_files(certificate, key);
+        }
+        if let Some(token) = token {
+            builder = builder.bearer_token(token);
         }
         for protection in without {
             builder = match protection.as_str() {

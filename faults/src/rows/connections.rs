@@ -84,7 +84,7 @@ impl Drop for Tool {
 }
 
 /// slowhttptest would quietly connect fewer.
-fn may_open(clients: usize) -> Result<(), String> {
+pub fn may_open(clients: usize) -> Result<(), String> {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
     let soft = soft.ok_or("no limit on open files in /proc/self/limits")?;

@@ -87,7 +87,7 @@ fn redbot(bench: &Bench) -> Outcome {
 }
 
 /// Goes with its owner.
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -102,7 +102,7 @@ fn scratch(name: &str) -> Result<Scratch, String> {
 }
 
 /// With a certificate of its own making.
-fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
+pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
     let folder = scratch(name)?;
     let path = |file: &str| folder.0.join(file).to_string_lossy().into_owned();
     let mut openssl = Command::new("openssl");
@@ -114,6 +114,8 @@ fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
         "/CN=localhost",
         "-addext",
         "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
     ]);
     openssl.args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")]);
     output(&mut openssl)?;

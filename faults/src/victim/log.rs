@@ -1,4 +1,5 @@
-//! The host's log: counts the lines that a host sees by default, info and above, and those of debug.
+//! The host's log: counts the lines that a host sees by default, info and above, and those of debug, whoever writes them:
+//! by `tracing` or by `log`, of whatever target.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,8 @@ static DEBUG_LINES: AtomicU64 = AtomicU64::new(0);
 
 pub fn count() {
     tracing::subscriber::set_global_default(Counting).expect("the first one");
+    log::set_logger(&Counting).expect("the first one");
+    log::set_max_level(log::LevelFilter::Debug);
 }
 
 pub fn lines() -> u64 {
@@ -29,6 +32,15 @@ pub fn reset() {
 
 struct Counting;
 
+fn count_line(is_seen: bool, line: impl FnOnce() -> String) {
+    if is_seen {
+        LINES.fetch_add(1, Ordering::Relaxed);
+        eprintln!("{}", line());
+    } else {
+        DEBUG_LINES.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 struct Line(String);
 
 impl Visit for Line {
@@ -43,14 +55,12 @@ impl Subscriber for Counting {
     }
 
     fn event(&self, event: &Event<'_>) {
-        if *event.metadata().level() > Level::INFO {
-            DEBUG_LINES.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        LINES.fetch_add(1, Ordering::Relaxed);
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        eprintln!("{}", line.0);
+        let metadata = event.metadata();
+        count_line(*metadata.level() <= Level::INFO, || {
+            let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
+            event.record(&mut line);
+            line.0
+        });
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -61,4 +71,19 @@ impl Subscriber for Counting {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+/// For those that do not use `tracing`.
+impl log::Log for Counting {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Debug
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        count_line(record.level() <= log::Level::Info, || {
+            format!("{} {}: {}", record.level(), record.target(), record.args())
+        });
+    }
+
+    fn flush(&self) {}
 }

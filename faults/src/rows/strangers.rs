@@ -1,0 +1,351 @@
+//! Clients without credentials that take connections from others, or write the host's log.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::rustls::pki_types::CertificateDer;
+use prometheus_hyper::rustls::pki_types::pem::PemObject;
+use prometheus_hyper::rustls::{ClientConfig, ClientConnection, RootCertStore};
+use socket2::SockRef;
+
+use super::connections::{connect_narrowly, may_open};
+use super::suites::{Scratch, secured};
+use super::watch::Watch;
+use super::{Bench, Outcome, Row, check, ms};
+use crate::client::{Answer, Connection};
+use crate::driver::Victim;
+use crate::flood::{Flood, Manner};
+use crate::process::{Usage, mib};
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "unread-metrics-300",
+        proves: "at the limit a connection that takes nothing is evicted after seconds",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 300, METRICS, 0),
+    },
+    Row {
+        name: "unread-metrics-1000",
+        proves: "the same, and faster while newcomers queue",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 1000, METRICS, 0),
+    },
+    Row {
+        name: "read-slowly-300",
+        proves: "the same for those who take less than a scraper would",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 300, METRICS, 64 * 1024),
+    },
+    Row {
+        name: "read-slowly-1000",
+        proves: "the same, and faster while newcomers queue",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 1000, METRICS, 64 * 1024),
+    },
+    Row {
+        name: "pipelined-health-1000",
+        proves: "a connection's time counts from when it was idle; at the limit responses say close",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 1000, HEALTHY, 0),
+    },
+    Row {
+        name: "pipelined-404-1000",
+        proves: "the same",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| floods(bench, 1000, NOWHERE, 0),
+    },
+    Row {
+        name: "pipelined-401-300",
+        proves: "the same",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| unauthorized(bench, 300),
+    },
+    Row {
+        name: "pipelined-401-1000",
+        proves: "the same",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| unauthorized(bench, 1000),
+    },
+    Row {
+        name: "tls-one-byte-1000",
+        proves: "the grace period of a handshake begins with a whole ClientHello",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| handshakes(bench, |_| Ok(vec![0x16])),
+    },
+    Row {
+        name: "tls-hello-1000",
+        proves: "the grace period of a handshake shrinks while newcomers queue",
+        unprotected: Some(LOCKS_OUT),
+        run: |bench| handshakes(bench, hello),
+    },
+    Row {
+        name: "strangers-log",
+        proves: "what clients do is a debug line at most, whoever writes it",
+        unprotected: Some("naive"),
+        run: plain_log,
+    },
+    Row {
+        name: "strangers-log-tls",
+        proves: "the same of TLS; a dependency may write by `log`",
+        unprotected: Some("naive"),
+        run: tls_log,
+    },
+];
+
+/// A limit that keeps newcomers waiting.
+const LOCKS_OUT: &str = "naive=128";
+
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+const NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// What Prometheus waits for.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_MIB: u64 = 4;
+/// With their connections, and what a server has besides.
+const MOST_DESCRIPTORS: u64 = 128 + 8;
+
+/// A minute, or what `STRANGERS_SECONDS` says.
+fn seconds() -> u64 {
+    std::env::var("STRANGERS_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60)
+}
+
+fn floods(bench: &Bench, clients: usize, request: &str, reads: usize) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    besiege(&mut victim, clients, request, reads, METRICS)
+}
+
+fn unauthorized(bench: &Bench, clients: usize) -> Outcome {
+    let mut victim = bench.victim(&["current", &format!("token={TOKEN}")])?;
+    let authorized = METRICS.replace("\r\n\r\n", &format!("\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"));
+    besiege(&mut victim, clients, METRICS, 0, &authorized)
+}
+
+fn besiege(victim: &mut Victim, clients: usize, request: &str, reads: usize, honest: &str) -> Outcome {
+    may_open(clients)?;
+    victim.tell(&format!("body {BODY_MIB}"))?;
+    let manner = Manner {
+        request: request.as_bytes().to_vec(),
+        once: false,
+        reads,
+        // What is read at once has to fit.
+        receive_buffer: if reads > 0 { 128 * 1024 } else { 4 * 1024 },
+    };
+    let addr = victim.addr;
+    let scrape = move || Connection::open(addr, TIMEOUT)?.ask(honest.as_bytes(), TIMEOUT);
+    under(victim, &scrape, || Flood::of_clients(clients, addr, &manner))
+}
+
+/// So many new connections a second.
+fn handshakes(bench: &Bench, sent: fn(&Arc<ClientConfig>) -> Result<Vec<u8>, String>) -> Outcome {
+    may_open(1200)?;
+    let (folder, mut victim) = secured(bench, "handshakes")?;
+    let config = trusting(&folder)?;
+    let (addr, sent) = (victim.addr, sent(&config)?);
+    let scrape = move || Connection::open_tls(addr, &config, TIMEOUT)?.ask(METRICS.as_bytes(), TIMEOUT);
+    under(&mut victim, &scrape, || Flood::of_newcomers(1000, addr, sent))
+}
+
+fn trusting(folder: &Scratch) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_file(folder.0.join("cert.pem"));
+    roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    let provider = Arc::new(prometheus_hyper::rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// A whole ClientHello.
+fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, String> {
+    let name = "localhost".try_into().map_err(|error| format!("{error}"))?;
+    let mut client = ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).map_err(|error| error.to_string())?;
+    Ok(hello)
+}
+
+/// An honest scrape each second, whatever became of the last; all have to be good.
+fn under(
+    victim: &mut Victim,
+    scrape: &(dyn Fn() -> io::Result<Answer> + Sync),
+    begin: impl FnOnce() -> io::Result<Flood>,
+) -> Outcome {
+    let alone = scrape().map_err(|error| format!("before the flood: {error}"))?.took;
+    let watch = Watch::begin(victim)?;
+    let flood = begin().map_err(|error| error.to_string())?;
+    let (seconds, outcomes) = (seconds(), Mutex::new(Vec::new()));
+    let (mut descriptors, mut memory) = (0, 0);
+    let pid = victim.pid;
+    let begun = thread::scope(|scope| {
+        let start = Instant::now();
+        for second in 1..=seconds {
+            thread::sleep((start + Duration::from_secs(second)).saturating_duration_since(Instant::now()));
+            scope.spawn(|| {
+                let asked = Instant::now();
+                let answer = scrape();
+                let outcome = match answer {
+                    Ok(answer) if answer.status == 200 => Ok(asked.elapsed()),
+                    Ok(answer) => Err(format!("status {}", answer.status)),
+                    Err(error) => Err(format!("{error}, after {}", ms(asked.elapsed()))),
+                };
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+            });
+            let usage = Usage::of(pid).unwrap_or_default();
+            (descriptors, memory) = (usage.descriptors.max(descriptors), usage.memory.max(memory));
+            // Without its protection the row has failed by now.
+            let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            if outcomes.iter().filter(|outcome| outcome.is_err()).count() > 2 {
+                return second;
+            }
+        }
+        seconds
+    });
+    let connected = flood.connected();
+    drop(flood);
+    let seen = watch.end(victim)?;
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let longest = outcomes.iter().flatten().max().copied().unwrap_or_default();
+    let good = outcomes.iter().flatten().count();
+    let figures = format!(
+        "{good} of {begun} honest scrapes good, the longest {} ({} before the flood); {connected} connections, {:.0} a second; \
+         {descriptors} descriptors, memory {:.1} → {:.1} MiB at most; {}",
+        ms(longest),
+        ms(alone),
+        connected as f64 / seen.time.as_secs_f64(),
+        mib(seen.before.memory),
+        mib(memory),
+        seen.figures()
+    );
+    let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+    check(good as u64 == begun && failure.is_none(), || format!("{figures}; {failure:?}"))?;
+    check(connected > 200, || format!("{figures}: they have not come"))?;
+    check(descriptors <= seen.before.descriptors + MOST_DESCRIPTORS, || figures.clone())?;
+    check(seen.host.failed_opens == 0, || format!("{figures}: the host could not open its files"))?;
+    check(seen.host.log_lines <= 1 + seen.time.as_secs() / 60, || figures.clone())?;
+    Ok(figures)
+}
+
+/// What a stranger sends; then it closes, or resets.
+struct Visit {
+    sent: Vec<u8>,
+    resets: bool,
+    /// Does not read what comes.
+    reads: bool,
+}
+
+fn visit(sent: impl Into<Vec<u8>>) -> Visit {
+    Visit { sent: sent.into(), resets: false, reads: true }
+}
+
+fn make(visit: &Visit, addr: SocketAddr) {
+    // A server that lets nobody in has no lines of those who come.
+    let Ok(mut stream) = connect_narrowly(addr) else { return };
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+    let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
+    // A server that has heard enough closes.
+    let _ = stream.write_all(&visit.sent);
+    if visit.resets {
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        return;
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    if visit.reads {
+        let _ = io::copy(&mut Read::take(&mut stream, 64 * 1024), &mut io::sink());
+    }
+}
+
+fn plain_log(bench: &Bench) -> Outcome {
+    let mut victim = bench.victim(&["current"])?;
+    victim.tell("body 0.5")?;
+    let mut visits = vec![
+        visit("\x00\x01\x02\x7f garbage\r\n\r\n"),
+        visit("GET /metrics HTTP/9.9\r\n\r\n"),
+        visit("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        visit("GET /a%0aERROR HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tERROR forged\r\n\r\n"),
+        visit("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        visit(b"\x16\x03\x01\x00\x05hello".to_vec()),
+        visit("GET /metr"),
+        visit(""),
+        visit(format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(20_000))),
+        visit("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        visit("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nx"),
+        visit("POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        visit("GET /metrics?name[]=%ff&format=nonsense HTTP/1.1\r\nHost: x\r\n\r\n"),
+        visit("GET /probe HTTP/1.1\r\nHost: x\r\n\r\n"),
+        visit(HEALTHY.repeat(200)),
+    ];
+    for request in [METRICS, HEALTHY, NOWHERE, "GET / HTTP/1.1\r\n"] {
+        visits.push(Visit { sent: request.into(), resets: true, reads: false });
+        visits.push(Visit { sent: request.repeat(50).into_bytes(), resets: true, reads: false });
+    }
+    log_stays_short(&mut victim, &visits)
+}
+
+fn tls_log(bench: &Bench) -> Outcome {
+    let (folder, mut victim) = secured(bench, "strangers-log")?;
+    let hello = hello(&trusting(&folder)?)?;
+    let mut unnamed = hello.clone();
+    // The name in it becomes one that is none.
+    let name = hello.windows(9).position(|nine| nine == b"localhost").ok_or("a hello without a name")?;
+    unnamed[name..name + 9].copy_from_slice(b"127.0.0.1");
+    let mut unreadable = hello.clone();
+    unreadable[name..name + 9].copy_from_slice(b"\n ERROR:\0");
+    let alert = b"\x15\x03\x03\x00\x02\x01\x5a";
+    let mut visits = vec![
+        visit(METRICS),
+        visit(""),
+        visit(b"\x16".to_vec()),
+        visit(b"\x16\x03\x01\x00\x05hello".to_vec()),
+        visit(b"\x80\x2e\x01\x00\x02".to_vec()),
+        visit(alert.to_vec()),
+        visit(&hello[..hello.len() / 2]),
+        visit(hello.clone()),
+        visit(unnamed),
+        visit(unreadable),
+        visit([&hello[..], &alert[..]].concat()),
+        visit([&hello[..], &alert.repeat(10)[..]].concat()),
+        visit([&hello[..], &hello[..]].concat()),
+        visit([&hello[..], b"\x14\x03\x03\x00\x01\x01\x17\x03\x03\x00\x05hello"].concat()),
+    ];
+    visits.push(Visit { sent: hello.clone(), resets: true, reads: false });
+    visits.push(Visit { sent: hello[..9].to_vec(), resets: true, reads: false });
+    log_stays_short(&mut victim, &visits)
+}
+
+/// Each kind many times, and then all at once at the limit.
+fn log_stays_short(victim: &mut Victim, visits: &[Visit]) -> Outcome {
+    const TIMES: usize = 20;
+    let addr = victim.addr;
+    let watch = Watch::begin(victim)?;
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..TIMES).flat_map(|_| visits).for_each(|visit| make(visit, addr)));
+        }
+    });
+    // Evictions, and what is evicted.
+    let mut held: Vec<TcpStream> = (0..400).filter_map(|_| connect_narrowly(addr).ok()).collect();
+    for (client, visit) in held.iter_mut().zip(visits.iter().cycle()) {
+        let _ = client.set_write_timeout(Some(Duration::from_millis(50)));
+        let _ = client.write_all(&visit.sent);
+    }
+    thread::sleep(Duration::from_secs(3));
+    drop(held);
+    let debug_lines = victim.tell("report")?["debug_lines"].as_u64().unwrap_or_default();
+    let seen = watch.end(victim)?;
+    let kinds = visits.len();
+    check(seen.host.log_lines <= 1 + seen.time.as_secs() / 60, || {
+        format!("{} lines above debug in {:.0} s", seen.host.log_lines, seen.time.as_secs_f64())
+    })?;
+    // Otherwise nobody has been there.
+    check(debug_lines > 100, || format!("{debug_lines} debug lines"))?;
+    Ok(format!(
+        "{kinds} kinds of clients, {} each: {} lines above debug, {debug_lines} of debug",
+        4 * TIMES,
+        seen.host.log_lines
+    ))
+}
