@@ -16,13 +16,20 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// What each client does with a connection.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    /// Sent over and over, up to [`MOST_SENT`], unless it is sent once.
+    /// Sent over and over, up to [`MOST_SENT`], unless it is sent once. `CLIENT` in it becomes the client's number.
     pub request: Vec<u8>,
     pub once: bool,
     /// How much is read every ten seconds.
     pub reads: usize,
     /// The kernel reads in the client's place, up to this.
     pub receive_buffer: u32,
+}
+
+impl Manner {
+    fn of(&self, client: usize) -> Manner {
+        let request = String::from_utf8_lossy(&self.request).replace("CLIENT", &format!("{client:04}"));
+        Manner { request: request.into_bytes(), ..self.clone() }
+    }
 }
 
 /// Of requests, on one connection: more than a server takes that waits for its client to read.
@@ -39,10 +46,10 @@ pub struct Flood {
 impl Flood {
     /// So many clients, each of which connects again when it is closed.
     pub fn of_clients(clients: usize, addr: SocketAddr, manner: &Manner) -> io::Result<Flood> {
-        let manner = Arc::new(manner.clone());
+        let manner = manner.clone();
         Flood::start(move |connected| async move {
-            for _ in 0..clients {
-                let (manner, connected) = (Arc::clone(&manner), Arc::clone(&connected));
+            for client in 0..clients {
+                let (manner, connected) = (Arc::new(manner.of(client)), Arc::clone(&connected));
                 tokio::spawn(async move {
                     loop {
                         let _ = visit(addr, &manner, &connected).await;

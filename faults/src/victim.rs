@@ -268,6 +268,7 @@ impl Host {
                 "head_timeout" => builder.head_timeout(Duration::MAX),
                 "write_timeout" => builder.write_timeout(Duration::MAX),
                 "max_connections" => builder.max_connections(1_000_000),
+                "max_unsent" => builder.max_unsent(usize::MAX),
                 _ => return Err(format!("there is no {protection}")),
             };
         }

@@ -133,7 +133,7 @@ fn child_that_evicts() {
         assert_eq!(answer.status, 200, "{round}");
         assert_eq!(silent.closed(), "", "{round}");
     }
-    assert!(panicked_at("too many connections") >= 3);
+    assert!(panicked_at("connection limit reached") >= 3);
     assert!(get(addr, "/metrics?name[]=prometheus_exporter_errors_total").sample(PANICS) >= Some(3.0));
 }
 

@@ -1,0 +1,246 @@
+//! Connections that never end by themselves, on a clock of the test's.
+
+use std::future::{pending, ready};
+
+use tokio::time::sleep;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const SCRAPE: Duration = Duration::from_secs(10);
+
+/// So many connections that never end by themselves, a second apart, and what each of them does.
+async fn full(max: usize) -> (Connections, Vec<Arc<Activity>>) {
+    let mut connections = Connections::new(max, SCRAPE, UnsentBudget::new(None));
+    let mut activities = Vec::new();
+    for _ in 0..max {
+        admit(&mut connections, &mut activities);
+        sleep(SECOND).await;
+    }
+    (connections, activities)
+}
+
+fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
+    connections.admit(|activity| {
+        activities.push(activity);
+        pending()
+    })
+}
+
+/// Its response is being written.
+fn write(activity: &Activity) {
+    assert!(activity.head_complete(false, false));
+    activity.response_begun(None, false);
+}
+
+/// Its response is written.
+fn end(activity: &Activity) {
+    activity.handed_over();
+    activity.flushed(false);
+}
+
+/// How long until there is room, and which connection would be evicted for it.
+async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
+    let start = Instant::now();
+    connections.room().await;
+    let Choice::Evict(id) = connections.choose() else { panic!("nobody ends by himself here") };
+    let evicted = &connections.open[&id].activity;
+    (start.elapsed(), activities.iter().position(|activity| Arc::ptr_eq(activity, evicted)).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn evicts_the_longest_waiting_and_never_one_being_answered() {
+    let (mut connections, mut activities) = full(3).await;
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+    assert!(activities[0].head_complete(false, false));
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+    write(&activities[1]);
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+    assert!(connections.make_room().await);
+    assert_eq!(connections.open.len(), 2);
+    assert!(!activities[2].head_complete(false, false), "an evicted connection is not answered");
+    assert!(!connections.make_room().await);
+    admit(&mut connections, &mut activities);
+    assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+    assert!(activities[3].head_complete(false, false));
+    assert!(activities[1].head_complete(false, false));
+    let wait = tokio::time::timeout(100 * SCRAPE, connections.room()).await;
+    assert!(wait.is_err(), "all are being answered");
+}
+
+/// They kept their connections for 30 s, three times as long as a scraper waits.
+#[tokio::test(start_paused = true)]
+async fn evicts_clients_that_take_nothing_after_seconds() {
+    let (mut connections, activities) = full(3).await;
+    activities.iter().for_each(|activity| write(activity));
+    let start = Instant::now();
+    for _ in 0..10 {
+        sleep(SECOND / 10).await;
+        activities[0].taken(64 * 1024);
+    }
+    // The second and the third are as slow as one another; the first keeps up.
+    let (time, evicted) = room(&mut connections, &activities).await;
+    assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
+    assert!(connections.make_room().await);
+    assert_eq!(start.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
+    let (mut connections, activities) = full(2).await;
+    write(&activities[1]);
+    sleep(SECOND).await;
+    write(&activities[0]);
+    let start = Instant::now();
+    let keep_up = tokio::spawn({
+        let activities = activities.clone();
+        async move {
+            loop {
+                activities.iter().for_each(|activity| activity.taken(64 * 1024));
+                sleep(SECOND).await;
+            }
+        }
+    });
+    assert_eq!(room(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
+    assert!(connections.make_room().await);
+    assert_eq!(start.elapsed(), SCRAPE - SECOND);
+    keep_up.abort();
+}
+
+/// A burst of handshakes evicted itself, and a scrape with it.
+#[tokio::test(start_paused = true)]
+async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
+    let (mut connections, mut activities) = full(3).await;
+    // One byte is no hello: all three have been silent for longer than they may.
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+    activities[0].hello_complete();
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+    sleep(SECOND / 2).await;
+    activities[1].hello_complete();
+    activities[2].hello_complete();
+    assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
+    assert!(connections.make_room().await);
+    admit(&mut connections, &mut activities);
+    assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+    // It is also that of the first request, and of no other.
+    activities[1].handshake_complete();
+    activities[3].hello_complete();
+    write(&activities[2]);
+    assert_eq!(room(&mut connections, &activities).await, (SECOND - SECOND / 2 - SECOND / 10, 1));
+    end(&activities[2]);
+    activities[1].hello_complete();
+    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+}
+
+/// A thousand clients that took nothing kept a scrape in the backlog for longer than it waits.
+#[tokio::test(start_paused = true)]
+async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
+    let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None));
+    let start = Instant::now();
+    for queued in 0..1000 {
+        connections.room().await;
+        connections.newcomer(ready(())).await;
+        assert_eq!(connections.make_room().await, queued >= 128);
+        connections.admit(|activity| {
+            write(&activity);
+            pending()
+        });
+    }
+    assert!(start.elapsed() < SCRAPE / 2, "{:?}", start.elapsed());
+    // Nobody queues any more.
+    for _ in 0..9 {
+        connections.room().await;
+        connections.newcomer(sleep(SECOND)).await;
+    }
+    assert_eq!(connections.divisor(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
+    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
+    let at_limit = Arc::clone(&connections.at_limit);
+    let reached = || at_limit.reached.load(Ordering::Relaxed);
+    connections.newcomer(ready(())).await;
+    assert!(!reached());
+    connections.admit(|_| sleep(SECOND));
+    assert!(!reached(), "a connection that nobody else wants is kept");
+    connections.newcomer(ready(())).await;
+    assert!(reached());
+    sleep(2 * SECOND).await;
+    connections.newcomer(ready(())).await;
+    assert!(!reached());
+}
+
+/// A burst evicted those of it whose complete requests nobody had read yet.
+#[tokio::test(start_paused = true)]
+async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
+    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
+    connections.admit(|activity| async move {
+        tokio::task::yield_now().await;
+        assert!(activity.head_complete(false, false));
+        sleep(7 * SECOND).await;
+    });
+    // The runtime was busy with something else for longer than its grace period.
+    tokio::time::advance(SECOND).await;
+    let start = Instant::now();
+    assert!(!connections.make_room().await);
+    assert_eq!(start.elapsed(), 7 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_comes_with_an_end_and_with_a_new_wait() {
+    let mut connections = Connections::new(1, Duration::MAX, UnsentBudget::new(None));
+    connections.admit(|activity| {
+        assert!(activity.head_complete(false, false));
+        sleep(7 * SECOND)
+    });
+    let start = Instant::now();
+    connections.room().await;
+    assert_eq!((start.elapsed(), connections.limit_is_reached()), (7 * SECOND, false));
+
+    let mut waiting = None;
+    connections.admit(|activity| {
+        write(&activity);
+        waiting = Some(activity);
+        pending()
+    });
+    let waiting = waiting.unwrap();
+    let soon = tokio::spawn(async move {
+        sleep(SECOND).await;
+        end(&waiting);
+    });
+    let start = Instant::now();
+    connections.room().await;
+    assert_eq!(start.elapsed(), SECOND);
+    soon.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn evicts_slow_clients_while_too_much_is_unsent() {
+    let unsent = UnsentBudget::new(Some(10));
+    let mut connections = Connections::new(4, SCRAPE, unsent.clone());
+    let mut activities = Vec::new();
+    for _ in 0..3 {
+        admit(&mut connections, &mut activities);
+    }
+    write(&activities[1]);
+    sleep(SECOND).await;
+    write(&activities[2]);
+    let expositions = [unsent.count(8), unsent.count(8)];
+    let start = Instant::now();
+    let mut expositions = expositions.into_iter();
+    while connections.open.len() > 1 {
+        // Nobody comes.
+        let _ = tokio::time::timeout(SECOND / 100, connections.newcomer(pending::<()>())).await;
+        if connections.open.len() == 2 && expositions.len() == 2 {
+            // The oldest goes at once, whatever its grace period is otherwise, and what it held with it.
+            assert!(start.elapsed() < SECOND / 10, "{:?}", start.elapsed());
+            drop(expositions.next());
+            let _ = tokio::time::timeout(SECOND, connections.newcomer(pending::<()>())).await;
+            assert_eq!(connections.open.len(), 2, "the others stay, for there is room again");
+            break;
+        }
+    }
+    assert!(activities[0].head_complete(false, false), "who waits keeps its connection");
+    assert!(!activities[1].head_complete(false, false), "who was slow has gone");
+}
