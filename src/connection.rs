@@ -53,8 +53,6 @@ pub(crate) struct Service {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
-    /// Whether the thread that polls it is the server's own, and not one of the host's.
-    pub(crate) own_thread: bool,
 }
 
 /// The deadlines of a connection; [`Duration::MAX`] is never.
@@ -94,15 +92,10 @@ pub(crate) async fn serve(stream: Stream, peer: Option<IpAddr>, activity: Arc<Ac
 }
 
 /// Polls a connection, which writes within its budget each time that it is polled. Between two polls other tasks have their
-/// turn, and if the thread is the server's own the host's threads have: a client on the same machine keeps one core busy, and
-/// this one another. A thread of the host's is not given away, because its other tasks wait for it.
-async fn in_turns<C: Future>(
-    own_thread: bool,
-    budget: &WriteBudget,
-    mut connection: Pin<&mut C>,
-) -> C::Output {
+/// turn, and so have the host's threads: a client on the same machine keeps one core busy, and this one another.
+async fn in_turns<C: Future>(budget: &WriteBudget, mut connection: Pin<&mut C>) -> C::Output {
     std::future::poll_fn(|cx| {
-        if budget.renew() && own_thread {
+        if budget.renew() {
             thread::yield_now();
         }
         connection.as_mut().poll(cx)
@@ -111,7 +104,7 @@ async fn in_turns<C: Future>(
 }
 
 async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, service: Service) {
-    let Service { router, tls: _, deadlines, stop, own_thread } = service;
+    let Service { router, tls: _, deadlines, stop } = service;
     let budget = WriteBudget::default();
     let io = TokioIo::new(DeadlineIo::new(stream, Arc::clone(&activity), deadlines, budget.clone()));
     let service = service_fn(|request: Request<Incoming>| {
@@ -144,13 +137,13 @@ async fn http1(stream: Stream, peer: Option<IpAddr>, activity: Arc<Activity>, se
 
     let result = tokio::select! {
         biased; // a request that can be read already is answered, even if the stop is here, too
-        result = in_turns(own_thread, &budget, connection.as_mut()) => result,
+        result = in_turns(&budget, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if !activity.is_busy() {
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            in_turns(own_thread, &budget, connection).await
+            in_turns(&budget, connection).await
         }
     };
     if let Err(error) = result {
@@ -278,7 +271,9 @@ mod tests {
             prober: Prober::new(Vec::new(), 1, Arc::clone(&telemetry)),
             page: None,
         };
-        Arc::new(Router::new(endpoints, offer, timeouts, locks, telemetry))
+        let router = Arc::new(Router::new(endpoints, offer, timeouts, locks, telemetry));
+        router.scraper().start(|| Ok(std::future::pending())).unwrap();
+        router
     }
 
     fn serve_on(
@@ -297,7 +292,7 @@ mod tests {
         let activity = Arc::new(Activity::new(Arc::default()));
         let stop = CancellationToken::new();
         let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-        let service = Service { router, tls: None, deadlines, stop: stop.clone(), own_thread: false };
+        let service = Service { router, tls: None, deadlines, stop: stop.clone() };
         let task = tokio::spawn(serve(stream, None, Arc::clone(&activity), service));
         (task, activity, stop)
     }
@@ -344,8 +339,7 @@ mod tests {
             let written = Arc::new(AtomicUsize::new(0));
             let stream = Counting { io: server, written: Arc::clone(&written) };
             let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
-            let service =
-                Service { router, tls: None, deadlines, stop: CancellationToken::new(), own_thread: false };
+            let service = Service { router, tls: None, deadlines, stop: CancellationToken::new() };
             let mut serving =
                 pin!(serve(Box::new(stream), None, Arc::new(Activity::new(Arc::default())), service));
             client.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();

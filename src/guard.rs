@@ -4,12 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Weak;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Running;
 use crate::listener::Address;
 use crate::route::Router;
 use crate::scrape::{Deliveries, Epoch};
@@ -41,9 +41,7 @@ pub struct Guard {
     last_scrape: Option<oneshot::Sender<LastScrape>>,
     /// Cancelled to stop the server.
     stop: CancellationToken,
-    /// Cancelled as the last thing that the server's thread does.
-    stopped: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    running: Running,
     detached: bool,
 }
 
@@ -62,18 +60,9 @@ impl Guard {
         router: Weak<Router>,
         last_scrape: oneshot::Sender<LastScrape>,
         stop: CancellationToken,
-        stopped: CancellationToken,
-        thread: JoinHandle<()>,
+        running: Running,
     ) -> Self {
-        Guard {
-            reach,
-            router,
-            last_scrape: Some(last_scrape),
-            stop,
-            stopped,
-            thread: Some(thread),
-            detached: false,
-        }
+        Guard { reach, router, last_scrape: Some(last_scrape), stop, running, detached: false }
     }
 
     /// The first TCP address that the server listens on, with its real port where 0 was asked for.
@@ -104,7 +93,7 @@ impl Guard {
     /// Completes when the server has stopped, whoever stopped it: its listeners are closed, its connections have
     /// ended, its thread is about to be gone. It borrows nothing and may outlive the guard.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.stopped.clone().cancelled_owned()
+        self.running.stopped().clone().cancelled_owned()
     }
 
     /// Stops the server and waits until it has stopped: at once if nothing is in flight, else within
@@ -113,7 +102,7 @@ impl Guard {
     /// Dropping the future gives up the wait, not the stop.
     pub async fn shutdown(self) {
         self.stop.cancel();
-        self.stopped.cancelled().await;
+        self.running.stopped().cancelled().await;
     }
 
     /// [`shutdown`](Self::shutdown) for synchronous code: blocks until the server has stopped.
@@ -121,9 +110,9 @@ impl Guard {
     /// On a runtime's thread it blocks that thread, but does not deadlock, for the server has a thread of its own. On
     /// that very thread it does not wait. In a collector it waits for the scrape that waits for the collector, until
     /// the drain limit.
-    pub fn shutdown_blocking(mut self) {
+    pub fn shutdown_blocking(self) {
         self.stop.cancel();
-        self.join();
+        self.running.join();
     }
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until it has stopped: so that the final
@@ -155,7 +144,7 @@ impl Guard {
         // Now, and not when it is first polled: the values are final.
         let asked = self.ask_for_the_last_scrape(limit);
         async move {
-            self.stopped.cancelled().await;
+            self.running.stopped().cancelled().await;
             asked.is_some_and(|asked| asked.is_delivered())
         }
     }
@@ -170,7 +159,7 @@ impl Guard {
     pub fn shutdown_after_scrape_blocking(mut self, limit: Duration) -> bool {
         let asked = self.ask_for_the_last_scrape(limit);
         // What was asked for ends the server; this guard does not.
-        self.detached = !self.join();
+        self.detached = !self.running.join();
         asked.is_some_and(|asked| asked.is_delivered())
     }
 
@@ -182,17 +171,6 @@ impl Guard {
         // It fails for a server that has stopped meanwhile.
         let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
         Some(Asked { deliveries, epoch })
-    }
-
-    /// Waits for the server's end, unless this is its own thread.
-    fn join(&mut self) -> bool {
-        let Some(server) = self.thread.take().filter(|server| server.thread().id() != thread::current().id())
-        else {
-            return false;
-        };
-        // An error is the server's panic, of which there is none; it has stopped then, too.
-        let _ = server.join();
-        true
     }
 
     /// Lets the server run until the process ends, or its [token](Self::cancellation_token) is cancelled.

@@ -6,19 +6,21 @@ mod tower;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::service::Service;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::body::Body;
+use crate::engine::Running;
 use crate::route::Router;
+use crate::task::Task;
 use crate::throttle::Throttle;
-use crate::unwind::caught;
 
 /// The metrics as a service: what [`Builder::into_handler`](crate::Builder::into_handler) gives to a program that has an
 /// HTTP server already.
@@ -31,9 +33,9 @@ use crate::unwind::caught;
 /// answers are complete, with an exact `Content-Length`, and never errors. Nobody can say that it is not ready, and it has
 /// no connections of its own: its `prometheus_exporter_ready` is 1, its `prometheus_exporter_connections` 0.
 ///
-/// It needs a tokio runtime with a time driver. Without one it answers 500 and says so in the log; where there is a runtime
-/// without that driver, tokio tells only by a panic, which is caught: a panic hook hears of it, and a program that is built
-/// with `panic = "abort"` ends.
+/// The first call starts two threads, which end with the last clone. Any executor may poll the calls: nothing of the work is
+/// done on the host's threads. Hooks run on the tokio runtime in which `into_handler` was called, else on that of the first
+/// call, else on the handler's own.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,7 +58,11 @@ pub struct Handler {
 }
 
 struct Shared {
-    router: Router,
+    router: Arc<Router>,
+    /// None before the first call.
+    engine: Mutex<Option<Running>>,
+    /// Ends the engine.
+    stop: CancellationToken,
     complaint: Throttle,
 }
 
@@ -65,12 +71,18 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>
 
 impl Handler {
     pub(crate) fn new(router: Router) -> Self {
-        Handler { shared: Arc::new(Shared { router, complaint: Throttle::default() }) }
+        let shared = Shared {
+            router: Arc::new(router),
+            engine: Mutex::default(),
+            stop: CancellationToken::new(),
+            complaint: Throttle::default(),
+        };
+        Handler { shared: Arc::new(shared) }
     }
 
     fn answer(&self, head: Parts) -> Answering {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { Ok(shared.answer(&head).await) })
+        Box::pin(async move { Ok(shared.answer(head).await) })
     }
 }
 
@@ -91,25 +103,40 @@ impl fmt::Debug for Handler {
 }
 
 impl Shared {
-    async fn answer(&self, head: &Parts) -> Response<Body> {
-        match runtime_with_timers() {
-            Some(runtime) => {
-                self.router.scraper().run_hooks_on(runtime);
-                self.router.respond_mounted(head).await
-            }
-            None => {
+    async fn answer(&self, head: Parts) -> Response<Body> {
+        let runtime = match self.runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
                 if self.complaint.allows() {
-                    tracing::error!("no tokio runtime with a time driver: the metrics can not be served");
+                    tracing::error!(%error, "cannot start the thread that serves the metrics");
                 }
-                Router::refuse(head)
+                return Router::refuse(&head);
             }
+        };
+        let (router, head) = (Arc::clone(&self.router), Arc::new(head));
+        let asked = Arc::clone(&head);
+        let answer = Task::spawn(&runtime, async move { router.respond_mounted(&asked).await }).await;
+        answer.unwrap_or_else(|_| Router::refuse(&head))
+    }
+
+    /// The engine's runtime. Starts the engine at the first call.
+    fn runtime(&self) -> io::Result<Handle> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = &*engine {
+            return Ok(running.runtime().clone());
         }
+        let scraper = self.router.scraper();
+        if let Ok(host) = Handle::try_current() {
+            scraper.run_hooks_on(host);
+        }
+        let until = self.stop.clone();
+        let running = scraper.start(|| Ok(until.cancelled_owned()))?;
+        Ok(engine.insert(running).runtime().clone())
     }
 }
 
-/// The current runtime, if it has what a deadline needs. Asked at each call, for a clone may be called anywhere.
-fn runtime_with_timers() -> Option<Handle> {
-    let runtime = Handle::try_current().ok()?;
-    caught(|| drop(tokio::time::sleep(Duration::ZERO)))?;
-    Some(runtime)
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }

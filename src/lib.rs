@@ -153,6 +153,7 @@ pub mod collector;
 mod compress;
 mod connection;
 mod encode;
+mod engine;
 mod gather;
 mod grants;
 mod guard;
@@ -177,6 +178,7 @@ mod server;
 #[cfg(feature = "signal")]
 mod signal;
 mod stream;
+mod task;
 mod telemetry;
 mod throttle;
 #[cfg(feature = "tls")]

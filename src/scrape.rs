@@ -17,6 +17,8 @@ mod unsent;
 mod work;
 mod writer;
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,10 +40,12 @@ use coalescer::{Request, WaiterId};
 use exposition::{Outcome, Recipient};
 use gatherer::Gatherer;
 
+use crate::engine::{self, Running};
+
 /// How long a scrape waits for room in the budget of unsent bytes.
 const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(2);
 
-/// Runs scrapes on a thread of its own.
+/// Takes scrapes, and gathers for them on an engine.
 #[derive(Debug)]
 pub(crate) struct Scraper {
     gatherer: Arc<Gatherer>,
@@ -73,12 +77,19 @@ impl Scraper {
         }
     }
 
-    /// Measures how long the runtime that is watched keeps a ready task waiting, for as long as this is polled.
-    pub(crate) async fn probe(&self) {
-        match self.gatherer.work().default_collectors() {
-            Some(collectors) => collectors.probe().await,
-            None => std::future::pending().await,
-        }
+    /// Starts the engine that gathers, and ends with this future. Hooks run on its runtime, unless they have one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`engine::start`].
+    pub(crate) fn start<F>(&self, main: impl FnOnce() -> io::Result<F>) -> io::Result<Running>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        engine::start(Arc::clone(&self.gatherer), || {
+            self.run_hooks_on(Handle::current());
+            main()
+        })
     }
 
     /// Whoever asks from now on gets nothing that was begun before. What is gathered from now on belongs to the epoch
@@ -127,13 +138,8 @@ impl Scraper {
         }
         let (reply, outcome) = oneshot::channel();
         let request = Request { registries, timeout, deadline };
-        let waiting = match self.gatherer.join(request, Recipient { form, reply }) {
-            Ok(id) => Waiting { gatherer: &self.gatherer, id },
-            Err(error) => {
-                self.gatherer.work().report_no_thread(&error);
-                return Err(ScrapeError::Gatherer);
-            }
-        };
+        let id = self.gatherer.join(request, Recipient { form, reply });
+        let waiting = Waiting { gatherer: &self.gatherer, id };
         let outcome: Result<Result<Outcome, _>, _> = tokio::time::timeout_at(deadline.into(), outcome).await;
         drop(waiting);
         match outcome {
@@ -145,12 +151,6 @@ impl Scraper {
                 Err(ScrapeError::Timeout)
             }
         }
-    }
-}
-
-impl Drop for Scraper {
-    fn drop(&mut self) {
-        self.gatherer.close();
     }
 }
 

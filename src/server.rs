@@ -8,12 +8,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::runtime::{self, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,6 @@ use crate::admission::Connections;
 use crate::builder::Builder;
 use crate::connection::{self, Deadlines, Service};
 use crate::guard::{Guard, LastScrape, Reach};
-use crate::io_error;
 use crate::listener::systemd::Notice;
 use crate::listener::{Listeners, Socket};
 use crate::route::Router;
@@ -39,7 +37,7 @@ const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// A server that is bound: its ports are open and known, and connections queue until it is started.
 ///
-/// [`start`](Self::start) runs it on a thread of its own, [`serve`](Self::serve) as a future on the caller's runtime.
+/// It runs on threads of its own: [`start`](Self::start) returns a guard, [`serve`](Self::serve) a future.
 /// Dropping it closes its ports.
 ///
 /// ```
@@ -107,7 +105,7 @@ impl Server {
         &self.reach.local_addrs
     }
 
-    /// Serves on a thread of its own, named `prometheus-hyper`, with a runtime of its own, until the [`Guard`] is
+    /// Serves on two threads of its own, named `prometheus-hyper`, with a runtime of their own, until the [`Guard`] is
     /// dropped.
     ///
     /// It works the same with a tokio runtime around it and without one, and when the host's runtime is blocked,
@@ -117,93 +115,50 @@ impl Server {
     ///
     /// What the operating system says if there can be no thread or no runtime (descriptors, memory).
     pub fn start(self) -> io::Result<Guard> {
-        let stop = CancellationToken::new();
-        let stopped = CancellationToken::new();
-        let reach = self.reach.clone();
-        let router = Arc::downgrade(&self.router);
+        let (reach, router, stop) = (self.reach.clone(), Arc::clone(&self.router), CancellationToken::new());
         if let Ok(host) = Handle::try_current() {
-            self.router.scraper().watch(&host);
+            router.scraper().watch(&host);
         }
-
         let (last_scrape, asked_for_the_last) = oneshot::channel();
-        let (started, start) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name("prometheus-hyper".to_owned()).spawn({
-            let (stop, stopped) = (stop.clone(), stopped.clone());
-            move || {
-                // Dropped last, in the reverse order, whatever happens: a stop cancels the token, and the server
-                // has stopped once its runtime is gone.
-                let _stopped = stopped.drop_guard();
+        let running = router.scraper().start(|| {
+            let accepting = self.enter()?;
+            let (router, stop) = (Arc::clone(&router), stop.clone());
+            Ok(async move {
+                // A stop cancels the token, whoever causes it.
                 let _stop = stop.clone().drop_guard();
-                // Built here, for a runtime that is dropped within another one panics.
-                match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-                    Ok(runtime) => runtime.block_on(async {
-                        let router = Arc::clone(&self.router);
-                        match self.enter(true) {
-                            Ok(running) => {
-                                let _ = started.send(Ok(()));
-                                let the_end = the_end(&stop, asked_for_the_last, router.scraper());
-                                tokio::select! {
-                                    () = running.until(the_end) => {}
-                                    () = router.scraper().probe() => {}
-                                }
-                            }
-                            Err(error) => drop(started.send(Err(error))),
-                        }
-                    }),
-                    Err(error) => drop(started.send(Err(error))),
-                }
-            }
+                accepting.until(the_end(&stop, asked_for_the_last, router.scraper())).await;
+            })
         })?;
-        start
-            .recv()
-            .unwrap_or_else(|_| Err(io_error::new(io::ErrorKind::Other, "the server's thread has ended")))?;
-        Ok(Guard::new(reach, router, last_scrape, stop, stopped, thread))
+        Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, running))
     }
 
-    /// Serves on the runtime that polls it, until `shutdown` completes; then it drains as [`Guard`] does, and
-    /// completes. Dropping the future closes everything at once.
+    /// Serves as [`start`](Self::start) does, until `shutdown` completes; then it drains as [`Guard`] does, and completes.
+    /// Dropping the future stops the server, as dropping a [`Guard`] does.
     ///
-    /// `shutdown` is polled where this future is polled, and need be neither `Send` nor `'static`.
+    /// `shutdown` is polled where this future is polled, and need be neither `Send` nor `'static`. Any executor may poll it.
     ///
     /// # Errors
     ///
-    /// Outside of a tokio runtime, and on one without its I/O or time driver
-    /// ([`enable_all`](tokio::runtime::Builder::enable_all)). tokio answers the question for a driver that is missing with
-    /// a panic, which is caught; a panic hook hears of it, and a program that is built with `panic = "abort"` ends.
+    /// Those of [`start`](Self::start).
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
-        if let Ok(runtime) = Handle::try_current() {
-            self.router.scraper().watch(&runtime);
-        }
-        self.enter(false)?.until(shutdown).await;
+        let guard = self.start()?;
+        shutdown.await;
+        guard.shutdown().await;
         Ok(())
     }
 
-    /// Takes the listeners onto the current runtime, whose thread may be the server's own.
-    fn enter(self, own_thread: bool) -> io::Result<Running> {
+    /// Takes the listeners onto the current runtime, which is the engine's.
+    fn enter(self) -> io::Result<Accepting> {
         let Server { sockets, reach, notify, allow, tls, router, max_connections, deadlines, drain_timeout } =
             self;
-        let runtime = Handle::try_current().map_err(|_| {
-            let what = "no tokio runtime: serve on one, or use `start`, which has its own";
-            io_error::new(io::ErrorKind::Other, what)
-        })?;
-        router.scraper().run_hooks_on(runtime);
-        // There is no way to ask a runtime for its drivers but to use them, and no answer but a panic.
-        let listeners = caught(|| {
-            drop(tokio::time::sleep(Duration::ZERO));
-            Listeners::new(sockets, router.telemetry())
-        })
-        .ok_or_else(|| {
-            let what = "the tokio runtime lacks its I/O or time driver: build it with `enable_all`";
-            io_error::new(io::ErrorKind::Other, what)
-        })??;
-
+        let listeners = Listeners::new(sockets, router.telemetry())?;
         caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections =
             Connections::new(max_connections, router.scrape_timeout(), router.scraper().unsent().clone());
         let notice = notify.then(Notice::ready);
         let stop = router.locks().grants.all();
-        let service = Service { router, tls, deadlines, stop, own_thread };
-        Ok(Running { listeners, allow, connections, service, drain_timeout, notice })
+        let service = Service { router, tls, deadlines, stop };
+        Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
     }
 }
 
@@ -233,7 +188,7 @@ async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>,
 }
 
 /// A server on its runtime.
-struct Running {
+struct Accepting {
     listeners: Listeners,
     allow: AllowList,
     connections: Connections,
@@ -242,9 +197,9 @@ struct Running {
     notice: Option<Notice>,
 }
 
-impl Running {
+impl Accepting {
     async fn until(self, shutdown: impl Future<Output = ()>) {
-        let Running { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
+        let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
         let telemetry = Arc::clone(service.router.telemetry());
         let router = Arc::clone(&service.router);
         let grants = &router.locks().grants;

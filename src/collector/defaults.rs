@@ -22,8 +22,13 @@ impl DefaultCollectors {
         process::registry().into_iter().chain(self.runtime.registry())
     }
 
-    /// Measures how long the runtime keeps a ready task waiting, for as long as this is polled. Never completes.
-    pub(crate) async fn probe(&self) {
-        self.runtime.probe().await;
+    /// Measures how long the runtime keeps a ready task waiting. To be called once a second.
+    pub(crate) fn tick(&self) {
+        self.runtime.tick();
+    }
+
+    /// Ends that measurement.
+    pub(crate) fn end(&self) {
+        self.runtime.end();
     }
 }

@@ -4,7 +4,7 @@ mod list;
 mod probe;
 
 use std::fmt;
-use std::future;
+use std::sync::{Mutex, PoisonError};
 
 use once_cell::sync::OnceCell;
 use prometheus::Registry;
@@ -66,15 +66,14 @@ const WORKER: &str = "worker";
 ///
 /// # Is the runtime stuck?
 ///
-/// For the runtime that a server watches by itself, and if it runs on its own thread ([`Server::start`](crate::Server::start)),
-/// there are two more, which are no part of this collector:
+/// For the runtime that a server watches by itself there are two more, which are no part of this collector:
 ///
 /// | name | type | |
 /// | --- | --- | --- |
 /// | `tokio_scheduling_delay_seconds` | gauge | the longest that a ready task has waited to run since the last scrape |
 /// | `tokio_scheduling_delay_distribution_seconds` | histogram | the same of each wake-up, from 100 µs to 10 s |
 ///
-/// A task on the runtime is woken by the server's thread once a second, and says when it runs. While it does not, because
+/// A task on the runtime is woken by a thread of the server's once a second, and says when it runs. While it does not, because
 /// the runtime is blocked, or a current-thread runtime is not being driven, the gauge grows from scrape to scrape. On a
 /// multi-thread runtime any worker can answer, so it tells that all are blocked, not that one is. With several scrapers
 /// each sees the worst since any of them asked; the histogram is the same for all. When the runtime or the server is
@@ -155,6 +154,16 @@ impl fmt::Debug for RuntimeCollector {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     watched: OnceCell<Watched>,
+    delay: Mutex<Delay>,
+}
+
+/// Whether the scheduling delay of the watched runtime is measured.
+#[derive(Debug, Default)]
+enum Delay {
+    #[default]
+    Unmeasured,
+    Measured(probe::Running),
+    Ended,
 }
 
 #[derive(Debug)]
@@ -178,13 +187,25 @@ impl Watch {
         self.watched.get().map(|watched| &watched.registry)
     }
 
-    /// Measures how long a ready task of the watched runtime waits to run, for as long as this is polled; it never
-    /// completes. To be polled on another runtime than the watched one, which may be blocked, with a time driver.
-    pub(crate) async fn probe(&self) {
-        if let Some(Watched { runtime, registry }) = self.watched.get() {
-            probe::run(runtime, registry).await;
+    /// Wakes a task on the watched runtime, which tells how long it then waits to run. To be called once a second, from a
+    /// thread that the runtime does not keep waiting.
+    pub(crate) fn tick(&self) {
+        let Some(Watched { runtime, registry }) = self.watched.get() else { return };
+        let mut delay = self.delay.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*delay {
+            Delay::Unmeasured => {
+                *delay = probe::Running::begin(runtime, registry).map_or(Delay::Ended, Delay::Measured)
+            }
+            Delay::Measured(running) => running.tick(),
+            Delay::Ended => {}
         }
-        future::pending().await
+    }
+
+    /// Ends the task, for good.
+    pub(crate) fn end(&self) {
+        let ended =
+            std::mem::replace(&mut *self.delay.lock().unwrap_or_else(PoisonError::into_inner), Delay::Ended);
+        drop(ended);
     }
 }
 
@@ -308,11 +329,11 @@ mod tests {
             start.recv().unwrap();
             tokio::task::spawn_blocking(|| ());
             for _ in 0..2 {
-                tokio::spawn(future::pending::<()>());
+                tokio::spawn(std::future::pending::<()>());
             }
         });
         for _ in 0..3 {
-            runtime.spawn(future::pending::<()>());
+            runtime.spawn(std::future::pending::<()>());
         }
         AtRest { _hold: hold, runtime }
     }
@@ -353,7 +374,7 @@ mod tests {
             .await
             .unwrap();
             tokio::task::spawn_blocking(|| ()).await.unwrap();
-            tokio::spawn(future::pending::<()>());
+            tokio::spawn(std::future::pending::<()>());
         });
         let metrics = runtime.metrics();
         until(|| metrics.num_alive_tasks() == 1);
@@ -488,7 +509,7 @@ mod tests {
     fn a_runtime_that_is_gone_can_be_asked() {
         let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let collector = RuntimeCollector::new(runtime.handle());
-        runtime.spawn(future::pending::<()>());
+        runtime.spawn(std::future::pending::<()>());
         drop(runtime);
         let collected = series(&collector.collect());
         assert_eq!(collected.get("tokio_workers{runtime=\"default\"}"), Some(&2.0));

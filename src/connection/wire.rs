@@ -17,13 +17,15 @@ use crate::stream::Io;
 pub struct Wire(Service);
 
 impl Wire {
-    /// What `server` would do. Of its sockets nothing is used; TLS is left out.
+    /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
+    /// there can be none, scrapes wait for their deadline.
     pub fn of(server: Server) -> Wire {
         let Server { router, deadlines, .. } = server;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             router.scraper().run_hooks_on(runtime);
         }
-        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new(), own_thread: false })
+        drop(router.scraper().start(|| Ok(std::future::pending())));
+        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
     }
 
     /// Until the connection has ended.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 
 use super::exposer::{Exposer, Failed, Verdict};
 use super::{Probe, ProbeError, ProbePath};
@@ -12,6 +12,7 @@ use crate::access::Crowd;
 use crate::gather::panic_message;
 use crate::query::Parameters;
 use crate::scrape::{Form, Written};
+use crate::task::Task;
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
 use crate::throttle::Throttle;
 
@@ -117,13 +118,13 @@ impl Prober {
         let started = Instant::now();
         let paths = Arc::clone(&self.paths);
         // The task is what is under way, not the wait for it: a runtime that is blocked must not collect tasks.
-        let mut task = Task(runtime.spawn(async move {
+        let task = Task::spawn(runtime, async move {
             let ProbePath { path, probe } = &paths[place];
             let found = probe(Probe { parameters, deadline }).await;
             // Here, for what the error is printed and dropped by is the exporter's code, too.
             (found.map_err(|error| told(path, error)), under_way)
-        }));
-        let (found, under_way) = (&mut task.0).await.map_err(|error| self.died(place, error))?;
+        });
+        let (found, under_way) = task.await.map_err(|error| self.died(place, error))?;
         let registry = found?;
 
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
@@ -192,14 +193,5 @@ struct Running<'p> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.telemetry.probe_ended(self.path, self.outcome, self.started.elapsed());
-    }
-}
-
-/// A task that ends with those who wait for it.
-struct Task<T>(JoinHandle<T>);
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

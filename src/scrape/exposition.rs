@@ -35,7 +35,7 @@ pub(crate) struct Exposition {
 pub(crate) enum ScrapeError {
     /// All registries failed.
     Collector,
-    /// There is no thread to gather on.
+    /// Something else than a collector failed: the compressor, or a panic outside of the collectors.
     Gatherer,
     /// The deadline has passed.
     Timeout,

@@ -1,24 +1,19 @@
-//! The thread that gathers, and what it shares with the scrapes that wait for it.
+//! What the engine gathers for the scrapes that wait: flights, one after the other, each with its hooks.
 
-use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::coalescer::{Coalescer, Epoch, Gather, Landed, Request, WaiterId, suffices};
 use super::delivery::Deliveries;
 use super::exposition::Recipient;
 use super::hook_tasks::{HookReports, HookTasks};
 use super::hooks::{Ended, Failure};
-use super::work::Work;
-use crate::unwind::caught;
+use super::work::{Replies, Work};
+use crate::engine;
 
-/// The thread `prometheus-hyper-gather`: started at the first scrape, one per server, long-lived, detached.
-///
-/// Not on the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from ever returning.
-/// Not a fresh thread per scrape: its page faults cost half as much again.
 #[derive(Debug)]
 pub(super) struct Gatherer {
     work: Work,
@@ -27,8 +22,10 @@ pub(super) struct Gatherer {
     /// Half of it is all the time that a hook has.
     standard_timeout: Duration,
     state: Mutex<State>,
-    /// Notified of everything that the thread may wait for.
-    changed: Condvar,
+    /// Those of the last flight. Only the engine's driver takes them.
+    hooks: tokio::sync::Mutex<HookTasks>,
+    /// Notified of everything that the next gather may wait for.
+    changed: Notify,
     deliveries: Deliveries,
 }
 
@@ -36,22 +33,21 @@ pub(super) struct Gatherer {
 struct State {
     coalescer: Coalescer<Recipient>,
     reports: HookReports,
-    /// Whether there is a thread.
-    is_served: bool,
-    /// The server is gone: the thread ends when it can.
-    is_closed: bool,
+    /// Whether a gather is under way, from its begin until it is delivered.
+    is_busy: bool,
 }
 
 impl Gatherer {
     pub(super) fn new(work: Work, standard_timeout: Duration) -> Self {
         let coalescer = Coalescer::new(standard_timeout, work.sources().len());
-        let state = State { coalescer, reports: HookReports::default(), is_served: false, is_closed: false };
+        let state = State { coalescer, reports: HookReports::default(), is_busy: false };
         Gatherer {
+            hooks: tokio::sync::Mutex::new(HookTasks::new(work.hooks().len())),
             work,
             runtime: OnceLock::new(),
             standard_timeout,
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            changed: Notify::new(),
             deliveries: Deliveries::new(),
         }
     }
@@ -68,17 +64,11 @@ impl Gatherer {
         &self.deliveries
     }
 
-    /// Takes part in a flight, for which there is a thread, else there is an error.
-    pub(super) fn join(self: &Arc<Self>, request: Request, recipient: Recipient) -> io::Result<WaiterId> {
-        let mut state = self.state();
-        let id = state.coalescer.join(request, recipient);
-        let served = self.serve(&mut state);
-        drop(state);
-        match served {
-            Ok(()) => self.changed.notify_one(),
-            Err(_) => self.leave(id),
-        }
-        served.map(|()| id)
+    /// Takes part in a flight.
+    pub(super) fn join(&self, request: Request, recipient: Recipient) -> WaiterId {
+        let id = self.state().coalescer.join(request, recipient);
+        self.changed.notify_one();
+        id
     }
 
     pub(super) fn leave(&self, id: WaiterId) {
@@ -91,64 +81,19 @@ impl Gatherer {
         self.state().coalescer.seal()
     }
 
-    /// Ends the thread when it can.
-    pub(super) fn close(&self) {
-        self.state().is_closed = true;
-        self.changed.notify_one();
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that there is a thread.
-    fn serve(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
-        if !state.is_served {
-            let gatherer = Arc::clone(self);
-            thread::Builder::new().name("prometheus-hyper-gather".to_owned()).spawn(move || {
-                let _unserved = Unserved(&gatherer);
-                gatherer.fly_until_closed();
-            })?;
-            state.is_served = true;
-        }
-        Ok(())
-    }
-
-    fn fly_until_closed(self: &Arc<Self>) {
-        let mut hooks = HookTasks::new(self.work.hooks().len());
-        while self.begin_flight() {
-            // Collectors have a catch of their own. This one is for what else is not ours: errors that print and drop
-            // themselves, the log.
-            if caught(|| self.fly(&mut hooks)).is_none() {
-                let orphans = self.state().coalescer.fail();
-                drop(orphans);
-                caught(|| self.work.report_panic());
-            }
-        }
-    }
-
-    /// Waits for somebody who wants a flight. False once the server is gone.
+    /// Begins the next flight, if somebody waits for one and none is under way.
     fn begin_flight(&self) -> bool {
         let mut state = self.state();
-        while !state.is_closed {
-            if state.coalescer.begin(Instant::now()) {
-                return true;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        false
-    }
-
-    fn fly(self: &Arc<Self>, hooks: &mut HookTasks) {
-        let Some(gather) = self.run_hooks(hooks) else { return };
-        let gathered = self.work.gather(&gather.registries);
-        let Landed { epoch, waiters } = self.state().coalescer.land(Instant::now());
-        self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch));
+        !state.is_busy && state.coalescer.begin(Instant::now())
     }
 
     /// Runs all hooks at once, waits until they are done or their time is over, and begins to gather. None if nobody waits
     /// any more.
-    fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<Gather> {
+    async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<Gather> {
         let count = self.work.hooks().len();
         let Some(runtime) = self.runtime.get().filter(|_| count > 0) else {
             return self.state().coalescer.begin_gather(Instant::now(), true);
@@ -164,8 +109,8 @@ impl Gatherer {
                 }
                 !can_start
             });
-            let mut state = self.state();
-            loop {
+            let until = {
+                let mut state = self.state();
                 let now = Instant::now();
                 unstarted.retain(|index| {
                     let gives_up = tasks.busy_until(*index).is_some_and(|until| until <= now);
@@ -178,12 +123,12 @@ impl Gatherer {
                 let Some(until) = until.filter(|_| state.reports.are_awaited()) else {
                     return self.end_hooks(state, &unstarted, tasks);
                 };
-                let busy: Option<Vec<Instant>> =
-                    unstarted.iter().map(|index| tasks.busy_until(*index)).collect();
-                let Some(busy) = busy else { break };
-                let until = busy.into_iter().fold(until, Instant::min);
-                let time = until.saturating_duration_since(now);
-                (state, _) = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
+                let busy = unstarted.iter().map(|index| tasks.busy_until(*index));
+                // One that can be started now is not waited for.
+                busy.fold(Some(until), |until, busy| Some(until?.min(busy?)))
+            };
+            if let Some(until) = until {
+                let _ = tokio::time::timeout_at(until.into(), self.changed.notified()).await;
             }
         }
     }
@@ -232,16 +177,56 @@ impl Gatherer {
     }
 }
 
-/// Notes the end of the thread, whatever ended it, so that the next scrape starts another.
-struct Unserved<'g>(&'g Gatherer);
+impl engine::Gather for Gatherer {
+    type Job = Gather;
+    type Done = Replies;
 
-impl Drop for Unserved<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.is_served = false;
-        // Whoever waits for the flight that died with the thread is told so by the end of its channel.
-        let orphans = state.coalescer.fail();
-        drop(state);
+    async fn next(self: &Arc<Self>) -> Gather {
+        let mut hooks = self.hooks.lock().await;
+        loop {
+            if !self.begin_flight() {
+                self.changed.notified().await;
+            } else if let Some(gather) = self.run_hooks(&mut hooks).await {
+                self.state().is_busy = true;
+                return gather;
+            }
+        }
+    }
+
+    fn gather(&self, gather: Gather) -> Replies {
+        let gathered = self.work.gather(&gather.registries);
+        let Landed { epoch, waiters } = self.state().coalescer.land(Instant::now());
+        self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch))
+    }
+
+    fn deliver(&self, replies: Replies) -> impl Send + 'static {
+        let rest = replies.send();
+        self.state().is_busy = false;
+        self.changed.notify_one();
+        rest
+    }
+
+    fn abandon(&self) {
+        let orphans = {
+            let mut state = self.state();
+            state.is_busy = false;
+            state.coalescer.fail()
+        };
+        // They are told by the end of their channels.
         drop(orphans);
+        self.changed.notify_one();
+        self.work.report_panic();
+    }
+
+    fn tick(&self) {
+        if let Some(collectors) = self.work.default_collectors() {
+            collectors.tick();
+        }
+    }
+
+    fn end(&self) {
+        if let Some(collectors) = self.work.default_collectors() {
+            collectors.end();
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::exposition::{Form, Outcome, Recipient};
 use super::selection::Selection;
 
 /// Those who want one representation of one selection.
+#[derive(Debug)]
 pub(super) struct Group {
     pub(super) registries: Selection,
     pub(super) form: Form,

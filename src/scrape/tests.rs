@@ -1,4 +1,4 @@
-//! The scraper with its thread, and hooks and collectors that wait until they are told to go on.
+//! The scraper with its engine, and hooks and collectors that wait until they are told to go on.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,6 +62,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
     if let Ok(runtime) = Handle::try_current() {
         scraper.run_hooks_on(runtime);
     }
+    scraper.start(|| Ok(std::future::pending())).unwrap();
     Gated { scraper, gathers, begun, open }
 }
 

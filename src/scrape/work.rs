@@ -1,7 +1,6 @@
 //! What a flight does on the gathering thread: gather, encode, compress.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use super::unsent::UnsentBudget;
 use super::writer::{InTurns, Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
 use crate::encode::{self, Choice, Omissions};
-use crate::gather;
+use crate::gather::{self, Families};
 use crate::query::Names;
 use crate::telemetry::{Cause, Telemetry};
 use crate::throttle::Throttle;
@@ -66,6 +65,30 @@ pub(crate) struct Work {
     complaints: Complaints,
 }
 
+/// What a flight gives to those who wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    outcomes: Vec<(Group, Outcome)>,
+    /// Those that were not consumed.
+    families: Vec<Families>,
+}
+
+impl Replies {
+    /// Returns the size of the largest exposition.
+    fn largest(&self) -> Option<usize> {
+        let expositions = self.outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+        expositions.map(|exposition| exposition.pieces.iter().map(Bytes::len).sum()).max()
+    }
+
+    /// Sends them. Returns what is left to drop.
+    pub(super) fn send(self) -> Vec<Families> {
+        for (group, outcome) in self.outcomes {
+            group.reply(&outcome);
+        }
+        self.families
+    }
+}
+
 const EMPTY: &str = "\
 # Nothing of yours is here: nothing is registered in the default registry of prometheus_hyper::prometheus, or nothing
 # of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
@@ -80,7 +103,6 @@ const EXPLICITLY_EMPTY: &str = "\
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
 #[derive(Debug, Default)]
 struct Complaints {
-    no_thread: Throttle,
     run: Throttle,
     panic: Throttle,
     type_conflict: Throttle,
@@ -174,35 +196,35 @@ impl Work {
         mut gathered: Gathered,
         recipients: Vec<(Selection, Recipient)>,
         receipt: &Receipt,
-    ) {
+    ) -> Replies {
         let mut groups = group(recipients);
-        let mut largest = 0;
+        let mut replies = Replies::default();
         loop {
             groups.retain(Group::is_waited_for);
             let Some(next) = groups.front() else { break };
             let selection = next.registries.clone();
             let is_last = groups.iter().all(|group| group.registries == selection);
             let merged = gathered.merge(&selection, is_last);
-            largest = largest.max(self.expose_selection(&selection, merged, &mut groups, receipt));
+            self.expose_selection(&selection, merged, &mut groups, receipt, &mut replies);
         }
-        if largest > 0 {
+        if let Some(largest) = replies.largest() {
             self.unsent.flight_ended(largest);
         }
+        replies
     }
 
     /// The same for the groups in front, which want this selection; there are no families if all of its registries failed.
-    /// Returns the size of the largest exposition.
     fn expose_selection(
         &self,
         selection: &Selection,
         merged: Option<Merged>,
         groups: &mut VecDeque<Group>,
         receipt: &Receipt,
-    ) -> usize {
+        replies: &mut Replies,
+    ) {
         let is_of_it = |group: &Group| group.registries == *selection;
         let comment = merged.as_ref().and_then(|merged| self.report_merged(merged));
         let mut families = merged.map(|merged| merged.families);
-        let mut largest = 0;
         let many = families.as_deref().is_some_and(encode::are_many);
         while groups.front().is_some_and(is_of_it) {
             let Some(group) = groups.pop_front() else { break };
@@ -221,12 +243,9 @@ impl Work {
                 }),
                 None => Err(ScrapeError::Collector),
             };
-            if let Ok(exposition) = &outcome {
-                largest = largest.max(exposition.pieces.iter().map(Bytes::len).sum());
-            }
-            group.reply(&outcome);
+            replies.outcomes.push((group, outcome));
         }
-        largest
+        replies.families.extend(families);
     }
 
     fn write(
@@ -284,13 +303,6 @@ impl Work {
         self.telemetry.count_error(Cause::Gather);
         if self.complaints.run.allows() {
             tracing::error!("a scrape panicked outside of its collectors");
-        }
-    }
-
-    pub(super) fn report_no_thread(&self, error: &io::Error) {
-        self.telemetry.count_error(Cause::Gather);
-        if self.complaints.no_thread.allows() {
-            tracing::error!(%error, "cannot start the thread that gathers the metrics");
         }
     }
 

@@ -9,13 +9,9 @@ use prometheus::{Histogram, HistogramOpts, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 
 use super::super::family::{Kind, desc, family};
 use super::{DEFAULT_RUNTIME_NAME, RUNTIME};
-
-/// From one wake-up to the next.
-const PERIOD: Duration = Duration::from_secs(1);
 
 const WORST: &str = "tokio_scheduling_delay_seconds";
 const WORST_HELP: &str = "Longest that a ready task has waited to run since the last scrape";
@@ -24,34 +20,35 @@ const ALL_HELP: &str = "How long a ready task, which is woken once a second, wai
 /// From what a runtime with room takes to what nobody can call working.
 const BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-/// Wakes a task on `runtime` once a second, and tells of it in `registry`, until the runtime is gone or this is
-/// dropped.
-pub(super) async fn run(runtime: &Handle, registry: &Registry) {
-    let probe = Arc::new(Probe::new());
-    let delay = SchedulingDelay::new(&probe);
-    if registry.register(Box::new(delay.clone())).is_err() {
-        return; // another one tells already
-    }
-    // At once, so that a runtime that is stuck from the start is seen to be.
-    probe.wake();
-    let running = Running { task: runtime.spawn(probe.answer()), delay, registry };
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PERIOD, PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(probe) = running.delay.probe.upgrade() else { return };
-        probe.wake();
-    }
-}
-
-/// Ends the task and its series.
-struct Running<'r> {
+/// A task on a runtime that is woken at each tick, and its series. Both end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
     task: JoinHandle<()>,
     delay: SchedulingDelay,
-    registry: &'r Registry,
+    registry: Registry,
 }
 
-impl Drop for Running<'_> {
+impl Running {
+    /// Begins on `runtime`, and registers the series into `registry`. None if another one has done so.
+    pub(super) fn begin(runtime: &Handle, registry: &Registry) -> Option<Running> {
+        let probe = Arc::new(Probe::new());
+        let delay = SchedulingDelay::new(&probe);
+        registry.register(Box::new(delay.clone())).ok()?;
+        // At once, so that a runtime that is stuck from the start is seen to be.
+        probe.wake();
+        Some(Running { task: runtime.spawn(probe.answer()), delay, registry: registry.clone() })
+    }
+
+    /// Wakes the task. To be called once a second, from a thread that the runtime does not keep waiting.
+    pub(super) fn tick(&self) {
+        // None if the runtime is gone.
+        if let Some(probe) = self.delay.probe.upgrade() {
+            probe.wake();
+        }
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
         // It can not fail, for it was registered; and if it did, the series would end with the task.
@@ -172,13 +169,10 @@ impl Delays {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::Pin;
     use std::sync::mpsc;
-    use std::task::{Context, Waker};
     use std::thread;
 
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::runtime::Builder;
     use tokio::sync::oneshot;
 
     use super::super::Watch;
@@ -276,22 +270,6 @@ mod tests {
         }
     }
 
-    /// That of the server's thread. Its clock stands still until the test moves it.
-    fn server() -> Runtime {
-        Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-    }
-
-    fn poll(server: &Runtime, probe: &mut Pin<Box<impl Future<Output = ()>>>) {
-        let _entered = server.enter();
-        assert!(probe.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    }
-
-    /// On to the next wake-up.
-    fn next_second(server: &Runtime, probe: &mut Pin<Box<impl Future<Output = ()>>>) {
-        server.block_on(tokio::time::advance(PERIOD + Duration::from_millis(1)));
-        poll(server, probe);
-    }
-
     fn watching(runtime: &Handle) -> Watch {
         let watch = Watch::default();
         watch.watch(runtime);
@@ -353,15 +331,14 @@ mod tests {
     #[test]
     fn a_blocked_runtime_is_seen_to_be_while_it_is_and_afterwards() {
         let Blocked { runtime, unblock, end, thread } = blocked();
-        let (server, watch) = (server(), watching(&runtime));
+        let watch = watching(&runtime);
         assert_eq!((worst(&watch), answers(&watch)), (None, None));
-        let mut probe = Box::pin(watch.probe());
-        poll(&server, &mut probe);
+        watch.tick();
 
         let first = worst(&watch).unwrap();
         let seen = Instant::now();
         while seen.elapsed() < Duration::from_millis(2) {}
-        next_second(&server, &mut probe); // which wakes nobody
+        watch.tick(); // which wakes nobody
         let second = worst(&watch).unwrap();
         assert!(second >= first + 0.002, "{first} {second}");
         assert_eq!(answers(&watch), Some(0.0));
@@ -374,7 +351,7 @@ mod tests {
         assert_eq!(worst(&watch), Some(sum), "in full, once more");
 
         for number in 2..5 {
-            next_second(&server, &mut probe);
+            watch.tick();
             catch_up(&runtime);
             assert_eq!(answers(&watch), Some(f64::from(number)));
         }
@@ -383,21 +360,21 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_probe_leaves_nothing_behind() {
+    fn ending_leaves_nothing_behind() {
         let Blocked { runtime, unblock, end, thread } = blocked();
         unblock.send(()).unwrap();
-        let (server, watch) = (server(), watching(&runtime));
-        for _ in 0..2 {
-            let mut probe = Box::pin(watch.probe());
-            poll(&server, &mut probe);
-            catch_up(&runtime);
-            assert_eq!(answers(&watch), Some(1.0));
-            tasks(&runtime, 1); // the probe's
+        let watch = watching(&runtime);
+        watch.tick();
+        catch_up(&runtime);
+        assert_eq!(answers(&watch), Some(1.0));
+        tasks(&runtime, 1); // the probe's
 
-            drop(probe);
+        watch.end();
+        for _ in 0..2 {
             assert_eq!((worst(&watch), answers(&watch)), (None, None));
             catch_up(&runtime);
             tasks(&runtime, 0);
+            watch.tick(); // which comes too late
         }
         assert!(gather(&watch, "tokio_workers").is_some(), "the runtime's own stay");
         end.send(()).unwrap();
@@ -407,40 +384,25 @@ mod tests {
     #[test]
     fn a_runtime_that_goes_away_is_not_one_that_is_stuck() {
         let host = Builder::new_current_thread().build().unwrap();
-        let (server, watch) = (server(), watching(host.handle()));
-        let mut probe = Box::pin(watch.probe());
-        poll(&server, &mut probe);
+        let watch = watching(host.handle());
+        watch.tick();
         assert!(worst(&watch).is_some());
 
+        let late = watching(host.handle());
         drop(host);
-        assert_eq!((worst(&watch), answers(&watch)), (None, None));
-        for _ in 0..3 {
-            next_second(&server, &mut probe);
-            assert_eq!((worst(&watch), answers(&watch)), (None, None));
+        for watch in [watch, late] {
+            for _ in 0..3 {
+                watch.tick();
+                assert_eq!((worst(&watch), answers(&watch)), (None, None));
+            }
         }
-        let mut late = Box::pin(watch.probe());
-        poll(&server, &mut late);
-        assert_eq!((worst(&watch), answers(&watch)), (None, None), "one that begins on such a runtime");
-        next_second(&server, &mut late);
     }
 
     #[test]
     fn with_nothing_to_watch_there_is_nothing_to_do() {
         let watch = Watch::default();
-        let mut probe = Box::pin(watch.probe());
-        poll(&server(), &mut probe);
+        watch.tick();
         assert!(watch.registry().is_none());
-    }
-
-    #[test]
-    fn a_second_probe_changes_nothing() {
-        let host = Builder::new_current_thread().build().unwrap();
-        let (server, watch) = (server(), watching(host.handle()));
-        let mut first = Box::pin(watch.probe());
-        poll(&server, &mut first);
-        let mut second = Box::pin(watch.probe());
-        poll(&server, &mut second);
-        drop(second);
-        assert!(worst(&watch).is_some());
+        watch.end();
     }
 }

@@ -1,0 +1,447 @@
+//! The thread that drives the server's runtime and leaves it to gather, and its standby.
+//!
+//! Gathering a few hundred series takes less time than waking another thread for it. So the thread that does the I/O leaves
+//! its runtime, gathers on the spot, and enters the runtime again. tokio lets any thread drive a current-thread runtime, one
+//! at a time ([`Runtime::block_on`]), so a second thread stands by:
+//!
+//! * It takes over a gather that is expected to be long, and the I/O goes on meanwhile.
+//! * Once a second it looks whether a gather that began before its last look has not come back. Then it drives the runtime:
+//!   accepting, health checks, deadlines and 503s go on. The thread that returns from the gather becomes the standby.
+//!
+//! Neither is on the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from ever returning.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{self, Handle, Runtime};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::throttle::Throttle;
+use crate::unwind::caught;
+
+/// A gather that is expected to take longer goes to the standby. To hand it over costs 15 to 60 µs.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// How often the standby looks after the driver, and measures the host's scheduling delay.
+const TICK: Duration = Duration::from_secs(1);
+
+const THREAD_NAME: &str = "prometheus-hyper";
+
+/// What the threads gather, one gather at a time.
+pub(crate) trait Gather: Send + Sync + 'static {
+    /// A gather that is wanted.
+    type Job: Send + 'static;
+    /// What came of it, to be delivered.
+    type Done: Send + 'static;
+
+    /// Waits for the next gather that is wanted, on the engine's runtime. It is none while one is under way.
+    fn next(self: &Arc<Self>) -> impl Future<Output = Self::Job>;
+
+    /// Gathers, outside of any runtime. It may take for ever.
+    fn gather(&self, job: Self::Job) -> Self::Done;
+
+    /// Gives what was gathered to those who wait for it, on any thread; returns what need only be dropped.
+    fn deliver(&self, done: Self::Done) -> impl Send + 'static;
+
+    /// Ends the gather that is under way: one of the above has panicked.
+    fn abandon(&self);
+
+    /// Is called once a second, on the standby's thread.
+    fn tick(&self);
+
+    /// Is called when the engine ends.
+    fn end(&self);
+}
+
+/// A runtime with its two threads.
+struct Engine<G: Gather> {
+    gather: Arc<G>,
+    state: Mutex<State<G::Job>>,
+    /// Tells the standby of a job, or of the end.
+    changed: Condvar,
+    /// Cancelled when the server's future has ended.
+    ended: CancellationToken,
+    no_standby: Throttle,
+}
+
+struct State<J> {
+    /// None once the engine has ended. A thread that gathers holds none.
+    runtime: Option<Arc<Runtime>>,
+    /// How often another thread has begun to drive.
+    takeovers: u64,
+    ticks: u64,
+    /// The tick after which the driver left the runtime to gather, if it is away.
+    away_since: Option<u64>,
+    standby: Standby<J>,
+    expected: Expected,
+    last: Option<Last>,
+}
+
+enum Standby<J> {
+    /// There could be no second thread.
+    Absent,
+    Idle,
+    /// It is to gather this.
+    Handed(J),
+    /// It gathers; or it is the driver that was, and has not come back from its gather.
+    Gathering,
+}
+
+/// Dropped once the engine has ended and its runtime is gone.
+struct Last {
+    _stopped: DropGuard,
+    _sender: Sender<Infallible>,
+}
+
+/// An engine that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    runtime: Handle,
+    /// Cancelled when the engine has ended.
+    stopped: CancellationToken,
+    /// Disconnected at the same moment, for those who block.
+    end: Mutex<Receiver<Infallible>>,
+    id: usize,
+}
+
+impl Running {
+    /// The engine's own runtime.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Cancelled when the engine has ended: its runtime is gone, and at most a gather that hangs is left of it.
+    pub(crate) fn stopped(&self) -> &CancellationToken {
+        &self.stopped
+    }
+
+    /// Blocks until the engine has ended; on one of its own threads, where that would wait for itself, returns false at once.
+    pub(crate) fn join(&self) -> bool {
+        if OF_ENGINE.get() == self.id {
+            return false;
+        }
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        // An error, for nothing is ever sent.
+        let _ = end.recv();
+        true
+    }
+}
+
+thread_local! {
+    /// Of which engine this thread is: the address of its state; 0 is none.
+    static OF_ENGINE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Starts an engine, which ends with the future that `main` gives: a future to be spawned on the runtime. It is called within
+/// the context of the runtime, on this thread.
+///
+/// # Errors
+///
+/// Those of `main`, and the system's if there can be no thread or no runtime (descriptors, memory). A standby that cannot be
+/// had is logged.
+pub(crate) fn start<G, F>(gather: Arc<G>, main: impl FnOnce() -> io::Result<F>) -> io::Result<Running>
+where
+    G: Gather,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let future = {
+        let _context = runtime.enter();
+        main()
+    };
+    let future = match future {
+        Ok(future) => future,
+        Err(error) => {
+            // Dropping a runtime within another one's context panics.
+            runtime.shutdown_background();
+            return Err(error);
+        }
+    };
+    let (ended, stopped, (sender, end)) =
+        (CancellationToken::new(), CancellationToken::new(), mpsc::channel());
+    let handle = runtime.handle().clone();
+    let guard = ended.clone().drop_guard();
+    drop(runtime.spawn(async move {
+        let _ended = guard;
+        future.await;
+    }));
+    let engine = Arc::new(Engine {
+        gather,
+        state: Mutex::new(State {
+            runtime: Some(Arc::new(runtime)),
+            takeovers: 0,
+            ticks: 0,
+            away_since: None,
+            standby: Standby::Absent,
+            expected: Expected::default(),
+            last: Some(Last { _stopped: stopped.clone().drop_guard(), _sender: sender }),
+        }),
+        changed: Condvar::new(),
+        ended,
+        no_standby: Throttle::default(),
+    });
+    let id = Arc::as_ptr(&engine).addr();
+    if let Err(error) = engine.spawn(Role::Driver) {
+        engine.end();
+        return Err(error);
+    }
+    engine.see_to_a_standby();
+    Ok(Running { runtime: handle, stopped, end: Mutex::new(end), id })
+}
+
+/// What a thread of an engine does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Driver,
+    Standby,
+}
+
+impl<G: Gather> Engine<G> {
+    fn state(&self) -> MutexGuard<'_, State<G::Job>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(self: &Arc<Self>, role: Role) -> io::Result<()> {
+        let engine = Arc::clone(self);
+        let life = move || {
+            OF_ENGINE.set(Arc::as_ptr(&engine).addr());
+            let mut role = Some(role);
+            while let Some(now) = role {
+                role = match now {
+                    Role::Driver => engine.drive(),
+                    Role::Standby => engine.stand_by(),
+                };
+            }
+        };
+        thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(life).map(drop)
+    }
+
+    /// Starts the standby, if there is none; it is tried again once a minute.
+    fn see_to_a_standby(self: &Arc<Self>) {
+        let mut state = self.state();
+        if !matches!(state.standby, Standby::Absent) || !self.no_standby.allows() {
+            return;
+        }
+        // Under the lock, so that it is idle from the beginning.
+        let spawned = self.spawn(Role::Standby);
+        if spawned.is_ok() {
+            state.standby = Standby::Idle;
+        }
+        drop(state);
+        if let Err(error) = spawned {
+            tracing::warn!(
+                %error,
+                "cannot start the standby thread; a collector that hangs will hang the metrics server"
+            );
+        }
+    }
+
+    /// Drives the runtime until the end, or until the standby has taken over.
+    fn drive(self: &Arc<Self>) -> Option<Role> {
+        let reign = self.state().takeovers;
+        let mut done = None;
+        loop {
+            let job = match self.drive_until_a_gather(done.take()) {
+                Ok(Some(job)) => job,
+                Ok(None) => {
+                    self.end();
+                    return None;
+                }
+                Err(Panicked) => continue,
+            };
+            self.see_to_a_standby();
+            let Some(job) = self.leave(job) else { continue };
+            let gathered = self.gather(job);
+            if self.state().returned(reign) {
+                done = gathered;
+            } else {
+                self.deliver(gathered);
+                return Some(Role::Standby);
+            }
+        }
+    }
+
+    /// Does the I/O, and first delivers what was gathered: within the runtime, so that nothing has to wake it.
+    fn drive_until_a_gather(&self, done: Option<G::Done>) -> Result<Option<G::Job>, Panicked> {
+        let Some(runtime) = self.state().runtime.clone() else { return Ok(None) };
+        let next = async {
+            if let Some(done) = done {
+                let rest = self.gather.deliver(done);
+                // The answers are written before the families are dropped, for which nobody need wait.
+                tokio::task::yield_now().await;
+                drop(rest);
+            }
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => None,
+                job = self.gather.next() => Some(job),
+            }
+        };
+        caught(|| runtime.block_on(next)).ok_or_else(|| {
+            self.abandon();
+            Panicked
+        })
+    }
+
+    /// Gives a job that is expected to be long to the standby, if that is there; else the job is the driver's own.
+    fn leave(&self, job: G::Job) -> Option<G::Job> {
+        let mut state = self.state();
+        if state.expected.is_long() && matches!(state.standby, Standby::Idle) {
+            state.standby = Standby::Handed(job);
+            drop(state);
+            self.changed.notify_one();
+            return None;
+        }
+        state.away_since = Some(state.ticks);
+        Some(job)
+    }
+
+    /// Looks after the driver, and gathers what is handed over, until the end or until it has to drive.
+    fn stand_by(&self) -> Option<Role> {
+        let mut next_tick = Instant::now() + TICK;
+        let mut state = self.state();
+        loop {
+            if state.runtime.is_none() {
+                return None;
+            }
+            if let Some(job) = state.standby.take_job() {
+                drop(state);
+                let gathered = self.gather(job);
+                // Before the delivery, after which the next is asked for.
+                self.state().standby = Standby::Idle;
+                self.deliver(gathered);
+                state = self.state();
+                continue;
+            }
+            let now = Instant::now();
+            if now >= next_tick {
+                next_tick = now + TICK;
+                if state.take_over() {
+                    return Some(Role::Driver);
+                }
+                drop(state);
+                caught(|| self.gather.tick());
+                state = self.state();
+                continue;
+            }
+            (state, _) =
+                self.changed.wait_timeout(state, next_tick - now).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// None if it has panicked.
+    fn gather(&self, job: G::Job) -> Option<G::Done> {
+        let began = Instant::now();
+        // Collectors have a catch of their own. This one is for what else is not ours: errors that print and drop
+        // themselves, the log.
+        let gathered = caught(|| self.gather.gather(job));
+        self.state().expected.observe(began.elapsed());
+        if gathered.is_none() {
+            self.abandon();
+        }
+        gathered
+    }
+
+    fn deliver(&self, gathered: Option<G::Done>) {
+        let Some(done) = gathered else { return };
+        if caught(|| drop(self.gather.deliver(done))).is_none() {
+            self.abandon();
+        }
+    }
+
+    fn abandon(&self) {
+        // It logs, and what has panicked may be the log.
+        caught(|| self.gather.abandon());
+    }
+
+    fn end(&self) {
+        let (runtime, last) = {
+            let mut state = self.state();
+            (state.runtime.take(), state.last.take())
+        };
+        self.changed.notify_one();
+        // Only the driver has had another. Whatever blocks in it is not waited for.
+        if let Some(runtime) = runtime.and_then(Arc::into_inner) {
+            runtime.shutdown_background();
+        }
+        caught(|| self.gather.end());
+        drop(last);
+    }
+}
+
+struct Panicked;
+
+impl<J> State<J> {
+    /// The driver returns from its gather. Whether it is the driver still; if not, it is the standby.
+    fn returned(&mut self, reign: u64) -> bool {
+        let drives = self.takeovers == reign;
+        if drives {
+            self.away_since = None;
+        } else {
+            self.standby = Standby::Idle;
+        }
+        drives
+    }
+
+    /// Whether the standby has to drive: the driver left before the last tick, and is not back.
+    fn take_over(&mut self) -> bool {
+        let overdue = self.away_since.is_some_and(|since| since < self.ticks);
+        self.ticks += 1;
+        if overdue {
+            self.away_since = None;
+            self.takeovers += 1;
+            self.standby = Standby::Gathering;
+        }
+        overdue
+    }
+}
+
+impl<J> Standby<J> {
+    fn take_job(&mut self) -> Option<J> {
+        match std::mem::replace(self, Standby::Gathering) {
+            Standby::Handed(job) => Some(job),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+/// How long the next gather may take: the longest of the last ones, of which each counts for an eighth less than the one
+/// after it. So a collector that hung for seconds once is expected to do so again for some sixty gathers.
+#[derive(Clone, Copy, Debug)]
+struct Expected(Duration);
+
+impl Default for Expected {
+    /// The first gather is an unknown one.
+    fn default() -> Self {
+        Expected(SHORT)
+    }
+}
+
+impl Expected {
+    fn is_long(self) -> bool {
+        self.0 >= SHORT
+    }
+
+    fn observe(&mut self, took: Duration) {
+        self.0 = took.max(self.0 - self.0 / 8);
+    }
+}
+
+impl<G: Gather> fmt::Debug for Engine<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

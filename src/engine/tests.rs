@@ -1,0 +1,248 @@
+//! Closures as gathers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Notify, mpsc as channel, oneshot};
+
+use super::*;
+
+/// Far beyond whatever a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Runs closures as gathers, and tells on which thread.
+struct Closures {
+    wanted: tokio::sync::Mutex<channel::UnboundedReceiver<(Work, oneshot::Sender<thread::ThreadId>)>>,
+    is_free: Notify,
+    ticks: AtomicU64,
+}
+
+impl Gather for Closures {
+    type Job = (Work, oneshot::Sender<thread::ThreadId>);
+    type Done = (oneshot::Sender<thread::ThreadId>, thread::ThreadId);
+
+    async fn next(self: &Arc<Self>) -> Self::Job {
+        self.is_free.notified().await;
+        let mut wanted = self.wanted.lock().await;
+        match wanted.recv().await {
+            Some(job) => job,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn gather(&self, (work, reply): Self::Job) -> Self::Done {
+        assert!(Handle::try_current().is_err(), "outside of the runtime");
+        work();
+        (reply, thread::current().id())
+    }
+
+    fn deliver(&self, (reply, on): Self::Done) -> impl Send + 'static {
+        let _ = reply.send(on);
+        self.is_free.notify_one();
+    }
+
+    fn abandon(&self) {
+        self.is_free.notify_one();
+    }
+
+    fn tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {}
+}
+
+struct Served {
+    want: channel::UnboundedSender<(Work, oneshot::Sender<thread::ThreadId>)>,
+    running: Running,
+    stop: CancellationToken,
+    closures: Arc<Closures>,
+}
+
+fn serve() -> Served {
+    let (want, wanted) = channel::unbounded_channel();
+    let is_free = Notify::new();
+    is_free.notify_one();
+    let closures =
+        Arc::new(Closures { wanted: tokio::sync::Mutex::new(wanted), is_free, ticks: AtomicU64::new(0) });
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    let running = start(Arc::clone(&closures), || Ok(async move { until.cancelled().await })).unwrap();
+    Served { want, running, stop, closures }
+}
+
+impl Served {
+    fn want(&self, work: impl FnOnce() + Send + 'static) -> oneshot::Receiver<thread::ThreadId> {
+        let (reply, replied) = oneshot::channel();
+        self.want.send((Box::new(work), reply)).ok().unwrap();
+        replied
+    }
+
+    fn gather(&self, work: impl FnOnce() + Send + 'static) -> thread::ThreadId {
+        self.want(work).blocking_recv().unwrap()
+    }
+
+    /// Which thread does the I/O, as soon as one does.
+    fn driver(&self) -> thread::ThreadId {
+        let (tell, told) = mpsc::channel();
+        self.running.runtime().spawn(async move { tell.send(thread::current().id()).unwrap() });
+        told.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+#[test]
+fn gathers_what_is_short_on_the_thread_that_does_the_io() {
+    let served = serve();
+    let driver = served.driver();
+    assert_ne!(served.gather(|| {}), driver, "the first is an unknown one");
+    // A busy machine may make some of these long.
+    let gatherers: Vec<_> = (0..100).map(|_| served.gather(|| {})).collect();
+    assert!(gatherers.contains(&driver), "{gatherers:?}");
+    assert_eq!(served.driver(), driver);
+}
+
+#[test]
+fn hands_what_was_long_to_the_standby() {
+    let served = serve();
+    let driver = served.driver();
+    for round in 0..5 {
+        let (release, released) = mpsc::channel::<()>();
+        let replied = served.want(move || released.recv().unwrap_or_default());
+        assert_eq!(served.driver(), driver, "the I/O goes on in round {round}");
+        thread::sleep(2 * SHORT);
+        drop(release);
+        assert_ne!(replied.blocking_recv().unwrap(), driver);
+    }
+}
+
+#[test]
+fn takes_the_io_over_from_a_gather_that_hangs_and_gets_its_thread_back() {
+    let served = serve();
+    let first = served.driver();
+    // Until the driver gathers itself.
+    let hanging = loop {
+        while served.gather(|| {}) != first {}
+        let (release, released) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let replied = served.want(move || {
+            began.send(thread::current().id()).unwrap();
+            released.recv().unwrap_or_default();
+        });
+        if begun.recv_timeout(PATIENCE).unwrap() == first {
+            break (replied, release);
+        }
+        drop(release);
+        replied.blocking_recv().unwrap();
+    };
+    let (replied, release) = hanging;
+    let second = served.driver();
+    assert_ne!(second, first, "the standby drives");
+    drop(release);
+    assert_eq!(replied.blocking_recv().unwrap(), first, "what it brings is delivered");
+    // It hung for long, so the next is not the driver's own.
+    assert_eq!(served.gather(|| {}), first, "it stands by");
+    assert_eq!(served.driver(), second);
+}
+
+#[test]
+fn ends_during_a_gather_that_hangs() {
+    let served = serve();
+    let (_release, released) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    let _replied = served.want(move || {
+        began.send(()).unwrap();
+        released.recv().unwrap_or_default();
+    });
+    begun.recv_timeout(PATIENCE).unwrap();
+    served.stop.cancel();
+    assert!(served.running.join());
+    assert!(served.running.stopped().is_cancelled());
+}
+
+#[test]
+fn survives_a_gather_that_panics() {
+    let served = serve();
+    for _ in 0..20 {
+        assert!(served.want(|| panic!("as it must")).blocking_recv().is_err());
+    }
+    served.gather(|| {});
+}
+
+#[test]
+fn does_not_wait_for_its_own_end() {
+    let served = Arc::new(serve());
+    let own = Arc::clone(&served);
+    let (tell, told) = mpsc::channel();
+    served.gather(move || tell.send(own.running.join()).unwrap());
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(false));
+    served.stop.cancel();
+    assert!(served.running.join());
+}
+
+#[test]
+fn ticks_once_a_second() {
+    let served = serve();
+    let began = Instant::now();
+    while served.closures.ticks.load(Ordering::Relaxed) < 2 {
+        assert!(began.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(began.elapsed() >= 2 * TICK - Duration::from_millis(100));
+}
+
+#[test]
+fn reports_what_main_cannot_do() {
+    let closures = serve().closures;
+    let failed = |_: ()| io::Result::<std::future::Ready<()>>::Err(io::ErrorKind::AddrInUse.into());
+    let error = start(Arc::clone(&closures), || failed(())).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    // Also within a runtime, in which no other may be dropped.
+    let host = runtime::Builder::new_current_thread().build().unwrap();
+    host.block_on(async { assert!(start(closures, || failed(())).is_err()) });
+}
+
+#[test]
+fn expects_what_was_long_to_be_long_again() {
+    let ms = Duration::from_millis;
+    let after = |seen: &[Duration]| {
+        let mut expected = Expected::default();
+        seen.iter().for_each(|took| expected.observe(*took));
+        expected.is_long()
+    };
+    let short = ms(1) / 10;
+    for (seen, expected) in [
+        (vec![], true),
+        (vec![short], false),
+        (vec![short, ms(3)], true),
+        ([vec![ms(3)], vec![short; 8]].concat(), true),
+        ([vec![ms(3)], vec![short; 9]].concat(), false),
+        ([vec![ms(5000)], vec![short; 60]].concat(), true),
+        ([vec![ms(5000)], vec![short; 70]].concat(), false),
+        ([ms(5000), short].repeat(10), true),
+    ] {
+        assert_eq!(after(&seen), expected, "{seen:?}");
+    }
+}
+
+#[test]
+fn takes_over_at_the_second_tick_and_not_before() {
+    let mut state: State<()> = State {
+        runtime: None,
+        takeovers: 0,
+        ticks: 0,
+        away_since: None,
+        standby: Standby::Idle,
+        expected: Expected::default(),
+        last: None,
+    };
+    assert!(!state.take_over());
+    state.away_since = Some(state.ticks);
+    assert!(!state.take_over(), "it left after the last tick");
+    assert!(state.returned(0));
+    state.away_since = Some(state.ticks);
+    assert!(!state.take_over());
+    assert!(state.take_over(), "it left before the last tick");
+    assert!(!state.returned(0), "who returns is the standby");
+    assert!(!state.take_over(), "the new driver is here");
+}
