@@ -272,7 +272,7 @@ mod tests {
             page: None,
         };
         let router = Arc::new(Router::new(endpoints, offer, timeouts, locks, telemetry));
-        router.scraper().start(|| Ok(std::future::pending())).unwrap();
+        router.scraper().start("test".to_owned(), || Ok(std::future::pending())).unwrap();
         router
     }
 

@@ -32,8 +32,6 @@ const SHORT: Duration = Duration::from_millis(1);
 /// How often the standby looks after the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
 
-const THREAD_NAME: &str = "prometheus-hyper";
-
 /// What the threads gather, one gather at a time.
 pub(crate) trait Gather: Send + Sync + 'static {
     /// A gather that is wanted.
@@ -62,6 +60,8 @@ pub(crate) trait Gather: Send + Sync + 'static {
 
 /// A runtime with its two threads.
 struct Engine<G: Gather> {
+    /// Of both threads.
+    name: String,
     gather: Arc<G>,
     state: Mutex<State<G::Job>>,
     /// Tells the standby of a job, or of the end.
@@ -139,14 +139,18 @@ thread_local! {
     static OF_ENGINE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Starts an engine, which ends with the future that `main` gives: a future to be spawned on the runtime. It is called within
-/// the context of the runtime, on this thread.
+/// Starts an engine, whose threads have this name, and which ends with the future that `main` gives: a future to be spawned on
+/// the runtime. `main` is called within the context of the runtime, on this thread.
 ///
 /// # Errors
 ///
 /// Those of `main`, and the system's if there can be no thread or no runtime (descriptors, memory). A standby that cannot be
 /// had is logged.
-pub(crate) fn start<G, F>(gather: Arc<G>, main: impl FnOnce() -> io::Result<F>) -> io::Result<Running>
+pub(crate) fn start<G, F>(
+    name: String,
+    gather: Arc<G>,
+    main: impl FnOnce() -> io::Result<F>,
+) -> io::Result<Running>
 where
     G: Gather,
     F: Future<Output = ()> + Send + 'static,
@@ -173,6 +177,7 @@ where
         future.await;
     }));
     let engine = Arc::new(Engine {
+        name,
         gather,
         state: Mutex::new(State {
             runtime: Some(Arc::new(runtime)),
@@ -220,7 +225,7 @@ impl<G: Gather> Engine<G> {
                 };
             }
         };
-        thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(life).map(drop)
+        thread::Builder::new().name(self.name.clone()).spawn(life).map(drop)
     }
 
     /// Starts the standby, if there is none; it is tried again once a minute.

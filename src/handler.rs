@@ -130,7 +130,7 @@ impl Shared {
             scraper.run_hooks_on(host);
         }
         let until = self.stop.clone();
-        let running = scraper.start(|| Ok(until.cancelled_owned()))?;
+        let running = scraper.start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
         Ok(engine.insert(running).runtime().clone())
     }
 }

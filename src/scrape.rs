@@ -77,16 +77,21 @@ impl Scraper {
         }
     }
 
-    /// Starts the engine that gathers, and ends with this future. Hooks run on its runtime, unless they have one.
+    /// Starts the engine that gathers, whose threads have this name, and which ends with this future. Hooks run on its runtime,
+    /// unless they have one.
     ///
     /// # Errors
     ///
     /// Those of [`engine::start`].
-    pub(crate) fn start<F>(&self, main: impl FnOnce() -> io::Result<F>) -> io::Result<Running>
+    pub(crate) fn start<F>(
+        &self,
+        threads: String,
+        main: impl FnOnce() -> io::Result<F>,
+    ) -> io::Result<Running>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        engine::start(Arc::clone(&self.gatherer), || {
+        engine::start(threads, Arc::clone(&self.gatherer), || {
             self.run_hooks_on(Handle::current());
             main()
         })

@@ -105,7 +105,7 @@ impl Server {
         &self.reach.local_addrs
     }
 
-    /// Serves on two threads of its own, named `prometheus-hyper`, with a runtime of their own, until the [`Guard`] is
+    /// Serves on two threads of its own, named `prometheus-hyper-<port>`, with a runtime of their own, until the [`Guard`] is
     /// dropped.
     ///
     /// It works the same with a tokio runtime around it and without one, and when the host's runtime is blocked,
@@ -120,7 +120,8 @@ impl Server {
             router.scraper().watch(&host);
         }
         let (last_scrape, asked_for_the_last) = oneshot::channel();
-        let running = router.scraper().start(|| {
+        let port = self.local_addr().map(|addr| format!("-{}", addr.port())).unwrap_or_default();
+        let running = router.scraper().start(format!("prometheus-hyper{port}"), || {
             let accepting = self.enter()?;
             let (router, stop) = (Arc::clone(&router), stop.clone());
             Ok(async move {

@@ -24,7 +24,7 @@ impl Wire {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             router.scraper().run_hooks_on(runtime);
         }
-        drop(router.scraper().start(|| Ok(std::future::pending())));
+        drop(router.scraper().start("wire".to_owned(), || Ok(std::future::pending())));
         Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
     }
 

@@ -68,7 +68,9 @@ fn serve() -> Served {
         Arc::new(Closures { wanted: tokio::sync::Mutex::new(wanted), is_free, ticks: AtomicU64::new(0) });
     let stop = CancellationToken::new();
     let until = stop.clone();
-    let running = start(Arc::clone(&closures), || Ok(async move { until.cancelled().await })).unwrap();
+    let running =
+        start("test".to_owned(), Arc::clone(&closures), || Ok(async move { until.cancelled().await }))
+            .unwrap();
     Served { want, running, stop, closures }
 }
 
@@ -195,11 +197,11 @@ fn ticks_once_a_second() {
 fn reports_what_main_cannot_do() {
     let closures = serve().closures;
     let failed = |_: ()| io::Result::<std::future::Ready<()>>::Err(io::ErrorKind::AddrInUse.into());
-    let error = start(Arc::clone(&closures), || failed(())).unwrap_err();
+    let error = start("test".to_owned(), Arc::clone(&closures), || failed(())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     // Also within a runtime, in which no other may be dropped.
     let host = runtime::Builder::new_current_thread().build().unwrap();
-    host.block_on(async { assert!(start(closures, || failed(())).is_err()) });
+    host.block_on(async { assert!(start("test".to_owned(), closures, || failed(())).is_err()) });
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
     if let Ok(runtime) = Handle::try_current() {
         scraper.run_hooks_on(runtime);
     }
-    scraper.start(|| Ok(std::future::pending())).unwrap();
+    scraper.start("test".to_owned(), || Ok(std::future::pending())).unwrap();
     Gated { scraper, gathers, begun, open }
 }
 

@@ -260,7 +260,7 @@ fn a_faulty_connection_is_one_debug_line_at_most() {
         b"GET /metrics HTTP/1.1\r\n\r\n",
         b"GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
     ];
-    let log = logged(Server::builder().registry(&Registry::new()), |addr| {
+    let log = logged(Server::builder().registry(&crate::subscriber::something()), |addr| {
         for bytes in faulty.iter().cycle().take(10 * faulty.len()) {
             exchange(addr, bytes);
         }

@@ -1,9 +1,10 @@
 //! Nobody outside may write the host's log.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Once, OnceLock};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 
 use prometheus_hyper::prometheus::Registry;
@@ -22,17 +23,21 @@ thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
+/// Whose lines those of a server's threads are, by their name.
+static OF_SERVERS: Mutex<BTreeMap<String, Log>> = Mutex::new(BTreeMap::new());
+
 impl Log {
-    /// What the gathering threads of all tests have logged, which capture nothing.
-    pub(crate) fn of_gathering_threads() -> Log {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(Log::default).clone()
+    /// Takes the lines of the threads of a server that listens here, too, which are named by its port.
+    pub(crate) fn follow(&self, server: SocketAddr) {
+        let name = format!("prometheus-hyper-{}", server.port());
+        OF_SERVERS.lock().unwrap().insert(name, self.clone());
     }
 
     fn of_this_thread() -> Log {
         OF_THIS_THREAD.with_borrow(Clone::clone).unwrap_or_else(|| {
-            let is_gathering = thread::current().name() == Some("prometheus-hyper-gather");
-            if is_gathering { Log::of_gathering_threads() } else { Log::default() }
+            let of_servers = OF_SERVERS.lock().unwrap();
+            let of_server = thread::current().name().and_then(|name| of_servers.get(name).cloned());
+            of_server.unwrap_or_default()
         })
     }
 
@@ -84,7 +89,7 @@ impl<'w> MakeWriter<'w> for Log {
     }
 }
 
-/// Serves on this thread, whose log it returns, for as long as the client has something to ask on another.
+/// Serves for as long as the client has something to ask, and returns the log of this thread and the server's.
 pub(crate) fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -> String {
     let log = Log::default();
     logged_to(&log, builder, client);
@@ -96,6 +101,7 @@ pub(crate) fn logged_to(log: &Log, builder: Builder, client: impl FnOnce(SocketA
     log.capture(|| {
         let server = builder.listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
+        log.follow(addr);
         let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {

@@ -44,6 +44,7 @@ impl Served {
         let addr = server.local_addr().unwrap();
         let (stop, stopping) = oneshot::channel::<()>();
         let log = Log::default();
+        log.follow(addr);
         let of_thread = log.clone();
         let thread = thread::spawn(move || {
             of_thread.capture(|| {

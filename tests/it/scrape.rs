@@ -13,7 +13,7 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Regis
 use prometheus_hyper::{Builder, Guard, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
-use crate::log::{Log, logged};
+use crate::log::{Log, logged, logged_to};
 
 /// Counts its gathers; each waits while the gate is closed.
 #[derive(Clone)]
@@ -245,9 +245,13 @@ fn collector_that_hangs_is_a_warning_and_its_return_a_line() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let name = "registry that hangs";
-    let returned = || Log::of_gathering_threads().lines_with(name);
+    let log = Log::default();
+    let returned = || {
+        let lines = log.lines_with(name).into_iter();
+        lines.filter(|line| line.contains("INFO")).collect::<Vec<_>>()
+    };
     let builder = Server::builder().registry_named(name, &registry);
-    let log = logged(builder.scrape_timeout(Duration::from_secs(1)), |addr| {
+    logged_to(&log, builder.scrape_timeout(Duration::from_secs(1)), |addr| {
         for _ in 0..3 {
             // Whose impatience is no news.
             let impatient = scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n");
@@ -262,10 +266,12 @@ fn collector_that_hangs_is_a_warning_and_its_return_a_line() {
         assert_eq!(scrape(addr, "/metrics", "").status, 200);
         wait_for("a line", || !returned().is_empty());
     });
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
-    assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("seconds="), "{lines:?}");
-    let lines = returned();
-    assert!(lines.len() == 1 && lines[0].contains("INFO"), "{lines:?}");
+    let lines = log.lines_with(name);
+    let expected = ["WARN", "INFO"];
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for (line, level) in lines.iter().zip(expected) {
+        assert!(line.contains(level) && line.contains("seconds="), "{lines:?}");
+    }
 }
 
 /// A collector of 6 s beside a client of 0.1 s is no collector that hangs.

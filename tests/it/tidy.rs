@@ -28,6 +28,8 @@ const LEVELS: &[(&str, u8)] = &[
     ("stream", 1),
     ("linger", 1),
     ("throttle", 1),
+    ("task", 1),
+    ("engine", 1),
     ("unwind", 1),
     ("grants", 1),
     ("access", 0),
@@ -133,6 +135,8 @@ fn each_library_stays_where_it_belongs() {
                 "linger",
                 "tls",
                 "collector",
+                "engine",
+                "task",
             ],
         ),
         ("blowfish::", &["access"]),
@@ -142,7 +146,7 @@ fn each_library_stays_where_it_belongs() {
         ("tokio_rustls::", &["lib", "builder", "tls"]),
         ("saphyr_parser::", &["web_config"]),
         ("libc::", &["reload"]),
-        ("tokio_util::", &["lib", "server", "guard", "connection", "grants"]),
+        ("tokio_util::", &["lib", "server", "guard", "connection", "grants", "engine", "handler"]),
     ];
     for source in sources() {
         for (library, modules) in table {

@@ -14,17 +14,17 @@ mod tls_keys;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 
 use crate::client::{self, Answer, Client};
 use crate::log::logged;
 use crate::scrape::ask;
 use crate::scratch::Scratch;
+use crate::subscriber::something;
 
 /// A server with this file and nothing else.
 fn builder(path: impl Into<PathBuf>) -> Builder {
-    Server::builder().registry(&Registry::new()).web_config(path)
+    Server::builder().registry(&something()).web_config(path)
 }
 
 /// The cheapest hash there is.
