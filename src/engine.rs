@@ -313,9 +313,7 @@ impl<G: Gather> Engine<G> {
         let mut next_tick = Instant::now() + TICK;
         let mut state = self.state();
         loop {
-            if state.runtime.is_none() {
-                return None;
-            }
+            state.runtime.as_ref()?; // none at the end
             if let Some(job) = state.standby.take_job() {
                 drop(state);
                 let gathered = self.gather(job);

@@ -123,9 +123,9 @@ impl Gatherer {
                 let Some(until) = until.filter(|_| state.reports.are_awaited()) else {
                     return self.end_hooks(state, &unstarted, tasks);
                 };
-                let busy = unstarted.iter().map(|index| tasks.busy_until(*index));
                 // One that can be started now is not waited for.
-                busy.fold(Some(until), |until, busy| Some(until?.min(busy?)))
+                let mut busy = unstarted.iter().map(|index| tasks.busy_until(*index));
+                busy.try_fold(until, |until, busy| Some(until.min(busy?)))
             };
             if let Some(until) = until {
                 let _ = tokio::time::timeout_at(until.into(), self.changed.notified()).await;
