@@ -86,8 +86,8 @@ impl Connections {
         }
     }
 
-    /// Waits for a newcomer. Meanwhile connections may end.
-    pub(crate) async fn newcomer<N>(&mut self, accept: impl Future<Output = N>) -> N {
+    /// Waits for a newcomer, and says whether it had queued: it was there at once. Meanwhile connections may end.
+    pub(crate) async fn newcomer<N>(&mut self, accept: impl Future<Output = N>) -> (N, bool) {
         let mut accept = pin!(accept);
         let mut queued = true;
         let mut accept = poll_fn(|cx| {
@@ -102,7 +102,13 @@ impl Connections {
                 () = self.ended_or_too_slow() => {}
             }
         };
-        // Those that have ended already take nothing from it.
+        (newcomer, queued)
+    }
+
+    /// Makes room for a newcomer, which may have `queued`; says whether another connection was evicted. Its socket is
+    /// closed by then: the limit is one on descriptors.
+    pub(crate) async fn make_room(&mut self, queued: bool) -> bool {
+        // What has ended already is not evicted.
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(ended);
         }
@@ -113,12 +119,6 @@ impl Connections {
         } else {
             self.pressure.fall();
         }
-        newcomer
-    }
-
-    /// Makes room for one more connection; says whether another was evicted. Its socket is closed by then: the limit is
-    /// one on descriptors.
-    pub(crate) async fn make_room(&mut self) -> bool {
         let mut evicted = false;
         while self.limit_is_reached() {
             match self.choose() {

@@ -563,6 +563,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_has_its_whole_time_for_the_next_response() {
+        let (mut client, _task, activity, _) = connect(64);
+        let second = Duration::from_secs(1);
+        for _ in 0..2 {
+            client.write_all(REQUEST).await.unwrap();
+            for _ in 0..19 {
+                tokio::time::sleep(second / 10).await;
+                assert_eq!(evictable(&activity), None);
+            }
+            read_answer(&mut client).await;
+            tokio::time::sleep(second).await;
+        }
+        client.write_all(REQUEST).await.unwrap();
+        tokio::time::sleep(3 * second).await;
+        assert_eq!(evictable(&activity), Some(Reason::Slow));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn responses_end_their_connections_while_the_limit_is_reached() {
         let (mut client, task, activity, _) = connect(1024 * 1024);
         client.write_all(REQUEST).await.unwrap();

@@ -214,16 +214,16 @@ impl Accepting {
                     tokio::time::sleep(pause).await;
                 }
                 connections.room().await;
-                let (stream, peer) = loop {
-                    let (stream, peer) = connections.newcomer(listeners.accept()).await;
+                let (stream, peer, queued) = loop {
+                    let ((stream, peer), queued) = connections.newcomer(listeners.accept()).await;
                     accepted = true;
                     if allow.allows(peer) {
-                        break (stream, peer);
+                        break (stream, peer, queued);
                     }
                     telemetry.count_denial(Denial::Address);
                     tracing::debug!(?peer, "an address that is not allowed: closed");
                 };
-                let evicted = connections.make_room().await;
+                let evicted = connections.make_room(queued).await;
                 let service = Service { stop: grants.current(), ..service.clone() };
                 connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {

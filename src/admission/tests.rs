@@ -56,10 +56,10 @@ async fn evicts_the_longest_waiting_and_never_one_being_answered() {
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
     write(&activities[1]);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
-    assert!(connections.make_room().await);
+    assert!(connections.make_room(false).await);
     assert_eq!(connections.open.len(), 2);
     assert!(!activities[2].head_complete(false, false), "an evicted connection is not answered");
-    assert!(!connections.make_room().await);
+    assert!(!connections.make_room(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
     assert!(activities[3].head_complete(false, false));
@@ -81,7 +81,7 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
     // The second and the third are as slow as one another; the first keeps up.
     let (time, evicted) = room(&mut connections, &activities).await;
     assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
-    assert!(connections.make_room().await);
+    assert!(connections.make_room(false).await);
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
@@ -102,7 +102,7 @@ async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
         }
     });
     assert_eq!(room(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
-    assert!(connections.make_room().await);
+    assert!(connections.make_room(false).await);
     assert_eq!(start.elapsed(), SCRAPE - SECOND);
     keep_up.abort();
 }
@@ -119,7 +119,7 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
     activities[1].hello_complete();
     activities[2].hello_complete();
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
-    assert!(connections.make_room().await);
+    assert!(connections.make_room(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
     // It is also that of the first request, and of no other.
@@ -139,8 +139,9 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
     let start = Instant::now();
     for queued in 0..1000 {
         connections.room().await;
-        connections.newcomer(ready(())).await;
-        assert_eq!(connections.make_room().await, queued >= 128);
+        let ((), had_queued) = connections.newcomer(ready(())).await;
+        assert!(had_queued);
+        assert_eq!(connections.make_room(had_queued).await, queued >= 128);
         connections.admit(|activity| {
             write(&activity);
             pending()
@@ -149,8 +150,9 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
     assert!(start.elapsed() < SCRAPE / 2, "{:?}", start.elapsed());
     // Nobody queues any more.
     for _ in 0..9 {
-        connections.room().await;
-        connections.newcomer(sleep(SECOND)).await;
+        let ((), had_queued) = connections.newcomer(sleep(SECOND)).await;
+        assert!(!had_queued && connections.make_room(had_queued).await);
+        connections.admit(|_| pending());
     }
     assert_eq!(connections.divisor(), 1);
 }
@@ -160,15 +162,13 @@ async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
     let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
     let at_limit = Arc::clone(&connections.at_limit);
     let reached = || at_limit.reached.load(Ordering::Relaxed);
-    connections.newcomer(ready(())).await;
-    assert!(!reached());
-    connections.admit(|_| sleep(SECOND));
+    assert!(!connections.make_room(true).await && !reached());
+    connections.admit(|_| pending());
     assert!(!reached(), "a connection that nobody else wants is kept");
-    connections.newcomer(ready(())).await;
-    assert!(reached());
-    sleep(2 * SECOND).await;
-    connections.newcomer(ready(())).await;
-    assert!(!reached());
+    assert!(connections.make_room(true).await && reached());
+    connections.admit(|_| ready(()));
+    sleep(SECOND).await;
+    assert!(!connections.make_room(true).await && !reached());
 }
 
 /// A burst evicted those of it whose complete requests nobody had read yet.
@@ -183,7 +183,7 @@ async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
     // The runtime was busy with something else for longer than its grace period.
     tokio::time::advance(SECOND).await;
     let start = Instant::now();
-    assert!(!connections.make_room().await);
+    assert!(!connections.make_room(false).await);
     assert_eq!(start.elapsed(), 7 * SECOND);
 }
 
