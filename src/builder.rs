@@ -124,8 +124,8 @@ impl Builder {
     /// which a hook must not block.
     ///
     /// Hooks have half of the time of the client that waits longest, and at most half of the default
-    /// [`scrape_timeout`](Self::scrape_timeout): see [`Scrape::deadline`]. So no client's timeout takes the hooks' values, or the
-    /// scrape, from another client. Set `scrape_timeout` to what your Prometheus has.
+    /// [`scrape_timeout`](Self::scrape_timeout): see [`Scrape::deadline`]. A client with a short timeout does not cancel
+    /// hooks or gathers that other clients wait for. Set `scrape_timeout` to what your Prometheus has.
     ///
     /// A hook that fails, panics or is late is cancelled, and the scrape goes on with the values there are. This is logged as a
     /// warning; at debug level if the hook was cancelled because all clients waited for less than the default timeout.
@@ -412,8 +412,8 @@ impl Builder {
     /// ever, but for [`max_scrape_timeout`](Self::max_scrape_timeout). Default: [`DEFAULT_SCRAPE_TIMEOUT`].
     ///
     /// Prometheus says it, with the header `X-Prometheus-Scrape-Timeout-Seconds`. Past its time a scrape is answered with
-    /// a 503. Whatever clients say, [hooks](Self::before_scrape) have at most half of this option's time, and a collector that
-    /// takes nearly all of it is logged as a warning.
+    /// a 503. Whatever clients say, [hooks](Self::before_scrape) have at most half of this option's time. If a scrape times out
+    /// while a registry has been gathered for nine tenths of this time, a warning names the registry.
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
         self.served.scrape_timeout = timeout;
         self
@@ -449,9 +449,9 @@ impl Builder {
     /// Sets how many bytes of expositions may be kept in memory for clients that have not taken them yet, over all connections.
     /// Default: 64 MiB, or four times the largest exposition of the last gather if that is more.
     ///
-    /// An exposition that several clients share counts once. Beyond the budget the connections of slow clients are closed, the
-    /// oldest first, and a scrape waits for up to two seconds for that. Then a representation that no other client wants at that
-    /// moment is answered with a 503 and `Retry-After`, and counted in `prometheus_exporter_denied_total{reason="unsent"}`.
+    /// An exposition that several clients share counts once. Over the budget, the server evicts the client that has been
+    /// slow for longest, and a scrape waits up to 2 s for this. If the budget is still exceeded, a representation that only one
+    /// client wants is answered with a 503 and `Retry-After`, counted in `prometheus_exporter_denied_total{reason="unsent"}`.
     pub fn max_unsent(mut self, bytes: usize) -> Self {
         self.served.max_unsent = Some(bytes);
         self
@@ -469,7 +469,7 @@ impl Builder {
     /// 4. the longest TLS handshake, 1 s after its ClientHello
     /// 5. the client whose responses have been written longest, after [`scrape_timeout`](Self::scrape_timeout)
     ///
-    /// A request that is being answered keeps its connection. While nothing can be evicted, newcomers wait in the backlog.
+    /// A connection is never evicted between a complete request and the first byte of the response. While nothing can be evicted, newcomers wait in the backlog.
     ///
     /// The times of 2, 3 and 4 shrink while newcomers queue, with 128 connections down to a seventeenth. So a thousand
     /// clients that read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
@@ -595,11 +595,12 @@ impl Builder {
     /// not count; the first version counts at once. One that can not be used leaves the last good one in force, is logged once,
     /// and shows in `prometheus_exporter_web_config_reload_success`.
     ///
-    /// A version that takes away a protection of the one in force can not be used either, because a file that was cut or
-    /// emptied by mistake is well-formed. To take one away, restart the program. Everything else follows the file.
+    /// A version that takes away a protection of the one in force, or turns TLS on, can not be used either: a file that was
+    /// cut or emptied by mistake is well-formed. Restart the program for these changes. Everything else follows the file.
     ///
-    /// When the demands on client certificates change, or a user is gone or has another password, the connections that were let
-    /// in before end: idle ones at once, those being answered with that answer, which says `Connection: close`.
+    /// When the client CA, `client_auth_type` or the allowed names change, or a user is gone or has another password, the
+    /// connections that were let in before end. Idle connections close at once. A connection with a request in flight closes
+    /// after its response, which carries `Connection: close`.
     ///
     /// | protection | needs a restart | follows the file |
     /// | --- | --- | --- |
@@ -652,6 +653,7 @@ impl Builder {
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), naming the option, if one of them makes no sense.
     /// * What resolving or binding an address failed with, its [`kind`](io::Error::kind) kept and the address named.
+    /// * What reading a certificate, a key or a web-config file failed with, the file named.
     ///
     /// Each begins with the option's name, or with that of the flag that gave the value (`WebArgs`, feature `cli`). What the
     /// operating system said is behind [`source`](std::error::Error::source), with its

@@ -324,7 +324,7 @@ impl Router {
             Err(ScrapeError::Unsent) => {
                 self.telemetry.count_denial(Denial::Unsent);
                 late(
-                    "Other clients are too slow to take their responses. Ask again, without name[] and registry[].\n",
+                    "Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n",
                 )
             }
             Err(ScrapeError::Timeout) => {
@@ -459,7 +459,10 @@ pub(crate) fn path_is_valid(path: &str) -> bool {
 }
 
 fn host_not_allowed() -> Response<Body> {
-    text(StatusCode::FORBIDDEN, "This name is not one of the server's allowed hosts. Ask by one that is.\n")
+    text(
+        StatusCode::FORBIDDEN,
+        "The host of this request is not allowed. Use one that allowed_hosts names.\n",
+    )
 }
 
 fn method_not_allowed() -> Response<Body> {

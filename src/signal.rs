@@ -22,11 +22,11 @@ use crate::unwind::caught;
 /// await it last: a signal in between is not lost. Before that a signal has its default effect. Afterwards, until the process
 /// ends, neither signal ends the process by itself, also if this future is dropped: tokio keeps its handlers.
 ///
-/// # Errors
+/// # Without a runtime
 ///
-/// It never fails and never panics. Without a tokio runtime, with one without its I/O driver, or if the system refuses, the
-/// signal keeps its default effect and this future does not complete; that is logged at level error. tokio answers for a
-/// driver that is missing with a panic, which is caught, as [`Server::serve`](crate::Server::serve) says.
+/// If the system refuses the handler, or there is no tokio runtime with an I/O driver, the future never completes and the
+/// signal keeps its default effect. An error is logged. tokio reports a missing driver by a panic, which is caught; your panic
+/// hook still runs.
 ///
 /// ```no_run
 /// use prometheus_hyper::{prometheus::Registry, shutdown_signal};

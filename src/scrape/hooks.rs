@@ -88,8 +88,8 @@ impl fmt::Display for Failure {
             Failure::Error(error) => error.fmt(f),
             Failure::Panic => f.write_str("it panicked"),
             Failure::Late => f.write_str("it was not done in time"),
-            Failure::CutShort => f.write_str("nobody waited until it was done"),
-            Failure::StillRunning => f.write_str("it is still running since an earlier scrape"),
+            Failure::CutShort => f.write_str("no waiting client had enough time left"),
+            Failure::StillRunning => f.write_str("it is still running from an earlier scrape"),
             Failure::Cancelled => f.write_str("it was cancelled"),
         }
     }

@@ -13,8 +13,8 @@ use crate::builder::Builder;
 /// Serves a registry until its shutdown future completes: what [`run`](crate::run()) and
 /// [`Server::run`](crate::Server::run) return.
 ///
-/// It is `Send` and `'static` whenever the shutdown future is. It keeps nothing of the other arguments: a registry may be
-/// borrowed for the call alone, for a clone of it shares its metrics.
+/// It binds when it is first polled. It is `Send` and `'static` if the shutdown future is. The registry may be borrowed for the
+/// call alone, because the server keeps a clone that shares its metrics.
 ///
 /// ```
 /// use prometheus_hyper::prometheus::Registry;
