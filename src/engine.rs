@@ -24,7 +24,7 @@ use tokio::runtime::{self, Handle, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::throttle::Throttle;
-use crate::unwind::caught;
+use crate::unwind::{caught, caught_in_polls};
 
 /// A gather that is expected to take longer goes to the standby. To hand it over costs 15 to 60 µs.
 const SHORT: Duration = Duration::from_millis(1);
@@ -241,10 +241,13 @@ impl<G: Gather> Engine<G> {
         }
         drop(state);
         if let Err(error) = spawned {
-            tracing::warn!(
-                %error,
-                "cannot start the standby thread; a collector that hangs will hang the metrics server"
-            );
+            // A panic of the subscriber would end the driver, and with it the server.
+            caught(|| {
+                tracing::warn!(
+                    %error,
+                    "cannot start the standby thread; a collector that hangs will hang the metrics server"
+                );
+            });
         }
     }
 
@@ -259,7 +262,11 @@ impl<G: Gather> Engine<G> {
                     self.end();
                     return None;
                 }
-                Err(Panicked) => continue,
+                Err(Panicked) => {
+                    // tokio itself: it cannot poll, which it may not be able to next time either.
+                    thread::sleep(TICK);
+                    continue;
+                }
             };
             self.see_to_a_standby();
             let Some(job) = self.leave(job) else { continue };
@@ -278,15 +285,24 @@ impl<G: Gather> Engine<G> {
         let Some(runtime) = self.state().runtime.clone() else { return Ok(None) };
         let next = async {
             if let Some(done) = done {
-                let rest = self.gather.deliver(done);
+                let rest = self.try_to_deliver(done);
                 // The answers are written before the families are dropped, for which nobody need wait.
                 tokio::task::yield_now().await;
-                drop(rest);
+                caught(|| drop(rest));
             }
+            let next = async {
+                loop {
+                    if let Some(job) = caught_in_polls(self.gather.next()).await {
+                        break job;
+                    }
+                    self.abandon();
+                    tokio::task::yield_now().await;
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.ended.cancelled() => None,
-                job = self.gather.next() => Some(job),
+                job = next => Some(job),
             }
         };
         caught(|| runtime.block_on(next)).ok_or_else(|| {
@@ -354,9 +370,17 @@ impl<G: Gather> Engine<G> {
 
     fn deliver(&self, gathered: Option<G::Done>) {
         let Some(done) = gathered else { return };
-        if caught(|| drop(self.gather.deliver(done))).is_none() {
+        let rest = self.try_to_deliver(done);
+        // By now the driver may have begun the next gather, which must not be abandoned for a panic here.
+        caught(|| drop(rest));
+    }
+
+    fn try_to_deliver(&self, done: G::Done) -> Option<impl Send> {
+        let rest = caught(|| self.gather.deliver(done));
+        if rest.is_none() {
             self.abandon();
         }
+        rest
     }
 
     fn abandon(&self) {

@@ -1,6 +1,6 @@
 //! Closures as gathers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::{Notify, mpsc as channel, oneshot};
 
@@ -16,6 +16,26 @@ struct Closures {
     wanted: tokio::sync::Mutex<channel::UnboundedReceiver<(Work, oneshot::Sender<thread::ThreadId>)>>,
     is_free: Notify,
     ticks: AtomicU64,
+    /// How often more `next` panics.
+    bad_nexts: AtomicU64,
+    /// Of how many deliveries more the rest panics when it is dropped.
+    bad_rests: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+struct Rest {
+    is_bad: bool,
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        assert!(!self.is_bad, "as it must");
+    }
+}
+
+/// Counts down; false at zero.
+fn take_one(count: &AtomicU64) -> bool {
+    count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1)).is_ok()
 }
 
 impl Gather for Closures {
@@ -23,6 +43,7 @@ impl Gather for Closures {
     type Done = (oneshot::Sender<thread::ThreadId>, thread::ThreadId);
 
     async fn next(self: &Arc<Self>) -> Self::Job {
+        assert!(!take_one(&self.bad_nexts), "as it must");
         self.is_free.notified().await;
         let mut wanted = self.wanted.lock().await;
         match wanted.recv().await {
@@ -40,14 +61,16 @@ impl Gather for Closures {
     fn deliver(&self, (reply, on): Self::Done) -> impl Send + 'static {
         let _ = reply.send(on);
         self.is_free.notify_one();
+        Rest { is_bad: take_one(&self.bad_rests) }
     }
 
     fn abandon(&self) {
+        self.abandoned.fetch_add(1, Relaxed);
         self.is_free.notify_one();
     }
 
     fn tick(&self) {
-        self.ticks.fetch_add(1, Ordering::Relaxed);
+        self.ticks.fetch_add(1, Relaxed);
     }
 
     fn end(&self) {}
@@ -64,8 +87,14 @@ fn serve() -> Served {
     let (want, wanted) = channel::unbounded_channel();
     let is_free = Notify::new();
     is_free.notify_one();
-    let closures =
-        Arc::new(Closures { wanted: tokio::sync::Mutex::new(wanted), is_free, ticks: AtomicU64::new(0) });
+    let closures = Arc::new(Closures {
+        wanted: tokio::sync::Mutex::new(wanted),
+        is_free,
+        ticks: AtomicU64::new(0),
+        bad_nexts: AtomicU64::new(0),
+        bad_rests: AtomicU64::new(0),
+        abandoned: AtomicU64::new(0),
+    });
     let stop = CancellationToken::new();
     let until = stop.clone();
     let running =
@@ -171,6 +200,36 @@ fn survives_a_gather_that_panics() {
     served.gather(|| {});
 }
 
+/// With a pause of the I/O after each panic this would take minutes.
+#[test]
+fn survives_panics_while_it_waits_for_a_gather_and_goes_on_at_once() {
+    let served = serve();
+    served.gather(|| {});
+    let driver = served.driver();
+    served.closures.bad_nexts.store(300, Relaxed);
+    while served.closures.bad_nexts.load(Relaxed) > 0 {
+        served.gather(|| {});
+    }
+    served.gather(|| {});
+    assert_eq!(served.driver(), driver);
+    assert!(served.closures.abandoned.load(Relaxed) >= 300);
+}
+
+/// The driver may have begun the next gather by then, which was abandoned.
+#[test]
+fn abandons_no_gather_for_a_panic_after_the_delivery() {
+    let served = serve();
+    let long = || thread::sleep(2 * SHORT);
+    let driver = served.driver();
+    served.closures.bad_rests.store(5, Relaxed);
+    for _ in 0..6 {
+        // Each on the standby, which has dropped the rest of the one before.
+        assert_ne!(served.gather(long), driver);
+    }
+    assert_eq!(served.closures.bad_rests.load(Relaxed), 0);
+    assert_eq!(served.closures.abandoned.load(Relaxed), 0);
+}
+
 #[test]
 fn does_not_wait_for_its_own_end() {
     let served = Arc::new(serve());
@@ -186,7 +245,7 @@ fn does_not_wait_for_its_own_end() {
 fn ticks_once_a_second() {
     let served = serve();
     let began = Instant::now();
-    while served.closures.ticks.load(Ordering::Relaxed) < 2 {
+    while served.closures.ticks.load(Relaxed) < 2 {
         assert!(began.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(10));
     }

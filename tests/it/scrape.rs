@@ -37,6 +37,10 @@ impl Gated {
         self.gate.1.notify_all();
     }
 
+    pub(crate) fn close(&self) {
+        *self.gate.0.lock().unwrap() = false;
+    }
+
     pub(crate) fn gathers(&self) -> u64 {
         self.gathers.load(Ordering::SeqCst)
     }
