@@ -8,6 +8,7 @@ mod default_collectors;
 #[cfg(unix)]
 mod doors;
 mod drop_in;
+mod engine;
 mod faults;
 mod forms;
 mod handler;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
@@ -20,14 +20,15 @@ use crate::log::{Log, logged, logged_to};
 pub(crate) struct Gated {
     desc: Desc,
     gathers: Arc<AtomicU64>,
+    thread: Arc<Mutex<Option<ThreadId>>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Gated {
     pub(crate) fn register(registry: &Registry, open: bool) -> Self {
         let desc = Desc::new("gathers".into(), "help".into(), vec![], HashMap::new()).unwrap();
-        let gated =
-            Gated { desc, gathers: Arc::default(), gate: Arc::new((Mutex::new(open), Condvar::new())) };
+        let gate = Arc::new((Mutex::new(open), Condvar::new()));
+        let gated = Gated { desc, gathers: Arc::default(), thread: Arc::default(), gate };
         registry.register(Box::new(gated.clone())).unwrap();
         gated
     }
@@ -45,6 +46,11 @@ impl Gated {
         self.gathers.load(Ordering::SeqCst)
     }
 
+    /// On which it was gathered last.
+    pub(crate) fn thread(&self) -> Option<ThreadId> {
+        *self.thread.lock().unwrap()
+    }
+
     pub(crate) fn wait_for_gathers(&self, count: u64) {
         wait_for("a gather", || self.gathers() >= count);
     }
@@ -55,6 +61,7 @@ impl Collector for Gated {
         vec![&self.desc]
     }
     fn collect(&self) -> Vec<MetricFamily> {
+        *self.thread.lock().unwrap() = Some(thread::current().id());
         let count = self.gathers.fetch_add(1, Ordering::SeqCst) + 1;
         let mut open = self.gate.0.lock().unwrap();
         while !*open {

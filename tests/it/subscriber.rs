@@ -24,7 +24,7 @@ use crate::scrape::{start, wait_for};
 const PANICS: &str = "prometheus_exporter_errors_total{cause=\"panic\"}";
 
 /// Whether it does yet.
-static ARMED: AtomicBool = AtomicBool::new(false);
+pub(crate) static ARMED: AtomicBool = AtomicBool::new(false);
 
 /// What it has panicked at.
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -65,12 +65,12 @@ impl Visit for Message {
 }
 
 /// How often it has panicked at this.
-fn panicked_at(message: &str) -> usize {
+pub(crate) fn panicked_at(message: &str) -> usize {
     EVENTS.lock().unwrap().iter().filter(|event| event.contains(message)).count()
 }
 
 /// Sets it for this process, if this is a child of a test.
-fn set() -> bool {
+pub(crate) fn set() -> bool {
     let is_child = std::env::var(CHILD).is_ok();
     if is_child {
         tracing::subscriber::set_global_default(Panics).unwrap();

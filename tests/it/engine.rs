@@ -1,0 +1,311 @@
+//! A collector that hangs, and what goes on meanwhile.
+//!
+//! On which thread a gather is done tells whether the I/O goes on beside it: the hook runs on the thread that does the I/O,
+//! since the server was bound without a runtime.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use prometheus_hyper::prometheus::{IntCounterVec, Opts, Registry};
+use prometheus_hyper::{Builder, Guard, Server};
+use tokio::runtime::Handle;
+
+use crate::alone::{CHILD, run_alone};
+use crate::client::{Client, PATIENCE, get};
+use crate::host::current_thread;
+use crate::scrape::{Gated, ask, start, wait_for};
+
+/// Within which the I/O has to be back. It takes two seconds; the rest is for a busy machine.
+const BACK: Duration = Duration::from_secs(10);
+
+/// Longer than what is gathered on the thread that does the I/O.
+const LONG: Duration = Duration::from_millis(2);
+
+/// A server with a collector that can be made to hang.
+struct Served {
+    guard: Guard,
+    addr: SocketAddr,
+    gated: Gated,
+    io: Arc<Mutex<Option<ThreadId>>>,
+}
+
+impl Served {
+    fn new(builder: Builder) -> Self {
+        let (registry, io) = (Registry::new(), Arc::<Mutex<_>>::default());
+        let gated = Gated::register(&registry, true);
+        let on = Arc::clone(&io);
+        let builder = builder.registry_named("gated", &registry).before_scrape("where", move |_| {
+            let on = Arc::clone(&on);
+            async move {
+                *on.lock().unwrap() = Some(thread::current().id());
+                Ok(())
+            }
+        });
+        let (guard, addr) = start(builder);
+        Served { guard, addr, gated, io }
+    }
+
+    /// Scrapes the collector that may hang, and nothing else.
+    fn ask(&self, headers: &str) -> Client {
+        ask(self.addr, "/metrics?registry[]=gated", headers)
+    }
+
+    fn scrape(&self) {
+        assert_eq!(self.ask("").answer(false).status, 200);
+    }
+
+    fn is_healthy(&self) {
+        assert_eq!(get(self.addr, "/-/healthy").status, 200);
+    }
+
+    /// Closes the gate, and comes back when a scrape hangs there.
+    fn hang(&self) -> Client {
+        let before = self.gated.gathers();
+        self.gated.close();
+        let hangs = self.ask("X-Prometheus-Scrape-Timeout-Seconds: 60\r\n");
+        self.gated.wait_for_gathers(before + 1);
+        hangs
+    }
+
+    /// Whether the last gather was done on the thread that does the I/O.
+    fn was_gathered_with_the_io(&self) -> bool {
+        let (io, gathered) = (*self.io.lock().unwrap(), self.gated.thread());
+        assert!(io.is_some() && gathered.is_some(), "{io:?} {gathered:?}");
+        io == gathered
+    }
+
+    /// Scrapes until the collector is known to be a fast one. A busy machine may make it slow again.
+    fn become_fast(&self) {
+        wait_for("a gather on the thread that does the I/O", || {
+            self.scrape();
+            self.was_gathered_with_the_io()
+        });
+    }
+}
+
+fn builder() -> Builder {
+    Server::builder().max_scrape_timeout(4 * PATIENCE)
+}
+
+/// How many threads of this process are a server's. Linux cuts their names at 15 bytes.
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let name = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
+    };
+    tasks.map(name).filter(|name| name.starts_with("prometheus-hype")).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hang_costs_one_thread_and_one_pause() {
+    for gather in ["1", "10", "100"] {
+        run_alone("engine::child_that_hangs", gather, &[]);
+    }
+}
+
+/// What the test above runs in a process of its own, whose threads it counts.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by another test"]
+fn child_that_hangs() {
+    let Some(nth) = std::env::var(CHILD).ok().and_then(|nth| nth.parse::<u64>().ok()) else { return };
+    let served = Served::new(builder());
+    for _ in 1..nth {
+        served.scrape();
+    }
+    // A thread names itself once it runs.
+    wait_for("two threads", || threads() == 2);
+    let mut hangs = served.hang();
+    let begin = Instant::now();
+    served.is_healthy();
+    assert!(begin.elapsed() < BACK, "{:?}", begin.elapsed());
+
+    // From now on all is as ever, except that there is nothing to be scraped.
+    let late = served.ask("X-Prometheus-Scrape-Timeout-Seconds: 1\r\n").answer(false);
+    assert_eq!(late.status, 503);
+    for _ in 0..20 {
+        served.is_healthy();
+    }
+    assert_eq!(threads(), 2, "one hangs, one serves");
+    assert_eq!(served.gated.gathers(), nth, "no second gather is begun");
+    served.gated.open();
+    assert_eq!(hangs.answer(false).status, 200, "what it brings is delivered");
+
+    // It is there for the next hang, which was to be expected: so the I/O does not even pause.
+    let mut hangs = served.hang();
+    assert!(!served.was_gathered_with_the_io());
+    served.is_healthy();
+    served.gated.open();
+    assert_eq!(hangs.answer(false).status, 200);
+    assert_eq!(threads(), 2);
+}
+
+#[test]
+fn a_collector_that_is_now_and_then_slow_delays_no_health_check() {
+    let served = Served::new(builder());
+    let hang = || {
+        let mut hangs = served.hang();
+        thread::sleep(LONG);
+        served.is_healthy();
+        let with_the_io = served.was_gathered_with_the_io();
+        served.gated.open();
+        assert_eq!(hangs.answer(false).status, 200);
+        with_the_io
+    };
+    hang();
+    for round in 0..10 {
+        served.scrape();
+        assert!(!hang(), "the I/O waited in round {round}");
+    }
+}
+
+#[test]
+fn readers_are_served_during_a_hang() {
+    const READERS: usize = 128;
+    let large = Registry::new();
+    let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
+    (0..16).for_each(|n| vec.with_label_values(&[&format!("{n}{}", "x".repeat(64 * 1024))]).inc());
+    large.register(Box::new(vec)).unwrap();
+    let builder = crate::scrape::patient(Server::builder()).registry_named("large", &large);
+    let served = Served::new(builder.max_connections(READERS + 8).write_timeout(4 * PATIENCE));
+    let mut readers: Vec<Client> =
+        (0..READERS).map(|_| ask(served.addr, "/metrics?registry[]=large", "")).collect();
+    let heads: Vec<_> = readers.iter_mut().map(Client::head).collect();
+    served.become_fast();
+    let mut hangs = served.hang();
+    for (reader, head) in readers.iter_mut().zip(&heads) {
+        assert_eq!(head.status, 200);
+        assert!(reader.body(head).len() > 16 * 64 * 1024);
+        reader.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(reader.answer(false).status, 200);
+    }
+    served.gated.open();
+    assert_eq!(hangs.answer(false).status, 200);
+}
+
+#[test]
+fn a_hang_in_one_server_does_not_touch_another() {
+    let (one, other) = (Served::new(builder()), Served::new(builder()));
+    one.become_fast();
+    let mut hangs = one.hang();
+    for _ in 0..20 {
+        other.scrape();
+    }
+    other.guard.shutdown_blocking();
+    one.gated.open();
+    assert_eq!(hangs.answer(false).status, 200);
+}
+
+#[test]
+fn a_stop_a_drop_and_the_end_of_main_do_not_wait_for_a_hang() {
+    for how in ["stop", "drop", "drop serve", "main"] {
+        let output = run_alone("engine::child_that_ends", how, &[]);
+        assert!(output.contains("main is about to return"), "{how}: {output}");
+    }
+}
+
+/// What the test above runs in a process of its own, which has to exit.
+#[test]
+#[ignore = "run by another test"]
+fn child_that_ends() {
+    let Ok(how) = std::env::var(CHILD) else { return };
+    let served = Served::new(builder().drain_timeout(Duration::from_millis(100)));
+    served.become_fast();
+    let hangs = served.hang();
+    let begin = Instant::now();
+    match how.as_str() {
+        "stop" => served.guard.shutdown_blocking(),
+        "drop" => {
+            let closed = served.guard.closed();
+            drop(served.guard);
+            current_thread().block_on(closed);
+        }
+        "drop serve" => {
+            let (registry, runtime) = (Registry::new(), current_thread());
+            let gated = Gated::register(&registry, false);
+            let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
+            let addr = server.local_addr().unwrap();
+            let mut serving = Box::pin(server.serve(std::future::pending()));
+            runtime.block_on(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending())));
+            let _hangs = ask(addr, "/metrics", "");
+            gated.wait_for_gathers(1);
+            drop(serving);
+        }
+        _ => std::mem::forget(served.guard),
+    }
+    assert!(begin.elapsed() < BACK, "{:?}", begin.elapsed());
+    drop(hangs);
+    println!("main is about to return");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_without_a_standby_serves_and_says_so() {
+    // Two hundred megabytes for a thread's stack, none of it touched: so that the room for one more can be told from the
+    // room for two. A limit on threads does not bind root.
+    let large_stacks = ["env", "RUST_MIN_STACK=200000000"];
+    for mode in ["none", "one", "one and a subscriber that panics"] {
+        run_alone("engine::child_without_memory", mode, &large_stacks);
+    }
+}
+
+/// What the test above runs in a process of its own, with room for the stacks of so many threads.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by another test"]
+fn child_without_memory() {
+    use crate::log::Log;
+
+    let Ok(mode) = std::env::var(CHILD) else { return };
+    let panics = mode.ends_with("panics") && crate::subscriber::set();
+    crate::subscriber::ARMED.store(panics, std::sync::atomic::Ordering::SeqCst);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
+    let limit = size + if mode == "none" { 150_000_000 } else { 350_000_000 };
+    let limited = std::process::Command::new("prlimit")
+        .args([format!("--pid={}", std::process::id()), format!("--as={limit}")])
+        .status();
+    assert!(limited.unwrap().success());
+    let registry = crate::subscriber::something();
+    let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
+    let log = Log::default();
+    let started = if panics { server.start() } else { log.capture(|| server.start()) };
+    if mode == "none" {
+        assert_eq!(started.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        return assert_eq!(threads(), 0);
+    }
+    let guard = started.unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+    }
+    assert_eq!(threads(), 1);
+    if panics {
+        assert_eq!(crate::subscriber::panicked_at("cannot start the standby thread"), 1);
+    } else {
+        assert_eq!(log.lines_with("cannot start the standby thread").len(), 1, "{}", log.text());
+    }
+    guard.shutdown_blocking();
+}
+
+/// Answers of some megabytes kept the host's timers waiting.
+#[test]
+fn serve_does_nothing_on_the_hosts_runtime() {
+    current_thread().block_on(async {
+        let registry = crate::stop::large();
+        let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
+        let addr = server.local_addr().unwrap();
+        let mut serving = pin!(server.serve(std::future::pending()));
+        poll_fn(|cx| Poll::Ready(assert!(serving.as_mut().poll(cx).is_pending()))).await;
+        // Meanwhile it is blocked.
+        assert!(get(addr, "/metrics").body.len() > crate::stop::LARGE);
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    });
+}
