@@ -324,7 +324,7 @@ impl Builder {
 
     /// Whether the default collectors are served: [`ProcessCollector`](crate::collector::ProcessCollector) (feature `process`)
     /// and, if [`bind`](Self::bind), [`start`](Server::start), [`serve`](Server::serve) or [`into_handler`](Self::into_handler) is
-    /// called within a tokio runtime, that runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), with `start` also how long that
+    /// called within a tokio runtime, that runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), and how long that
     /// runtime keeps a ready task waiting. Default: `true` with the default registry, `false` with explicit ones.
     ///
     /// They live in registries of their own, and come along whatever `registry[]` selects. Where a registry has a series of

@@ -1,4 +1,4 @@
-//! A server that runs on a thread of its own, and how it ends.
+//! A server that runs on threads of its own, and how it ends.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::scrape::{Deliveries, Epoch};
 /// A running server: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
 ///
 /// Dropping it stops the server and never blocks: the server closes its listeners, closes idle connections, finishes
-/// what is in flight within [`drain_timeout`](crate::Builder::drain_timeout), and its thread ends. That holds on a
+/// what is in flight within [`drain_timeout`](crate::Builder::drain_timeout), and its threads end. That holds on a
 /// runtime's thread and outside one, after the runtime is gone, and while unwinding. To wait for the end use
 /// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking), to be scraped once more before it
 /// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to have none, [`detach`](Self::detach).
@@ -91,13 +91,16 @@ impl Guard {
     }
 
     /// Completes when the server has stopped, whoever stopped it: its listeners are closed, its connections have
-    /// ended, its thread is about to be gone. It borrows nothing and may outlive the guard.
+    /// ended, its threads are about to be gone. A collector that hangs keeps its thread. The future borrows nothing and may outlive the guard.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         self.running.stopped().clone().cancelled_owned()
     }
 
     /// Stops the server and waits until it has stopped: at once if nothing is in flight, else within
     /// [`drain_timeout`](crate::Builder::drain_timeout). Then the port can be bound again.
+    ///
+    /// The first time that a collector hangs, the stop may begin up to two seconds later: that is when another thread takes
+    /// the I/O over.
     ///
     /// Dropping the future gives up the wait, not the stop.
     pub async fn shutdown(self) {
@@ -107,9 +110,8 @@ impl Guard {
 
     /// [`shutdown`](Self::shutdown) for synchronous code: blocks until the server has stopped.
     ///
-    /// On a runtime's thread it blocks that thread, but does not deadlock, for the server has a thread of its own. On
-    /// that very thread it does not wait. In a collector it waits for the scrape that waits for the collector, until
-    /// the drain limit.
+    /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has threads of its own. On
+    /// those it does not wait: in a collector, and in a hook that runs on the server's own runtime.
     pub fn shutdown_blocking(self) {
         self.stop.cancel();
         self.running.join();
@@ -152,10 +154,9 @@ impl Guard {
     /// [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous code: blocks until the server has stopped.
     ///
     /// Not for code on which a scrape depends. On the thread of a current-thread runtime on which hooks run
-    /// ([`before_scrape`](crate::Builder::before_scrape)) it keeps them from running, and the scrape goes without them; in a
-    /// collector it keeps the scrape from being done at all, until the limit. On the server's own thread, where hooks run if
-    /// there is no other runtime, it does not wait: it gives back `false`, and the server goes on until it has been scraped, or
-    /// the limit.
+    /// ([`before_scrape`](crate::Builder::before_scrape)) it keeps them from running, and the scrape goes without them. On
+    /// the server's own threads it does not wait: in a collector, and in a hook if there is no other runtime. There it returns
+    /// `false`, and the server goes on until it has been scraped, or the limit.
     pub fn shutdown_after_scrape_blocking(mut self, limit: Duration) -> bool {
         let asked = self.ask_for_the_last_scrape(limit);
         // What was asked for ends the server; this guard does not.
@@ -181,7 +182,7 @@ impl Guard {
 
 /// A last scrape that the server has been asked for.
 struct Asked {
-    /// Not the router: with it the gathering thread would outlive the server.
+    /// Not the router, which would keep the registries.
     deliveries: Deliveries,
     epoch: Epoch,
 }

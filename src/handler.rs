@@ -25,7 +25,7 @@ use crate::throttle::Throttle;
 /// The metrics as a service: what [`Builder::into_handler`](crate::Builder::into_handler) gives to a program that has an
 /// HTTP server already.
 ///
-/// It negotiates, shares and keeps deadlines as a [`Server`](crate::Server) does, and gathers on a thread of its own;
+/// It negotiates, shares and keeps deadlines as a [`Server`](crate::Server) does, on threads of its own;
 /// clones are the same handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other
 /// methods with a 405. A request's body is not looked at.
 ///

@@ -16,13 +16,14 @@
 //! ```
 //!
 //! That serves the default registry, the one that the `register_*!` macros of `prometheus` fill, on
-//! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on a thread of its own: with a tokio
+//! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on threads of its own: with a tokio
 //! runtime around it or without one, and still when that runtime is blocked, which is when the metrics are needed
 //! most. Beside what is registered it serves what a Go or a Python program would tell, too: see [`collector`].
 //!
-//! # An explicit registry, a runtime of one's own
+//! # An explicit registry, a future
 //!
-//! [`run`] and [`Server::run`] are plain futures, and the API of prometheus-hyper 0.1 and 0.2:
+//! [`run`] and [`Server::run`] are plain futures, and the API of prometheus-hyper 0.1 and 0.2. They start the same threads, and
+//! wait:
 //!
 //! ```no_run
 //! use prometheus_hyper::prometheus::Registry;
@@ -40,8 +41,8 @@
 //! # Everything else
 //!
 //! ```text
-//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own thread)
-//! configured          bound      └─serve(shutdown).await  (the caller's runtime)
+//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own threads)
+//! configured          bound      └─serve(shutdown).await  (the same threads)
 //! ```
 //!
 //! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, so only
@@ -224,7 +225,7 @@ pub use tokio_util::sync::CancellationToken;
 /// the [`Registry`].
 pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>>;
 
-/// Serves the default registry on `addr`, from a thread of its own, until the guard is dropped.
+/// Serves the default registry on `addr`, from threads of its own, until the guard is dropped.
 ///
 /// Synchronous: when it returns, the port is open. It works before, inside and after any tokio runtime, and without
 /// one. Metrics may be registered before it or after it.
@@ -244,10 +245,11 @@ pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
     Server::builder().listen(addr).bind()?.start()
 }
 
-/// Serves `registry` on `addr`, on the runtime that polls it, until `shutdown` completes and what is in flight then
-/// has been answered.
+/// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and what is in flight then has been
+/// answered.
 ///
-/// `shutdown` is polled where this future is polled; it may borrow. Dropping the future closes everything at once.
+/// `shutdown` is polled where this future is polled; it may borrow. Any executor may poll it. Dropping the future stops the
+/// server, as dropping a [`Guard`] does.
 /// The future is `Send` and `'static` whenever `shutdown` is: `tokio::spawn(run(&registry, addr, shutdown))` needs no `Arc`.
 ///
 /// # Errors

@@ -169,7 +169,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Completes when a server on a thread of its own is to stop: its token is cancelled, or the guard has asked for one last
+/// Completes when a server is to stop: its token is cancelled, or the guard has asked for one last
 /// scrape, and that has been delivered or is given up.
 async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>, scraper: &Scraper) {
     let last_scrape = async {

@@ -49,9 +49,9 @@ struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flavour {
-    /// `start`: on a thread of its own.
+    /// `start`.
     Started,
-    /// `serve`: on the host's runtime.
+    /// `serve`, polled on the host's runtime.
     Served,
     /// Not ours at all.
     Naive,

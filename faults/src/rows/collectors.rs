@@ -14,7 +14,7 @@ use crate::process::mib;
 pub const ROWS: &[Row] = &[
     Row {
         name: "blocks-current",
-        proves: "a thread of its own, a deadline, nothing on the host's pool",
+        proves: "threads of its own, a deadline, nothing on the host's pool",
         unprotected: Some("naive"),
         run: |bench| hangs(bench, "block", &["current"]),
     },
@@ -26,9 +26,15 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "blocks-serve",
-        proves: "the same, with the server on the host's current-thread runtime",
+        proves: "the same with `serve`, polled on the host's current-thread runtime",
         unprotected: Some("naive"),
         run: |bench| hangs(bench, "block", &["current", "serve"]),
+    },
+    Row {
+        name: "blocks-at-last",
+        proves: "a second thread takes the I/O over from a collector that has answered a hundred times",
+        unprotected: Some("naive"),
+        run: |bench| hangs_after(100, bench, "block", &["current"]),
     },
     Row {
         name: "registers-current",
@@ -74,7 +80,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "scrapers-100-serve",
-        proves: "the same, with the server on the host's current-thread runtime",
+        proves: "the same with `serve`, polled on the host's current-thread runtime",
         unprotected: Some("naive"),
         run: |bench| hundred(bench, &["current", "serve"]),
     },
@@ -92,8 +98,15 @@ fn ask_for_two_seconds(victim: &Victim) -> Result<Answer, String> {
 }
 
 fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
+    hangs_after(0, bench, order, options)
+}
+
+/// After so many scrapes that it answers, which is then what is expected of it: it hangs on the thread that does the I/O.
+fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     let mut victim = bench.victim(options)?;
-    // Before the first scrape there is no thread to gather on.
+    for _ in 0..scrapes {
+        scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+    }
     let before = victim.usage()?.threads;
     victim.tell(order)?;
     let watch = Watch::begin(&mut victim)?;
@@ -101,7 +114,9 @@ fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     for n in 0..3 {
         let answer = ask_for_two_seconds(&victim)?;
         check(answer.status == 503, || format!("scrape {n}: status {}", answer.status))?;
-        check(answer.took < 2 * SECOND, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
+        // The first may wait for the thread that takes over, which comes within two seconds.
+        let limit = if n == 0 && scrapes > 0 { 3 * SECOND } else { 2 * SECOND };
+        check(answer.took < limit, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
         slowest = slowest.max(answer.took);
     }
     let health = Connection::open(victim.addr, SECOND)
@@ -111,10 +126,10 @@ fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     let seen = watch.end(&mut victim)?;
     seen.host_is_well(LAG)?;
     let threads = seen.after.threads - before;
-    check(threads == 1, || format!("{threads} threads are lost"))?;
+    check(threads == 0, || format!("{threads} threads more"))?;
     let exit = victim.exit(SECOND)?;
     Ok(format!(
-        "503 three times, the slowest after {} of 2 s; 1 thread; the process ends in {}; {}",
+        "503 three times, the slowest after {} of 2 s; no thread more; the process ends in {}; {}",
         ms(slowest),
         ms(exit),
         seen.figures()
