@@ -1,4 +1,4 @@
-//! An explicit registry, as a future on the caller's own runtime.
+//! Serves an explicit registry until ctrl-c or SIGTERM. `run` is a future; the server runs on threads of its own.
 //!
 //! `cargo run --example registry`, and beside it `curl localhost:8080/metrics`; ctrl-c ends it.
 

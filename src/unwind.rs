@@ -10,7 +10,15 @@ use std::task::Poll;
 ///
 /// The host's panic hook is called all the same, and a program that is built with `panic = "abort"` ends.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
-    panic::catch_unwind(AssertUnwindSafe(call)).ok()
+    let payload = match panic::catch_unwind(AssertUnwindSafe(call)) {
+        Ok(returned) => return Some(returned),
+        Err(payload) => payload,
+    };
+    // What was panicked with is not ours, either, and its drop may panic with the like of it.
+    if let Err(next) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(next);
+    }
+    None
 }
 
 /// The same for a future: it completes with nothing if it panics while it is polled.
@@ -21,4 +29,24 @@ pub(crate) async fn caught_in_polls<F: Future>(future: F) -> Option<F::Output> {
         None => Poll::Ready(None),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Panics with another one of its kind when it is dropped.
+    struct Hydra;
+
+    impl Drop for Hydra {
+        fn drop(&mut self) {
+            panic::panic_any(Hydra);
+        }
+    }
+
+    /// It ended the thread that drives the server.
+    #[test]
+    fn catches_a_panic_whose_payload_panics() {
+        assert_eq!(caught(|| panic::panic_any(Hydra)), None::<()>);
+    }
 }

@@ -233,7 +233,7 @@ fn child_that_ends() {
             let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
             let addr = server.local_addr().unwrap();
             let mut serving = Box::pin(server.serve(std::future::pending()));
-            runtime.block_on(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending())));
+            assert!(runtime.block_on(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending()))));
             let _hangs = ask(addr, "/metrics", "");
             gated.wait_for_gathers(1);
             drop(serving);
@@ -303,7 +303,7 @@ fn serve_does_nothing_on_the_hosts_runtime() {
         let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
         let mut serving = pin!(server.serve(std::future::pending()));
-        poll_fn(|cx| Poll::Ready(assert!(serving.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending())).await);
         // Meanwhile it is blocked.
         assert!(get(addr, "/metrics").body.len() > crate::stop::LARGE);
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
