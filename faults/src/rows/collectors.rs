@@ -97,6 +97,13 @@ fn ask_for_two_seconds(victim: &Victim) -> Result<Answer, String> {
     answer.map_err(|error| format!("the scrape: {error}"))
 }
 
+fn is_healthy(victim: &Victim) -> Result<(), String> {
+    let health = Connection::open(victim.addr, SECOND)
+        .and_then(|mut it| it.ask(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", SECOND))
+        .map_err(|error| format!("health: {error}"))?;
+    check(health.status == 200, || format!("health: {}", health.status))
+}
+
 fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     hangs_after(0, bench, order, options)
 }
@@ -107,6 +114,8 @@ fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> 
     for _ in 0..scrapes {
         scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
     }
+    // It serves by then, so its threads are there.
+    is_healthy(&victim)?;
     let before = victim.usage()?.threads;
     victim.tell(order)?;
     let watch = Watch::begin(&mut victim)?;
@@ -119,10 +128,7 @@ fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> 
         check(answer.took < limit, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
         slowest = slowest.max(answer.took);
     }
-    let health = Connection::open(victim.addr, SECOND)
-        .and_then(|mut it| it.ask(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", SECOND))
-        .map_err(|error| format!("health: {error}"))?;
-    check(health.status == 200, || format!("health: {}", health.status))?;
+    is_healthy(&victim)?;
     let seen = watch.end(&mut victim)?;
     seen.host_is_well(LAG)?;
     let threads = seen.after.threads - before;
