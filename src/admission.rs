@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::connection::{Activity, AtLimit, Evictable, GracePeriods, Reason};
 use crate::limits::soft_limit;
 use crate::scrape::UnsentBudget;
+use crate::telemetry::{Cause, Telemetry};
 
 use choice::{Choice, choose};
 use pressure::Pressure;
@@ -52,6 +53,7 @@ pub(crate) struct Connections {
     at_limit: Arc<AtLimit>,
     pressure: Pressure,
     unsent: UnsentBudget,
+    telemetry: Arc<Telemetry>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,12 @@ struct Connection {
 impl Connections {
     /// Each response may be written for as long as a scraper waits, `scrape_timeout`, before its connection may be evicted
     /// though its client keeps up.
-    pub(crate) fn new(max: usize, scrape_timeout: Duration, unsent: UnsentBudget) -> Self {
+    pub(crate) fn new(
+        max: usize,
+        scrape_timeout: Duration,
+        unsent: UnsentBudget,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         Connections {
             max,
             scrape_timeout,
@@ -72,6 +79,7 @@ impl Connections {
             at_limit: Arc::default(),
             pressure: Pressure::default(),
             unsent,
+            telemetry,
         }
     }
 
@@ -109,9 +117,7 @@ impl Connections {
     /// closed by then: the limit is one on descriptors.
     pub(crate) async fn make_room(&mut self, queued: bool) -> bool {
         // What has ended already is not evicted.
-        while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.forget(ended);
-        }
+        self.forget_ended();
         let limit_is_reached = self.limit_is_reached();
         self.at_limit.reached.store(limit_is_reached, Ordering::Relaxed);
         if queued && limit_is_reached {
@@ -128,6 +134,10 @@ impl Connections {
                     // I/O driver, one for the connection's task. Otherwise a burst would evict itself.
                     tokio::task::yield_now().await;
                     tokio::task::yield_now().await;
+                    self.forget_ended();
+                    if !self.limit_is_reached() {
+                        break;
+                    }
                     if let Choice::Evict(id) = self.choose() {
                         evicted |= self.evict(id, self.divisor()).await;
                     }
@@ -175,6 +185,12 @@ impl Connections {
                 () = self.change(until) => {}
                 () = unsent.until_exceeded(false) => {}
             },
+        }
+    }
+
+    fn forget_ended(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.forget(ended);
         }
     }
 
@@ -235,6 +251,7 @@ impl Connections {
             return false;
         }
         open.task.abort();
+        self.telemetry.count_error(Cause::Evicted);
         while self.open.contains_key(&id) {
             self.ended().await;
         }

@@ -16,7 +16,7 @@ use crate::scrape::Unsent;
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     remaining: u64,
-    /// Counted for as long as this is here.
+    /// Counts it among what is unsent, if it is an exposition.
     unsent: Option<Unsent>,
 }
 
@@ -29,6 +29,11 @@ impl Body {
     pub(crate) fn counted(mut self, unsent: Unsent) -> Self {
         self.unsent = Some(unsent);
         self
+    }
+
+    /// Leaves it to the caller for how long this counts.
+    pub(crate) fn take_unsent(&mut self) -> Option<Unsent> {
+        self.unsent.take()
     }
 }
 

@@ -172,7 +172,8 @@ async fn answer(
     if unread || limit_is_reached || stop.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    activity.response_begun(response.extensions_mut().remove::<Receipt>(), limit_is_reached);
+    let receipt = response.extensions_mut().remove::<Receipt>();
+    activity.response_begun(receipt, response.body_mut().take_unsent(), limit_is_reached);
     response.map(|body| AnswerBody { body, activity })
 }
 

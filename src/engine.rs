@@ -42,6 +42,9 @@ pub(crate) trait Gather: Send + Sync + 'static {
     /// Waits for the next gather that is wanted, on the engine's runtime. It is none while one is under way.
     fn next(self: &Arc<Self>) -> impl Future<Output = Self::Job>;
 
+    /// The parts of what a job gathers. How long it may take is expected of each by itself.
+    fn parts(&self, job: &Self::Job) -> Vec<usize>;
+
     /// Gathers, outside of any runtime. It may take for ever.
     fn gather(&self, job: Self::Job) -> Self::Done;
 
@@ -220,8 +223,16 @@ impl<G: Gather> Engine<G> {
             let mut role = Some(role);
             while let Some(now) = role {
                 role = match now {
-                    Role::Driver => engine.drive(),
-                    Role::Standby => engine.stand_by(),
+                    // What is not ours is caught within. A panic of ours ends the server, so that nobody waits for ever.
+                    Role::Driver => caught(|| engine.drive()).unwrap_or_else(|| {
+                        engine.end();
+                        None
+                    }),
+                    Role::Standby => caught(|| engine.stand_by()).unwrap_or_else(|| {
+                        engine.state().standby = Standby::Absent;
+                        engine.abandon();
+                        None
+                    }),
                 };
             }
         };
@@ -313,8 +324,9 @@ impl<G: Gather> Engine<G> {
 
     /// Gives a job that is expected to be long to the standby, if that is there; else the job is the driver's own.
     fn leave(&self, job: G::Job) -> Option<G::Job> {
+        let parts = self.gather.parts(&job);
         let mut state = self.state();
-        if state.expected.is_long() && matches!(state.standby, Standby::Idle) {
+        if state.expected.is_long(&parts) && matches!(state.standby, Standby::Idle) {
             state.standby = Standby::Handed(job);
             drop(state);
             self.changed.notify_one();
@@ -357,11 +369,11 @@ impl<G: Gather> Engine<G> {
 
     /// None if it has panicked.
     fn gather(&self, job: G::Job) -> Option<G::Done> {
-        let began = Instant::now();
+        let (parts, began) = (self.gather.parts(&job), Instant::now());
         // Collectors have a catch of their own. This one is for what else is not ours: errors that print and drop
         // themselves, the log.
         let gathered = caught(|| self.gather.gather(job));
-        self.state().expected.observe(began.elapsed());
+        self.state().expected.observe(&parts, began.elapsed());
         if gathered.is_none() {
             self.abandon();
         }
@@ -442,25 +454,25 @@ impl<J> Standby<J> {
     }
 }
 
-/// How long the next gather may take: the longest of the last ones, of which each counts for an eighth less than the one
-/// after it. So a collector that hung for seconds once is expected to do so again for some sixty gathers.
-#[derive(Clone, Copy, Debug)]
-struct Expected(Duration);
-
-impl Default for Expected {
-    /// The first gather is an unknown one.
-    fn default() -> Self {
-        Expected(SHORT)
-    }
-}
+/// How long the next gather may take: the longest of the last ones of each part, of which each counts for an eighth less than
+/// the one after it. So a part that hung for seconds once is expected to do so again for some sixty gathers of it.
+#[derive(Clone, Debug, Default)]
+struct Expected(Vec<Duration>);
 
 impl Expected {
-    fn is_long(self) -> bool {
-        self.0 >= SHORT
+    /// An unknown part is long.
+    fn is_long(&self, parts: &[usize]) -> bool {
+        parts.iter().any(|part| self.0.get(*part).is_none_or(|expected| *expected >= SHORT))
     }
 
-    fn observe(&mut self, took: Duration) {
-        self.0 = took.max(self.0 - self.0 / 8);
+    fn observe(&mut self, parts: &[usize], took: Duration) {
+        for &part in parts {
+            if self.0.len() <= part {
+                self.0.resize(part + 1, SHORT);
+            }
+            let expected = &mut self.0[part];
+            *expected = took.max(*expected - *expected / 8);
+        }
     }
 }
 

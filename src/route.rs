@@ -144,8 +144,9 @@ impl Router {
             }
         };
         let mut response = self.complete(&rules, head, served).await;
-        // Nobody waits for it there.
+        // Nobody waits for it there, and nobody there evicts slow clients.
         response.extensions_mut().remove::<Receipt>();
+        response.body_mut().take_unsent();
         response
     }
 
@@ -321,17 +322,18 @@ impl Router {
             Err(ScrapeError::Gatherer) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
             }
-            Err(ScrapeError::Unsent) => {
-                self.telemetry.count_denial(Denial::Unsent);
-                late(
-                    "Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n",
-                )
-            }
+            Err(ScrapeError::Unsent) => self.unsent(),
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
                 late("The metrics could not be gathered in time.\n")
             }
         }
+    }
+
+    /// The answer where the budget of unsent bytes is exceeded.
+    fn unsent(&self) -> Response<Body> {
+        self.telemetry.count_denial(Denial::Unsent);
+        late("Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n")
     }
 
     /// What a target says that the scraper names.
@@ -363,6 +365,7 @@ impl Router {
             return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
         };
         match self.prober.probe(place, parameters, form, runtime, deadline).await {
+            Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((pieces, coding)) => {
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
                 exposed(content_type, pieces, coding).map(|body| body.counted(unsent))

@@ -137,7 +137,7 @@ impl Scraper {
         deadline: Instant,
     ) -> Result<Exposition, ScrapeError> {
         // Slow clients are evicted meanwhile.
-        if self.unsent().is_exceeded() {
+        if self.unsent().is_exceeded() && form.is_of_a_part(&registries) {
             let until = deadline.min(Instant::now() + PATIENCE_FOR_ROOM);
             let _ = tokio::time::timeout_at(until.into(), self.unsent().until_exceeded(false)).await;
         }

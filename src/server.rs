@@ -143,7 +143,10 @@ impl Server {
     /// Those of [`start`](Self::start).
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
         let guard = self.start()?;
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            () = guard.closed() => {}
+        }
         guard.shutdown().await;
         Ok(())
     }
@@ -154,8 +157,12 @@ impl Server {
             self;
         let listeners = Listeners::new(sockets, router.telemetry())?;
         caught(|| tracing::info!(at = %reach, "serving metrics"));
-        let connections =
-            Connections::new(max_connections, router.scrape_timeout(), router.scraper().unsent().clone());
+        let connections = Connections::new(
+            max_connections,
+            router.scrape_timeout(),
+            router.scraper().unsent().clone(),
+            Arc::clone(router.telemetry()),
+        );
         let notice = notify.then(Notice::ready);
         let stop = router.locks().grants.all();
         let service = Service { router, tls, deadlines, stop };
@@ -227,7 +234,6 @@ impl Accepting {
                 let service = Service { stop: grants.current(), ..service.clone() };
                 connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {
-                    telemetry.count_error(Cause::Evicted);
                     tracing::debug!("connection limit reached; evicted a connection for a newcomer");
                 }
             };

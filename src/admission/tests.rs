@@ -11,7 +11,7 @@ const SCRAPE: Duration = Duration::from_secs(10);
 
 /// So many connections that never end by themselves, a second apart, and what each of them does.
 async fn full(max: usize) -> (Connections, Vec<Arc<Activity>>) {
-    let mut connections = Connections::new(max, SCRAPE, UnsentBudget::new(None));
+    let mut connections = Connections::new(max, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let mut activities = Vec::new();
     for _ in 0..max {
         admit(&mut connections, &mut activities);
@@ -30,7 +30,7 @@ fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
 /// Its response is being written.
 fn write(activity: &Activity) {
     assert!(activity.head_complete(false, false));
-    activity.response_begun(None, false);
+    activity.response_begun(None, None, false);
 }
 
 /// Its response is written.
@@ -135,7 +135,7 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
 /// A thousand clients that took nothing kept a scrape in the backlog for longer than it waits.
 #[tokio::test(start_paused = true)]
 async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
-    let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None));
+    let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let start = Instant::now();
     for queued in 0..1000 {
         connections.room().await;
@@ -159,7 +159,7 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
-    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
+    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let at_limit = Arc::clone(&connections.at_limit);
     let reached = || at_limit.reached.load(Ordering::Relaxed);
     assert!(!connections.make_room(true).await && !reached());
@@ -174,7 +174,7 @@ async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
 /// A burst evicted those of it whose complete requests nobody had read yet.
 #[tokio::test(start_paused = true)]
 async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
-    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None));
+    let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| async move {
         tokio::task::yield_now().await;
         assert!(activity.head_complete(false, false));
@@ -189,7 +189,8 @@ async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
 
 #[tokio::test(start_paused = true)]
 async fn room_comes_with_an_end_and_with_a_new_wait() {
-    let mut connections = Connections::new(1, Duration::MAX, UnsentBudget::new(None));
+    let mut connections =
+        Connections::new(1, Duration::MAX, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| {
         assert!(activity.head_complete(false, false));
         sleep(7 * SECOND)
@@ -218,7 +219,7 @@ async fn room_comes_with_an_end_and_with_a_new_wait() {
 #[tokio::test(start_paused = true)]
 async fn evicts_slow_clients_while_too_much_is_unsent() {
     let unsent = UnsentBudget::new(Some(10));
-    let mut connections = Connections::new(4, SCRAPE, unsent.clone());
+    let mut connections = Connections::new(4, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
     let mut activities = Vec::new();
     for _ in 0..3 {
         admit(&mut connections, &mut activities);

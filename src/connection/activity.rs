@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Deadlines;
 use super::phase::{Event, Evictable, GracePeriods, Phase, Phases};
-use crate::scrape::Receipt;
+use crate::scrape::{Receipt, Unsent};
 
 /// What the connections of a server and its connection limit tell one another.
 #[derive(Debug, Default)]
@@ -32,12 +32,14 @@ struct State {
     phases: Phases,
     /// Of the response that is being written.
     receipt: Option<Receipt>,
+    /// Counts it among what is unsent.
+    unsent: Option<Unsent>,
 }
 
 impl Activity {
     /// That of a connection which has just been accepted.
     pub(crate) fn new(at_limit: Arc<AtLimit>) -> Self {
-        let state = State { phases: Phases::new(Instant::now()), receipt: None };
+        let state = State { phases: Phases::new(Instant::now()), receipt: None, unsent: None };
         Activity { state: Mutex::new(state), at_limit }
     }
 
@@ -96,13 +98,15 @@ impl Activity {
         matches!(phase, Phase::Answering { .. })
     }
 
-    /// There is a response to write. Its receipt is handed in once it is written. `closes` if the server ends the
+    /// There is a response to write. Its receipt is handed in once it is written, and until then it is unsent. `closes` if the server ends the
     /// connection with it, though the client has not asked for it.
-    pub(crate) fn response_begun(&self, receipt: Option<Receipt>, closes: bool) {
+    pub(crate) fn response_begun(&self, receipt: Option<Receipt>, unsent: Option<Unsent>, closes: bool) {
         let mut state = self.state();
         state.phases.on(Event::ResponseBegun { closes }, Instant::now());
         state.receipt = receipt;
+        let before = std::mem::replace(&mut state.unsent, unsent);
         drop(state);
+        drop(before);
         self.at_limit.changed.notify_one();
     }
 
@@ -124,8 +128,9 @@ impl Activity {
         if before == state.phases.phase() {
             return;
         }
-        let receipt = state.receipt.take();
+        let (receipt, unsent) = (state.receipt.take(), state.unsent.take());
         drop(state);
+        drop(unsent);
         self.at_limit.changed.notify_one();
         if let Some(receipt) = receipt {
             receipt.delivered();

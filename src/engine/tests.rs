@@ -52,6 +52,10 @@ impl Gather for Closures {
         }
     }
 
+    fn parts(&self, _job: &Self::Job) -> Vec<usize> {
+        vec![0]
+    }
+
     fn gather(&self, (work, reply): Self::Job) -> Self::Done {
         assert!(Handle::try_current().is_err(), "outside of the runtime");
         work();
@@ -268,8 +272,8 @@ fn expects_what_was_long_to_be_long_again() {
     let ms = Duration::from_millis;
     let after = |seen: &[Duration]| {
         let mut expected = Expected::default();
-        seen.iter().for_each(|took| expected.observe(*took));
-        expected.is_long()
+        seen.iter().for_each(|took| expected.observe(&[0], *took));
+        expected.is_long(&[0])
     };
     let short = ms(1) / 10;
     for (seen, expected) in [
@@ -284,6 +288,18 @@ fn expects_what_was_long_to_be_long_again() {
     ] {
         assert_eq!(after(&seen), expected, "{seen:?}");
     }
+}
+
+/// A client that asked for what is short made what is long be gathered on the thread that does the I/O.
+#[test]
+fn expects_of_each_part_what_it_took() {
+    let ms = Duration::from_millis;
+    let mut expected = Expected::default();
+    expected.observe(&[0, 2], ms(100));
+    (0..100).for_each(|_| expected.observe(&[2], ms(0)));
+    assert!(!expected.is_long(&[2]), "it is short by itself");
+    assert!(expected.is_long(&[0]) && expected.is_long(&[0, 2]));
+    assert!(expected.is_long(&[1]) && expected.is_long(&[2, 7]), "unknown");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::delivery::Receipt;
+use super::selection::Selection;
 use super::unsent::Unsent;
 use crate::compress::Coding;
 use crate::encode::Choice;
@@ -15,6 +16,13 @@ pub(crate) struct Form {
     pub(crate) choice: Choice,
     pub(crate) coding: Coding,
     pub(crate) names: Names,
+}
+
+impl Form {
+    /// Whether it is of a part of the metrics: of these there are as many as clients can think of.
+    pub(super) fn is_of_a_part(&self, registries: &Selection) -> bool {
+        *registries != Selection::All || !self.names.is_empty()
+    }
 }
 
 /// What a scrape gets.
@@ -39,7 +47,7 @@ pub(crate) enum ScrapeError {
     Gatherer,
     /// The deadline has passed.
     Timeout,
-    /// Nobody else wants this representation, and the budget of unsent bytes is exceeded.
+    /// It is of a part of the metrics, and the budget of unsent bytes is exceeded.
     Unsent,
 }
 

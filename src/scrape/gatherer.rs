@@ -193,6 +193,10 @@ impl engine::Gather for Gatherer {
         }
     }
 
+    fn parts(&self, gather: &Gather) -> Vec<usize> {
+        (0..self.work.sources().len()).filter(|index| gather.registries.contains(*index)).collect()
+    }
+
     fn gather(&self, gather: Gather) -> Replies {
         let gathered = self.work.gather(&gather.registries);
         let Landed { epoch, waiters } = self.state().coalescer.land(Instant::now());

@@ -27,13 +27,8 @@ impl Group {
         }
     }
 
-    /// Whether several clients share it.
-    pub(super) fn is_shared(&self) -> bool {
-        self.replies.len() > 1
-    }
-
-    fn is_of_a_part(&self) -> bool {
-        self.registries != Selection::All || !self.form.names.is_empty()
+    pub(super) fn is_of_a_part(&self) -> bool {
+        self.form.is_of_a_part(&self.registries)
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct UnsentBudget(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     limit: Option<usize>,
-    /// Of the last flight.
+    /// The size of the largest whole exposition of the last flight that had one.
     largest: AtomicUsize,
     unsent: AtomicUsize,
     is_exceeded: watch::Sender<bool>,
@@ -48,7 +48,7 @@ impl UnsentBudget {
         Unsent { _exposition: Arc::new(Counted { bytes, budget: Arc::clone(&self.0) }) }
     }
 
-    /// Notes the largest exposition of a flight.
+    /// Notes the size of the largest whole exposition of a flight.
     pub(super) fn flight_ended(&self, largest: usize) {
         self.0.largest.store(largest, Ordering::Relaxed);
         self.0.look();

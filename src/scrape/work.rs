@@ -74,9 +74,10 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    /// Returns the size of the largest exposition.
+    /// Returns the size of the largest whole exposition.
     fn largest(&self) -> Option<usize> {
-        let expositions = self.outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+        let whole = self.outcomes.iter().filter(|(group, _)| !group.is_of_a_part());
+        let expositions = whole.filter_map(|(_, outcome)| outcome.as_ref().ok());
         expositions.map(|exposition| exposition.pieces.iter().map(Bytes::len).sum()).max()
     }
 
@@ -231,7 +232,7 @@ impl Work {
             groups.retain(Group::is_waited_for);
             let is_last = !groups.front().is_some_and(is_of_it);
             let outcome = match &mut families {
-                Some(_) if self.unsent.is_exceeded() && !group.is_shared() => Err(ScrapeError::Unsent),
+                Some(_) if self.unsent.is_exceeded() && group.is_of_a_part() => Err(ScrapeError::Unsent),
                 Some(families) if many && is_last => {
                     let families = std::mem::take(families);
                     self.write(&group.form, comment, receipt, |choice, names, body| {

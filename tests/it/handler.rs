@@ -195,6 +195,18 @@ fn any_executor_may_call_it() {
     current_thread().block_on(async { assert_eq!(call(&handler.clone(), request()).await.0, 200) });
 }
 
+/// Its server has the connections, so nobody evicts a client that does not read.
+#[test]
+fn bodies_that_nobody_takes_refuse_no_scrape() {
+    let handler = Server::builder().registry(&registry()).max_unsent(1).into_handler();
+    current_thread().block_on(async {
+        let held = handler.call(Request::get("/").body(()).unwrap()).await.unwrap();
+        let part = Request::get("/?name[]=mounted_total").body(()).unwrap();
+        assert_eq!(call(&handler, part).await.0, 200);
+        drop(held);
+    });
+}
+
 #[test]
 fn hooks_run_where_it_is_mounted() {
     let registry = registry();

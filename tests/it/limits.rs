@@ -15,7 +15,7 @@ use prometheus_hyper::{Builder, Guard, Server};
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
-use crate::scrape::{Gated, patient};
+use crate::scrape::{Gated, patient, wait_for};
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -215,4 +215,24 @@ fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
             assert!(!answer.body.contains("denied_total"), "{}", answer.body);
         }
     }
+}
+
+/// 127 clients that asked for a part of their own and read nothing held 911 MB.
+#[test]
+#[cfg(target_os = "linux")]
+fn unsent_bytes_evict_clients_that_do_not_read() {
+    let registry = crate::stop::large();
+    let builder = Server::builder().registry(&registry).listen("127.0.0.1:0").max_unsent(1);
+    let guard = builder.bind().unwrap().start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    let mut unread = ask_and_be_heard(addr, "/metrics", "");
+    let part = get(addr, "/metrics?name[]=nothing");
+    // While the budget is exceeded a part waits for the eviction, and is refused after two seconds of it.
+    assert!([200, 503].contains(&part.status), "{part:?}");
+    wait_for("an eviction", || {
+        get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"evicted\"}") > Some(0.0)
+    });
+    assert_eq!(get(addr, "/metrics?name[]=nothing").status, 200, "there is room again");
+    let read = unread.closed();
+    assert!(read.len() < crate::stop::LARGE, "{} bytes", read.len());
 }
