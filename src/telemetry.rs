@@ -19,7 +19,7 @@ pub(crate) enum Cause {
     Connection,
     /// A connection was closed in favour of a newcomer.
     Evicted,
-    /// The gathering thread could not be started, or died.
+    /// A scrape or a probe failed outside of its collectors.
     Gather,
     /// A connection has not become one of TLS: no handshake in time, plain HTTP, a client that is not let in.
     Handshake,

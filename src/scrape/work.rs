@@ -1,4 +1,4 @@
-//! What a flight does on the gathering thread: gather, encode, compress.
+//! What a flight does outside of the runtime: gather, encode, compress.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

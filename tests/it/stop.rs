@@ -239,9 +239,8 @@ fn a_thousand_starts_and_stops_leak_no_thread_and_no_descriptor() {
 #[ignore = "run by another test"]
 fn child_that_starts_and_stops() {
     let entries = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).unwrap();
-    // Threads and descriptors. A stop does not wait for the gathering thread, which is on its way out for a while, with a
-    // handle of the runtime that keeps two descriptors: it must be gone from what is compared, before and after. Linux cuts
-    // the names of threads at 15 bytes.
+    // Threads and descriptors. A stop does not wait for the end of the server's threads, which are on their way out for a
+    // while: they must be gone from what is compared, before and after. Linux cuts the names of threads at 15 bytes.
     let count = || {
         wait_for("the end of the server's threads", || {
             let name = |task: std::io::Result<std::fs::DirEntry>| {
