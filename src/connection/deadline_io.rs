@@ -14,7 +14,7 @@ use super::{Activity, Deadlines};
 use crate::linger::Linger;
 use crate::stream::Io;
 
-/// The write budget of one poll, because the runtime may be the host's: a client on the same machine takes megabytes as
+/// The write budget of one poll, because others wait for the same thread: a client on the same machine takes megabytes as
 /// fast as they are copied, and a hundred such clients one after the other, before a timer is looked at.
 const BUDGET: usize = 64 * 1024;
 
