@@ -24,7 +24,7 @@ use crate::scrape::{Gated, ask, start, wait_for};
 const BACK: Duration = Duration::from_secs(10);
 
 /// Longer than what is gathered on the thread that does the I/O.
-const LONG: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_millis(10);
 
 /// A server with a collector that can be made to hang.
 struct Served {
