@@ -1,19 +1,14 @@
 //! Every option, its default, its doc. `bind` composes the rest.
 
 mod locked;
+mod run;
 mod served;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "builder/tls/disabled.rs"]
+#[cfg_attr(not(feature = "tls"), path = "builder/tls/disabled.rs")]
 mod tls;
 mod transport;
 #[cfg(feature = "cli")]
 mod web_args;
-#[cfg(feature = "web-config")]
-mod web_config;
-#[cfg(not(feature = "web-config"))]
-#[path = "builder/web_config/disabled.rs"]
+#[cfg_attr(not(feature = "web-config"), path = "builder/web_config/disabled.rs")]
 mod web_config;
 
 use std::fmt;
@@ -28,15 +23,17 @@ use prometheus::Registry;
 
 use crate::collector::BuildInfo;
 use crate::handler::Handler;
-use crate::io_error;
+use crate::http::page::Page;
 #[cfg(feature = "systemd")]
-use crate::listener::systemd;
-use crate::listener::{Socket, UnixSocket};
-use crate::page::Page;
-use crate::probe::{Probe, ProbeError, ProbePath};
+use crate::net::listener::systemd;
+use crate::net::listener::{Socket, UnixSocket};
+use crate::scrape::probe::{Probe, ProbeError, ProbePath};
 use crate::scrape::{BoxError, Hook, Scrape};
 use crate::server::Server;
 use crate::telemetry::Telemetry;
+use crate::util::io_error;
+
+pub use run::Run;
 
 use locked::Locked;
 use served::Served;

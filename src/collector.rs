@@ -9,15 +9,9 @@ mod build_info;
 mod defaults;
 mod family;
 mod left_out;
-#[cfg(feature = "process")]
+#[cfg_attr(not(feature = "process"), path = "collector/process/disabled.rs")]
 mod process;
-#[cfg(not(feature = "process"))]
-#[path = "collector/process/disabled.rs"]
-mod process;
-#[cfg(feature = "runtime")]
-mod runtime;
-#[cfg(not(feature = "runtime"))]
-#[path = "collector/runtime/disabled.rs"]
+#[cfg_attr(not(feature = "runtime"), path = "collector/runtime/disabled.rs")]
 mod runtime;
 mod samples;
 
@@ -32,6 +26,7 @@ pub use runtime::{DEFAULT_RUNTIME_NAME, RuntimeCollector};
 pub use samples::{Sample, Samples, SamplesCollector, samples};
 
 pub(crate) use defaults::DefaultCollectors;
+pub(crate) use family::by_series;
 pub(crate) use left_out::{keep_what_is_left_out, take_first_left_out, take_left_out};
 
 /// A registry with this collector alone: nothing is registered into one that is not ours.

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{self, Handle, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::throttle::Throttle;
-use crate::unwind::{caught, caught_in_polls};
+use crate::util::throttle::Throttle;
+use crate::util::unwind::{caught, caught_in_polls};
 
 /// A gather that is expected to take longer goes to the standby. To hand it over costs 15 to 60 µs, and more where caches are
 /// cold: a scrape a second of 1,000 series takes 4 ms there, and 0.4 back to back. Nobody notices I/O that pauses for this long.

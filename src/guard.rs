@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Running;
-use crate::listener::Address;
-use crate::route::Router;
+use crate::http::router::Router;
+use crate::net::listener::Address;
 use crate::scrape::{Deliveries, Epoch};
 
 /// A running server: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.

@@ -16,11 +16,11 @@ use hyper::service::Service;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Body;
 use crate::engine::Running;
-use crate::route::Router;
-use crate::task::Task;
-use crate::throttle::Throttle;
+use crate::http::body::Body;
+use crate::http::router::Router;
+use crate::util::task::Task;
+use crate::util::throttle::Throttle;
 
 /// The metrics as a service: what [`Builder::into_handler`](crate::Builder::into_handler) gives to a program that has an
 /// HTTP server already.

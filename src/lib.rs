@@ -137,40 +137,21 @@
 // What only some features use is looked for with all of them, in CI.
 #![cfg_attr(not(all(feature = "auth", feature = "web-config")), allow(dead_code))]
 
-mod access;
-mod admission;
 #[cfg(test)]
 #[cfg(all(feature = "process", target_os = "linux"))]
 #[path = "../tests/it/alone.rs"]
 mod alone;
-#[cfg(feature = "auth")]
-mod authentication;
-#[cfg(not(feature = "auth"))]
-#[path = "authentication/disabled.rs"]
-mod authentication;
-mod body;
+mod auth;
 mod builder;
 pub mod collector;
-mod compress;
-mod connection;
-mod encode;
 mod engine;
-mod gather;
-mod grants;
+mod exposition;
 mod guard;
 mod handler;
-mod io_error;
-mod limits;
-mod linger;
-mod listener;
-mod locks;
-mod negotiate;
-mod page;
-mod probe;
-mod query;
-#[cfg(feature = "tls")]
-mod reload;
-mod route;
+mod http;
+#[doc(hidden)]
+pub mod internals;
+mod net;
 mod scrape;
 #[cfg(test)]
 #[path = "../tests/it/scratch.rs"]
@@ -178,16 +159,8 @@ mod scratch;
 mod server;
 #[cfg(feature = "signal")]
 mod signal;
-mod stream;
-mod task;
 mod telemetry;
-mod throttle;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-#[path = "tls/disabled.rs"]
-mod tls;
-mod unwind;
+mod util;
 #[cfg(feature = "web-config")]
 mod web_config;
 
@@ -199,22 +172,22 @@ use std::ops::Deref;
 
 use prometheus::Registry;
 
-pub use admission::DEFAULT_MAX_CONNECTIONS;
-pub use body::Body;
+pub use crate::http::body::Body;
+pub use crate::http::page::Page;
 #[cfg(feature = "cli")]
 pub use builder::WebArgs;
 pub use builder::{
     Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_SCRAPE_TIMEOUT,
     DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_UNIX_SOCKET_MODE,
-    DEFAULT_WRITE_TIMEOUT,
+    DEFAULT_WRITE_TIMEOUT, Run,
 };
 pub use guard::Guard;
 pub use handler::Handler;
-pub use page::Page;
-pub use probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
+pub use net::connection_limit::DEFAULT_MAX_CONNECTIONS;
 pub use prometheus;
+pub use scrape::probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
 pub use scrape::{BoxError, Scrape};
-pub use server::{Run, Server};
+pub use server::Server;
 #[cfg(feature = "signal")]
 pub use signal::shutdown_signal;
 #[cfg(feature = "tls")]
@@ -278,22 +251,6 @@ where
 /// The registry that the `register_*!` macros of [`prometheus`] fill and that [`start`] serves.
 pub fn default_registry() -> &'static Registry {
     prometheus::default_registry()
-}
-
-/// Not API: opens the pure modules, and connections without sockets, to this crate's own benches and fuzz targets. It
-/// changes without notice.
-#[doc(hidden)]
-pub mod internals {
-    pub use crate::compress::{Coding, Compress, codings};
-    pub use crate::connection::Wire;
-    pub use crate::encode::{
-        Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, Spares, are_many, encode,
-        encode_consuming,
-    };
-    pub use crate::negotiate::{Accepted, accept, accept_encoding};
-    pub use crate::query::{Names, Query, QueryError};
-    #[cfg(feature = "web-config")]
-    pub use crate::web_config::check as check_web_config;
 }
 
 /// The README's examples compile.

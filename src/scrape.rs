@@ -4,11 +4,13 @@
 mod coalescer;
 mod delivery;
 mod exposition;
+pub(crate) mod gather;
 mod gathered;
 mod gatherer;
 mod groups;
 mod hook_tasks;
 mod hooks;
+pub(crate) mod probe;
 mod progress;
 mod selection;
 #[cfg(test)]

@@ -1,35 +1,29 @@
 //! A bound server: accepts, admits, drains.
 
-mod run;
-
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use prometheus::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::AllowList;
-use crate::admission::Connections;
-use crate::builder::Builder;
-use crate::connection::{self, Deadlines, Service};
 use crate::guard::{Guard, LastScrape, Reach};
-use crate::listener::systemd::Notice;
-use crate::listener::{Listeners, Socket};
-use crate::route::Router;
+use crate::http::router::Router;
+use crate::net::allow_list::AllowList;
+use crate::net::connection::{self, Deadlines, Service};
+use crate::net::connection_limit::Connections;
+use crate::net::listener::systemd::Notice;
+use crate::net::listener::{Listeners, Socket};
+use crate::net::tls::Tls;
 use crate::scrape::Scraper;
 use crate::telemetry::{Cause, Denial};
-use crate::tls::Tls;
-use crate::unwind::{caught, caught_in_polls};
-
-pub use run::Run;
+use crate::util::unwind::{caught, caught_in_polls};
 
 /// How long the accept loop pauses after a panic that no accepted connection has caused: one that comes at every poll must
 /// neither spin nor fill the host's standard error.
@@ -62,45 +56,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// A [`Builder`] with every option at its default.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Serves `registry` on `addr` until `shutdown` completes. The same as [`run`](crate::run()).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Builder::bind`] and [`serve`](Self::serve).
-    ///
-    /// ```no_run
-    /// use prometheus_hyper::{Server, prometheus::Registry};
-    /// use std::{net::SocketAddr, sync::Arc};
-    /// use tokio::sync::Notify;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// let registry = Arc::new(Registry::new());
-    /// let shutdown = Notify::new();
-    /// Server::run(Arc::clone(&registry), SocketAddr::from(([0; 4], 8080)), shutdown.notified()).await
-    /// # }
-    /// ```
-    pub fn run<S, F, R>(registry: R, addr: S, shutdown: F) -> Run<F>
-    where
-        S: Into<SocketAddr>,
-        F: Future<Output = ()>,
-        R: Deref<Target = Registry>,
-    {
-        let addr: SocketAddr = addr.into();
-        Run::new(Self::builder().registry(&registry).listen(addr), shutdown)
-    }
-
     /// The first TCP address that it listens on, with its real port where 0 was asked for.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.reach.local_addrs.first().copied()
     }
 
-    /// All TCP addresses that it listens on, in the order in which the [`Builder`] was told, with their real ports.
+    /// All TCP addresses that it listens on, in the order in which the [`Builder`](crate::Builder) was told, with their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.reach.local_addrs
     }
@@ -142,10 +103,15 @@ impl Server {
     ///
     /// Those of [`start`](Self::start).
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
+        let mut shutdown = pin!(shutdown);
+        // Whoever is answered can rely on it that a signal is waited for.
+        let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
         let guard = self.start()?;
-        tokio::select! {
-            () = shutdown => {}
-            () = guard.closed() => {}
+        if !is_over {
+            tokio::select! {
+                () = shutdown => {}
+                () = guard.closed() => {}
+            }
         }
         guard.shutdown().await;
         Ok(())

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[cfg(unix)]
-use crate::unwind::caught;
+use crate::util::unwind::caught;
 
 /// Completes at SIGINT (ctrl-c) or SIGTERM, whichever comes first; elsewhere than on Unix at ctrl-c.
 ///

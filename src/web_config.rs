@@ -19,9 +19,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::access::credentials::is_hash;
-use crate::io_error;
-use crate::reload::Files;
+use crate::auth::credentials::is_hash;
+use crate::util::io_error;
+use crate::util::reload::Files;
 
 pub(crate) use protection::Protection;
 pub(crate) use tls::{Pem, Source, TlsSettings};

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::access::credentials::Keyring;
-use crate::access::{AllowList, Hosts, Network, RateLimit};
-use crate::authentication::Gate;
-use crate::grants::Grants;
-use crate::locks::{Locks, Rules};
+use crate::auth::authenticator::Gate;
+use crate::auth::credentials::Keyring;
+use crate::auth::grants::Grants;
+use crate::auth::rate_limit::RateLimit;
+use crate::http::access::{Locks, Rules};
+use crate::http::allowed_hosts::Hosts;
+use crate::net::allow_list::AllowList;
+use crate::net::allow_list::Network;
+use crate::net::tls::Tls;
 use crate::telemetry::{Denial, Telemetry};
-use crate::tls::Tls;
 
 use super::tls::TlsOptions;
 use super::web_config;

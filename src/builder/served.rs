@@ -9,16 +9,16 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN};
-use crate::access::Crowd;
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
-use crate::compress;
-use crate::encode::Format;
-use crate::locks::Locks;
-use crate::page::{Document, Page, Places, Program};
-use crate::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
-use crate::route::{self, Endpoints, Offer, Router, ScrapeTimeouts};
+use crate::exposition::compress;
+use crate::exposition::encode::Format;
+use crate::http::access::Locks;
+use crate::http::page::{Document, Page, Places, Program};
+use crate::http::router::{self, Endpoints, Offer, Router, ScrapeTimeouts};
+use crate::scrape::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
 use crate::scrape::{Contents, Hook, Source};
 use crate::telemetry::{Denial, Telemetry};
+use crate::util::crowd::Crowd;
 
 #[derive(Debug)]
 pub(super) struct Served {
@@ -96,7 +96,7 @@ impl Served {
     /// The same of the probes' paths, beside that of the metrics, which comes from this option or flag.
     pub(super) fn fault_of_probes(&self, metrics_path: &str, metrics_path_option: &str) -> Option<String> {
         let paths = || self.probes.iter().map(ProbePath::path);
-        if let Some(path) = paths().find(|path| !route::path_is_valid(path)) {
+        if let Some(path) = paths().find(|path| !router::path_is_valid(path)) {
             return Some(format!(
                 "probe: {path:?} is no absolute path, as it stands in a request, that is free"
             ));

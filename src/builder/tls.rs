@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::grants::Grants;
+use crate::auth::grants::Grants;
+use crate::net::tls::{Paths, Tls};
 use crate::telemetry::Telemetry;
-use crate::tls::{Paths, Tls};
 
 #[derive(Debug, Default)]
 pub(super) struct TlsOptions {

@@ -9,15 +9,15 @@ use super::{
     DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_METRICS_PATH,
     DEFAULT_UNIX_SOCKET_MODE, DEFAULT_WRITE_TIMEOUT,
 };
-use crate::access::AllowList;
-use crate::admission;
-use crate::connection::Deadlines;
 use crate::guard::Reach;
-use crate::io_error;
-use crate::listener::Socket;
-use crate::route::{self, Router};
+use crate::http::router::{self, Router};
+use crate::net::allow_list::AllowList;
+use crate::net::connection::Deadlines;
+use crate::net::connection_limit;
+use crate::net::listener::Socket;
+use crate::net::tls::Tls;
 use crate::server::Server;
-use crate::tls::Tls;
+use crate::util::io_error;
 
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -55,7 +55,7 @@ impl Default for Transport {
 impl Transport {
     /// What makes no sense, beginning with the option's name.
     pub(super) fn fault(&self) -> Option<String> {
-        if !route::path_is_valid(&self.metrics_path) {
+        if !router::path_is_valid(&self.metrics_path) {
             let reason = "is no absolute path, as it stands in a request, that is free";
             return Some(format!("metrics_path: {:?} {reason}", self.metrics_path));
         }
@@ -107,7 +107,7 @@ impl Transport {
             allow,
             tls,
             router: Arc::new(router(metrics_path)),
-            max_connections: max_connections.unwrap_or_else(admission::default_max_connections),
+            max_connections: max_connections.unwrap_or_else(connection_limit::default_max_connections),
             deadlines: Deadlines { head: head_timeout, idle: idle_timeout, write: write_timeout },
             drain_timeout,
         })

@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
 use super::Builder;
 use super::locked::ConfigFile;
-use crate::route;
+use crate::http::router;
 use listen_address::ListenAddress;
 
 /// `--web.max-requests` where nobody has a word on it: as node_exporter has it.
@@ -236,5 +236,5 @@ impl FromArgMatches for WebArgs {
 
 fn telemetry_path(path: &str) -> Result<String, &'static str> {
     let refused = "it is no absolute path, as it stands in a request, that is free";
-    route::path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
+    router::path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
 }

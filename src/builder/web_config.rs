@@ -7,16 +7,16 @@ use std::time::Instant;
 
 use http::header::{HeaderName, HeaderValue};
 
-use crate::access::RateLimit;
-use crate::access::credentials::Keyring;
-use crate::authentication::Gate;
-use crate::grants::Grants;
-use crate::io_error;
-use crate::locks::Rules;
-use crate::reload::{Files, Reload, Reloaded};
+use crate::auth::authenticator::Gate;
+use crate::auth::credentials::Keyring;
+use crate::auth::grants::Grants;
+use crate::auth::rate_limit::RateLimit;
+use crate::http::access::Rules;
+use crate::net::tls::{self, Part, Settings, Tls};
 use crate::telemetry::Telemetry;
-use crate::tls::{self, Part, Settings, Tls};
-use crate::unwind::caught;
+use crate::util::io_error;
+use crate::util::reload::{Files, Reload, Reloaded};
+use crate::util::unwind::caught;
 use crate::web_config::{self, Loaded, PemBytes, Protection, Secret, TlsSettings, WebConfig};
 
 use super::locked::{ConfigFile, InForce};

@@ -1,5 +1,6 @@
 //! Families made on the spot, by collectors that copy their values from elsewhere.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use prometheus::core::Desc;
@@ -87,4 +88,21 @@ pub(super) fn desc(name: &str, help: &str, by: &[&str], of: Option<(&str, &str)>
     let of: HashMap<_, _> =
         of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Desc::new(name.to_owned(), help.to_owned(), by, of).expect("constant, valid names")
+}
+
+/// The order in which the registry sorts metrics, without the timestamp. Equal are two metrics of one series, if the labels of
+/// each are in the order of their names.
+pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
+    let (labels_a, labels_b) = (a.get_label(), b.get_label());
+    labels_a
+        .len()
+        .cmp(&labels_b.len())
+        .then_with(|| {
+            let values_a = labels_a.iter().map(|label| label.value());
+            values_a.cmp(labels_b.iter().map(|label| label.value()))
+        })
+        .then_with(|| {
+            let names_a = labels_a.iter().map(|label| label.name());
+            names_a.cmp(labels_b.iter().map(|label| label.name()))
+        })
 }

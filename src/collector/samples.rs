@@ -11,9 +11,8 @@ use std::time::SystemTime;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-use super::family::{self, Kind};
+use super::family::{self, Kind, by_series};
 use super::left_out::{LeftOut, Reason};
-use crate::gather;
 
 /// A collector that asks `collect` for its samples at each gather: for an exporter, which copies values from elsewhere.
 ///
@@ -234,9 +233,9 @@ impl Samples {
         for family in &mut families {
             // The registry would sort them anyhow, and finds them sorted. Stable, so that the first of a series stays.
             let mut metrics = std::mem::take(family.mut_metric());
-            metrics.sort_by(gather::by_series);
+            metrics.sort_by(by_series);
             metrics.dedup_by(|later, first| {
-                let is_repeated = gather::by_series(later, first).is_eq();
+                let is_repeated = by_series(later, first).is_eq();
                 if is_repeated {
                     left_out.add(family.name(), Reason::Repeated);
                 }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{Answering, Handler};
-use crate::body::Body;
+use crate::http::body::Body;
 
 impl<B> Service<Request<B>> for Handler {
     type Response = Response<Body>;

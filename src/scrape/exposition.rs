@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 use super::delivery::Receipt;
 use super::selection::Selection;
 use super::unsent::Unsent;
-use crate::compress::Coding;
-use crate::encode::Choice;
-use crate::query::Names;
+use crate::exposition::compress::Coding;
+use crate::exposition::encode::Choice;
+use crate::exposition::filter::Names;
 
 /// How an exposition is written. Of each gather each distinct representation is encoded once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! What a flight has gathered, and what of it a scrape gets.
 
 use super::selection::Selection;
-use crate::gather::{self, Families, Gathering};
+use crate::scrape::gather::{self, Families, Gathering};
 
 /// The families of each registry by themselves, so that they can be merged for each selection.
 #[derive(Debug, Default)]

@@ -54,9 +54,9 @@ pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compress::Coding;
-    use crate::encode::Choice;
-    use crate::query::Query;
+    use crate::exposition::compress::Coding;
+    use crate::exposition::encode::Choice;
+    use crate::http::query::Query;
 
     #[test]
     fn whole_expositions_come_first_then_the_most_wanted() {

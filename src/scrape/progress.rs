@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 #[derive(Debug, Default)]
 pub(super) struct Progress {

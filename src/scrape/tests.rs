@@ -9,9 +9,9 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, Registry};
 
 use super::*;
-use crate::compress::Coding;
-use crate::encode::Choice;
-use crate::query::Names;
+use crate::exposition::compress::Coding;
+use crate::exposition::encode::Choice;
+use crate::exposition::filter::Names;
 use crate::telemetry::Telemetry;
 
 /// Far beyond whatever a test waits for.

@@ -18,11 +18,11 @@ use super::selection::Selection;
 use super::unsent::UnsentBudget;
 use super::writer::{InTurns, Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
-use crate::encode::{self, Choice, Omissions};
-use crate::gather::{self, Families};
-use crate::query::Names;
+use crate::exposition::encode::{self, Choice, Omissions};
+use crate::exposition::filter::Names;
+use crate::scrape::gather::{self, Families};
 use crate::telemetry::{Cause, Telemetry};
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// A registry under the name by which `registry[]` selects it.
 #[derive(Debug)]

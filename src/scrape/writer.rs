@@ -6,10 +6,10 @@ use std::thread;
 use bytes::Bytes;
 
 use super::exposition::Form;
-use crate::compress::{Coding, Compress};
-use crate::encode::{Omissions, Sink, Spares};
+use crate::exposition::compress::{Coding, Compress};
+use crate::exposition::encode::{Omissions, Sink, Spares};
 use crate::telemetry::{Cause, Telemetry};
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// The complete body, and what it is compressed with.
 pub(crate) type Written = (Vec<Bytes>, Coding);

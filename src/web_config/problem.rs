@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::io_error;
+use crate::util::io_error;
 
 /// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

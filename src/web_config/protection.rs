@@ -4,7 +4,7 @@
 //! which asks for less needs a restart. One that asks somebody else is a change like any other.
 
 use super::{Loaded, Secret};
-use crate::tls::ClientAuth;
+use crate::net::tls::ClientAuth;
 
 /// What a version keeps others out with.
 pub(crate) struct Protection {

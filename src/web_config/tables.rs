@@ -2,7 +2,7 @@
 //!
 //! By the numbers of IANA, which rustls has, too: who builds its configuration compares numbers and needs no table.
 
-use crate::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, Version};
 
 /// A suite that Go's `crypto/tls` knows by this name.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::Secret;
 use super::problem::Problem;
 use super::section::{Field, Section, none_of};
 use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, Curve, VERSIONS};
-use crate::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, Version};
 
 /// `tls_server_config`, checked.
 #[derive(Debug)]

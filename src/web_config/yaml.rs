@@ -1,7 +1,7 @@
 //! YAML as a tree that knows its lines, and no more of YAML than a configuration needs.
 //!
 //! Bounded: nodes nest to [`MAX_DEPTH`] also by way of aliases, and an alias shares the node that it stands for, so
-//! that a tree takes no more memory than its text. The limit on the text's length is that of [`crate::reload::Files`].
+//! that a tree takes no more memory than its text. The limit on the text's length is that of [`crate::util::reload::Files`].
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::grants::Grants;
+use crate::auth::grants::Grants;
+use crate::net::tls::Tls;
 use crate::telemetry::Telemetry;
-use crate::tls::Tls;
 
 /// None.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::locked::{ConfigFile, InForce};
-use crate::grants::Grants;
+use crate::auth::grants::Grants;
 use crate::telemetry::Telemetry;
 
 /// Never called: there is no way to name a file.

@@ -33,7 +33,7 @@ fn reading(metrics: Metrics) -> Reading {
     }
 }
 
-/// "0 indicates 'unlimited'", says `metrics-process`; Linux' [`soft_limit`](crate::limits::soft_limit) says why ours
+/// "0 indicates 'unlimited'", says `metrics-process`; Linux' [`soft_limit`](crate::util::limits::soft_limit) says why ours
 /// is the highest number. On macOS it hands on the system's own, 2⁶³ - 1, as Go's client does.
 fn limit(limit: u64) -> u64 {
     if limit == 0 { u64::MAX } else { limit }

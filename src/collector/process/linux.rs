@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Kept, Reading};
-use crate::limits::soft_limit;
+use crate::util::limits::soft_limit;
 
 /// The ticks of a second in `/proc/self/stat`. Linux promises `USER_HZ`, whatever the kernel itself ticks with
 /// (time(7)); it is 100 in include/asm-generic/param.h, and another only on Alpha, for which there is no Rust.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::tables::CIPHER_SUITES;
 use super::super::*;
 use super::HASH;
-use crate::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, Version};
 
 fn accepted(text: &str) -> WebConfig {
     parse("web.yml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))

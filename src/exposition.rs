@@ -1,0 +1,5 @@
+//! From metric families to bytes. Pure: no I/O, no clock, no async.
+
+pub(crate) mod compress;
+pub(crate) mod encode;
+pub(crate) mod filter;

@@ -1,0 +1,101 @@
+//! Expositions as a whole, format by format; here what builds families for them.
+
+mod gathered;
+mod generated;
+mod judged;
+mod openmetrics;
+#[cfg(feature = "protobuf")]
+mod protobuf;
+mod quoted;
+mod text;
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
+};
+
+use super::*;
+use crate::http::query::Query;
+
+/// Both ways to encode must write the same and leave out the same.
+fn written(choice: Choice, query: &str, families: &[MetricFamily]) -> (Vec<u8>, Omissions) {
+    let names = Query::parse(query).unwrap().names;
+    let (mut pieces, mut consuming_pieces) = (Pieces::default(), Pieces::default());
+    let omissions = encode(choice, &names, families, &mut pieces);
+    let consuming_omissions = encode_consuming(choice, &names, families.to_vec(), &mut consuming_pieces);
+    let (pieces, consuming_pieces) = (pieces.into_inner(), consuming_pieces.into_inner());
+    assert_eq!(pieces, consuming_pieces);
+    assert_eq!(omissions, consuming_omissions);
+    (pieces.concat(), omissions)
+}
+
+/// The same for text of which all is wanted.
+fn as_text(choice: Choice, families: &[MetricFamily]) -> (String, Omissions) {
+    let (bytes, omissions) = written(choice, "", families);
+    (String::from_utf8(bytes).unwrap(), omissions)
+}
+
+fn counted(omissions: &Omissions) -> Vec<(Cause, u64)> {
+    omissions.iter().map(|entry| (entry.cause, entry.count)).collect()
+}
+
+fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn labelled(labels: &[(&str, &str)]) -> Metric {
+    let pair = |&(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    Metric::from_label(labels.iter().map(pair).collect())
+}
+
+fn gauge(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = labelled(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn counter(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = labelled(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+fn histogram(buckets: &[(f64, u64)], sum: f64, count: u64) -> Histogram {
+    let bucket = |&(upper_bound, count): &(f64, u64)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(upper_bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.iter().map(bucket).collect());
+    histogram.set_sample_sum(sum);
+    histogram.set_sample_count(count);
+    histogram
+}
+
+fn summary(quantiles: &[(f64, f64)], sum: f64, count: u64) -> Summary {
+    let quantile = |&(quantile, value): &(f64, f64)| {
+        let mut entry = Quantile::default();
+        entry.set_quantile(quantile);
+        entry.set_value(value);
+        entry
+    };
+    let mut summary = Summary::default();
+    summary.set_quantile(quantiles.iter().map(quantile).collect());
+    summary.set_sample_sum(sum);
+    summary.set_sample_count(count);
+    summary
+}

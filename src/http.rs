@@ -1,0 +1,9 @@
+//! From a request's head to a response, without a socket.
+
+pub(crate) mod access;
+pub(crate) mod allowed_hosts;
+pub(crate) mod body;
+pub(crate) mod negotiate;
+pub(crate) mod page;
+pub(crate) mod query;
+pub(crate) mod router;

@@ -1,0 +1,266 @@
+//! What `/` shows.
+
+mod landing;
+mod utc;
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use bytes::Bytes;
+use once_cell::sync::OnceCell;
+
+use crate::exposition::compress::{Coding, Compress};
+use crate::exposition::encode::{Format, Sink};
+
+pub use landing::Page;
+pub(crate) use landing::Program;
+use utc::Utc;
+
+/// The document: text around `{{names}}`.
+const DOCUMENT: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/script.js");
+
+/// What a browser may do with the page (CSP level 3, section 2.3.1): run this script and this style, ask this server, and
+/// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
+/// everybody; a test compares them with the files.
+pub(crate) const SECURITY_POLICY: &str = concat!(
+    "default-src 'none'; script-src 'sha256-HrMzz+bJkOBrbhK9vWUxdHiTdtwF/flWpLwgubFl9IM='; ",
+    "style-src 'sha256-N/B1CF+hqxE0C3xOKUBgWWB+EtmT80Cad2p92yAsnaM='; img-src data:; ",
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// Where the page finds what it links and asks.
+#[derive(Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) metrics: &'a str,
+    /// Those a scraper may choose from.
+    pub(crate) formats: &'a [Format],
+    /// The paths of the probes, each of which takes a `target`.
+    pub(crate) probes: &'a [&'a str],
+}
+
+/// The page as it is served. Made once; nothing in it comes from a request.
+#[derive(Debug)]
+pub(crate) struct Document {
+    plain: Bytes,
+    /// Made when somebody asks for it: most servers never show their page.
+    compressed: [OnceCell<Compressed>; Coding::ALL.len()],
+}
+
+/// The pieces of a body, and what they are compressed with.
+type Compressed = (Vec<Bytes>, Coding);
+
+impl Document {
+    pub(crate) fn new(page: &Page, program: Program<'_>, places: &Places<'_>) -> Self {
+        Document { plain: render(page, program, places).into(), compressed: Default::default() }
+    }
+
+    /// The page in this coding, if it can be had in it, and the coding that it is in.
+    pub(crate) fn body(&self, coding: Coding) -> Compressed {
+        let plain = || (vec![self.plain.clone()], Coding::Identity);
+        let place =
+            Coding::ALL.iter().position(|other| *other == coding).filter(|_| coding != Coding::Identity);
+        let compressed = place.and_then(|place| self.compressed.get(place));
+        compressed.map_or_else(plain, |cell| {
+            let made = cell.get_or_try_init(|| {
+                let mut compress = Compress::once(coding);
+                compress.piece(self.plain.to_vec());
+                compress.finish()
+            });
+            // Short of memory: the next one may have more luck.
+            made.map_or_else(|_| plain(), Clone::clone)
+        })
+    }
+}
+
+fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
+    let Places { metrics, formats, probes } = places;
+    let name = escape(page.name_or(&program));
+    let metrics = escape(metrics);
+    let version = page.version_or(&program).map(escape);
+    let description = page.described().map(escape);
+    // The server's start: the document is made at `bind`.
+    let since = Utc::now();
+
+    let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
+    for (place, part) in DOCUMENT.split("{{").enumerate() {
+        let (marker, rest) =
+            if place == 0 { ("", part) } else { part.split_once("}}").unwrap_or(("", part)) };
+        // Into a String, which can not fail.
+        let _ = match marker {
+            "name" => filled.write_str(&name),
+            "version" => version.iter().try_for_each(|version| write!(filled, " <small>{version}</small>")),
+            "description" => description.iter().try_for_each(|text| writeln!(filled, "<p>{text}</p>")),
+            "metrics" => filled.write_str(&metrics),
+            "since" => write!(filled, "<time datetime=\"{since}\">{since:#}</time>"),
+            "formats" => shown(formats).try_for_each(|(format, text)| {
+                writeln!(filled, "<li><a href=\"{metrics}?format={format}\">{text}</a></li>")
+            }),
+            "links" => page.links().try_for_each(|(text, address)| {
+                let (text, address) = (escape(text), escape(address));
+                writeln!(filled, "<li><a href=\"{address}\" rel=\"noreferrer\">{text}</a></li>")
+            }),
+            "probes" => probes.iter().map(|path| escape(path)).try_for_each(|path| {
+                let field = "<input name=\"target\" required spellcheck=\"false\" autocomplete=\"off\">";
+                let label = format!("<label>{path} <span>target</span> {field}</label>");
+                writeln!(
+                    filled,
+                    "<form action=\"{path}\" method=\"get\">{label}<button>Probe</button></form>"
+                )
+            }),
+            "own_version" => filled.write_str(env!("CARGO_PKG_VERSION")),
+            "style" => filled.write_str(STYLE),
+            "script" => filled.write_str(SCRIPT),
+            _ => Ok(()),
+        };
+        filled.push_str(rest);
+    }
+    filled
+}
+
+/// What `?format=` shows in a browser, and what it is called.
+fn shown(formats: &[Format]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let table = [
+        (true, "text", "Text"),
+        (formats.contains(&Format::OpenMetrics100), "openmetrics", "OpenMetrics"),
+        (formats.contains(&Format::Protobuf), "protobuf", "Protobuf"),
+    ];
+    table.into_iter().filter_map(|(switched_on, format, text)| switched_on.then_some((format, text)))
+}
+
+/// Text as HTML text or a quoted attribute's value.
+fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use sha2::Digest;
+
+    use super::*;
+
+    const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{script}}";
+
+    fn rendered(page: &Page, metrics: &str, probes: &[&str]) -> String {
+        let formats = [Format::Text004, Format::OpenMetrics100, Format::Protobuf];
+        let places = Places { metrics, formats: &formats, probes };
+        render(page, Program { name: Some("program"), version: Some("1.2.3") }, &places)
+    }
+
+    /// As a browser sees it: what is no script and no style of ours.
+    fn markup(page: &str) -> String {
+        page.replace(SCRIPT, "").replace(STYLE, "")
+    }
+
+    #[test]
+    fn whatever_is_said_is_text_never_markup() {
+        let page = Page::new(EVIL).description(EVIL).version(EVIL).link(EVIL, format!("/{EVIL}"));
+        let html = markup(&rendered(&page, &format!("/{EVIL}"), &[&format!("/{EVIL}")]));
+        // Those of the document itself.
+        assert_eq!(html.matches("<script").count(), 1, "{html}");
+        assert_eq!(html.matches("<img").count(), 0, "{html}");
+        let escaped = "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;{{script}}";
+        for place in [
+            format!("<title>{escaped}</title>"),
+            format!("<h1>{escaped} <small>{escaped}</small></h1>"),
+            format!("<p>{escaped}</p>"),
+            format!("<a href=\"/{escaped}\" rel=\"noreferrer\">{escaped}</a>"),
+            format!("<a id=\"metrics\" href=\"/{escaped}\">"),
+            format!("<form action=\"/{escaped}\" method=\"get\">"),
+        ] {
+            assert!(html.contains(&place), "{place}: {html}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_said_is_not_there() {
+        let html = markup(&rendered(&Page::unnamed(), "/metrics", &[]));
+        assert!(html.contains("<h1>program <small>1.2.3</small></h1>"), "{html}");
+        for absent in ["<form", "{{", "}}", "<p></p>"] {
+            assert!(!html.contains(absent), "{absent}: {html}");
+        }
+        assert!(html.contains("<p id=\"up\">since <time datetime=\"2"), "{html}");
+        let html = markup(&rendered(&Page::new("mine").version("2"), "/metrics", &["/probe", "/snmp"]));
+        assert!(html.contains("<h1>mine <small>2</small></h1>"), "{html}");
+        assert_eq!(html.matches("<input name=\"target\"").count(), 2, "{html}");
+    }
+
+    #[test]
+    fn formats_that_are_switched_on_are_linked() {
+        let table: &[(&[Format], &[&str])] = &[
+            (&[Format::Text004], &["text"]),
+            (&[Format::Text004, Format::OpenMetrics100], &["text", "openmetrics"]),
+            (&[Format::Text004, Format::Protobuf], &["text", "protobuf"]),
+        ];
+        for (formats, linked) in table {
+            assert_eq!(&shown(formats).map(|(format, _)| format).collect::<Vec<_>>(), linked, "{formats:?}");
+        }
+    }
+
+    #[test]
+    fn the_policy_lets_this_script_and_this_style_run() {
+        for (directive, text) in [("script-src", SCRIPT), ("style-src", STYLE)] {
+            let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(text));
+            let source = format!("; {directive} 'sha256-{hash}';");
+            assert!(SECURITY_POLICY.contains(&source), "{SECURITY_POLICY}: it is to have{source}");
+        }
+    }
+
+    /// 40 KB and 14 KB: one round of a TCP connection's first window (RFC 6928, ten segments) brings it.
+    #[test]
+    fn it_is_small() {
+        let page = Page::new("A program of some name").description("And a sentence.").link("Docs", "/docs");
+        let places = Places { metrics: "/metrics", formats: &[Format::Text004], probes: &[] };
+        let document = Document::new(&page, Program { name: None, version: None }, &places);
+        assert!(document.plain.len() < 40_000, "{} bytes", document.plain.len());
+        for coding in crate::exposition::compress::codings() {
+            let (pieces, made) = document.body(coding);
+            let size: usize = pieces.iter().map(Bytes::len).sum();
+            assert_eq!(made, coding);
+            assert!(size <= 14_336, "{size} bytes with {coding:?}");
+        }
+    }
+
+    /// Values become text, by no way that reads markup or code.
+    #[test]
+    fn the_script_has_no_way_to_make_markup_or_code_of_text() {
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "Function(",
+            "DOMParser",
+            "srcdoc",
+            "createContextualFragment",
+            "</script",
+            "<!--",
+            "http:",
+        ] {
+            let code = SCRIPT.replace("http://www.w3.org/2000/svg", "");
+            assert!(!code.contains(word), "{word}");
+        }
+        for (file, text) in [("style", STYLE), ("document", DOCUMENT)] {
+            for word in [" style=", " onclick", "@import", "url("] {
+                assert!(!text.contains(word), "{file}: {word}");
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What a request's query string selects.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::exposition::encode::Format;
+use crate::exposition::filter::Names;
+use crate::scrape::probe::Parameters;
+
+/// What a query string selects. Equal selections are equal values, however they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// `name[]`: the families that are wanted.
+    pub names: Names,
+    /// `registry[]`: the registries to gather, sorted, each once; all of them if there is none.
+    pub registries: Vec<String>,
+    /// `format`: what to answer with, whatever `Accept` says; for people with a browser.
+    pub format: Option<Format>,
+}
+
+/// Why a query string selects nothing. It says so without a word of the client's, for it goes into a body
+/// that a browser may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// A `%` that is not followed by two hexadecimal digits.
+    MalformedEscape,
+    /// Bytes that are not UTF-8 once decoded.
+    NotUtf8,
+    /// More than [`Query::MAX_SELECTORS`] selectors.
+    TooMany,
+}
+
+impl Query {
+    /// The most `name[]` and `registry[]` parameters in one query, both together.
+    pub const MAX_SELECTORS: usize = 1024;
+
+    /// Reads a query string, without its `?`, as `application/x-www-form-urlencoded`
+    /// (<https://url.spec.whatwg.org/#urlencoded-parsing>), in time linear in its length but for the sorting.
+    ///
+    /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s the first that
+    /// is known counts. Everything else is ignored, malformed or not: Prometheus passes the `params` of its
+    /// configuration on to every target.
+    pub fn parse(query: &str) -> Result<Query, QueryError> {
+        let mut names = Vec::new();
+        let mut registries = Vec::new();
+        let mut format = None;
+        for parameter in query.split('&') {
+            // "If bytes contains a 0x3D (=), then let name be the bytes ... before its first occurrence ...;
+            // otherwise let name have the value of bytes and let value be the empty byte sequence."
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let selectors = match decode(key).as_deref() {
+                Ok("name[]") => &mut names,
+                Ok("registry[]") => &mut registries,
+                Ok("format") => {
+                    format = format.or(decode(value).ok().and_then(|value| known_format(&value)));
+                    continue;
+                }
+                _ => continue,
+            };
+            selectors.push(decode(value)?.into_owned());
+            if names.len() + registries.len() > Self::MAX_SELECTORS {
+                return Err(QueryError::TooMany);
+            }
+        }
+        Ok(Query { names: Names::new(names), registries: sorted(registries), format })
+    }
+}
+
+/// Reads the parameters of a probe, as [`Query::parse`] does, but that all of the query must be well-formed: a probe of half of
+/// what was asked for is another probe.
+pub(crate) fn parameters(query: &str) -> Result<Parameters, QueryError> {
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        Ok((decode(name)?.into_owned(), decode(value)?.into_owned()))
+    });
+    parameters.collect()
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QueryError::MalformedEscape => {
+                f.write_str("A % in what is asked for must be followed by two hexadecimal digits.")
+            }
+            QueryError::NotUtf8 => f.write_str("What is asked for must be UTF-8."),
+            QueryError::TooMany => {
+                write!(f, "A query must have at most {} name[] and registry[] in all.", Query::MAX_SELECTORS)
+            }
+        }
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+fn known_format(value: &str) -> Option<Format> {
+    match value {
+        "text" => Some(Format::Text004),
+        "openmetrics" => Some(Format::OpenMetrics100),
+        "protobuf" => Some(Format::Protobuf),
+        _ => None,
+    }
+}
+
+fn sorted(mut values: Vec<String>) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// Decodes a key or a value: `+` is a blank, `%` and two hexadecimal digits are a byte.
+///
+/// WHATWG keeps a `%` that nothing of the kind follows. A name with such a `%` in it is more likely a mistake
+/// than a name, and the answer to a mistake must not be an empty exposition.
+fn decode(encoded: &str) -> Result<Cow<'_, str>, QueryError> {
+    if !encoded.contains(['+', '%']) {
+        return Ok(Cow::Borrowed(encoded));
+    }
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit =
+                    || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                let high = digit().ok_or(QueryError::MalformedEscape)?;
+                let low = digit().ok_or(QueryError::MalformedEscape)?;
+                high << 4 | low
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| QueryError::NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HISTOGRAM: &[&str] = &["_bucket", "_sum", "_count"];
+
+    fn query(names: &[&str], registries: &[&str], format: Option<Format>) -> Query {
+        let owned = |values: &[&str]| values.iter().map(|value| value.to_string()).collect();
+        Query { names: Names::new(owned(names)), registries: owned(registries), format }
+    }
+
+    #[test]
+    fn selections() {
+        let rows = [
+            ("", Ok(query(&[], &[], None))),
+            ("&&=&", Ok(query(&[], &[], None))),
+            // Keys as people, curl and HTTP libraries write them.
+            ("name[]=up", Ok(query(&["up"], &[], None))),
+            ("name%5B%5D=up", Ok(query(&["up"], &[], None))),
+            ("name%5b]=up", Ok(query(&["up"], &[], None))),
+            ("%6eame[]=up", Ok(query(&["up"], &[], None))),
+            // Repeated, in any order, more than once.
+            ("name[]=b&name[]=a&name[]=b", Ok(query(&["a", "b"], &[], None))),
+            ("registry[]=b&name[]=x&registry[]=a", Ok(query(&["x"], &["a", "b"], None))),
+            // Values.
+            ("name[]=a%20b+c%2Bd%26e=f", Ok(query(&["a b c+d&e=f"], &[], None))),
+            ("name[]=%e6%B8%A9", Ok(query(&["温"], &[], None))),
+            ("name[]=温", Ok(query(&["温"], &[], None))),
+            ("name[]=%00", Ok(query(&["\0"], &[], None))),
+            // Nothing is a name, too, if one that nothing has.
+            ("name[]=", Ok(query(&[""], &[], None))),
+            ("name[]", Ok(query(&[""], &[], None))),
+            // Other keys are other keys.
+            ("name=up&names[]=up&name[0]=up&NAME[]=up&[]=up", Ok(query(&[], &[], None))),
+            ("x=%zz&%zz=x&name[]%=x&%ff=x&x=%ff", Ok(query(&[], &[], None))),
+            ("%zzname[]=%zz", Ok(query(&[], &[], None))),
+            // Formats.
+            ("format=text", Ok(query(&[], &[], Some(Format::Text004)))),
+            ("format=openmetrics", Ok(query(&[], &[], Some(Format::OpenMetrics100)))),
+            ("form%61t=proto%62uf", Ok(query(&[], &[], Some(Format::Protobuf)))),
+            ("format=json", Ok(query(&[], &[], None))),
+            ("format=&format", Ok(query(&[], &[], None))),
+            ("format=%zz&format=%ff&format=text&format=protobuf", Ok(query(&[], &[], Some(Format::Text004)))),
+            // Malformed.
+            ("name[]=%", Err(QueryError::MalformedEscape)),
+            ("name[]=%4", Err(QueryError::MalformedEscape)),
+            ("name[]=%4&a", Err(QueryError::MalformedEscape)),
+            ("name[]=%zz", Err(QueryError::MalformedEscape)),
+            ("name[]=%+4", Err(QueryError::MalformedEscape)),
+            ("name[]=%温", Err(QueryError::MalformedEscape)),
+            ("registry[]=ok&registry%5B%5D=%4g", Err(QueryError::MalformedEscape)),
+            ("name[]=%ff", Err(QueryError::NotUtf8)),
+            ("name[]=%ed%a0%80", Err(QueryError::NotUtf8)),
+            ("registry[]=%C3", Err(QueryError::NotUtf8)),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Query::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_limit_counts_both_and_every_repetition() {
+        let most = ["name[]=a", "registry[]=a"].repeat(Query::MAX_SELECTORS / 2).join("&");
+        assert_eq!(Query::parse(&most), Ok(query(&["a"], &["a"], None)));
+        assert_eq!(Query::parse(&format!("{most}&x=y&format=z")), Ok(query(&["a"], &["a"], None)));
+        assert_eq!(Query::parse(&format!("{most}&name[]=a")), Err(QueryError::TooMany));
+        assert_eq!(Query::parse(&format!("{most}&registry[]")), Err(QueryError::TooMany));
+    }
+
+    #[test]
+    fn wanted_families() {
+        let rows: [(&str, &str, &[&str], bool); 13] = [
+            ("", "x", HISTOGRAM, true),
+            ("name[]=x", "x", HISTOGRAM, true),
+            ("name[]=x_bucket", "x", HISTOGRAM, true),
+            ("name[]=x_sum", "x", HISTOGRAM, true),
+            ("name[]=a&name[]=x_count&name[]=z", "x", HISTOGRAM, true),
+            ("name[]=x_count", "x", &["_sum"], false),
+            ("name[]=x_count", "x", &[], false),
+            ("name[]=x_count", "x_count", &[], true),
+            ("name[]=x", "x_count", &[], false),
+            ("name[]=x_", "x", HISTOGRAM, false),
+            ("name[]=X", "x", HISTOGRAM, false),
+            ("name[]=", "x", HISTOGRAM, false),
+            ("name[]=_sum", "x", HISTOGRAM, false),
+        ];
+        for (text, family, suffixes, expected) in rows {
+            let names = Query::parse(text).unwrap().names;
+            assert_eq!(names.want(family, suffixes), expected, "{text}: {family} {suffixes:?}");
+        }
+    }
+
+    #[test]
+    fn errors_are_sentences() {
+        for error in [QueryError::MalformedEscape, QueryError::NotUtf8, QueryError::TooMany] {
+            let sentence = error.to_string();
+            assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
+        }
+        assert!(QueryError::TooMany.to_string().contains(" 1024 "));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            let _ = Query::parse(&text);
+        }
+
+        #[test]
+        fn junk_of_the_grammar_never_panics(
+            text in "(name\\[\\]=|registry%5B%5D=|format=|[&=+%]|[0-9a-f]|.){0,60}",
+        ) {
+            let _ = Query::parse(&text);
+        }
+
+        #[test]
+        fn what_was_escaped_is_read(names in prop::collection::btree_set(".{0,8}", 0..5)) {
+            let escaped = names.iter().rev().map(|name| {
+                let value: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                format!("name%5B%5D={value}")
+            });
+            let text = escaped.collect::<Vec<_>>().join("&");
+            prop_assert_eq!(Query::parse(&text).unwrap().names, Names::new(names.into_iter().collect()));
+        }
+
+        #[test]
+        fn wants_what_a_naive_search_finds(
+            names in prop::collection::vec("[ab_]{0,4}", 0..6),
+            family in "[ab_]{0,3}",
+        ) {
+            let text = names.iter().map(|name| format!("name[]={name}")).collect::<Vec<_>>().join("&");
+            let expected = names.is_empty()
+                || ["", "_a", "b"].iter().any(|suffix| names.contains(&format!("{family}{suffix}")));
+            prop_assert_eq!(Query::parse(&text).unwrap().names.want(&family, &["_a", "b"]), expected);
+        }
+    }
+}

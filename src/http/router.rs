@@ -1,0 +1,520 @@
+//! A request's head in, a response out. No socket, no runtime.
+
+mod host;
+mod scrape_timeout;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Response, StatusCode};
+
+use crate::auth::rate_limit::whole_seconds;
+use crate::exposition::compress::Coding;
+use crate::exposition::encode::{Choice, Format};
+use crate::http::access::{Locks, Refusal, Rules};
+use crate::http::body::Body;
+use crate::http::negotiate;
+use crate::http::page::{Document, SECURITY_POLICY};
+use crate::http::query::{self, Query, QueryError};
+use crate::scrape::probe::Parameters;
+use crate::scrape::probe::{Prober, Unanswered};
+use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
+use crate::telemetry::{Cause, Denial, Telemetry};
+use crate::util::crowd::Crowd;
+
+pub(crate) use scrape_timeout::ScrapeTimeouts;
+
+use host::host_is_valid;
+use scrape_timeout::deadline;
+
+const HEALTHY_PATH: &str = "/-/healthy";
+const READY_PATH: &str = "/-/ready";
+const PAGE_PATH: &str = "/";
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// What the page's script says of itself with its scrapes.
+const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// All that answers requests; shared by every connection of a server.
+#[derive(Debug)]
+pub(crate) struct Router {
+    metrics_path: String,
+    /// None is a 404.
+    page: Option<Document>,
+    offer: Offer,
+    scrape_timeouts: ScrapeTimeouts,
+    /// Those whose scrape is being answered.
+    crowd: Crowd,
+    scraper: Scraper,
+    prober: Prober,
+    locks: Locks,
+    telemetry: Arc<Telemetry>,
+}
+
+/// What is served, and where.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    pub(crate) metrics_path: String,
+    pub(crate) contents: Contents,
+    /// Those whose scrape is being answered.
+    pub(crate) crowd: Crowd,
+    pub(crate) prober: Prober,
+    /// At `/`, if anything is.
+    pub(crate) page: Option<Document>,
+}
+
+/// What a client may choose from, beside text 0.0.4 as it is.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) formats: Vec<Format>,
+    pub(crate) codings: Vec<Coding>,
+}
+
+/// What a path names.
+#[derive(Clone, Copy, Debug)]
+enum Endpoint<'r> {
+    Metrics,
+    /// At its place among the probes.
+    Probe(usize),
+    Page(&'r Document),
+    Healthy,
+    Ready,
+}
+
+impl Router {
+    pub(crate) fn new(
+        endpoints: Endpoints,
+        offer: Offer,
+        scrape_timeouts: ScrapeTimeouts,
+        locks: Locks,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let Endpoints { metrics_path, contents, crowd, prober, page } = endpoints;
+        let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
+        Router { metrics_path, page, offer, scrape_timeouts, crowd, scraper, prober, locks, telemetry }
+    }
+
+    pub(crate) fn scraper(&self) -> &Scraper {
+        &self.scraper
+    }
+
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// How long a scraper waits that does not say so.
+    pub(crate) fn scrape_timeout(&self) -> Duration {
+        self.scrape_timeouts.default
+    }
+
+    /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
+    pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
+        let rules = self.locks.rules();
+        self.complete(&rules, head, self.route(head, peer, &rules, self.deadline(head))).await
+    }
+
+    /// Answers one request with the metrics, whatever its path, which the surrounding server has routed. Of its Host only
+    /// the allowed names count, if there are any.
+    pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
+        let rules = self.locks.rules();
+        // Whose address that server knows, and not we.
+        let served = async {
+            if !self.locks.allow_host(head) {
+                return host_not_allowed();
+            }
+            let deadline = self.deadline(head);
+            match self.locks.pass(&rules, None, head, deadline).await {
+                Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
+                Err(refusal) => self.refused(refusal),
+            }
+        };
+        let mut response = self.complete(&rules, head, served).await;
+        // Nobody waits for it there, and nobody there evicts slow clients.
+        response.extensions_mut().remove::<Receipt>();
+        response.body_mut().take_unsent();
+        response
+    }
+
+    /// The answer where there is no runtime to serve on.
+    pub(crate) fn refuse(head: &Parts) -> Response<Body> {
+        let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
+        Self::finish(&Rules::default(), head, response)
+    }
+
+    /// Whether what answers this is for its client alone, so that it ends when that one goes.
+    pub(crate) fn ends_with_its_client(&self, head: &Parts) -> bool {
+        matches!(head.method, Method::GET | Method::HEAD) && self.prober.find(head.uri.path()).is_some()
+    }
+
+    /// By when a request is to be answered: one time for its credentials and its scrape.
+    fn deadline(&self, head: &Parts) -> Instant {
+        deadline(self.scrape_timeouts.of(head))
+    }
+
+    async fn complete(
+        &self,
+        rules: &Rules,
+        head: &Parts,
+        response: impl Future<Output = Response<Body>>,
+    ) -> Response<Body> {
+        let _in_flight = self.telemetry.request_in_flight();
+        let started = Instant::now();
+        let response = response.await;
+        self.telemetry.observe_request(started.elapsed());
+        Self::finish(rules, head, response)
+    }
+
+    /// What each answer has.
+    fn finish(rules: &Rules, head: &Parts, mut response: Response<Body>) -> Response<Body> {
+        // A 204 must not have one (RFC 9110, section 8.6).
+        if response.status() != StatusCode::NO_CONTENT {
+            let length = response.body().len();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper omits it, but not every server
+        // that mounts the handler does.
+        if head.method == Method::HEAD {
+            *response.body_mut() = Body::default();
+        }
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in &rules.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response
+    }
+
+    async fn route(
+        &self,
+        head: &Parts,
+        peer: Option<IpAddr>,
+        rules: &Rules,
+        deadline: Instant,
+    ) -> Response<Body> {
+        if !host_is_valid(head) {
+            let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+        // CONNECT names an authority, not a path (RFC 9110, section 9.3.6); there is none that it is allowed for.
+        if head.method == Method::CONNECT {
+            return method_not_allowed();
+        }
+        let endpoint = self.endpoint(head.uri.path());
+        let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
+        // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that
+        // a page elsewhere cannot make a browser guess with the ones it remembers.
+        if !is_health && !self.locks.allow_host(head) {
+            return host_not_allowed();
+        }
+        // Also what is not there is told to nobody who may not ask.
+        if !is_health || self.locks.protect_health {
+            if let Err(refusal) = self.locks.pass(rules, peer, head, deadline).await {
+                return self.refused(refusal);
+            }
+        }
+        let Some(endpoint) = endpoint else {
+            return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
+        };
+        self.serve(endpoint, head, deadline).await
+    }
+
+    async fn serve(&self, endpoint: Endpoint<'_>, head: &Parts, deadline: Instant) -> Response<Body> {
+        match head.method {
+            Method::GET | Method::HEAD => match endpoint {
+                Endpoint::Metrics => self.metrics(head, deadline).await,
+                Endpoint::Probe(place) => self.probe(place, head, deadline).await,
+                Endpoint::Page(page) => self.page(page, head),
+                Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
+                Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
+                Endpoint::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "Not ready.\n"),
+            },
+            Method::OPTIONS => {
+                let mut response = Response::new(Body::default());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().insert(ALLOW, METHODS);
+                response
+            }
+            _ => method_not_allowed(),
+        }
+    }
+
+    /// Exact match only: what is not written like the path is another path.
+    fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
+        // First, for the metrics may be at `/`.
+        if path == self.metrics_path {
+            return Some(Endpoint::Metrics);
+        }
+        if let Some(place) = self.prober.find(path) {
+            return Some(Endpoint::Probe(place));
+        }
+        match path {
+            PAGE_PATH => self.page.as_ref().map(Endpoint::Page),
+            HEALTHY_PATH => Some(Endpoint::Healthy),
+            READY_PATH => Some(Endpoint::Ready),
+            _ => None,
+        }
+    }
+
+    fn page(&self, page: &Document, head: &Parts) -> Response<Body> {
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        let (pieces, coding) = page.body(coding);
+        let mut response = exposed(HTML, pieces, coding);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SECURITY_POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response
+    }
+
+    async fn metrics(&self, head: &Parts, deadline: Instant) -> Response<Body> {
+        self.telemetry.count_scrape();
+        let mut response = match self.crowd.enter() {
+            Some(_place) => self.scrape(head, deadline).await,
+            None => {
+                self.telemetry.count_denial(Denial::MaxRequests);
+                late("More scrapes at once than are answered here.\n")
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    async fn scrape(&self, head: &Parts, deadline: Instant) -> Response<Body> {
+        let query = match Query::parse(head.uri.query().unwrap_or_default()) {
+            Ok(query) => query,
+            Err(error) => return refused_query(error),
+        };
+        let Some(selection) = self.scraper.select(&query.registries) else {
+            return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
+        };
+        let (form, content_type) = self.form(head, query);
+        let timeout = self.scrape_timeouts.of(head);
+        match self.scraper.scrape(form, selection, timeout, deadline).await {
+            Ok(exposition) => {
+                let Exposition { pieces, coding, unsent, receipt } = exposition;
+                let mut response = exposed(content_type, pieces, coding).map(|body| body.counted(unsent));
+                self.telemetry.set_response_size(response.body().len());
+                // HEAD brings nobody any values, and the page keeps none: it must not take a job's last ones from Prometheus.
+                if head.method == Method::GET && !head.headers.contains_key(FROM_PAGE) {
+                    response.extensions_mut().insert(receipt);
+                }
+                response
+            }
+            Err(ScrapeError::Collector) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "A collector failed. The program's log has more.\n")
+            }
+            Err(ScrapeError::Gatherer) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
+            }
+            Err(ScrapeError::Unsent) => self.unsent(),
+            Err(ScrapeError::Timeout) => {
+                self.telemetry.count_error(Cause::Timeout);
+                late("The metrics could not be gathered in time.\n")
+            }
+        }
+    }
+
+    /// The answer where the budget of unsent bytes is exceeded.
+    fn unsent(&self) -> Response<Body> {
+        self.telemetry.count_denial(Denial::Unsent);
+        late("Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n")
+    }
+
+    /// What a target says that the scraper names.
+    async fn probe(&self, place: usize, head: &Parts, deadline: Instant) -> Response<Body> {
+        let text_of_query = head.uri.query().unwrap_or_default();
+        let parsed =
+            Query::parse(text_of_query).and_then(|query| Ok((query, query::parameters(text_of_query)?)));
+        let mut response = match parsed {
+            Ok((query, parameters)) => self.probe_for(place, parameters, query, head, deadline).await,
+            Err(error) => {
+                self.prober.count_bad_request(place);
+                refused_query(error)
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        response
+    }
+
+    async fn probe_for(
+        &self,
+        place: usize,
+        parameters: Parameters,
+        query: Query,
+        head: &Parts,
+        deadline: Instant,
+    ) -> Response<Body> {
+        let (form, content_type) = self.form(head, query);
+        let Some(runtime) = self.scraper.runtime_of_hooks() else {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
+        };
+        match self.prober.probe(place, parameters, form, runtime, deadline).await {
+            Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
+            Ok((pieces, coding)) => {
+                let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
+                exposed(content_type, pieces, coding).map(|body| body.counted(unsent))
+            }
+            Err(Unanswered::BadRequest(reason)) => {
+                respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
+            }
+            Err(Unanswered::Busy) => late("There are as many probes under way as there may be.\n"),
+            Err(Unanswered::Unwritten) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be written.\n")
+            }
+        }
+    }
+
+    /// In which form a client wants what is selected.
+    fn form(&self, head: &Parts, query: Query) -> (Form, HeaderValue) {
+        let (choice, content_type) = match query.format.and_then(|format| self.offer.shown(format)) {
+            // For people: a browser shows it and does not offer to save it.
+            Some(choice) => (choice, TEXT),
+            None => {
+                let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
+                (accepted.choice, HeaderValue::from_static(accepted.content_type))
+            }
+        };
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        (Form { choice, coding, names: query.names }, content_type)
+    }
+
+    fn refused(&self, refusal: Refusal) -> Response<Body> {
+        match refusal {
+            Refusal::Unauthorized(challenges) => {
+                let mut response = text(StatusCode::UNAUTHORIZED, "Who are you?\n");
+                for challenge in challenges {
+                    response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+                }
+                response
+            }
+            Refusal::TooMany(retry_after) => {
+                let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n");
+                response.headers_mut().insert(RETRY_AFTER, whole_seconds(retry_after).into());
+                response
+            }
+            Refusal::Timeout => {
+                self.telemetry.count_error(Cause::Timeout);
+                late("The credentials could not be verified in time.\n")
+            }
+        }
+    }
+}
+
+/// What is there to show, as it is compressed.
+fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, content_type, pieces);
+    if let Some(coding) = coding.content_encoding() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+fn refused_query(error: QueryError) -> Response<Body> {
+    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n")))
+}
+
+fn late(sentence: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+impl Offer {
+    /// What `?format=` shows, if that format is switched on.
+    fn shown(&self, format: Format) -> Option<Choice> {
+        let switched_on = format == Format::Text004 || self.formats.contains(&format);
+        let readable = if format == Format::Protobuf { Format::ProtobufText } else { format };
+        switched_on.then(|| Choice::plain(readable))
+    }
+}
+
+/// The values of a header, line by line.
+fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+    head.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+}
+
+/// Whether metrics or probes can be served there: an absolute path as it stands in a request line, not one that is taken.
+/// The page links it, and in a link what follows two slashes is another host; a browser takes a backslash for a slash (URL
+/// standard, section 4.4).
+pub(crate) fn path_is_valid(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && path.is_ascii()
+        && ![HEALTHY_PATH, READY_PATH].contains(&path)
+        && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
+}
+
+fn host_not_allowed() -> Response<Body> {
+    text(
+        StatusCode::FORBIDDEN,
+        "The host of this request is not allowed. Use one that allowed_hosts names.\n",
+    )
+}
+
+fn method_not_allowed() -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and OPTIONS are served here.\n");
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+fn text(status: StatusCode, sentence: &'static str) -> Response<Body> {
+    respond(status, TEXT, sentence)
+}
+
+fn respond(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_paths() {
+        let table: &[(&str, bool)] = &[
+            ("/metrics", true),
+            ("/", true),
+            ("/a/b.c/-/~x", true),
+            ("/%C3%BC", true),
+            ("", false),
+            ("metrics", false),
+            ("*", false),
+            ("/metrics?x", false),
+            ("/metrics?", false),
+            ("/metrics#x", false),
+            ("/m\u{fc}trics", false),
+            ("/me trics", false),
+            ("/me\ntrics", false),
+            ("http://host/metrics", false),
+            ("//host/metrics", false),
+            ("/\\host/metrics", false),
+            ("/a//b", true),
+            (HEALTHY_PATH, false),
+            (READY_PATH, false),
+        ];
+        for (path, valid) in table {
+            assert_eq!(path_is_valid(path), *valid, "{path:?}");
+        }
+    }
+}

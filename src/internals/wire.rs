@@ -1,0 +1,77 @@
+//! A connection without a socket, for fuzzing.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use crate::net::connection::{Activity, Service, http1};
+use crate::net::stream::Io;
+use crate::server::Server;
+
+/// What a server does with a connection's bytes, whatever carries them.
+#[derive(Clone, Debug)]
+pub struct Wire(Service);
+
+impl Wire {
+    /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
+    /// there can be none, scrapes wait for their deadline.
+    pub fn of(server: Server) -> Wire {
+        let Server { router, deadlines, .. } = server;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            router.scraper().run_hooks_on(runtime);
+        }
+        drop(router.scraper().start("wire".to_owned(), || Ok(std::future::pending())));
+        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
+    }
+
+    /// Until the connection has ended.
+    pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let activity = Arc::new(Activity::new(Arc::default()));
+        http1(Box::new(InMemory(stream)), None, activity, self.0.clone()).await;
+    }
+}
+
+/// Of which no kernel keeps anything.
+struct InMemory<I>(I);
+
+impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for InMemory<I> {}
+
+impl<I: AsyncRead + Unpin> AsyncRead for InMemory<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for InMemory<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

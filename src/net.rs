@@ -1,0 +1,10 @@
+//! Sockets, TLS and HTTP framing: where connections come from, how many there may be, and how each is served.
+
+pub(crate) mod allow_list;
+pub(crate) mod connection;
+pub(crate) mod connection_limit;
+pub(crate) mod lingering_close;
+pub(crate) mod listener;
+pub(crate) mod stream;
+#[cfg_attr(not(feature = "tls"), path = "net/tls/disabled.rs")]
+pub(crate) mod tls;

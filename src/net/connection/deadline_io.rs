@@ -1,0 +1,307 @@
+//! I/O under deadlines, and within a write budget.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::head_end::HeadEnd;
+use super::{Activity, Deadlines};
+use crate::net::lingering_close::Linger;
+use crate::net::stream::Io;
+
+/// The write budget of one poll, because others wait for the same thread: a client on the same machine takes megabytes as
+/// fast as they are copied, and a hundred such clients one after the other, before a timer is looked at.
+const BUDGET: usize = 64 * 1024;
+
+/// What a connection has written since its task was polled. No other task writes to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WriteBudget(Arc<AtomicUsize>);
+
+impl WriteBudget {
+    /// The task is polled. Returns whether the last poll spent the whole budget.
+    pub(super) fn renew(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) >= BUDGET
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= BUDGET
+    }
+}
+
+/// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
+#[derive(Debug)]
+pub(super) struct DeadlineIo<I: Io> {
+    io: I,
+    activity: Arc<Activity>,
+    deadlines: Deadlines,
+    budget: WriteBudget,
+    head_end: HeadEnd,
+    /// Two timers, for a refused head is answered while more is read.
+    reading: Timer,
+    writing: Timer,
+    /// Since when the client has taken nothing of what there is for it.
+    write_blocked_since: Option<Instant>,
+    /// The client's side is closed, or was given up.
+    input_is_over: bool,
+    linger: Option<Linger>,
+    /// Who wants to read what the client sends while it is being answered.
+    waiting_to_read: Option<Waker>,
+}
+
+/// None until the first wait.
+#[derive(Debug, Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Pending until the deadline, if there is one.
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl<I: Io> DeadlineIo<I> {
+    pub(super) fn new(io: I, activity: Arc<Activity>, deadlines: Deadlines, budget: WriteBudget) -> Self {
+        DeadlineIo {
+            io,
+            activity,
+            deadlines,
+            budget,
+            head_end: HeadEnd::default(),
+            reading: Timer::default(),
+            writing: Timer::default(),
+            write_blocked_since: None,
+            input_is_over: false,
+            linger: None,
+            waiting_to_read: None,
+        }
+    }
+
+    /// Pending until the next poll of the task once the budget is spent, however often it is asked in this one: hyper tries
+    /// again at once, up to five times.
+    fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.budget.is_spent() {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// [`poll_written`](Self::poll_written), and counts.
+    fn poll_counted(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.budget.spend(*bytes);
+            self.activity.taken(*bytes);
+        }
+        self.poll_written(cx, written)
+    }
+
+    /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, for TLS takes
+    /// more than it has written.
+    fn poll_written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_blocked_since = None;
+            return written;
+        }
+        let since = *self.write_blocked_since.get_or_insert_with(Instant::now);
+        ready!(self.writing.poll_until(cx, since.checked_add(self.deadlines.write)));
+        self.io.reset_on_drop();
+        Poll::Ready(Err(timed_out("the client takes nothing of its response")))
+    }
+}
+
+/// A client that took nothing of its response before it was evicted will not take what the kernel has of it.
+impl<I: Io> Drop for DeadlineIo<I> {
+    fn drop(&mut self) {
+        if self.activity.was_evicted_amid_a_response() {
+            self.io.reset_on_drop();
+        }
+    }
+}
+
+impl<I: Io> AsyncRead for DeadlineIo<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.activity.input_waits() {
+            self.waiting_to_read = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                match &buffer.filled()[before..] {
+                    [] => self.input_is_over = true,
+                    received => {
+                        self.head_end.read(received);
+                        self.activity.received();
+                    }
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                let deadline = self.activity.input_awaited(&self.deadlines);
+                ready!(self.reading.poll_until(cx, deadline));
+                self.input_is_over = true;
+                Poll::Ready(Err(timed_out("the client sends no complete request")))
+            }
+        }
+    }
+}
+
+impl<I: Io> AsyncWrite for DeadlineIo<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_budget(cx));
+        let written = Pin::new(&mut self.io).poll_write(cx, &bytes[..bytes.len().min(BUDGET)]);
+        self.poll_counted(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_budget(cx));
+        let io = Pin::new(&mut self.io);
+        let written = match within_budget(slices) {
+            // A line with a label of 20 MB is a piece of its own.
+            [one] if one.len() > BUDGET => io.poll_write(cx, &one[..BUDGET]),
+            some => io.poll_write_vectored(cx, some),
+        };
+        self.poll_counted(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        ready!(self.poll_written(cx, flushed))?;
+        // hyper flushes its I/O when it has nothing left to write, and only then.
+        self.activity.flushed(self.head_end.head_begun());
+        if self.waiting_to_read.is_some() && !self.activity.input_waits() {
+            if let Some(reader) = self.waiting_to_read.take() {
+                reader.wake();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+            ready!(self.poll_written(cx, shut))?;
+            if self.input_is_over || !self.activity.closing() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let DeadlineIo { io, linger, .. } = &mut *self;
+        linger.get_or_insert_with(Linger::new).poll(cx, io).map(Ok)
+    }
+}
+
+/// As many as are within the budget, and one at least. A head and the piece behind it go together.
+fn within_budget<'s, 'b>(slices: &'s [io::IoSlice<'b>]) -> &'s [io::IoSlice<'b>] {
+    let mut bytes = 0_usize;
+    let more = slices.iter().enumerate().take_while(|(at, slice)| {
+        let fits = *at == 0 || bytes < BUDGET && slice.len() <= BUDGET;
+        bytes = bytes.saturating_add(slice.len());
+        fits
+    });
+    &slices[..more.count()]
+}
+
+fn timed_out(sentence: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A hundred answers of 4 MB kept the host's runtime, with `serve`, from its timers for 0.3 s.
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_large_answer_is_written() {
+        const SIZE: usize = 4 * 1024 * 1024;
+        let deadline = Duration::from_secs(360);
+        let deadlines = Deadlines { head: deadline, idle: deadline, write: deadline };
+        // The last is one line with a label of 20 MB.
+        for (vectored, piece) in [(true, BUDGET), (true, 1000), (false, BUDGET), (true, SIZE)] {
+            // All of it could be written at once.
+            let (mut client, server) = tokio::io::duplex(2 * SIZE);
+            let activity = Arc::new(Activity::new(Arc::default()));
+            let budget = WriteBudget::default();
+            let mut io = DeadlineIo::new(server, activity, deadlines, budget.clone());
+            let mut write = pin!(async {
+                let bytes = vec![7; SIZE];
+                let mut left = SIZE;
+                while left > 0 {
+                    left -= if vectored {
+                        let slices: Vec<_> = bytes[..left].chunks(piece).map(io::IoSlice::new).collect();
+                        io.write_vectored(&slices).await.unwrap()
+                    } else {
+                        io.write(&bytes[..left]).await.unwrap()
+                    };
+                }
+            });
+            let mut turns = 0;
+            std::future::poll_fn(|cx| {
+                turns += 1;
+                budget.renew();
+                write.as_mut().poll(cx)
+            })
+            .await;
+            // Up to a piece more than the budget.
+            assert!(turns >= SIZE / BUDGET / 2, "{turns} turns, vectored: {vectored}, in pieces of {piece}");
+            let mut read = vec![0; SIZE];
+            client.read_exact(&mut read).await.unwrap();
+        }
+    }
+
+    /// As with a head that hyper refuses while its client still sends.
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_write_ends_at_its_limit_though_a_read_waits_too() {
+        let (_client, server) = tokio::io::duplex(64);
+        let activity = Arc::new(Activity::new(Arc::default()));
+        let deadlines = Deadlines {
+            head: Duration::from_secs(360),
+            idle: Duration::from_secs(360),
+            write: Duration::from_secs(30),
+        };
+        let (mut reader, mut writer) =
+            tokio::io::split(DeadlineIo::new(server, activity, deadlines, WriteBudget::default()));
+        let start = Instant::now();
+        let write = async { (writer.write_all(&[0; 1024]).await, start.elapsed()) };
+        let read = async { (reader.read(&mut [0; 8]).await, start.elapsed()) };
+        let ((written, write), (heard, read)) = tokio::join!(write, read);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(heard.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!((write, read), (deadlines.write, deadlines.head));
+    }
+}

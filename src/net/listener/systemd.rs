@@ -1,0 +1,267 @@
+//! Sockets that systemd has opened, and what it is told in return: systemd.socket(5), sd_listen_fds(3), sd_notify(3).
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::{Domain, SockAddr, Type};
+
+use super::socket::Socket;
+use super::unix::UnixSocket;
+use crate::util::io_error;
+use crate::util::unwind::caught;
+
+/// What `LISTEN_FDS` may say at the most; a process has no more descriptors than that by default.
+const MAX_SOCKETS: usize = 1024;
+
+/// `SD_LISTEN_FDS_START`.
+const FIRST: usize = 3;
+
+/// The sockets that were handed to this process: all of them, once.
+pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
+    // Descriptors are owned once. Whoever else in the process takes them is not known to us.
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+
+    let variable = |name: &str| env::var(name).ok();
+    let names = handed_over(variable, process::id())?;
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(missing("the sockets of systemd have been taken by another server of this process"));
+    }
+    // First, for to own a descriptor that is closed is unsound.
+    for descriptor in FIRST..FIRST + names.len() {
+        fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
+            io_error::annotated(error, format_args!("{descriptor} of LISTEN_FDS is not in /proc/self/fd"))
+        })?;
+    }
+    let sockets = sd_listen_fds::get().unwrap_or_default();
+    sockets
+        .into_iter()
+        .zip(names)
+        .map(|((_, descriptor), name)| socket(descriptor.into_std(), &name))
+        .collect()
+}
+
+/// How the sockets are called, if there are any for this process.
+fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::Result<Vec<String>> {
+    let Some(pid) = variable("LISTEN_PID") else {
+        return Err(missing(
+            "LISTEN_PID is not set: the process was not started by a socket unit of systemd",
+        ));
+    };
+    if pid.parse() != Ok(own_pid) {
+        return Err(missing(&format!(
+            "LISTEN_PID is {pid:?}: the sockets are for another process than {own_pid}"
+        )));
+    }
+    let Some(count) = variable("LISTEN_FDS") else {
+        return Err(missing("LISTEN_FDS is not set: there are no sockets"));
+    };
+    let count = match count.parse() {
+        Ok(0) => return Err(missing("LISTEN_FDS is 0: there are no sockets")),
+        Ok(count @ 1..=MAX_SOCKETS) => count,
+        _ => return Err(missing(&format!("LISTEN_FDS is {count:?}: not a number of sockets"))),
+    };
+    let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+    // What sd_listen_fds_with_names(3) calls those without a name.
+    let names = names.split(':').filter(|name| !name.is_empty()).map(str::to_owned);
+    Ok(names.chain(std::iter::repeat("unknown".to_owned())).take(count).collect())
+}
+
+fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
+    let socket = socket2::Socket::from(descriptor);
+    // The host's children have no business with it.
+    socket.set_cloexec(true)?;
+    let refused = |is: &str| {
+        let sentence = format!("{name:?} of LISTEN_FDS {is}");
+        Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
+    };
+    let Some(kind) = kind(&socket) else {
+        return refused("is neither a TCP nor a Unix stream socket");
+    };
+    if !socket.is_listener().is_ok_and(|listens| listens) {
+        return refused("does not listen: a connection (Accept=yes) can not be accepted from");
+    }
+    match (kind, OwnedFd::from(socket)) {
+        (Kind::Tcp, socket) => Socket::of_tcp(socket.into()),
+        (Kind::Unix, socket) => UnixSocket::of(socket.into()).map(Socket::Unix),
+    }
+}
+
+enum Kind {
+    Tcp,
+    Unix,
+}
+
+fn kind(socket: &socket2::Socket) -> Option<Kind> {
+    let address =
+        socket.local_addr().ok().filter(|_| socket.r#type().is_ok_and(|kind| kind == Type::STREAM))?;
+    match address.domain() {
+        Domain::IPV4 | Domain::IPV6 => Some(Kind::Tcp),
+        Domain::UNIX => Some(Kind::Unix),
+        _ => None,
+    }
+}
+
+fn missing(what: &str) -> io::Error {
+    io_error::new(io::ErrorKind::NotFound, what)
+}
+
+/// Tells systemd that the server serves, and with its drop that it is about to end.
+#[derive(Debug)]
+pub(crate) struct Notice(());
+
+impl Notice {
+    pub(crate) fn ready() -> Self {
+        send("READY=1\n");
+        Notice(())
+    }
+
+    pub(crate) fn stopping(self) {}
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        send("STOPPING=1\n");
+    }
+}
+
+/// Without `NOTIFY_SOCKET` there is nobody to tell.
+fn send(state: &str) {
+    let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
+    if let Err(error) = notify(&name, state) {
+        // Also at a drop, which must not panic.
+        caught(|| tracing::warn!(?name, %error, "cannot tell systemd how the server is"));
+    }
+}
+
+/// Once, and without a wait: this may be the host's runtime, and systemd's queue may be full.
+fn notify(name: &OsStr, state: &str) -> io::Result<()> {
+    let address = notified(name)?;
+    let socket = socket2::Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(state.as_bytes(), &address).map(drop)
+}
+
+/// A path, or with `@` for its NUL a name of Linux' abstract namespace.
+fn notified(name: &OsStr) -> io::Result<SockAddr> {
+    match name.as_bytes() {
+        [b'/', ..] => SockAddr::unix(name),
+        [b'@', rest @ ..] if cfg!(target_os = "linux") => {
+            let mut abstract_name = OsString::from("\0");
+            abstract_name.push(OsStr::from_bytes(rest));
+            SockAddr::unix(abstract_name)
+        }
+        _ => Err(io_error::new(
+            io::ErrorKind::Unsupported,
+            "this kind of NOTIFY_SOCKET is not supported: only Unix sockets are",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        type Variables<'v> = &'v [(&'v str, &'v str)];
+        let table: &[(Variables<'_>, Result<&[&str], &str>)] = &[
+            (&[], Err("LISTEN_PID is not set")),
+            (&[("LISTEN_FDS", "1")], Err("LISTEN_PID is not set")),
+            (&[("LISTEN_PID", "8"), ("LISTEN_FDS", "1")], Err("another process")),
+            (&[("LISTEN_PID", "x"), ("LISTEN_FDS", "1")], Err("another process")),
+            (&[("LISTEN_PID", "7")], Err("LISTEN_FDS is not set")),
+            (&[("LISTEN_PID", "7"), ("LISTEN_FDS", "0")], Err("LISTEN_FDS is 0")),
+            (&[("LISTEN_PID", "7"), ("LISTEN_FDS", "-1")], Err("not a number")),
+            (&[("LISTEN_PID", "7"), ("LISTEN_FDS", "4000000000")], Err("not a number")),
+            (&[("LISTEN_PID", "7"), ("LISTEN_FDS", "2")], Ok(&["unknown", "unknown"])),
+            (
+                &[("LISTEN_PID", "7"), ("LISTEN_FDS", "3"), ("LISTEN_FDNAMES", "http:admin")],
+                Ok(&["http", "admin", "unknown"]),
+            ),
+            (&[("LISTEN_PID", "7"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "a:b")], Ok(&["a"])),
+        ];
+        for (variables, expected) in table {
+            let variable = |name: &str| {
+                variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+            };
+            match (handed_over(variable, 7), expected) {
+                (Ok(names), Ok(expected)) => assert_eq!(names, *expected, "{variables:?}"),
+                (Err(error), Err(expected)) => {
+                    let error = error.to_string();
+                    assert!(error.contains(expected), "{error}");
+                }
+                (got, _) => panic!("{variables:?}: {got:?}"),
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    mod linux {
+        use std::net::{TcpListener, TcpStream};
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
+
+        use super::*;
+
+        fn abstract_socket(name: &str) -> (OsString, UnixDatagram) {
+            let name = format!("prometheus-hyper-{name}-{}", process::id());
+            let address = SocketAddr::from_abstract_name(&name).unwrap();
+            (format!("@{name}").into(), UnixDatagram::bind_addr(&address).unwrap())
+        }
+
+        #[test]
+        fn abstract_sockets_are_told() {
+            let (name, socket) = abstract_socket("abstract");
+            notify(&name, "READY=1\n").unwrap();
+            let mut told = [0; 64];
+            let length = socket.recv(&mut told).unwrap();
+            assert_eq!(&told[..length], b"READY=1\n");
+        }
+
+        #[test]
+        fn a_full_queue_keeps_nobody_waiting() {
+            let (name, _socket) = abstract_socket("full");
+            // A queue of datagrams has an end, of 10 by default; a wait would have none.
+            let error = (0..1_000_000).find_map(|_| notify(&name, "READY=1\n").err()).unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+
+        #[test]
+        fn other_sockets_are_not_told() {
+            for (name, kind) in [
+                ("vsock:2:1234", io::ErrorKind::Unsupported),
+                ("relative/path", io::ErrorKind::Unsupported),
+                ("/run/nobody/is/here", io::ErrorKind::NotFound),
+            ] {
+                let error = notify(OsStr::new(name), "READY=1\n").unwrap_err();
+                assert_eq!(error.kind(), kind, "{name}: {error}");
+            }
+        }
+
+        #[test]
+        fn what_does_not_listen_is_refused() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (pair, _other) = UnixStream::pair().unwrap();
+            let (datagrams, _) = UnixDatagram::pair().unwrap();
+            let table: [(OwnedFd, &str); 3] = [
+                (connection.into(), "does not listen"),
+                (pair.into(), "does not listen"),
+                (datagrams.into(), "neither a TCP nor a Unix stream socket"),
+            ];
+            for (descriptor, reason) in table {
+                let error = socket(descriptor, "http").unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                let error = error.to_string();
+                assert!(error.starts_with("\"http\" of LISTEN_FDS ") && error.contains(reason), "{error}");
+            }
+            socket(listener.into(), "http").unwrap();
+        }
+    }
+}

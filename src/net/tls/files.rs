@@ -1,0 +1,109 @@
+//! Certificate, key and client CA in files, read again when they change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_rustls::rustls::ServerConfig;
+
+use super::settings::{self, ClientAuth, Loaded, Part, Settings};
+use crate::auth::grants::Grants;
+use crate::telemetry::Telemetry;
+use crate::util::io_error;
+use crate::util::reload::{self, Reload, Reloaded};
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    pub(crate) certificates: PathBuf,
+    pub(crate) key: PathBuf,
+    /// With it, clients must have a certificate of this CA.
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// What the files said when they were last good.
+#[derive(Debug)]
+pub(super) struct Files {
+    reload: Reload<Version, io::Error>,
+}
+
+struct Version {
+    loaded: Loaded,
+    /// As it was read.
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Files {
+    pub(super) fn new(
+        paths: Paths,
+        now: Instant,
+        telemetry: &Arc<Telemetry>,
+        grants: &Grants,
+    ) -> io::Result<Files> {
+        let (told, grants) = (Arc::clone(telemetry), grants.clone());
+        let report = move |before: &Version, version: Reloaded<'_, Version, io::Error>| {
+            report(before, &version, &told, &grants);
+        };
+        let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
+        telemetry.certificate_loaded(reload.last().loaded.not_after);
+        Ok(Files { reload })
+    }
+
+    pub(super) fn look(&self, now: Instant) {
+        self.reload.look(now);
+    }
+
+    pub(super) fn current(&self, now: Instant) -> Arc<ServerConfig> {
+        Arc::clone(&self.reload.current(now).loaded.config)
+    }
+}
+
+fn report(
+    before: &Version,
+    version: &Reloaded<'_, Version, io::Error>,
+    telemetry: &Telemetry,
+    grants: &Grants,
+) {
+    match version {
+        Reloaded::Good(version) => {
+            if version.client_ca != before.client_ca {
+                grants.revoke();
+            }
+            telemetry.certificate_loaded(version.loaded.not_after);
+        }
+        // As long as certificate and key are replaced one after the other, they do not match.
+        Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
+    }
+    // Last, for a layer of the host's may panic.
+    version.log("certificate");
+}
+
+fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
+    let mut read = |option: &str, path: &Path| {
+        files
+            .read(path)
+            .map_err(|error| io_error::annotated(error, format_args!("{option}: {}", path.display())))
+    };
+    // All of them, whatever is wrong with one: what is not read is not watched.
+    let certificates = read("tls_files", &paths.certificates);
+    let key = read("tls_files", &paths.key);
+    let client_ca = paths.client_ca.as_deref().map(|path| read("client_ca", path));
+    let mut settings = Settings::new(certificates?, key?);
+    let client_ca = client_ca.transpose()?;
+    if client_ca.is_some() {
+        settings.client_ca.clone_from(&client_ca);
+        settings.client_auth = ClientAuth::RequireAndVerifyClientCert;
+    }
+    let loaded = settings::load(settings).map_err(|fault| {
+        let (option, path) = match fault.part {
+            Part::Certificates => ("tls_files", Some(&paths.certificates)),
+            Part::Key => ("tls_files", Some(&paths.key)),
+            Part::ClientCa => ("client_ca", paths.client_ca.as_ref()),
+            Part::Options => ("tls_files", None),
+        };
+        let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        io_error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
+    })?;
+    Ok(Version { loaded, client_ca })
+}

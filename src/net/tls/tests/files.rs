@@ -1,0 +1,180 @@
+//! Certificates that are replaced under a running server.
+
+use std::fs;
+
+use super::*;
+use crate::auth::grants::Grants;
+use crate::scratch::Scratch;
+
+fn write_pair(folder: &Scratch, pair: &Pair) -> Paths {
+    let certificates = folder.write("tls.crt", &pair.certificate);
+    Paths { certificates, key: folder.write("tls.key", &pair.key), client_ca: None }
+}
+
+/// Whether the files were good, and when the certificate expires, as the server's own metrics tell.
+fn gauges(telemetry: &Telemetry) -> Vec<f64> {
+    // As text, for a gauge's value is not to be had in the same way with `prometheus/protobuf` and without it.
+    let text = prometheus::TextEncoder::new().encode_to_string(&telemetry.registry().gather()).unwrap();
+    let value = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("prometheus_exporter_tls_certificate_{name} ")));
+        line.map(|value| value.parse().unwrap())
+    };
+    ["reload_success", "expiry_timestamp_seconds"].into_iter().filter_map(value).collect()
+}
+
+/// Whether it is this certificate that a new connection gets.
+async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
+    let (_server, client) =
+        meet(async |io| tls.secure(io, || {}).await, client(ca, None, ALL_VERSIONS)).await;
+    client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
+}
+
+/// Time goes on by two looks, of which the first is made here: a change counts at the next.
+async fn next_version(tls: &Tls) {
+    // Twice as long, for the files were read before the time stood still.
+    tokio::time::advance(crate::util::reload::LOOK_EVERY * 2).await;
+    tls.look(Instant::now().into_std());
+    tokio::time::advance(crate::util::reload::LOOK_EVERY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
+    let folder = Scratch::new("reload");
+    let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
+    let (first, second) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
+    assert_eq!(gauges(&telemetry).len(), 0, "without files nothing is told of them");
+    let paths = write_pair(&folder, &first);
+    let tls = Tls::from_files(paths.clone(), &telemetry, &Grants::default()).unwrap();
+    let expiry = CertificateParams::default().not_after.unix_timestamp() as f64;
+    assert_eq!(gauges(&telemetry), [1.0, expiry]);
+    assert!(shows(&tls, &ca, &first).await);
+
+    // One after the other: in between they do not match.
+    folder.write("tls.crt", &second.certificate);
+    assert!(shows(&tls, &ca, &first).await, "within the second");
+    tokio::time::advance(crate::util::reload::LOOK_EVERY * 2).await;
+    assert!(shows(&tls, &ca, &first).await);
+    assert_eq!(gauges(&telemetry), [1.0, expiry], "the first look");
+    next_version(&tls).await;
+    assert!(shows(&tls, &ca, &first).await);
+    assert_eq!(gauges(&telemetry), [0.0, expiry]);
+    folder.write("tls.key", &second.key);
+    next_version(&tls).await;
+    assert!(shows(&tls, &ca, &second).await);
+    assert_eq!(gauges(&telemetry), [1.0, expiry]);
+
+    // Empty; cut; gone; mended.
+    for broken in [Some(""), Some("-----BEGIN CERTIFICATE-----\n"), None] {
+        match broken {
+            Some(text) => drop(folder.write("tls.crt", text)),
+            None => fs::remove_file(&paths.certificates).unwrap(),
+        }
+        next_version(&tls).await;
+        assert!(shows(&tls, &ca, &second).await);
+        assert_eq!(gauges(&telemetry), [0.0, expiry], "{broken:?}");
+    }
+    write_pair(&folder, &first);
+    next_version(&tls).await;
+    // A look, as at a scrape, is enough.
+    tls.look(Instant::now().into_std());
+    assert_eq!(gauges(&telemetry), [1.0, expiry]);
+    assert!(shows(&tls, &ca, &first).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_expiry_is_that_of_the_certificate_in_use() {
+    let folder = Scratch::new("expiry");
+    let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
+    let until = |year| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 5, 17);
+        let certificate = params.signed_by(&key, &ca).unwrap();
+        // The CA's own end is another.
+        let pair = Pair { certificate: certificate.pem() + &ca.pem(), key: key.serialize_pem() };
+        (pair, params.not_after.unix_timestamp() as f64)
+    };
+    let (pair, expiry) = until(2040);
+    let tls = Tls::from_files(write_pair(&folder, &pair), &telemetry, &Grants::default()).unwrap();
+    assert_eq!(gauges(&telemetry), [1.0, expiry]);
+    let (pair, expiry) = until(2060);
+    write_pair(&folder, &pair);
+    next_version(&tls).await;
+    tls.look(Instant::now().into_std());
+    assert_eq!(gauges(&telemetry), [1.0, expiry]);
+}
+
+/// tls.crt → ..data/tls.crt, ..data → a folder with a date, and the link is replaced by renaming.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_secret_of_kubernetes_is_replaced_at_once() {
+    use std::os::unix::fs::symlink;
+    let folder = Scratch::new("kubernetes");
+    let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
+    let pairs = [issue(&ca, &["localhost"]), issue(&ca, &["localhost"])];
+    for (n, pair) in pairs.iter().enumerate() {
+        fs::create_dir(folder.0.join(format!("..{n}"))).unwrap();
+        folder.write(&format!("..{n}/tls.crt"), &pair.certificate);
+        folder.write(&format!("..{n}/tls.key"), &pair.key);
+    }
+    symlink("..0", folder.0.join("..data")).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        symlink(format!("..data/{name}"), folder.0.join(name)).unwrap();
+    }
+    let paths =
+        Paths { certificates: folder.0.join("tls.crt"), key: folder.0.join("tls.key"), client_ca: None };
+    let tls = Tls::from_files(paths, &telemetry, &Grants::default()).unwrap();
+    assert!(shows(&tls, &ca, &pairs[0]).await);
+    symlink("..1", folder.0.join("..data_tmp")).unwrap();
+    fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
+    fs::remove_dir_all(folder.0.join("..0")).unwrap();
+    next_version(&tls).await;
+    assert!(shows(&tls, &ca, &pairs[1]).await);
+    assert_eq!(gauges(&telemetry)[0], 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_client_ca_counts_for_the_next_connection() {
+    let folder = Scratch::new("client-ca");
+    let (server_ca, old, new) = (ca("server"), ca("old"), ca("new"));
+    let mut paths = write_pair(&folder, &issue(&server_ca, &["localhost"]));
+    paths.client_ca = Some(folder.write("ca.crt", old.pem()));
+    let tls = Tls::from_files(paths, &Arc::new(Telemetry::new()), &Grants::default()).unwrap();
+    // The same client each time, which would resume its session if it could.
+    let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
+    let come = async || meet(async |io| tls.secure(io, || {}).await, client.clone()).await.0.is_ok();
+    assert!(come().await && come().await);
+    folder.write("ca.crt", new.pem());
+    next_version(&tls).await;
+    assert!(!come().await);
+    folder.write("ca.crt", format!("{}{}", old.pem(), new.pem()));
+    next_version(&tls).await;
+    assert!(come().await);
+}
+
+#[test]
+fn the_file_that_is_wrong_is_named() {
+    let folder = Scratch::new("named");
+    let ca = ca("ca");
+    let pair = issue(&ca, &["localhost"]);
+    let good = write_pair(&folder, &pair);
+    let (missing, empty) = (folder.0.join("missing"), folder.write("empty", ""));
+    let (gone, bad) = (io::ErrorKind::NotFound, io::ErrorKind::InvalidData);
+    let table = [
+        (Paths { certificates: missing.clone(), ..good.clone() }, gone, "tls_files", &missing),
+        (Paths { key: missing.clone(), ..good.clone() }, gone, "tls_files", &missing),
+        (Paths { client_ca: Some(missing.clone()), ..good.clone() }, gone, "client_ca", &missing),
+        (Paths { certificates: empty.clone(), ..good.clone() }, bad, "tls_files", &empty),
+        (Paths { key: empty.clone(), ..good.clone() }, bad, "tls_files", &empty),
+        (Paths { client_ca: Some(empty.clone()), ..good.clone() }, bad, "client_ca", &empty),
+    ];
+    for (paths, kind, option, path) in table {
+        let telemetry = Arc::new(Telemetry::new());
+        let error = Tls::from_files(paths, &telemetry, &Grants::default()).unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().starts_with(&format!("{option}: {}: ", path.display())), "{error}");
+        assert_eq!(gauges(&telemetry).len(), 0);
+    }
+}

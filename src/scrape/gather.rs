@@ -1,0 +1,304 @@
+//! Sources in, one sorted list of families out. Pure: no async, no clock, no I/O.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::panic::{self, AssertUnwindSafe};
+
+use prometheus::Registry;
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
+
+use crate::collector::by_series;
+use crate::util::unwind::panic_message;
+
+/// What an exposition is made of, sorted by name, each name once.
+pub(crate) type Families = Vec<MetricFamily>;
+
+/// Whether `prometheus` registers a family of this name by itself, which it does with its feature `process`
+/// (`process_collector.rs`).
+pub(crate) fn is_of_prometheus_itself(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_threads",
+        "process_virtual_memory_bytes",
+    ];
+    NAMES.contains(&name)
+}
+
+/// One pass over several sources, each gathered by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering {
+    families: Families,
+    /// Of the sources whose series hide those of the others.
+    first: Families,
+}
+
+impl Gathering {
+    /// Gathers a source; if a collector of it panics, that is all there is of it: what it said.
+    pub(crate) fn add(&mut self, source: &Registry) -> Result<(), String> {
+        self.push(gather(source)?);
+        Ok(())
+    }
+
+    /// Adds a source that has been [gathered](gather).
+    pub(crate) fn push(&mut self, families: Families) {
+        append(&mut self.families, families);
+    }
+
+    /// The same, for a source whose series hide the same series of the others.
+    pub(crate) fn push_first(&mut self, families: Families) {
+        append(&mut self.first, families);
+    }
+
+    /// The names of all families that were added, without those that hide others.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.families.iter().map(MetricFamily::name)
+    }
+
+    /// The families of all sources, and the names of those that were left out, because an earlier source, not one that hides,
+    /// has their name under another type.
+    ///
+    /// Two sources that know the same name make one family, its metrics sorted as [`Registry::gather`] sorts them, the
+    /// earlier source first among equals.
+    pub(crate) fn merge(self) -> (Families, Vec<String>) {
+        let Gathering { families, first: mut sorted } = self;
+        let hiding: HashSet<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
+        append(&mut sorted, families);
+        // Stable, so that of two families of one name the earlier source's comes first; and quick, for each source's
+        // are sorted.
+        sorted.sort_by(|a, b| a.name().cmp(b.name()));
+
+        let mut families = Families::with_capacity(sorted.len());
+        let mut conflicts = Vec::new();
+        let mut sorted = sorted.into_iter().peekable();
+        while let Some(mut family) = sorted.next() {
+            let mut merged = false;
+            // How many of its metrics hide others; looked up where there is something to hide only.
+            let mut hiding_metrics = None;
+            while let Some(mut twin) = sorted.next_if(|next| next.name() == family.name()) {
+                if twin.get_field_type() == family.get_field_type() {
+                    let mut metrics = twin.take_metric();
+                    let hides = || if hiding.contains(family.name()) { family.get_metric().len() } else { 0 };
+                    let hiding_metrics = *hiding_metrics.get_or_insert_with(hides);
+                    let hiding_metrics = &family.get_metric()[..hiding_metrics];
+                    metrics.retain(|metric| !hiding_metrics.iter().any(|first| same_series(first, metric)));
+                    family.mut_metric().append(&mut metrics);
+                    merged = true;
+                } else if !hiding.contains(twin.name()) {
+                    conflicts.push(twin.name().to_owned());
+                }
+            }
+            if merged {
+                family.mut_metric().iter_mut().for_each(sort_labels);
+                family.mut_metric().sort_by(as_the_registry_sorts);
+            }
+            families.push(family);
+        }
+        (families, conflicts)
+    }
+}
+
+/// Gathers a source by itself. If a collector of it panics, the error is what the panic said.
+pub(crate) fn gather(source: &Registry) -> Result<Families, String> {
+    // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
+    panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
+        .map_err(|payload| panic_message(payload.as_ref()))
+}
+
+fn append(families: &mut Families, more: Families) {
+    if families.is_empty() {
+        *families = more;
+    } else {
+        families.extend(more);
+    }
+}
+
+/// Whether two metrics have the same labels, in whatever order.
+fn same_series(a: &Metric, b: &Metric) -> bool {
+    let (a, b) = (a.get_label(), b.get_label());
+    let has = |label: &LabelPair| {
+        b.iter().any(|other| (other.name(), other.value()) == (label.name(), label.value()))
+    };
+    a.len() == b.len() && a.iter().all(has)
+}
+
+/// Within a registry the labels of a family stand in one order; common labels of another are at its metrics' ends.
+fn sort_labels(metric: &mut Metric) {
+    let labels = metric.get_label();
+    if !labels.is_sorted_by(|a, b| a.name() <= b.name()) {
+        let mut labels = metric.take_label();
+        labels.sort_by(|a, b| a.name().cmp(b.name()));
+        metric.set_label(labels);
+    }
+}
+
+/// The order of `prometheus::Registry::gather` (`registry.rs`, `gather`), number of labels, label values, timestamp, and
+/// before the last the label names, which are the same within a registry: so the same series are neighbours.
+fn as_the_registry_sorts(a: &Metric, b: &Metric) -> Ordering {
+    by_series(a, b).then_with(|| a.timestamp_ms().cmp(&b.timestamp_ms()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use prometheus::core::{Collector, Desc};
+    use prometheus::{Counter, CounterVec, Gauge, Opts};
+
+    use super::*;
+
+    fn registry(collectors: Vec<Box<dyn Collector>>) -> Registry {
+        let registry = Registry::new();
+        for collector in collectors {
+            registry.register(collector).unwrap();
+        }
+        registry
+    }
+
+    fn vec(name: &str, values: &[&str]) -> Box<dyn Collector> {
+        let vec = CounterVec::new(Opts::new(name, "help"), &["label"]).unwrap();
+        for value in values {
+            vec.with_label_values(&[value]).inc();
+        }
+        Box::new(vec)
+    }
+
+    fn gather<'r>(sources: impl IntoIterator<Item = &'r Registry>) -> (Families, Vec<String>) {
+        let mut gathering = Gathering::default();
+        for source in sources {
+            gathering.add(source).unwrap();
+        }
+        gathering.merge()
+    }
+
+    fn shape(families: &Families) -> Vec<(&str, Vec<&str>)> {
+        families
+            .iter()
+            .map(|family| {
+                let labels = family.get_metric().iter().map(|metric| metric.get_label()[0].value());
+                (family.name(), labels.collect())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_name_from_two_sources_is_one_family_sorted() {
+        let one = registry(vec![vec("m", &["b", "d"]), vec("z", &["1"])]);
+        let two = registry(vec![vec("a", &["1"]), vec("m", &["a", "c"])]);
+        let (families, conflicts) = gather([&one, &two]);
+        assert_eq!(shape(&families), [("a", vec!["1"]), ("m", vec!["a", "b", "c", "d"]), ("z", vec!["1"])]);
+        assert!(conflicts.is_empty());
+    }
+
+    #[test]
+    fn a_name_under_two_types_keeps_the_first() {
+        let counter = Counter::new("m", "help").unwrap();
+        let gauge = Gauge::new("m", "help").unwrap();
+        let one = registry(vec![Box::new(counter)]);
+        let two = registry(vec![Box::new(gauge), vec("n", &["1"])]);
+        let (families, conflicts) = gather([&one, &two]);
+        assert_eq!(conflicts, ["m"]);
+        assert_eq!(families.len(), 2);
+        assert_eq!(families[0].get_field_type(), prometheus::proto::MetricType::COUNTER);
+    }
+
+    #[test]
+    fn merged_metrics_stand_as_one_registry_would_sort_them() {
+        // The oracle: the same metrics in one registry. Vecs of one name must differ in their constant labels there.
+        let part = |constant: &str, values: &[&str]| {
+            let opts = Opts::new("m", "help").const_label("constant", constant);
+            let vec = CounterVec::new(opts, &["label"]).unwrap();
+            for value in values {
+                vec.with_label_values(&[value]).inc();
+            }
+            vec
+        };
+        let (left, right) = (part("x", &["2", "1", "10"]), part("w", &["3", "1", ""]));
+        let whole = registry(vec![Box::new(left.clone()), Box::new(right.clone())]);
+        let (one, two) = (registry(vec![Box::new(left)]), registry(vec![Box::new(right)]));
+        assert_eq!(gather([&one, &two]).0, whole.gather());
+    }
+
+    #[test]
+    fn the_same_series_are_neighbours_whatever_the_order_of_their_labels() {
+        let one = |common: &[(&str, &str)], label: &str| {
+            let common =
+                common.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let registry = Registry::new_custom(None, Some(common)).unwrap();
+            let vec = CounterVec::new(Opts::new("m", "help"), &[label]).unwrap();
+            vec.with_label_values(&["1"]).inc();
+            registry.register(Box::new(vec)).unwrap();
+            registry
+        };
+        let registries =
+            [one(&[], "a"), one(&[], "b"), one(&[], "a"), one(&[("b", "1")], "c"), one(&[("c", "1")], "b")];
+        let (families, _) = gather(&registries);
+        let series: Vec<String> = families[0]
+            .get_metric()
+            .iter()
+            .map(|metric| metric.get_label().iter().map(|label| label.name()).collect())
+            .collect();
+        assert_eq!(series, ["a", "a", "b", "bc", "bc"]);
+    }
+
+    #[test]
+    fn a_series_of_a_source_that_comes_first_hides_the_same_series_of_the_others() {
+        // The user's `process` collector, and a label that ours has not.
+        let ours = registry(vec![vec("m", &["1"]), vec("only_ours", &["1"])]);
+        let theirs = registry(vec![vec("m", &["1", "0", "2"])]);
+        let mut gathering = Gathering::default();
+        gathering.add(&theirs).unwrap();
+        gathering.add(&theirs).unwrap();
+        gathering.push_first(super::gather(&ours).unwrap());
+        // Theirs stand twice, and are left out with a complaint where they are written; ours hides without one.
+        let (families, conflicts) = gathering.merge();
+        let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
+        assert_eq!(shape(&families), expected);
+        assert!(conflicts.is_empty());
+    }
+
+    #[test]
+    fn a_name_of_another_type_gives_way_to_a_source_that_comes_first_without_a_word() {
+        let ours = registry(vec![Box::new(Counter::new("m", "help").unwrap())]);
+        let theirs = registry(vec![Box::new(Gauge::new("m", "help").unwrap())]);
+        let mut gathering = Gathering::default();
+        gathering.add(&theirs).unwrap();
+        gathering.push_first(super::gather(&ours).unwrap());
+        let (families, conflicts) = gathering.merge();
+        assert!(conflicts.is_empty(), "{conflicts:?}");
+        assert_eq!(families.len(), 1);
+        assert_eq!(families[0].get_field_type(), prometheus::proto::MetricType::COUNTER);
+    }
+
+    #[test]
+    fn a_single_source_is_left_as_it_is() {
+        let labels = HashMap::from([("zone".to_owned(), "z".to_owned())]);
+        let registry = Registry::new_custom(Some("prefix".to_owned()), Some(labels)).unwrap();
+        registry.register(vec("b", &["2", "1"])).unwrap();
+        registry.register(vec("a", &["1"])).unwrap();
+        assert_eq!(gather([&registry]).0, registry.gather());
+    }
+
+    #[test]
+    fn a_panic_costs_its_own_registry_only() {
+        struct Panics(Desc);
+        impl Collector for Panics {
+            fn desc(&self) -> Vec<&Desc> {
+                vec![&self.0]
+            }
+            fn collect(&self) -> Vec<MetricFamily> {
+                panic!("the database is {}", "gone")
+            }
+        }
+        let desc = Desc::new("p".into(), "help".into(), vec![], HashMap::new()).unwrap();
+        let bad = registry(vec![Box::new(Panics(desc)), vec("b", &["1"])]);
+        let good = registry(vec![vec("a", &["1"])]);
+        let mut gathering = Gathering::default();
+        assert_eq!(gathering.add(&bad), Err("the database is gone".to_owned()));
+        assert_eq!(gathering.add(&good), Ok(()));
+        assert_eq!(shape(&gathering.merge().0), [("a", vec!["1"])]);
+    }
+}

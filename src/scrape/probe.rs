@@ -1,0 +1,11 @@
+//! Probes: what an exporter finds out about a target while the scrape that names it waits, each by itself, under that
+//! scrape's deadline. Knows neither HTTP nor sockets.
+
+mod exposer;
+mod prober;
+mod request;
+
+pub use request::{DEFAULT_MAX_PROBES, Probe, ProbeError};
+
+pub(crate) use prober::{Prober, Unanswered};
+pub(crate) use request::{Parameters, ProbePath};

@@ -1,0 +1,246 @@
+//! Writes what probes have found: on threads of its own, for a registry's collectors may block, and those of one probe must keep
+//! neither the metrics nor another probe from anybody. There are at most as many as there may be probes, for each job has a
+//! probe's place until it is done.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use prometheus::{Gauge, Registry};
+use tokio::sync::oneshot;
+
+use crate::collector::{self, registry_of};
+use crate::exposition::encode;
+use crate::scrape::gather::Gathering;
+use crate::scrape::{Form, Unwritten, Writer, Written};
+use crate::telemetry::{Cause, Telemetry};
+use crate::util::crowd::Place;
+use crate::util::throttle::Throttle;
+use crate::util::unwind::{caught, panic_message};
+
+const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded");
+const DURATION: (&str, &str) = ("probe_duration_seconds", "How long the probe took, in seconds");
+
+/// How long a thread waits for another probe: beyond the usual interval between two scrapes there is no use in it.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What is said about a probe beside what it has found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    pub(super) success: bool,
+    pub(super) seconds: f64,
+}
+
+/// A registry, or why there is nothing of it.
+type Outcome = Result<Written, Failed>;
+
+/// Why a registry was not written.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// A collector of it panicked.
+    Panic,
+    Unwritten,
+}
+
+impl From<Unwritten> for Failed {
+    fn from(Unwritten: Unwritten) -> Self {
+        Failed::Unwritten
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Exposer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Told of each job, and of the end.
+    changed: Condvar,
+    pen: Pen,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// How many of them wait for a job.
+    idle: usize,
+    closed: bool,
+}
+
+/// A registry that somebody waits for.
+#[derive(Debug)]
+struct Job {
+    found: Registry,
+    verdict: Verdict,
+    form: Form,
+    reply: oneshot::Sender<Outcome>,
+    /// The probe's place is taken until all of it is done.
+    _place: Place,
+}
+
+impl Exposer {
+    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
+        let writer = Writer::new(Arc::clone(&telemetry), "of a probe: ");
+        let pen = Pen { telemetry, writer, complaints: Complaints::default() };
+        Exposer { shared: Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), pen }) }
+    }
+
+    /// What is there to say if nothing was found: some bytes, written here and now.
+    pub(super) fn write_verdict(&self, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+        self.shared.pen.write(Gathering::default(), verdict, form)
+    }
+
+    /// Hands a registry to a thread that has nothing to do, or to a new one.
+    pub(super) fn write(
+        &self,
+        found: Registry,
+        verdict: Verdict,
+        form: Form,
+        place: Place,
+    ) -> io::Result<oneshot::Receiver<Outcome>> {
+        let (reply, written) = oneshot::channel();
+        let mut queue = self.shared.queue();
+        // Before the job is there, so that it need not be taken back.
+        if queue.idle <= queue.jobs.len() {
+            let shared = Arc::clone(&self.shared);
+            let spawned =
+                thread::Builder::new().name("prometheus-hyper-probe".to_owned()).spawn(move || shared.work());
+            match spawned {
+                Ok(_) => queue.threads += 1,
+                // One of the others will come to it.
+                Err(_) if queue.threads > 0 => {}
+                Err(error) => {
+                    drop(queue);
+                    return Err(error);
+                }
+            }
+        }
+        queue.jobs.push_back(Job { found, verdict, form, reply, _place: place });
+        drop(queue);
+        self.shared.changed.notify_one();
+        Ok(written)
+    }
+}
+
+impl Drop for Exposer {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread's life.
+    fn work(&self) {
+        // A probe's collectors are new each time, and do not know what was said before.
+        collector::keep_what_is_left_out();
+        while let Some(job) = self.next_job() {
+            let work = AssertUnwindSafe(|| self.pen.work(job));
+            // What is dropped with a registry is not ours, either.
+            if let Err(payload) = panic::catch_unwind(work) {
+                caught(|| self.pen.report_panic(&panic_message(payload.as_ref())));
+            }
+        }
+    }
+
+    /// None is the end of the thread.
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                break;
+            }
+            queue.idle += 1;
+            let waited = self.changed.wait_timeout(queue, IDLE);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                break;
+            }
+        }
+        queue.threads -= 1;
+        None
+    }
+}
+
+/// What writes, and complains of what can not be written.
+#[derive(Debug)]
+struct Pen {
+    telemetry: Arc<Telemetry>,
+    writer: Writer,
+    complaints: Complaints,
+}
+
+/// A probe comes again and again, and so does what is wrong with it.
+#[derive(Debug, Default)]
+struct Complaints {
+    panic: Throttle,
+    left_out: Throttle,
+}
+
+impl Pen {
+    fn work(&self, job: Job) {
+        let Job { found, verdict, form, reply, _place } = job;
+        if !reply.is_closed() {
+            let _ = reply.send(self.expose(&found, verdict, &form));
+        }
+    }
+
+    fn expose(&self, found: &Registry, verdict: Verdict, form: &Form) -> Outcome {
+        let mut gathering = Gathering::default();
+        let gathered = gathering.add(found);
+        self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
+        if let Some(first) = collector::take_first_left_out() {
+            if self.complaints.left_out.allows() {
+                tracing::warn!("of a probe: {first}");
+            }
+        }
+        if let Err(message) = gathered {
+            self.report_panic(&message);
+            return Err(Failed::Panic);
+        }
+        Ok(self.write(gathering, verdict, form)?)
+    }
+
+    /// What was found, and the verdict.
+    fn write(&self, mut gathering: Gathering, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+        // An exporter that knows better has said so.
+        let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
+        let is_known = |name: &str| gathering.names().any(|known| known == name);
+        let ours: Vec<_> = values.into_iter().filter(|((name, _), _)| !is_known(name)).collect();
+        for ((name, help), value) in ours {
+            let _ = gathering.add(&registry_of(gauge(name, help, value)));
+        }
+        let (families, _) = gathering.merge();
+        let encode = |body: &mut _| encode::encode_consuming(form.choice, &form.names, families, body);
+        self.writer.write(form, None, encode)
+    }
+
+    fn report_panic(&self, message: &str) {
+        self.telemetry.count_error(Cause::Panic);
+        if self.complaints.panic.allows() {
+            tracing::error!(?message, "a collector of a probe's registry panicked");
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "constant names")]
+fn gauge(name: &str, help: &str, value: f64) -> Gauge {
+    let gauge = Gauge::new(name, help).expect("a constant, valid name");
+    gauge.set(value);
+    gauge
+}

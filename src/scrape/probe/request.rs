@@ -1,0 +1,133 @@
+//! What a probe is asked for, and what may come of it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant;
+
+use prometheus::Registry;
+
+use crate::scrape::BoxError;
+
+/// The default of [`Builder::max_probes`](crate::Builder::max_probes): 40, as node_exporter's `--web.max-requests`.
+pub const DEFAULT_MAX_PROBES: usize = 40;
+
+/// All parameters of a query string, decoded, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+/// A probe of one target: what was asked for, and by when. See [`Builder::probe`](crate::Builder::probe).
+#[derive(Clone, Debug)]
+pub struct Probe {
+    pub(super) parameters: Parameters,
+    pub(super) deadline: Instant,
+}
+
+impl Probe {
+    /// The parameter `target`; the first, if there are several.
+    ///
+    /// # Errors
+    ///
+    /// A [bad request](ProbeError::BadRequest) if it is missing or empty.
+    pub fn target(&self) -> Result<&str, ProbeError> {
+        self.param("target")
+            .filter(|target| !target.is_empty())
+            .ok_or_else(|| ProbeError::bad_request("Target parameter is missing"))
+    }
+
+    /// The parameter of this name, decoded; the first, if there are several.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name)
+    }
+
+    /// When the probe is cancelled: the scraper's own timeout, less
+    /// [`Builder::scrape_timeout_margin`](crate::Builder::scrape_timeout_margin), at most
+    /// [`Builder::max_scrape_timeout`](crate::Builder::max_scrape_timeout); of a scraper that does not say how long it waits
+    /// [`Builder::scrape_timeout`](crate::Builder::scrape_timeout).
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+impl Parameters {
+    /// The first value of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl FromIterator<(String, String)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(parameters: I) -> Self {
+        Parameters(parameters.into_iter().collect())
+    }
+}
+
+/// Why a probe brings no registry.
+///
+/// It takes any error by `?`, a `String`, a `&str` and what becomes a boxed error, such as `anyhow`'s, among them; therefore it is
+/// none itself.
+#[non_exhaustive]
+pub enum ProbeError {
+    /// The scraper has asked for what makes no sense, and is told so: a 400 with this sentence.
+    BadRequest(String),
+    /// The target could not be probed: `probe_success` is 0. The reason goes to the log, at level debug, for a target that is away
+    /// is what probes are there to find.
+    Failed(BoxError),
+}
+
+impl ProbeError {
+    /// The scraper has asked for what makes no sense: a 400 with this sentence, which whoever asks can read.
+    pub fn bad_request(reason: impl Into<String>) -> Self {
+        ProbeError::BadRequest(reason.into())
+    }
+}
+
+impl<E: Into<BoxError>> From<E> for ProbeError {
+    fn from(error: E) -> Self {
+        ProbeError::Failed(error.into())
+    }
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProbeError::BadRequest(reason) => f.write_str(reason),
+            ProbeError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// As `Display`: it is what a program prints that unwraps one.
+impl fmt::Debug for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What probes the targets that are asked for at one path.
+pub(crate) struct ProbePath {
+    pub(super) path: String,
+    pub(super) probe: Box<dyn Fn(Probe) -> ProbeFuture + Send + Sync>,
+}
+
+type ProbeFuture = Pin<Box<dyn Future<Output = Result<Registry, ProbeError>> + Send>>;
+
+impl ProbePath {
+    pub(crate) fn new<F, Fut>(path: String, probe: F) -> Self
+    where
+        F: Fn(Probe) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Registry, ProbeError>> + Send + 'static,
+    {
+        ProbePath { path, probe: Box::new(move |asked| Box::pin(probe(asked))) }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Debug for ProbePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProbePath").field("path", &self.path).finish_non_exhaustive()
+    }
+}

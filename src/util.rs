@@ -1,0 +1,10 @@
+//! What several layers need and none owns.
+
+pub(crate) mod crowd;
+pub(crate) mod io_error;
+pub(crate) mod limits;
+#[cfg(feature = "tls")]
+pub(crate) mod reload;
+pub(crate) mod task;
+pub(crate) mod throttle;
+pub(crate) mod unwind;

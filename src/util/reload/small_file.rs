@@ -1,0 +1,194 @@
+//! Reads a file whose name the user gave, whatever stands at that name.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::util::io_error;
+
+/// The most that is read of one file, in bytes. Certificates and configurations have a thousandth of it.
+pub(super) const MAX_FILE: u64 = 1024 * 1024;
+
+/// Reads the whole file. Symbolic links are followed: a secret of Kubernetes is two of them.
+///
+/// It never waits for a pipe's writer or for a device, and never reads more than [`MAX_FILE`] and one byte.
+///
+/// # Errors
+///
+/// The system's, unchanged. `InvalidInput` for what is not a regular file, and for one that is larger than [`MAX_FILE`].
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // To open some devices has an effect: a tape rewinds, a watchdog starts.
+    check(&std::fs::metadata(path)?)?;
+    read_opened(path)
+}
+
+/// The same without the first look: what is opened may not be what was looked at.
+fn read_opened(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    without_waiting(&mut options);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    check(&metadata)?;
+    read_at_most(file, metadata.len())
+}
+
+fn check(metadata: &Metadata) -> io::Result<()> {
+    if !metadata.is_file() {
+        return Err(io_error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+/// Whatever its length says: it may grow, and files of `/proc` say 0.
+fn read_at_most(file: File, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> io::Error {
+    io_error::new(io::ErrorKind::InvalidInput, format!("larger than {MAX_FILE} bytes"))
+}
+
+/// open(2): with `O_NONBLOCK` a pipe without a writer opens at once, and a read of what has nothing to read fails. Regular
+/// files take no notice. Without `O_NOCTTY` a terminal could become the process's own.
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+}
+
+#[cfg(not(unix))]
+fn without_waiting(_: &mut OpenOptions) {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    #[cfg(unix)]
+    use std::{path::PathBuf, process::Command, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    type Reader = fn(&Path) -> io::Result<Vec<u8>>;
+
+    /// The second is what is left where the path is swapped behind the first look.
+    const READERS: [(&str, Reader); 2] = [("read", read), ("read_opened", read_opened)];
+
+    /// On a thread of its own, for a reader that waits would wait for ever.
+    #[cfg(unix)]
+    fn in_time(name: &str, reader: Reader, path: PathBuf) -> io::Result<Vec<u8>> {
+        let (done, is_done) = mpsc::channel();
+        let shown = format!("{name} of {}", path.display());
+        thread::spawn(move || done.send(reader(&path)));
+        is_done.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("{shown} waits"))
+    }
+
+    #[cfg(unix)]
+    fn pipe(folder: &Scratch) -> PathBuf {
+        let path = folder.path("pipe");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    }
+
+    #[test]
+    fn reads_regular_files_up_to_the_limit() {
+        let folder = Scratch::new("regular");
+        let most = vec![b'x'; usize::try_from(MAX_FILE).unwrap()];
+        let table: [(&str, &[u8]); 3] = [("empty", b""), ("small", b"text"), ("most", &most)];
+        for (name, bytes) in table {
+            let path = folder.write(name, bytes);
+            for (reader, read) in READERS {
+                assert!(read(&path).unwrap() == bytes, "{reader}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_files_beyond_the_limit_and_folders() {
+        let folder = Scratch::new("odd");
+        let large = folder.write("large", vec![0; 2 * 1024 * 1024]);
+        let one_more = folder.write("one-more", "");
+        File::options().write(true).open(&one_more).unwrap().set_len(MAX_FILE + 1).unwrap();
+        let table = [(large, "larger than 1048576 bytes"), (one_more, "larger than 1048576 bytes")];
+        for (path, expected) in table {
+            for (reader, read) in READERS {
+                let error = read(&path).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{reader}: {path:?}");
+                assert_eq!(error.to_string(), expected, "{reader}: {path:?}");
+            }
+        }
+        assert_eq!(read(&folder.0).unwrap_err().to_string(), "not a regular file");
+        // Elsewhere than on Unix a folder can not be opened.
+        read_opened(&folder.0).unwrap_err();
+        let missing = folder.path("missing");
+        assert_eq!(
+            read(&missing).unwrap_err().raw_os_error(),
+            fs::read(&missing).unwrap_err().raw_os_error()
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn waits_for_no_pipe_and_no_device() {
+        let folder = Scratch::new("special");
+        let socket = folder.path("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let link = folder.path("link");
+        std::os::unix::fs::symlink("pipe", &link).unwrap();
+        for path in [pipe(&folder), link, "/dev/zero".into(), "/dev/null".into(), folder.0.clone()] {
+            for (name, reader) in READERS {
+                let error = in_time(name, reader, path.clone()).unwrap_err();
+                assert_eq!(error.to_string(), "not a regular file", "{name}: {path:?}");
+            }
+        }
+        assert_eq!(read(&socket).unwrap_err().to_string(), "not a regular file");
+    }
+
+    /// A file that grows, or says that it is empty, as those of `/proc` do.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn does_not_trust_a_length() {
+        let own = fs::read_to_string("/proc/self/status").unwrap();
+        let read = read(Path::new("/proc/self/status")).unwrap();
+        assert!(!read.is_empty() && own.len().abs_diff(read.len()) < 1000);
+        assert_eq!(
+            read_at_most(File::open("/dev/zero").unwrap(), 0).unwrap_err().to_string(),
+            too_large().to_string()
+        );
+    }
+
+    /// A path that was a file at the first look was a pipe when it was opened, and the thread waited for its writer.
+    #[cfg(unix)]
+    #[test]
+    fn waits_for_no_pipe_that_takes_the_place_of_a_file() {
+        let folder = Scratch::new("swapped");
+        let (pipe, path) = (pipe(&folder), folder.write("file", "text"));
+        let (stop, stopped) = mpsc::channel::<()>();
+        let (file, other) = (folder.write("kept", "text"), folder.path("other"));
+        let swapped = path.clone();
+        let swapping = thread::spawn(move || {
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                for one in [&pipe, &file] {
+                    fs::hard_link(one, &other).unwrap();
+                    fs::rename(&other, &swapped).unwrap();
+                }
+            }
+        });
+        for _ in 0..2000 {
+            match in_time("read", read, path.clone()) {
+                Ok(bytes) => assert_eq!(bytes, b"text"),
+                Err(error) => assert_eq!(error.to_string(), "not a regular file"),
+            }
+        }
+        drop(stop);
+        swapping.join().unwrap();
+    }
+}
