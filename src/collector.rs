@@ -6,33 +6,23 @@
 //! And [`samples()`], which makes a collector from a closure: for values that are copied from elsewhere.
 
 mod build_info;
+mod default_collector;
 mod defaults;
 mod family;
 mod left_out;
-#[cfg_attr(not(feature = "process"), path = "collector/process/disabled.rs")]
+#[cfg(feature = "process")]
 mod process;
-#[cfg_attr(not(feature = "runtime"), path = "collector/runtime/disabled.rs")]
+#[cfg(feature = "runtime")]
 mod runtime;
 mod samples;
-
-use prometheus::Registry;
-use prometheus::core::Collector;
 
 pub use build_info::BuildInfo;
 #[cfg(feature = "process")]
 pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]
-pub use runtime::{DEFAULT_RUNTIME_NAME, RuntimeCollector};
+pub use runtime::RuntimeCollector;
 pub use samples::{Sample, Samples, SamplesCollector, samples};
 
 pub(crate) use defaults::DefaultCollectors;
-pub(crate) use family::by_series;
+pub(crate) use family::{by_series, registry_of};
 pub(crate) use left_out::{keep_what_is_left_out, take_first_left_out, take_left_out};
-
-/// A registry with this collector alone: nothing is registered into one that is not ours.
-#[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]
-pub(crate) fn registry_of(collector: impl Collector + 'static) -> Registry {
-    let registry = Registry::new();
-    registry.register(Box::new(collector)).expect("valid names, registered once");
-    registry
-}

@@ -3,32 +3,43 @@
 use prometheus::Registry;
 use tokio::runtime::Handle;
 
-use super::{process, runtime::Watch};
+use super::default_collector::DefaultCollector;
+#[cfg(feature = "process")]
+use super::process;
+#[cfg(feature = "runtime")]
+use super::runtime;
 
-/// What there is of them: made when they are needed, those of the process once for all servers.
-#[derive(Debug, Default)]
-pub(crate) struct DefaultCollectors {
-    runtime: Watch,
+const ALL: &[fn() -> Box<dyn DefaultCollector>] = &[
+    #[cfg(feature = "process")]
+    process::by_default,
+    #[cfg(feature = "runtime")]
+    runtime::by_default,
+];
+
+/// Those that the features bring.
+#[derive(Debug)]
+pub(crate) struct DefaultCollectors(Vec<Box<dyn DefaultCollector>>);
+
+impl Default for DefaultCollectors {
+    fn default() -> Self {
+        DefaultCollectors(ALL.iter().map(|make| make()).collect())
+    }
 }
 
 impl DefaultCollectors {
-    /// Watches this runtime, unless there is one already.
-    pub(crate) fn watch(&self, runtime: &Handle) {
-        self.runtime.watch(runtime);
-    }
-
-    /// Their registries, which are private: nothing is registered into one that is not ours.
     pub(crate) fn registries(&self) -> impl Iterator<Item = &Registry> {
-        process::registry().into_iter().chain(self.runtime.registry())
+        self.0.iter().filter_map(|collector| collector.registry())
     }
 
-    /// Measures how long the runtime keeps a ready task waiting. To be called once a second.
+    pub(crate) fn watch(&self, runtime: &Handle) {
+        self.0.iter().for_each(|collector| collector.watch(runtime));
+    }
+
     pub(crate) fn tick(&self) {
-        self.runtime.tick();
+        self.0.iter().for_each(|collector| collector.tick());
     }
 
-    /// Ends that measurement.
     pub(crate) fn end(&self) {
-        self.runtime.end();
+        self.0.iter().for_each(|collector| collector.end());
     }
 }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use prometheus::core::Desc;
+use prometheus::Registry;
+use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 /// What its values are, where each sample is one number.
@@ -105,4 +106,12 @@ pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
             let names_a = labels_a.iter().map(|label| label.name());
             names_a.cmp(labels_b.iter().map(|label| label.name()))
         })
+}
+
+/// A registry with this collector alone: nothing is registered into one that is not ours.
+#[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]
+pub(crate) fn registry_of(collector: impl Collector + 'static) -> Registry {
+    let registry = Registry::new();
+    registry.register(Box::new(collector)).expect("valid names, registered once");
+    registry
 }

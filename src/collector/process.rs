@@ -4,16 +4,16 @@
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod linux;
+mod reading;
 
-use std::sync::Mutex;
-
-use once_cell::sync::{Lazy, OnceCell};
+use once_cell::sync::Lazy;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
-use super::family::{Kind, desc, family};
-use super::registry_of;
+use super::default_collector::DefaultCollector;
+use super::family::{Kind, desc, family, registry_of};
+use reading::{Kept, Reading};
 
 /// The standard metrics of the process, [as all client libraries of Prometheus name
 /// them](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics).
@@ -55,15 +55,6 @@ pub struct ProcessCollector {
     kept: Kept,
 }
 
-/// What was read once, for when it can not be read again.
-#[derive(Debug, Default)]
-struct Kept {
-    /// It moves whenever the clock is set.
-    start_time: OnceCell<f64>,
-    /// The last ones: without a free descriptor no file can be read, and then these are wanted most.
-    limits: Mutex<String>,
-}
-
 impl ProcessCollector {
     /// A collector for the process that it is in. It reads nothing before it is asked.
     pub fn new() -> Self {
@@ -91,11 +82,19 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// A registry of our own with the process in it, one for all servers: nothing is registered into a registry that we
-/// do not own.
-pub(crate) fn registry() -> Option<&'static Registry> {
-    static REGISTRY: Lazy<Registry> = Lazy::new(|| registry_of(ProcessCollector::new()));
-    Some(&REGISTRY)
+pub(super) fn by_default() -> Box<dyn DefaultCollector> {
+    Box::new(ByDefault)
+}
+
+/// One registry for all servers of the process, which keeps what need not be read twice.
+#[derive(Debug)]
+struct ByDefault;
+
+impl DefaultCollector for ByDefault {
+    fn registry(&self) -> Option<&Registry> {
+        static REGISTRY: Lazy<Registry> = Lazy::new(|| registry_of(ProcessCollector::new()));
+        Some(&REGISTRY)
+    }
 }
 
 /// How this system is read; empty on one that nobody here knows.
@@ -105,19 +104,6 @@ const SYSTEMS: &[fn(&Kept) -> Reading] = &[
     #[cfg(any(target_os = "freebsd", target_os = "macos", target_os = "openbsd", target_os = "windows"))]
     elsewhere::read,
 ];
-
-/// What the system says about the process, as far as it does.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Reading {
-    cpu_seconds: Option<f64>,
-    resident_bytes: Option<f64>,
-    virtual_bytes: Option<f64>,
-    virtual_max_bytes: Option<f64>,
-    open_fds: Option<f64>,
-    max_fds: Option<f64>,
-    start_time_seconds: Option<f64>,
-    threads: Option<f64>,
-}
 
 struct Metric {
     name: &'static str,
@@ -239,8 +225,9 @@ mod tests {
 
     #[test]
     fn the_registry_is_one_and_knows_this_process() {
-        let registry = registry().unwrap();
-        assert!(std::ptr::eq(registry, super::registry().unwrap()));
+        let (one, other) = (by_default(), by_default());
+        let registry = one.registry().unwrap();
+        assert!(std::ptr::eq(registry, other.registry().unwrap()));
         let (first, second) = (samples(&registry.gather()), samples(&registry.gather()));
         if cfg!(target_os = "linux") {
             assert_eq!(first.len(), METRICS.len(), "{first:?}");

@@ -3,7 +3,7 @@
 
 use metrics_process::collector::{Metrics, collect};
 
-use super::{Kept, Reading};
+use super::reading::{Kept, Reading};
 
 /// These systems keep the start as a time and are asked without a descriptor, so there is nothing to be remembered.
 pub(super) fn read(_: &Kept) -> Reading {

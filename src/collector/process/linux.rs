@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Kept, Reading};
+use super::reading::{Kept, Reading};
 use crate::util::limits::soft_limit;
 
 /// The ticks of a second in `/proc/self/stat`. Linux promises `USER_HZ`, whatever the kernel itself ticks with

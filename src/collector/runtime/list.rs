@@ -5,7 +5,11 @@
 
 use tokio::runtime::RuntimeMetrics;
 
-use super::super::family::Kind;
+use crate::collector::family::Kind;
+
+pub(super) const DEFAULT_NAME: &str = "default";
+/// The label that names a runtime.
+pub(super) const RUNTIME: &str = "runtime";
 
 /// A metric: declared here, and nowhere else.
 #[derive(Debug)]

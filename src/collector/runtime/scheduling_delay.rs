@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::super::family::{Kind, desc, family};
-use super::{DEFAULT_RUNTIME_NAME, RUNTIME};
+use super::list::{DEFAULT_NAME, RUNTIME};
+use crate::collector::family::{Kind, desc, family};
 
 const WORST: &str = "tokio_scheduling_delay_seconds";
 const WORST_HELP: &str = "Longest that a ready task has waited to run since the last scrape";
@@ -68,9 +68,8 @@ struct Probe {
 impl Probe {
     #[expect(clippy::expect_used, reason = "constant names and buckets, which tests register")]
     fn new() -> Self {
-        let opts = HistogramOpts::new(ALL, ALL_HELP)
-            .const_label(RUNTIME, DEFAULT_RUNTIME_NAME)
-            .buckets(BUCKETS.to_vec());
+        let opts =
+            HistogramOpts::new(ALL, ALL_HELP).const_label(RUNTIME, DEFAULT_NAME).buckets(BUCKETS.to_vec());
         let all = Histogram::with_opts(opts).expect("constant, valid names and buckets");
         Probe { woken: Notify::new(), delays: Mutex::default(), all }
     }
@@ -107,7 +106,7 @@ struct SchedulingDelay {
 
 impl SchedulingDelay {
     fn new(probe: &Arc<Probe>) -> Self {
-        let worst = desc(WORST, WORST_HELP, &[], Some((RUNTIME, DEFAULT_RUNTIME_NAME)));
+        let worst = desc(WORST, WORST_HELP, &[], Some((RUNTIME, DEFAULT_NAME)));
         SchedulingDelay { probe: Arc::downgrade(probe), worst, all: probe.all.clone() }
     }
 }
@@ -175,9 +174,10 @@ mod tests {
     use tokio::runtime::Builder;
     use tokio::sync::oneshot;
 
-    use super::super::Watch;
     use super::super::tests::series;
+    use super::super::watch::Watch;
     use super::*;
+    use crate::collector::default_collector::DefaultCollector;
 
     /// What happens, at a number of milliseconds, and what comes of it.
     enum Step {
