@@ -69,7 +69,8 @@ const WORKER: &str = "worker";
 /// | `tokio_scheduling_delay_seconds` | gauge | the longest that a ready task has waited to run since the last scrape |
 /// | `tokio_scheduling_delay_distribution_seconds` | histogram | the same of each wake-up, from 100 µs to 10 s |
 ///
-/// A task on the runtime is woken by a thread of the server's once a second, and says when it runs. While it does not, because
+/// A thread of the server wakes a task on the runtime once a second, and the task says when it runs. The server skips this while
+/// a gather keeps that thread busy. While the task does not run, because
 /// the runtime is blocked, or a current-thread runtime is not being driven, the gauge grows from scrape to scrape. On a
 /// multi-thread runtime any worker can answer, so it tells that all are blocked, not that one is. With several scrapers
 /// each sees the worst since any of them asked; the histogram is the same for all. When the runtime or the server is

@@ -107,7 +107,7 @@ impl Connections {
             tokio::select! {
                 biased;
                 newcomer = &mut accept => break newcomer,
-                () = self.ended_or_too_slow() => {}
+                () = self.change(None) => {}
             }
         };
         (newcomer, queued)
@@ -165,29 +165,6 @@ impl Connections {
         }
     }
 
-    /// The same, and evicts a slow client while the budget of unsent bytes is exceeded.
-    async fn ended_or_too_slow(&mut self) {
-        let unsent = self.unsent.clone();
-        if !unsent.is_exceeded() {
-            tokio::select! {
-                () = self.ended() => {}
-                () = unsent.until_exceeded(true) => {}
-            }
-            return;
-        }
-        match self.choose_slow() {
-            Choice::Evict(id) => {
-                if self.evict(id, UNSENT_DIVISOR).await {
-                    tracing::debug!("too many unsent bytes; evicted a slow client");
-                }
-            }
-            Choice::Wait { until } => tokio::select! {
-                () = self.change(until) => {}
-                () = unsent.until_exceeded(false) => {}
-            },
-        }
-    }
-
     fn forget_ended(&mut self) {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
             self.forget(ended);
@@ -233,13 +210,27 @@ impl Connections {
         choose(slow, Instant::now())
     }
 
-    /// Waits for something after which one may be evicted.
-    async fn change(&mut self, until: Option<Instant>) {
-        let at_limit = Arc::clone(&self.at_limit);
+    /// Waits for the end of a connection, or for something after which one may be evicted. While the budget of unsent bytes is
+    /// exceeded, it evicts a slow client itself.
+    async fn change(&mut self, mut until: Option<Instant>) {
+        let (unsent, at_limit) = (self.unsent.clone(), Arc::clone(&self.at_limit));
+        let is_exceeded = unsent.is_exceeded();
+        if is_exceeded {
+            match self.choose_slow() {
+                Choice::Evict(id) => {
+                    if self.evict(id, UNSENT_DIVISOR).await {
+                        tracing::debug!("too many unsent bytes; evicted a slow client");
+                    }
+                    return;
+                }
+                Choice::Wait { until: slow } => until = until.into_iter().chain(slow).min(),
+            }
+        }
         tokio::select! {
             () = self.ended() => {}
             () = at_limit.changed.notified() => {}
             () = sleep_until(until) => {}
+            () = unsent.until_exceeded(!is_exceeded) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which registry is being gathered, for scrapes whose deadline passes meanwhile: a collector that hangs cannot say so
 //! itself.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,8 @@ use crate::util::throttle::Throttle;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     step: Mutex<Option<Step>>,
-    /// Of reports, whichever registry they are about.
-    reports: Throttle,
+    /// Of the reports of each registry.
+    reports: Mutex<HashMap<usize, Throttle>>,
 }
 
 /// A registry that is being gathered.
@@ -40,7 +41,8 @@ impl Progress {
     pub(super) fn report(&self, limit: Duration, now: Instant) -> Option<Stuck> {
         let mut step = self.step();
         let step = step.as_mut().filter(|step| now.saturating_duration_since(step.began) >= limit)?;
-        if !self.reports.allows_at(now) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reports.entry(step.registry).or_default().allows_at(now) {
             return None;
         }
         step.is_reported = true;
@@ -88,6 +90,16 @@ mod tests {
             (100..300).filter(|second| progress.report(LIMIT, at(*second)).is_some()).collect();
         assert_eq!(reported, [109, 169, 229, 289]);
         assert_eq!(gathering.end(at(400)), Some(Stuck { registry: 2, time: Duration::from_secs(300) }));
+    }
+
+    #[test]
+    fn reports_of_one_registry_silence_no_other() {
+        let (progress, start) = (Progress::default(), Instant::now());
+        for (registry, is_reported) in [(0, true), (1, true), (0, false)] {
+            let gathering = progress.begin(registry, start);
+            assert_eq!(progress.report(LIMIT, start + LIMIT).is_some(), is_reported, "{registry}");
+            drop(gathering);
+        }
     }
 
     #[test]

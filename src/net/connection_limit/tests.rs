@@ -85,6 +85,20 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
+/// At the limit the budget of unsent bytes was not looked at.
+#[tokio::test(start_paused = true)]
+async fn unsent_bytes_evict_a_slow_client_at_the_limit() {
+    let unsent = UnsentBudget::new(Some(1));
+    let mut connections = Connections::new(1, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
+    let mut activities = Vec::new();
+    admit(&mut connections, &mut activities);
+    write(&activities[0]);
+    let start = Instant::now();
+    let _exposition = unsent.count(2);
+    connections.room().await;
+    assert_eq!((start.elapsed(), connections.open.len()), (2 * SECOND / 16, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
     let (mut connections, activities) = full(2).await;
