@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench scrape --all-features` times them and ends with lines of ratios; `cargo test --benches` only
 //! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
-//! what each level of each coding costs and saves: `src/compress/` chose by that table.
+//! what each level of each coding costs and saves: `src/exposition/compress/` chose by that table.
 
 mod contenders;
 mod measure;

@@ -1,6 +1,6 @@
 //! The web-config file, from the builder to the client.
 //!
-//! That it is not read at every request is asked in `src/reload.rs`, where the time can be told.
+//! That it is not read at every request is asked in `src/util/reload.rs`, where the time can be told.
 
 mod keys;
 mod locks;
