@@ -185,7 +185,7 @@ impl Builder {
     ///
     /// `name[]` and a known `format` are the server's, as with the metrics; all parameters have to be well-formed, or it is a 400.
     /// The path is as [`metrics_path`](Self::metrics_path) has it. Whoever may ask can make the program connect to whatever they
-    /// name; think of [`allow`](Self::allow) and its kin.
+    /// name; think of [`allow_network`](Self::allow_network) and its kin.
     ///
     /// ```
     /// use prometheus_hyper::{Probe, Server, prometheus::{Gauge, Registry}};
@@ -244,8 +244,8 @@ impl Builder {
     }
 
     /// Listens on a TCP socket that exists, as another process or a test has made it; repeatable.
-    pub fn listener(self, listener: TcpListener) -> Self {
-        self.door("listener", move |_| Ok(vec![Socket::of_tcp(listener)?]))
+    pub fn tcp_listener(self, listener: TcpListener) -> Self {
+        self.door("tcp_listener", move |_| Ok(vec![Socket::of_tcp(listener)?]))
     }
 
     /// Listens on a Unix socket; repeatable. Its file is made by [`bind`](Self::bind), with
@@ -485,7 +485,7 @@ impl Builder {
     /// Looked at when a connection is accepted, before a byte of it is read: others are closed, counted in
     /// `prometheus_exporter_denied_total{reason="address"}` and logged at debug level. IPv4-mapped addresses are their IPv4
     /// selves; peers on a Unix socket pass. Behind a proxy it is the proxy's address that counts.
-    pub fn allow(mut self, network: impl Into<String>) -> Self {
+    pub fn allow_network(mut self, network: impl Into<String>) -> Self {
         self.locked.allow.push(network.into());
         self
     }
@@ -495,7 +495,7 @@ impl Builder {
     ///
     /// A token is of ASCII letters, digits and `-._~+/`; let it be long and random. Its digest is kept, and compared in constant
     /// time. Who sends none, or a wrong one, gets a 401. `/-/healthy` and `/-/ready` stay open; see
-    /// [`protect_health`](Self::protect_health). Without TLS whoever can listen on the way can read it.
+    /// [`auth_for_health`](Self::auth_for_health). Without TLS whoever can listen on the way can read it.
     #[cfg(feature = "auth")]
     pub fn bearer_token(mut self, token: impl AsRef<[u8]>) -> Self {
         self.locked.keyring.push_token(token.as_ref());
@@ -516,8 +516,8 @@ impl Builder {
 
     /// Whether `/-/healthy` and `/-/ready` are locked as the rest is, and limited. Default: `false`, for those who ask have no
     /// credentials, and must not be told that a program is ill because it is asked much.
-    pub fn protect_health(mut self, protect: bool) -> Self {
-        self.locked.protect_health = protect;
+    pub fn auth_for_health(mut self, required: bool) -> Self {
+        self.locked.auth_for_health = required;
         self
     }
 
@@ -551,7 +551,7 @@ impl Builder {
     /// HTTP/1.1 is spoken. A handshake may take 10 seconds. [`bind`](Self::bind) refuses `alpn_protocols` other than
     /// `http/1.1`, and early data, which can be replayed.
     #[cfg(feature = "tls")]
-    pub fn tls(mut self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
+    pub fn tls_config(mut self, config: Arc<tokio_rustls::rustls::ServerConfig>) -> Self {
         self.locked.tls.given = Some(config);
         self
     }
@@ -575,7 +575,7 @@ impl Builder {
     /// When the file changes, the connections that were let in before end: idle ones at once, those being answered with that
     /// answer, which says `Connection: close`. Prometheus connects again.
     #[cfg(feature = "tls")]
-    pub fn client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {
+    pub fn tls_client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {
         self.locked.tls.client_ca = Some(certificates.into());
         self
     }
@@ -675,7 +675,7 @@ impl Builder {
     /// and hooks run there; without one, where the first request is answered.
     ///
     /// Tokens, users, the rate limit and the allowed hosts hold there, too, all clients counting as one address. What a handler can not see, addresses
-    /// and connections, is that server's: [`allow`](Self::allow) and TLS are refused in the log, and a web-config file that wants
+    /// and connections, is that server's: [`allow_network`](Self::allow_network) and TLS are refused in the log, and a web-config file that wants
     /// clients' certificates verified lets nobody in.
     ///
     /// It never fails. Where [`bind`](Self::bind) would refuse an option, a line in the log, at level error, says so, and it

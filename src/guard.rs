@@ -92,7 +92,7 @@ impl Guard {
 
     /// Completes when the server has stopped, whoever stopped it: its listeners are closed, its connections have
     /// ended, its threads are about to be gone. A collector that hangs keeps its thread. The future borrows nothing and may outlive the guard.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.running.stopped().clone().cancelled_owned()
     }
 

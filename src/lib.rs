@@ -114,7 +114,7 @@
 //! | `protobuf` | no | adds `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
 //! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
-//! | `tls` | no | `Builder::tls_files`, `Builder::client_ca`, `Builder::tls`; `ring` wants a C compiler |
+//! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` wants a C compiler |
 //! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
 //! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
 //! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |

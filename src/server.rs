@@ -110,7 +110,7 @@ impl Server {
         if !is_over {
             tokio::select! {
                 () = shutdown => {}
-                () = guard.closed() => {}
+                () = guard.stopped() => {}
             }
         }
         guard.shutdown().await;

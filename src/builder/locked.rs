@@ -29,7 +29,7 @@ pub(super) struct Locked {
     /// The time in which one more request may come, and how many may come at once.
     pub(super) rate_limit: Option<(Duration, u32)>,
     pub(super) allowed_hosts: Vec<String>,
-    pub(super) protect_health: bool,
+    pub(super) auth_for_health: bool,
     pub(super) tls: TlsOptions,
     pub(super) web_config: Option<ConfigFile>,
 }
@@ -54,7 +54,7 @@ impl Locked {
     pub(super) fn fault(&self) -> Option<String> {
         for network in &self.allow {
             if let Err(reason) = network.parse::<Network>() {
-                return Some(format!("allow: {network:?} {reason}"));
+                return Some(format!("allow_network: {network:?} {reason}"));
             }
         }
         let mut hosts = Hosts::default();
@@ -63,7 +63,7 @@ impl Locked {
         }
         if let Some(ConfigFile { path, option }) = &self.web_config {
             let others = [
-                ("tls, tls_files, client_ca", self.tls.is_set()),
+                ("tls_config, tls_files, tls_client_ca", self.tls.is_set()),
                 ("bearer_token, basic_auth", self.keyring.is_locked()),
                 ("rate_limit", self.rate_limit.is_some()),
             ];
@@ -80,9 +80,12 @@ impl Locked {
         let table = [
             (
                 !self.allow.is_empty(),
-                "allow: a handler sees no addresses: let the server around it look at them",
+                "allow_network: a handler sees no addresses: let the server around it look at them",
             ),
-            (self.tls.is_set(), "tls: a handler sees no connections: let the server around it secure them"),
+            (
+                self.tls.is_set(),
+                "tls_config: a handler sees no connections: let the server around it secure them",
+            ),
         ];
         table.into_iter().find_map(|(asked_for, sentence)| asked_for.then_some(sentence))
     }
@@ -99,21 +102,21 @@ impl Locked {
 
     /// Reads what is in files, if anything is.
     pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
-        let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls, web_config } = self;
+        let Locked { allow: _, keyring, rate_limit, allowed_hosts, auth_for_health, tls, web_config } = self;
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls.has_files();
         let InForce { rules, tls, verifies_clients: _ } = match web_config {
             Some(file) => web_config::open(file, telemetry, &grants)?,
             None => settled(keyring, rate_limit, tls.open(telemetry, &grants)?, telemetry),
         };
-        let locks = locks(rules, &allowed_hosts, protect_health, telemetry);
+        let locks = locks(rules, &allowed_hosts, auth_for_health, telemetry);
         Ok((Locks { grants, follows_files, ..locks }, tls))
     }
 
     /// The same without connections; where that, or a fault, would leave a lock away, nobody is let in.
     pub(super) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> Locks {
         let fault = self.fault();
-        let Locked { allow: _, keyring, rate_limit, allowed_hosts, protect_health, tls: _, web_config } =
+        let Locked { allow: _, keyring, rate_limit, allowed_hosts, auth_for_health, tls: _, web_config } =
             self;
         let nobody = || settled(Keyring::default(), Some((Duration::MAX, 0)), None, telemetry);
         let in_force = match web_config {
@@ -142,7 +145,7 @@ impl Locked {
                 }
             }
         };
-        locks(in_force.rules, &allowed_hosts, protect_health, telemetry)
+        locks(in_force.rules, &allowed_hosts, auth_for_health, telemetry)
     }
 }
 
@@ -171,7 +174,7 @@ fn settled(
 fn locks(
     rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
     allowed_hosts: &[String],
-    protect_health: bool,
+    auth_for_health: bool,
     telemetry: &Arc<Telemetry>,
 ) -> Locks {
     let mut hosts = Hosts::default();
@@ -182,5 +185,5 @@ fn locks(
         telemetry.show_denials(&[Denial::Host]);
     }
     let (grants, follows_files) = (Grants::default(), false);
-    Locks { hosts, protect_health, rules, grants, follows_files, telemetry: Arc::clone(telemetry) }
+    Locks { hosts, auth_for_health, rules, grants, follows_files, telemetry: Arc::clone(telemetry) }
 }

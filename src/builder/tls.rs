@@ -22,9 +22,11 @@ impl TlsOptions {
     /// What makes no sense, beginning with the option's name.
     pub(super) fn fault(&self) -> Option<String> {
         let fault = match (&self.given, &self.files, &self.client_ca) {
-            (Some(_), Some(_), _) => "tls_files: stands beside tls, which has a certificate already",
-            (Some(_), None, Some(_)) => "client_ca: stands beside tls, whose verifier it can not be",
-            (None, None, Some(_)) => "client_ca: without tls_files there is no TLS to verify clients in",
+            (Some(_), Some(_), _) => "tls_files: stands beside tls_config, which has a certificate already",
+            (Some(_), None, Some(_)) => {
+                "tls_client_ca: stands beside tls_config, whose verifier it can not be"
+            }
+            (None, None, Some(_)) => "tls_client_ca: without tls_files there is no TLS to verify clients in",
             _ => return None,
         };
         Some(fault.to_owned())

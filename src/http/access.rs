@@ -24,7 +24,7 @@ pub(crate) struct Locks {
     /// The names in `Host` that are answered; any if there are none.
     pub(crate) hosts: Hosts,
     /// Whether `/-/healthy` and `/-/ready` are locked, too.
-    pub(crate) protect_health: bool,
+    pub(crate) auth_for_health: bool,
     /// Those in force.
     pub(crate) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
     /// What connections are admitted by.

@@ -224,7 +224,7 @@ impl Router {
             return host_not_allowed();
         }
         // Also what is not there is told to nobody who may not ask.
-        if !is_health || self.locks.protect_health {
+        if !is_health || self.locks.auth_for_health {
             if let Err(refusal) = self.locks.pass(rules, peer, head, deadline).await {
                 return self.refused(refusal);
             }

@@ -257,7 +257,7 @@ mod tests {
         let telemetry = Arc::new(Telemetry::new());
         let locks = Locks {
             hosts: Hosts::default(),
-            protect_health: false,
+            auth_for_health: false,
             rules: Box::new(Arc::default),
             grants: Grants::default(),
             follows_files: false,

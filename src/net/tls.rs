@@ -70,7 +70,8 @@ impl Tls {
     ///
     /// What it promises to clients and nobody here keeps.
     pub(crate) fn given(config: Arc<ServerConfig>) -> io::Result<Tls> {
-        let invalid = |what: &str| Err(io_error::new(io::ErrorKind::InvalidInput, format!("tls: {what}")));
+        let invalid =
+            |what: &str| Err(io_error::new(io::ErrorKind::InvalidInput, format!("tls_config: {what}")));
         if config.alpn_protocols.iter().any(|protocol| protocol != HTTP11) {
             return invalid("alpn_protocols may have http/1.1 only: HTTP/2 is not served");
         }

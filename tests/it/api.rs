@@ -30,7 +30,7 @@ fn futures_are_send_where_their_parts_are() {
     let server = Server::builder().listen("127.0.0.1:0").bind().unwrap();
     assert_send(&server.serve(std::future::pending()));
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
-    assert_send(&guard.closed());
+    assert_send(&guard.stopped());
     assert_send(&guard.shutdown());
 }
 

@@ -35,7 +35,7 @@ fn it_listens_on_all_that_it_is_given() {
         .registry(&Registry::new())
         .listen_unix(&ours)
         .listen("127.0.0.1:0")
-        .listener(existing)
+        .tcp_listener(existing)
         .listen("[::1]:0")
         .unix_listener(UnixListener::bind(&theirs).unwrap())
         .bind()

@@ -223,7 +223,7 @@ fn child_that_ends() {
     match how.as_str() {
         "stop" => served.guard.shutdown_blocking(),
         "drop" => {
-            let closed = served.guard.closed();
+            let closed = served.guard.stopped();
             drop(served.guard);
             current_thread().block_on(closed);
         }

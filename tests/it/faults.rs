@@ -393,7 +393,7 @@ fn a_guard_may_be_dropped_anywhere() {
     thread_local!(static KEPT: std::cell::RefCell<Option<Guard>> = const { std::cell::RefCell::new(None) });
     let in_a_destructor = || {
         let (guard, _) = server();
-        let closed = guard.closed();
+        let closed = guard.stopped();
         thread::spawn(move || KEPT.with_borrow_mut(|kept| *kept = Some(guard))).join().unwrap();
         closed
     };
@@ -401,12 +401,12 @@ fn a_guard_may_be_dropped_anywhere() {
         let runtime = current_thread();
         let guard = runtime.block_on(async { server().0 });
         drop(runtime);
-        guard.closed()
+        guard.stopped()
     };
     let as_a_task_is_dropped = || {
         let runtime = current_thread();
         let (guard, _) = server();
-        let closed = guard.closed();
+        let closed = guard.stopped();
         runtime.spawn(async move {
             let _guard = guard;
             std::future::pending::<()>().await;

@@ -58,7 +58,7 @@ fn start_works_wherever_it_is_called() {
         runtime.block_on(async { drop(inside) });
         runtime.block_on(blocked.shutdown());
         drop(runtime);
-        let (addr, closed) = (guard.local_addr().unwrap(), guard.closed());
+        let (addr, closed) = (guard.local_addr().unwrap(), guard.stopped());
         assert_eq!(get(addr, "/metrics").status, 200, "after the runtime is gone");
         drop(guard);
         current_thread().block_on(closed);
@@ -68,7 +68,7 @@ fn start_works_wherever_it_is_called() {
 #[test]
 fn a_guard_dropped_while_unwinding_stops_the_server() {
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
-    let closed = guard.closed();
+    let closed = guard.stopped();
     std::thread::spawn(move || {
         let _guard = guard;
         panic!("this panic is the test's");

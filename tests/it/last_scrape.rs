@@ -170,7 +170,7 @@ fn a_limit_ends_the_wait() {
 #[test]
 fn dropping_the_wait_stops_the_server() {
     let (guard, ..) = job();
-    let closed = guard.closed();
+    let closed = guard.stopped();
     drop(guard.shutdown_after_scrape(Duration::MAX));
     wait(closed);
 }
@@ -178,7 +178,7 @@ fn dropping_the_wait_stops_the_server() {
 #[test]
 fn a_server_that_has_stopped_is_not_waited_for() {
     let (guard, ..) = job();
-    let (token, closed) = (guard.cancellation_token(), guard.closed());
+    let (token, closed) = (guard.cancellation_token(), guard.stopped());
     token.cancel();
     wait(closed);
     guard.set_ready(false);
@@ -224,7 +224,7 @@ fn on_the_servers_own_thread_it_does_not_wait_and_the_server_goes_on() {
         }
     });
     let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-    let (addr, closed) = (guard.local_addr().unwrap(), guard.closed());
+    let (addr, closed) = (guard.local_addr().unwrap(), guard.stopped());
     *slot.lock().unwrap() = Some(guard);
     assert_eq!(get(addr, "/metrics").status, 200);
     // That one had begun before it was asked for the last one; this is the last one.

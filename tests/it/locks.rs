@@ -30,7 +30,7 @@ pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream 
 #[test]
 fn only_addresses_of_the_list_may_connect() {
     let loopback = |last: u8| IpAddr::from([127, 0, 0, last]);
-    let (_guard, addr) = server(|builder| builder.allow("127.0.0.2/31").allow("127.0.0.8"));
+    let (_guard, addr) = server(|builder| builder.allow_network("127.0.0.2/31").allow_network("127.0.0.8"));
     for (from, allowed) in [(1, false), (2, true), (3, true), (4, false), (8, true), (9, false)] {
         let mut client = Client::from(connect_from(loopback(from), addr));
         if allowed {
@@ -54,7 +54,7 @@ fn only_addresses_of_the_list_may_connect() {
 #[test]
 fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
     let (guard, _) = {
-        let builder = Server::builder().registry(&Registry::new()).allow("127.0.0.1");
+        let builder = Server::builder().registry(&Registry::new()).allow_network("127.0.0.1");
         let guard = builder.listen("[::]:0").bind().unwrap().start().unwrap();
         let addr = guard.local_addr().unwrap();
         (guard, addr)
@@ -72,7 +72,7 @@ fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
 fn peers_on_a_unix_socket_pass() {
     let folder = crate::scratch::Scratch::new("allow");
     let path = folder.0.join("s");
-    let builder = Server::builder().registry(&Registry::new()).allow("10.0.0.0/8");
+    let builder = Server::builder().registry(&Registry::new()).allow_network("10.0.0.0/8");
     let _guard = builder.listen_unix(&path).bind().unwrap().start().unwrap();
     assert!(crate::doors::get_unix(&path).starts_with("HTTP/1.1 200 "));
 }
@@ -94,7 +94,7 @@ fn beyond_the_rate_there_is_a_429_and_health_is_exempt() {
         assert_eq!(ask(addr, path, "").status, 200, "{path}");
     }
 
-    let (_guard, addr) = server(|builder| builder.rate_limit(hour, 0).protect_health(true));
+    let (_guard, addr) = server(|builder| builder.rate_limit(hour, 0).auth_for_health(true));
     for path in ["/metrics", "/-/healthy", "/-/ready"] {
         assert_eq!(ask(addr, path, "").status, 429, "{path}: a burst of zero refuses every request");
     }
@@ -196,15 +196,15 @@ fn allowed_hosts_hold_for_a_mounted_handler() {
 fn what_makes_no_sense_is_told_by_bind() {
     type Options = fn(Builder) -> Builder;
     let table: &[(Options, &str)] = &[
-        (|builder| builder.allow("10.0.0.0/33"), "allow: \"10.0.0.0/33\""),
-        (|builder| builder.allow(""), "allow: \"\""),
+        (|builder| builder.allow_network("10.0.0.0/33"), "allow_network: \"10.0.0.0/33\""),
+        (|builder| builder.allow_network(""), "allow_network: \"\""),
         (|builder| builder.allowed_hosts(["a:1"]), "allowed_hosts: \"a:1\""),
         #[cfg(feature = "auth")]
         (|builder| builder.bearer_token("s3cret\n"), "bearer_token: "),
         #[cfg(feature = "auth")]
         (|builder| builder.basic_auth("u", "s3cret"), "basic_auth: user \"u\""),
         #[cfg(feature = "tls")]
-        (|builder| builder.client_ca("/x"), "client_ca: without tls_files"),
+        (|builder| builder.tls_client_ca("/x"), "tls_client_ca: without tls_files"),
         #[cfg(feature = "tls")]
         (|builder| builder.tls_files("/nowhere/cert", "/nowhere/key"), "tls_files: /nowhere/cert"),
         #[cfg(feature = "web-config")]
@@ -291,7 +291,7 @@ mod credentials {
         for path in ["/-/healthy", "/-/ready"] {
             assert_eq!(ask(addr, path, "").status, 200, "{path}");
         }
-        let (_guard, addr) = server(|builder| builder.bearer_token("t").protect_health(true));
+        let (_guard, addr) = server(|builder| builder.bearer_token("t").auth_for_health(true));
         for path in ["/-/healthy", "/-/ready"] {
             assert_eq!(ask(addr, path, "").status, 401, "{path}");
             assert_eq!(ask(addr, path, &bearer("t")).status, 200, "{path}");

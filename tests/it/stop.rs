@@ -96,7 +96,7 @@ fn clients_with_nothing_in_flight(addr: SocketAddr) -> [Client; 3] {
 fn nothing_in_flight_is_a_stop_at_once_and_a_free_port() {
     let (guard, addr) = start(&Registry::new(), Duration::MAX);
     let clients = clients_with_nothing_in_flight(addr);
-    let closed = guard.closed();
+    let closed = guard.stopped();
     let token = guard.cancellation_token();
     guard.shutdown_blocking(); // with a drain limit of never: it returns because there is nothing to drain
     assert!(token.is_cancelled());
@@ -116,7 +116,7 @@ fn what_is_in_flight_is_answered_in_full() {
     client.send(REQUEST);
     has_begun.recv_timeout(PATIENCE).unwrap();
 
-    let stopped = guard.closed();
+    let stopped = guard.stopped();
     drop(guard);
     // Stopping, but not stopped: nobody gets in, the scrape goes on.
     refused(addr);
@@ -134,7 +134,7 @@ fn a_reader_that_reads_is_given_the_rest_of_its_body() {
     let mut client = Client::connect(addr);
     client.send(REQUEST);
     let head = client.head();
-    let stopped = guard.closed();
+    let stopped = guard.stopped();
     drop(guard);
     assert!(client.body(&head).len() > LARGE);
     assert_eq!(client.closed(), "");
@@ -174,14 +174,14 @@ fn a_reader_that_reads_nothing_and_a_stuck_collector_are_cut_at_the_limit() {
 fn cancelling_the_token_stops_the_server() {
     let (guard, addr) = start(&Registry::new(), Duration::ZERO);
     guard.cancellation_token().cancel();
-    runtime().block_on(guard.closed());
+    runtime().block_on(guard.stopped());
     refused(addr);
 }
 
 #[test]
 fn a_detached_server_runs_on_until_its_token_is_cancelled() {
     let (guard, addr) = start(&Registry::new(), Duration::ZERO);
-    let (token, closed) = (guard.cancellation_token(), guard.closed());
+    let (token, closed) = (guard.cancellation_token(), guard.stopped());
     guard.detach();
     assert_eq!(get(addr, "/metrics").status, 200);
     token.cancel();

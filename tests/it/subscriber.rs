@@ -151,7 +151,7 @@ fn child_that_denies() {
     if !set() {
         return;
     }
-    let (_guard, addr) = started(Server::builder().registry(&something()).allow("127.0.0.2"));
+    let (_guard, addr) = started(Server::builder().registry(&something()).allow_network("127.0.0.2"));
     for _ in 0..3 {
         assert_eq!(Client::connect(addr).closed(), "");
     }

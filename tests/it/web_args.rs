@@ -54,7 +54,7 @@ fn addresses_take_the_place_of_all_that_the_builder_listens_on() {
     type Before = fn(Builder) -> Builder;
     let own: Before = |builder| builder.listen("127.0.0.9:0");
     let existing: Before =
-        |builder| builder.listener(TcpListener::bind("127.0.0.9:0").unwrap()).listen("[::1]:0");
+        |builder| builder.tcp_listener(TcpListener::bind("127.0.0.9:0").unwrap()).listen("[::1]:0");
     // Which fails where no systemd has opened anything.
     let systemd: Before = Builder::listen_systemd;
     let table: &[(Before, &[&str], &[&str])] = &[

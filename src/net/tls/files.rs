@@ -88,7 +88,7 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
     // All of them, whatever is wrong with one: what is not read is not watched.
     let certificates = read("tls_files", &paths.certificates);
     let key = read("tls_files", &paths.key);
-    let client_ca = paths.client_ca.as_deref().map(|path| read("client_ca", path));
+    let client_ca = paths.client_ca.as_deref().map(|path| read("tls_client_ca", path));
     let mut settings = Settings::new(certificates?, key?);
     let client_ca = client_ca.transpose()?;
     if client_ca.is_some() {
@@ -99,7 +99,7 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
         let (option, path) = match fault.part {
             Part::Certificates => ("tls_files", Some(&paths.certificates)),
             Part::Key => ("tls_files", Some(&paths.key)),
-            Part::ClientCa => ("client_ca", paths.client_ca.as_ref()),
+            Part::ClientCa => ("tls_client_ca", paths.client_ca.as_ref()),
             Part::Options => ("tls_files", None),
         };
         let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();

@@ -303,9 +303,9 @@ async fn a_users_configuration_is_used_as_it_is() {
     let mut early = given.clone();
     early.max_early_data_size = 1;
     let error = Tls::given(Arc::new(early)).unwrap_err();
-    assert!(error.to_string().starts_with("tls: max_early_data_size"), "{error}");
+    assert!(error.to_string().starts_with("tls_config: max_early_data_size"), "{error}");
     let mut h2 = given;
     h2.alpn_protocols = vec![b"h2".to_vec()];
     let error = Tls::given(Arc::new(h2)).unwrap_err();
-    assert!(error.to_string().starts_with("tls: alpn_protocols"), "{error}");
+    assert!(error.to_string().starts_with("tls_config: alpn_protocols"), "{error}");
 }

@@ -55,13 +55,13 @@ fn prometheus_is_let_in_with_what_is_right_and_says_what_is_wrong() {
     let plain = |builder: Builder| builder;
     let tls = |builder: Builder| files(builder, "server");
     let expired = |builder: Builder| files(builder, "expired");
-    let mutual = |builder: Builder| tls(builder).client_ca(scratch.path("ours.crt"));
+    let mutual = |builder: Builder| tls(builder).tls_client_ca(scratch.path("ours.crt"));
     let basic = |builder: Builder| tls(builder).basic_auth("prometheus", HASH);
     let bearer = |builder: Builder| tls(builder).bearer_token("yesterdays.token");
     let rotation = |builder: Builder| bearer(builder).bearer_token("todays.token");
     let either = |builder: Builder| rotation(basic(builder));
-    let elsewhere = |builder: Builder| tls(builder).allow("10.0.0.0/8");
-    let here = |builder: Builder| elsewhere(builder).allow("127.0.0.0/8");
+    let elsewhere = |builder: Builder| tls(builder).allow_network("10.0.0.0/8");
+    let here = |builder: Builder| elsewhere(builder).allow_network("127.0.0.0/8");
     let none = |builder: Builder| tls(builder).rate_limit(Duration::from_secs(3600), 0);
     let all = |builder: Builder| here(mutual(basic(builder))).rate_limit(Duration::from_millis(1), 5);
 

@@ -26,7 +26,7 @@ fn health_is_open_unless_it_is_protected_and_all_else_is_locked() {
         ("/metrics?registry[]=none", 401, 401, 400),
     ];
     for protect in [false, true] {
-        let (_guard, addr) = start(builder(&path).protect_health(protect));
+        let (_guard, addr) = start(builder(&path).auth_for_health(protect));
         for (path, open, protected, known) in table {
             let expected = if protect { protected } else { open };
             let answer = fetch(addr, path, "");
@@ -127,7 +127,7 @@ fn the_builder_does_not_say_what_the_file_says() {
         (one().bearer_token("token"), "bearer_token, basic_auth"),
         (one().basic_auth("one", hash("first")), "bearer_token, basic_auth"),
         (one().rate_limit(std::time::Duration::from_secs(1), 1), "rate_limit"),
-        (one().tls_files("server.crt", "server.key"), "tls, tls_files, client_ca"),
+        (one().tls_files("server.crt", "server.key"), "tls_config, tls_files, tls_client_ca"),
     ];
     for (builder, options) in table {
         let error = builder.listen("127.0.0.1:0").bind().unwrap_err();

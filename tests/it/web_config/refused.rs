@@ -220,7 +220,7 @@ fn special_files_are_refused_at_every_name() {
     let path = |name: &str| folder.path(name);
     let tls_files = |certificates: &str, key: &str, client_ca: &str| {
         let builder = Server::builder().registry(&Registry::new());
-        builder.tls_files(path(certificates), path(key)).client_ca(path(client_ca))
+        builder.tls_files(path(certificates), path(key)).tls_client_ca(path(client_ca))
     };
     for (name, reason) in special {
         let web_config = |certificates: &str, key: &str, client_ca: &str| {

@@ -51,7 +51,7 @@ impl Stage {
     fn tls_files(&self) -> Builder {
         let path = |name: &str| self.folder.path(name);
         let builder = Server::builder().registry(&Registry::new());
-        builder.tls_files(path("server.crt"), path("server.key")).client_ca(path("clients.pem"))
+        builder.tls_files(path("server.crt"), path("server.key")).tls_client_ca(path("clients.pem"))
     }
 }
 
@@ -81,7 +81,7 @@ fn idle_connections_end_when_client_verification_changes() {
                 stage.folder.write("web.yml", stage.text("  client_allowed_sans: [c.example]\n"));
             },
         ),
-        ("another CA, of client_ca", Stage::tls_files, |stage| {
+        ("another CA, of tls_client_ca", Stage::tls_files, |stage| {
             stage.folder.write("clients.pem", stage.two.pem());
         }),
     ];

@@ -165,10 +165,10 @@ fn the_file_that_is_wrong_is_named() {
     let table = [
         (Paths { certificates: missing.clone(), ..good.clone() }, gone, "tls_files", &missing),
         (Paths { key: missing.clone(), ..good.clone() }, gone, "tls_files", &missing),
-        (Paths { client_ca: Some(missing.clone()), ..good.clone() }, gone, "client_ca", &missing),
+        (Paths { client_ca: Some(missing.clone()), ..good.clone() }, gone, "tls_client_ca", &missing),
         (Paths { certificates: empty.clone(), ..good.clone() }, bad, "tls_files", &empty),
         (Paths { key: empty.clone(), ..good.clone() }, bad, "tls_files", &empty),
-        (Paths { client_ca: Some(empty.clone()), ..good.clone() }, bad, "client_ca", &empty),
+        (Paths { client_ca: Some(empty.clone()), ..good.clone() }, bad, "tls_client_ca", &empty),
     ];
     for (paths, kind, option, path) in table {
         let telemetry = Arc::new(Telemetry::new());
