@@ -15,11 +15,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::runtime::{self, Handle, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -131,7 +132,7 @@ impl Running {
         if OF_ENGINE.get() == self.id {
             return false;
         }
-        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.end.lock();
         // An error, for nothing is ever sent.
         let _ = end.recv();
         true
@@ -214,7 +215,7 @@ enum Role {
 
 impl<G: Gather> Engine<G> {
     fn state(&self) -> MutexGuard<'_, State<G::Job>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn spawn(self: &Arc<Self>, role: Role) -> io::Result<()> {
@@ -363,8 +364,7 @@ impl<G: Gather> Engine<G> {
                 state = self.state();
                 continue;
             }
-            (state, _) =
-                self.changed.wait_timeout(state, next_tick - now).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait_for(&mut state, next_tick - now);
         }
     }
 

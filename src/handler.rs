@@ -8,11 +8,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::service::Service;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +122,7 @@ impl Shared {
 
     /// The engine's runtime. Starts the engine at the first call.
     fn runtime(&self) -> io::Result<Handle> {
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = self.engine.lock();
         if let Some(running) = &*engine {
             return Ok(running.runtime().clone());
         }

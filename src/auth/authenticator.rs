@@ -4,10 +4,11 @@ mod queue;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::auth::Verdict;
@@ -139,7 +140,7 @@ impl Drop for Gate {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn judge<'h>(
@@ -234,9 +235,7 @@ impl Shared {
             if let Some(turn) = state.queue.turn() {
                 return Some(turn);
             }
-            let (woken, waited) =
-                self.changed.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
+            let waited = self.changed.wait_for(&mut state, self.idle);
             if waited.timed_out() && state.queue.is_empty() {
                 // In one step with the look: who comes now starts another.
                 state.served = false;

@@ -1,8 +1,9 @@
 //! Which connections may stay: each is admitted under the access rules of its time, and ends once they no longer hold.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Gives a token to each connection. It is cancelled when the rules under which the connection was admitted no longer hold, and
@@ -33,13 +34,13 @@ impl Grants {
     /// The token for a connection that is admitted now. It is taken before any rule is looked at, so that no connection passes
     /// by old rules and stays by new ones.
     pub(crate) fn current(&self) -> CancellationToken {
-        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.current.lock().clone()
     }
 
     /// Ends the connections that have been admitted so far. The new rules are in force by then.
     pub(crate) fn revoke(&self) {
         let new = self.0.all.child_token();
-        let old = mem::replace(&mut *self.0.current.lock().unwrap_or_else(PoisonError::into_inner), new);
+        let old = mem::replace(&mut *self.0.current.lock(), new);
         old.cancel();
     }
 }

@@ -1,7 +1,8 @@
 //! So many at once, and one more per interval: a token bucket as Go's `golang.org/x/time/rate.Limiter`.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A bucket of `burst` tokens, full at first, that gets one back per `interval`.
 ///
@@ -70,7 +71,7 @@ impl RateLimit {
 
     /// Lets one pass, or says when the next can.
     pub(crate) fn take(&self, now: Instant) -> Result<(), Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(now)
+        self.0.lock().take(now)
     }
 }
 

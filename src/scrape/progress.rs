@@ -2,8 +2,9 @@
 //! itself.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::util::throttle::Throttle;
 
@@ -41,7 +42,7 @@ impl Progress {
     pub(super) fn report(&self, limit: Duration, now: Instant) -> Option<Stuck> {
         let mut step = self.step();
         let step = step.as_mut().filter(|step| now.saturating_duration_since(step.began) >= limit)?;
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.reports.lock();
         if !reports.entry(step.registry).or_default().allows_at(now) {
             return None;
         }
@@ -50,7 +51,7 @@ impl Progress {
     }
 
     fn step(&self) -> MutexGuard<'_, Option<Step>> {
-        self.step.lock().unwrap_or_else(PoisonError::into_inner)
+        self.step.lock()
     }
 }
 

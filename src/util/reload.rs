@@ -16,8 +16,10 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::util::unwind::caught;
 
@@ -110,7 +112,7 @@ impl<T, E> Reload<T, E> {
 
     /// The last good value, without a look: it never waits.
     pub(crate) fn last(&self) -> Arc<T> {
-        Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.last.lock())
     }
 
     /// The last good value, after a look if it is time for one.
@@ -125,12 +127,7 @@ impl<T, E> Reload<T, E> {
     /// Reads again if a second has passed, nobody else is at it, and a file has changed. What has changed counts at the next
     /// look, if that sees the same.
     pub(crate) fn look(&self, now: Instant) {
-        let mut watch = match self.watch.try_lock() {
-            Ok(watch) => watch,
-            Err(TryLockError::WouldBlock) => return,
-            // A report panicked; what is watched is whole all the same.
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        };
+        let Some(mut watch) = self.watch.try_lock() else { return };
         if now.saturating_duration_since(watch.looked) < LOOK_EVERY {
             return;
         }
@@ -152,7 +149,7 @@ impl<T, E> Reload<T, E> {
         match loaded {
             Some(Ok(value)) => {
                 let value = Arc::new(value);
-                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&value);
+                *self.last.lock() = Arc::clone(&value);
                 (self.report)(&in_force, Reloaded::Good(&value));
             }
             Some(Err(error)) => (self.report)(&in_force, Reloaded::Bad(&error)),
@@ -219,7 +216,7 @@ mod tests {
             if text.contains("bad") { Err(text) } else { Ok(text) }
         };
         let report = move |before: &String, reloaded: Reloaded<'_, String, String>| {
-            heard.lock().unwrap().push(match reloaded {
+            heard.lock().push(match reloaded {
                 Reloaded::Good(text) => format!("{text} after {before}"),
                 Reloaded::Bad(why) => format!("bad {why}, not {before}"),
                 Reloaded::Panicked => "panicked".to_owned(),
@@ -283,11 +280,7 @@ mod tests {
             let now = start + Duration::from_millis(*milliseconds);
             assert_eq!(*reload.current(now), *value, "{content:?} at {milliseconds}");
             assert_eq!(*reload.last(), *value);
-            assert_eq!(
-                std::mem::take(&mut *reports.lock().unwrap()),
-                *expected,
-                "{content:?} at {milliseconds}"
-            );
+            assert_eq!(std::mem::take(&mut *reports.lock()), *expected, "{content:?} at {milliseconds}");
         }
     }
 
@@ -336,7 +329,7 @@ mod tests {
             let bytes = files.read(&watched).map_err(|error| error.to_string())?;
             if loads.fetch_add(1, Ordering::Relaxed) > 1 {
                 began.send(()).unwrap();
-                may_finish.lock().unwrap().recv().unwrap();
+                may_finish.lock().recv().unwrap();
             }
             Ok::<_, String>(bytes)
         };

@@ -1,7 +1,8 @@
 //! Keeps what goes wrong again and again from filling the host's log.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// How long a line is enough for all that follows of its kind.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
@@ -20,7 +21,7 @@ impl Throttle {
 
     /// The same, at this time.
     pub(crate) fn allows_at(&self, now: Instant) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let passes = last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET);
         if passes {
             *last = Some(now);

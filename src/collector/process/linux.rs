@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::reading::{Kept, Reading};
 use crate::util::limits::soft_limit;
@@ -39,7 +40,7 @@ pub(super) fn read(kept: &Kept) -> Reading {
 
 /// Those that were read now, else the last ones.
 fn limits(read: Option<String>, last: &Mutex<String>) -> String {
-    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = last.lock();
     if let Some(read) = read {
         *last = read;
     }

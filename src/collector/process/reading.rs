@@ -1,8 +1,7 @@
 //! What a system tells of a process.
 
-use std::sync::Mutex;
-
 use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
 
 /// What was read once, for when it can not be read again.
 #[derive(Debug, Default)]

@@ -1,8 +1,9 @@
 //! Is the runtime stuck? A task on it is woken from outside, and tells how long it then waited to run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, Registry};
@@ -75,7 +76,7 @@ impl Probe {
     }
 
     fn delays(&self) -> MutexGuard<'_, Delays> {
-        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
+        self.delays.lock()
     }
 
     fn wake(&self) {

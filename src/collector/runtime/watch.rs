@@ -1,8 +1,7 @@
 //! The runtime that a server watches by itself.
 
-use std::sync::{Mutex, PoisonError};
-
 use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::runtime::Handle;
 
@@ -56,7 +55,7 @@ impl DefaultCollector for Watch {
     /// thread that the runtime does not keep waiting.
     fn tick(&self) {
         let Some(Watched { runtime, registry }) = self.watched.get() else { return };
-        let mut delay = self.delay.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut delay = self.delay.lock();
         match &*delay {
             Delay::Unmeasured => {
                 *delay = Running::begin(runtime, registry).map_or(Delay::Ended, Delay::Measured)
@@ -68,8 +67,7 @@ impl DefaultCollector for Watch {
 
     /// Ends the task, for good.
     fn end(&self) {
-        let ended =
-            std::mem::replace(&mut *self.delay.lock().unwrap_or_else(PoisonError::into_inner), Delay::Ended);
+        let ended = std::mem::replace(&mut *self.delay.lock(), Delay::Ended);
         drop(ended);
     }
 }

@@ -5,10 +5,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use prometheus::{Gauge, Registry};
 use tokio::sync::oneshot;
 
@@ -137,7 +138,7 @@ impl Drop for Exposer {
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     /// A thread's life.
@@ -164,9 +165,7 @@ impl Shared {
                 break;
             }
             queue.idle += 1;
-            let waited = self.changed.wait_timeout(queue, IDLE);
-            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = woken;
+            let timeout = self.changed.wait_for(&mut queue, IDLE);
             queue.idle -= 1;
             if timeout.timed_out() && queue.jobs.is_empty() {
                 break;
