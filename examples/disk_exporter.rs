@@ -8,7 +8,7 @@ use std::io;
 use std::time::Instant;
 
 use clap::Parser;
-use prometheus_hyper::collector::{Samples, samples};
+use prometheus_hyper::collector::{Samples, from_fn};
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Page, Server, WebArgs, build_info, shutdown_signal};
 
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Args { diskstats, web } = Args::parse();
     let shutdown = shutdown_signal();
     let registry = Registry::new();
-    registry.register(Box::new(samples(move |s: &mut Samples| {
+    registry.register(Box::new(from_fn(move |s: &mut Samples| {
         let started = Instant::now();
         let disks = fs::read_to_string(&diskstats).and_then(|text| text.lines().map(read).collect());
         let up = disks.map(|disks: Vec<_>| disks.iter().for_each(|disk| expose(disk, s)));

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use clap::Parser;
-use prometheus_hyper::collector::{Samples, samples};
+use prometheus_hyper::collector::{Samples, from_fn};
 use prometheus_hyper::prometheus::Registry;
-use prometheus_hyper::{BoxError, Page, Probe, ProbeError, Server, WebArgs, build_info, shutdown_signal};
+use prometheus_hyper::{
+    BoxError, Page, ProbeError, ProbeRequest, Server, WebArgs, build_info, shutdown_signal,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -38,14 +40,14 @@ async fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn probe(probe: Probe) -> Result<Registry, ProbeError> {
+async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let target = probe.target()?;
     let info = ask(target).await?;
     if !info.contains_key("redis_version") {
         Err("this is no Redis server")?;
     }
     let registry = Registry::new();
-    registry.register(Box::new(samples(move |s: &mut Samples| expose(&info, s))))?;
+    registry.register(Box::new(from_fn(move |s: &mut Samples| expose(&info, s))))?;
     Ok(registry)
 }
 

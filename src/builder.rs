@@ -27,8 +27,8 @@ use crate::http::page::Page;
 #[cfg(feature = "systemd")]
 use crate::net::listener::systemd;
 use crate::net::listener::{Socket, UnixSocket};
-use crate::scrape::probe::{Probe, ProbeError, ProbePath};
-use crate::scrape::{BoxError, Hook, Scrape};
+use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
+use crate::scrape::{BoxError, Hook, ScrapeContext};
 use crate::server::Server;
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
@@ -121,7 +121,7 @@ impl Builder {
     /// which a hook must not block.
     ///
     /// Hooks have half of the time of the client that waits longest, and at most half of the default
-    /// [`scrape_timeout`](Self::scrape_timeout): see [`Scrape::deadline`]. A client with a short timeout does not cancel
+    /// [`scrape_timeout`](Self::scrape_timeout): see [`ScrapeContext::deadline`]. A client with a short timeout does not cancel
     /// hooks or gathers that other clients wait for. Set `scrape_timeout` to what your Prometheus has.
     ///
     /// A hook that fails, panics or is late is cancelled, and the scrape goes on with the values there are. This is logged as a
@@ -130,7 +130,7 @@ impl Builder {
     /// may have the same name; `bind` tells.
     ///
     /// ```
-    /// use prometheus_hyper::{Scrape, Server, prometheus::{Gauge, Registry}};
+    /// use prometheus_hyper::{ScrapeContext, Server, prometheus::{Gauge, Registry}};
     /// # async fn queue_depth() -> std::io::Result<f64> { Ok(7.0) }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +140,7 @@ impl Builder {
     ///
     /// let guard = Server::builder()
     ///     .registry(&registry)
-    ///     .before_scrape("queue", move |_: Scrape| {
+    ///     .before_scrape("queue", move |_: ScrapeContext| {
     ///         let depth = depth.clone();
     ///         async move {
     ///             depth.set(queue_depth().await?);
@@ -155,7 +155,7 @@ impl Builder {
     /// ```
     pub fn before_scrape<F, Fut>(mut self, name: impl Into<String>, hook: F) -> Self
     where
-        F: Fn(Scrape) -> Fut + Send + Sync + 'static,
+        F: Fn(ScrapeContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         self.served.hooks.push(Hook::new(name.into(), hook));
@@ -174,7 +174,7 @@ impl Builder {
     /// | the probe | the answer |
     /// | --- | --- |
     /// | `Ok(registry)` | 200, `probe_success 1` |
-    /// | fails, panics, or is not done at [`Probe::deadline`] | 200, `probe_success 0` |
+    /// | fails, panics, or is not done at [`ProbeRequest::deadline`] | 200, `probe_success 0` |
     /// | [`ProbeError::bad_request`](crate::ProbeError::bad_request) | 400 with that sentence |
     /// | is one too many, see [`max_probes`](Self::max_probes) | 503 |
     ///
@@ -188,11 +188,11 @@ impl Builder {
     /// name; think of [`allow_network`](Self::allow_network) and its kin.
     ///
     /// ```
-    /// use prometheus_hyper::{Probe, Server, prometheus::{Gauge, Registry}};
+    /// use prometheus_hyper::{ProbeRequest, Server, prometheus::{Gauge, Registry}};
     ///
     /// # fn main() -> std::io::Result<()> {
     /// let guard = Server::builder()
-    ///     .probe("/probe", |probe: Probe| async move {
+    ///     .probe("/probe", |probe: ProbeRequest| async move {
     ///         let target = probe.target()?; // a 400, if there is none
     ///         let connected = tokio::net::TcpStream::connect(target).await?;
     ///         let ttl = Gauge::new("target_ttl", "Time to live of what is sent to the target")?;
@@ -209,7 +209,7 @@ impl Builder {
     /// ```
     pub fn probe<F, Fut>(mut self, path: impl Into<String>, probe: F) -> Self
     where
-        F: Fn(Probe) -> Fut + Send + Sync + 'static,
+        F: Fn(ProbeRequest) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Registry, ProbeError>> + Send + 'static,
     {
         self.served.probes.push(ProbePath::new(path.into(), probe));

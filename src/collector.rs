@@ -3,7 +3,7 @@
 //! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
 //! any other registry they can be registered as any collector can.
 //!
-//! And [`samples()`], which makes a collector from a closure: for values that are copied from elsewhere.
+//! And [`from_fn`], which makes a collector from a closure: for values that are copied from elsewhere.
 
 mod build_info;
 mod default_collector;
@@ -21,7 +21,7 @@ pub use build_info::BuildInfo;
 pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]
 pub use runtime::RuntimeCollector;
-pub use samples::{Sample, Samples, SamplesCollector, samples};
+pub use samples::{FromFn, Samples, from_fn};
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of};

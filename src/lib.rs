@@ -83,7 +83,7 @@
 //! # Exporters
 //!
 //! * [`Builder::probe`] scrapes what a request names: the multi-target pattern, with deadlines, limits and `probe_success`.
-//! * [`collector::samples`] makes a collector from a closure, for values that are copied from elsewhere.
+//! * [`collector::from_fn`] makes a collector from a closure, for values that are copied from elsewhere.
 //! * `Builder::web_args` (feature `cli`) takes the flags of Prometheus' exporters from a parser of clap.
 //! * [`Builder::landing_page`] gives the page at `/`, where the metrics are to be seen live, a name and links.
 //!
@@ -185,8 +185,8 @@ pub use guard::Guard;
 pub use handler::Handler;
 pub use net::connection_limit::DEFAULT_MAX_CONNECTIONS;
 pub use prometheus;
-pub use scrape::probe::{DEFAULT_MAX_PROBES, Probe, ProbeError};
-pub use scrape::{BoxError, Scrape};
+pub use scrape::probe::{DEFAULT_MAX_PROBES, ProbeError, ProbeRequest};
+pub use scrape::{BoxError, ScrapeContext};
 pub use server::Server;
 #[cfg(feature = "signal")]
 pub use signal::shutdown_signal;

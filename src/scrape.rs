@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use hooks::{BoxError, Scrape};
+pub use hooks::{BoxError, ScrapeContext};
 
 pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Receipt};

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::{Gauge, Registry};
-use prometheus_hyper::{CancellationToken, Guard, Probe, Server};
+use prometheus_hyper::{CancellationToken, Guard, ProbeRequest, Server};
 use serde_json::{Value, json};
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
@@ -228,7 +228,7 @@ impl Host {
         }
         let mut builder = Server::builder().registry(&self.registry).default_collectors(true);
         builder = builder.openmetrics(true).protobuf(true).listen(addr);
-        builder = builder.probe("/probe", |probe: Probe| async move {
+        builder = builder.probe("/probe", |probe: ProbeRequest| async move {
             let length = Gauge::new("target_length_bytes", "How long the target's name is")?;
             length.set(probe.target()?.len() as f64);
             let registry = Registry::new();

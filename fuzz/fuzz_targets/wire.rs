@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus_hyper::internals::Wire;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
-use prometheus_hyper::{Probe, Server};
+use prometheus_hyper::{ProbeRequest, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -31,7 +31,7 @@ impl Served {
             .openmetrics(true)
             .protobuf(true)
             .listen("127.0.0.1:0")
-            .probe("/probe", |probe: Probe| async move {
+            .probe("/probe", |probe: ProbeRequest| async move {
                 let registry = Registry::new();
                 let counter = IntCounter::new(probe.target()?, "What was asked for.")?;
                 registry.register(Box::new(counter))?;

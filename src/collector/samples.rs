@@ -14,13 +14,13 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use super::family::{self, Kind, by_series};
 use super::left_out::{LeftOut, Reason};
 
-/// A collector that asks `collect` for its samples at each gather: for an exporter, which copies values from elsewhere.
+/// Makes a collector that calls `collect` for its samples at each gather, for an exporter that copies values from elsewhere.
 ///
 /// What instruments can not do is done here: a counter has the absolute value that it has there, a series whose labels
-/// are not named any more is gone, and a sample may have a [timestamp](Sample::timestamp) of its own.
+/// are not named any more is gone, and a sample may have a [timestamp](Samples::timestamp) of its own.
 ///
 /// ```
-/// use prometheus_hyper::collector::{Samples, samples};
+/// use prometheus_hyper::collector::{Samples, from_fn};
 /// use prometheus_hyper::prometheus::{Registry, TextEncoder};
 /// use std::collections::BTreeMap;
 /// use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ use super::left_out::{LeftOut, Reason};
 ///
 /// let registry = Registry::new();
 /// let reports = Arc::clone(&devices);
-/// registry.register(Box::new(samples(move |s: &mut Samples| {
+/// registry.register(Box::new(from_fn(move |s: &mut Samples| {
 ///     let Ok(reports) = reports.lock() else { return };
 ///     s.gauge("devices", "Devices that are there", &[], reports.len() as f64);
 ///     for (name, report) in reports.iter() {
@@ -65,7 +65,7 @@ use super::left_out::{LeftOut, Reason};
 /// * a counter below zero or not a number, and a histogram as [`Samples::histogram`] will not have it;
 /// * a name under another type than that of the first good sample of this name in this gather;
 /// * a series that was there before in this gather, its labels in whatever order;
-/// * a timestamp that can not be served: see [`Sample::timestamp`].
+/// * a timestamp that can not be served: see [`Samples::timestamp`].
 ///
 /// The server that gathers counts each, at each gather, in `prometheus_exporter_errors_total{cause="left_out"}`. The first
 /// bad sample of a collector is a line in the log, at level warn, with its name and the reason; its later ones are not. Of a
@@ -78,7 +78,7 @@ use super::left_out::{LeftOut, Reason};
 /// * If it panics, that is a collector's panic as any: its registry is left out of that scrape.
 /// * A registry can hold any number of these, but it looks at no names beforehand: a series that another collector has, too,
 ///   is served once, and a name that another has under another type is read wrongly. Each name belongs to one collector.
-pub fn samples<F>(collect: F) -> SamplesCollector<F>
+pub fn from_fn<F>(collect: F) -> FromFn<F>
 where
     F: Fn(&mut Samples) + Send + Sync + 'static,
 {
@@ -91,21 +91,21 @@ where
         &[],
         Some(("collector", &number)),
     );
-    SamplesCollector { collect, desc, was_logged: Arc::default() }
+    FromFn { collect, desc, was_logged: Arc::default() }
 }
 
-/// What [`samples`] makes: a [`Collector`] to register.
+/// The [`Collector`] that [`from_fn`] returns.
 ///
 /// A clone is the same collector to a [`Registry`](prometheus::Registry), which takes one of the two, and gives the one back
 /// for the other in [`unregister`](prometheus::Registry::unregister).
 #[derive(Clone)]
-pub struct SamplesCollector<F> {
+pub struct FromFn<F> {
     collect: F,
     desc: Desc,
     was_logged: Arc<AtomicBool>,
 }
 
-impl<F: Fn(&mut Samples) + Send + Sync> Collector for SamplesCollector<F> {
+impl<F: Fn(&mut Samples) + Send + Sync> Collector for FromFn<F> {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
@@ -119,19 +119,21 @@ impl<F: Fn(&mut Samples) + Send + Sync> Collector for SamplesCollector<F> {
     }
 }
 
-impl<F> fmt::Debug for SamplesCollector<F> {
+impl<F> fmt::Debug for FromFn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SamplesCollector").finish_non_exhaustive()
+        f.debug_struct("FromFn").finish_non_exhaustive()
     }
 }
 
-/// The samples of one gather: what the closure of [`samples`] fills.
+/// The samples of one gather: what the closure of [`from_fn`] fills.
 ///
 /// Each call adds one sample. They need no order: the samples of a name become one family, whose help is that of the
 /// first, and all is sorted as a registry sorts. Help and the values of labels may be any text.
 #[derive(Debug)]
 pub struct Samples {
     families: Families,
+    /// Where the family is whose last metric was added last; `None` if that was left out.
+    last: Option<usize>,
     left_out: LeftOut,
 }
 
@@ -139,6 +141,7 @@ impl Samples {
     fn new() -> Self {
         Samples {
             families: Families { list: Vec::new(), places: HashMap::new() },
+            last: None,
             left_out: LeftOut::default(),
         }
     }
@@ -147,13 +150,13 @@ impl Samples {
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
-    /// # let served = prometheus_hyper::collector::samples(|s| {
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
     /// s.gauge("queue_depth", "Jobs that wait", &[("queue", "mail")], 3.0);
     /// s.gauge("ready", "Whether there is work to do", &[], 1.0);
     /// # }).collect();
     /// # assert_eq!(served.len(), 2);
     /// ```
-    pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> Sample<'_> {
+    pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
         let metric = checks::labels(labels).map(|labels| Kind::Gauge.metric(labels, value));
         self.put(name, help, Kind::Gauge.into(), metric)
     }
@@ -165,12 +168,12 @@ impl Samples {
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
-    /// # let served = prometheus_hyper::collector::samples(|s| {
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
     /// s.counter("jobs_total", "Jobs done", &[("queue", "mail"), ("result", "ok")], 1027.0);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
-    pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> Sample<'_> {
+    pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
             if value >= 0.0 { Ok(Kind::Counter.metric(labels, value)) } else { Err(Reason::Counter) }
         });
@@ -187,7 +190,7 @@ impl Samples {
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
-    /// # let served = prometheus_hyper::collector::samples(|s| {
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
     /// // Of 10 jobs 7 took up to 0.1 s, 9 up to 1 s, and one took longer.
     /// s.histogram("job_seconds", "Time of a job", &[], &[(0.1, 7), (1.0, 9)], 2.75, 10);
     /// # }).collect();
@@ -201,7 +204,7 @@ impl Samples {
         buckets: &[(f64, u64)],
         sum: f64,
         count: u64,
-    ) -> Sample<'_> {
+    ) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
             let buckets = checks::buckets(&labels, buckets, count)?;
             Ok(family::histogram(labels, buckets, sum, count))
@@ -209,26 +212,50 @@ impl Samples {
         self.put(name, help, MetricType::HISTOGRAM, metric)
     }
 
-    fn put(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        metric: Result<Metric, Reason>,
-    ) -> Sample<'_> {
-        let Samples { families, left_out } = self;
-        match metric.and_then(|metric| families.put(name, help, kind, metric)) {
-            Ok(family) => Sample { family: Some(family), left_out },
+    fn put(&mut self, name: &str, help: &str, kind: MetricType, metric: Result<Metric, Reason>) -> &mut Self {
+        let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
+        self.last = added.map_err(|reason| self.left_out.add(name, reason)).ok();
+        self
+    }
+
+    /// Sets when the sample that was added last had its value, rounded down to milliseconds. Default: none, and then it is the
+    /// time of the scrape.
+    ///
+    /// Seldom a good idea: Prometheus does not mark a series with timestamps as gone when it is gone, drops samples that
+    /// are older than what it has, and those more than ten minutes ahead. It is for values whose source knows
+    /// their time, such as another monitoring system.
+    ///
+    /// A time beyond `i64` milliseconds, and the millisecond at the Unix epoch, which [`prometheus`] takes for none: the sample is
+    /// left out. Where the source has no time, call nothing.
+    ///
+    /// ```
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use prometheus_hyper::prometheus::core::Collector;
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
+    /// let measured = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    /// s.gauge("river_level_meters", "Level of the river", &[], 2.4).timestamp(measured);
+    /// # }).collect();
+    /// # assert_eq!(served.len(), 1);
+    /// ```
+    pub fn timestamp(&mut self, at: SystemTime) {
+        let Some(family) = self.last.and_then(|last| self.families.list.get_mut(last)) else { return };
+        match checks::timestamp(at) {
+            Ok(milliseconds) => {
+                if let Some(metric) = family.mut_metric().last_mut() {
+                    metric.set_timestamp_ms(milliseconds);
+                }
+            }
             Err(reason) => {
-                left_out.add(name, reason);
-                Sample { family: None, left_out }
+                family.mut_metric().pop();
+                self.left_out.add(family.name(), reason);
+                self.last = None;
             }
         }
     }
 
     /// What is there in the end, each series once.
     fn finish(self) -> (Vec<MetricFamily>, LeftOut) {
-        let Samples { families, mut left_out } = self;
+        let Samples { families, last: _, mut left_out } = self;
         let Families { list: mut families, places: _ } = families;
         for family in &mut families {
             // The registry would sort them anyhow, and finds them sorted. Stable, so that the first of a series stays.
@@ -248,50 +275,6 @@ impl Samples {
     }
 }
 
-/// A sample that was just added; it need not be looked at.
-#[derive(Debug)]
-pub struct Sample<'s> {
-    /// Its last metric is the one; `None` if it was left out.
-    family: Option<&'s mut MetricFamily>,
-    left_out: &'s mut LeftOut,
-}
-
-impl Sample<'_> {
-    /// When the value was so, with the precision of a millisecond, rounded down. Default: none, and then it is the time
-    /// of the scrape.
-    ///
-    /// Seldom a good idea: Prometheus does not mark a series with timestamps as gone when it is gone, drops samples that
-    /// are older than what it has, and those more than ten minutes ahead. It is for values whose source knows
-    /// their time, such as another monitoring system.
-    ///
-    /// A time beyond `i64` milliseconds, and the millisecond at the Unix epoch, which [`prometheus`] takes for none: the sample is
-    /// left out. Where the source has no time, call nothing.
-    ///
-    /// ```
-    /// # use std::time::{Duration, UNIX_EPOCH};
-    /// # use prometheus_hyper::prometheus::core::Collector;
-    /// # let served = prometheus_hyper::collector::samples(|s| {
-    /// let measured = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    /// s.gauge("river_level_meters", "Level of the river", &[], 2.4).timestamp(measured);
-    /// # }).collect();
-    /// # assert_eq!(served.len(), 1);
-    /// ```
-    pub fn timestamp(self, at: SystemTime) {
-        let Some(family) = self.family else { return };
-        match checks::timestamp(at) {
-            Ok(milliseconds) => {
-                if let Some(metric) = family.mut_metric().last_mut() {
-                    metric.set_timestamp_ms(milliseconds);
-                }
-            }
-            Err(reason) => {
-                family.mut_metric().pop();
-                self.left_out.add(family.name(), reason);
-            }
-        }
-    }
-}
-
 /// By name.
 #[derive(Debug)]
 struct Families {
@@ -301,14 +284,8 @@ struct Families {
 }
 
 impl Families {
-    /// Returns the family whose last metric it has become.
-    fn put(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        metric: Metric,
-    ) -> Result<&mut MetricFamily, Reason> {
+    /// Returns where the family is whose last metric it has become.
+    fn put(&mut self, name: &str, help: &str, kind: MetricType, metric: Metric) -> Result<usize, Reason> {
         let place = match self.places.get(name) {
             Some(place) => *place,
             None => {
@@ -327,7 +304,7 @@ impl Families {
             return Err(Reason::Type);
         }
         family.mut_metric().push(metric);
-        Ok(family)
+        Ok(place)
     }
 }
 
@@ -522,7 +499,7 @@ mod tests {
     #[test]
     fn a_closure_takes_what_is_at_hand() {
         let owned = ("name".to_owned(), String::from("x"));
-        let collector = samples(move |s| {
+        let collector = from_fn(move |s| {
             s.gauge("a", "", &[], 1.0);
             s.gauge("b", "", &[("l", owned.1.as_str()), ("m", &owned.0)], 1.0);
             let made: Vec<(&str, &str)> = vec![("l", &owned.1)];
@@ -533,10 +510,10 @@ mod tests {
 
     #[test]
     fn collectors_share_a_registry_and_a_clone_is_the_same() {
-        let one = samples(|s| {
+        let one = from_fn(|s| {
             s.gauge("a", "", &[("of", "one")], 1.0);
         });
-        let other = samples(|s| {
+        let other = from_fn(|s| {
             s.gauge("a", "", &[("of", "other")], 2.0);
         });
         let registry = registered(one.clone());
@@ -550,7 +527,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_in_one_family_and_in_as_many() {
         const MANY: usize = 100_000;
-        let collector = samples(|s| {
+        let collector = from_fn(|s| {
             for n in (0..MANY).rev() {
                 s.gauge("one", "", &[("n", &n.to_string())], 1.0);
                 s.gauge(&format!("many_{n}"), "", &[], 1.0);
@@ -595,7 +572,7 @@ mod tests {
     }
 
     fn copied(values: Values) -> impl Collector {
-        samples(move |s| {
+        from_fn(move |s| {
             let help = "A \\ \n help";
             for ((z, a), observed) in &values {
                 let labels = &[("z", z.as_str()), ("a", a.as_str())];

@@ -16,11 +16,11 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
 #[derive(Clone, Debug)]
-pub struct Scrape {
+pub struct ScrapeContext {
     deadline: Instant,
 }
 
-impl Scrape {
+impl ScrapeContext {
     /// Returns when the hook is cancelled at the latest. It has half of the
     /// [default scrape timeout](crate::Builder::scrape_timeout), from which the
     /// [margin](crate::Builder::scrape_timeout_margin) is taken first.
@@ -35,7 +35,7 @@ impl Scrape {
 /// A hook by its name.
 pub(crate) struct Hook {
     name: String,
-    run: Box<dyn Fn(Scrape) -> HookFuture + Send + Sync>,
+    run: Box<dyn Fn(ScrapeContext) -> HookFuture + Send + Sync>,
 }
 
 type HookFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
@@ -43,7 +43,7 @@ type HookFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 impl Hook {
     pub(crate) fn new<F, Fut>(name: String, hook: F) -> Self
     where
-        F: Fn(Scrape) -> Fut + Send + Sync + 'static,
+        F: Fn(ScrapeContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         Hook { name, run: Box::new(move |scrape| Box::pin(hook(scrape))) }
@@ -108,7 +108,7 @@ pub(super) fn start(
     let reporting =
         Reporting { started: Instant::now(), result: Err(Failure::Cancelled), report: Some(report) };
     runtime.spawn(async move {
-        let result = (hooks[index].run)(Scrape { deadline }).await;
+        let result = (hooks[index].run)(ScrapeContext { deadline }).await;
         reporting.end(result.map_err(Failure::Error));
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::{Gauge, Registry};
-use prometheus_hyper::{Builder, Scrape, Server};
+use prometheus_hyper::{Builder, ScrapeContext, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
 use crate::log::{Log, logged_to};
@@ -26,7 +26,7 @@ fn what_a_hook_sets_is_in_the_scrape_it_ran_before() {
     let registry = Registry::new();
     let depth = gauge(&registry, "depth");
     let (_guard, addr) =
-        start(Server::builder().registry(&registry).before_scrape("queue", move |_: Scrape| {
+        start(Server::builder().registry(&registry).before_scrape("queue", move |_: ScrapeContext| {
             let depth = depth.clone();
             async move {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -74,7 +74,7 @@ fn a_hook_that_fails_or_panics_costs_its_own_values_only() {
         .before_scrape("fails", |_| async { Err("no such table".into()) })
         .before_scrape("panics", |_| async { panic!("this panic is the test's") })
         .before_scrape("panics at once", |_| -> std::future::Ready<_> { panic!("this panic is the test's") })
-        .before_scrape("is well", |scrape: Scrape| async move {
+        .before_scrape("is well", |scrape: ScrapeContext| async move {
             assert!(scrape.deadline() > Instant::now());
             Ok(())
         });

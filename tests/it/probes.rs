@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
-use prometheus_hyper::{Builder, Guard, Probe, ProbeError, Server};
+use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
 use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
 use crate::scrape::patient;
@@ -41,7 +41,7 @@ fn await_outcomes(addr: SocketAddr, outcome: &str, count: f64) {
 }
 
 /// A value by what the target is called.
-async fn probe(probe: Probe) -> Result<Registry, ProbeError> {
+async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let registry = Registry::new();
     match probe.target()? {
         "well" => gauge(&registry, "found", 7.0),
@@ -116,7 +116,7 @@ fn the_table_of_answers() {
 
 #[test]
 fn a_probe_knows_what_was_asked_for_and_by_when() {
-    let (_guard, addr) = start(Server::builder().probe("/probe", |probe: Probe| async move {
+    let (_guard, addr) = start(Server::builder().probe("/probe", |probe: ProbeRequest| async move {
         let registry = Registry::new();
         let module = probe.param("module").unwrap_or("none").to_owned();
         let info = prometheus_hyper::prometheus::opts!("module_info", "help").const_label("module", module);
@@ -316,10 +316,10 @@ fn a_registry_that_blocks_costs_its_own_probe() {
 
 #[test]
 fn samples_that_are_left_out_of_probes_are_counted() {
-    use prometheus_hyper::collector::{Samples, samples};
+    use prometheus_hyper::collector::{Samples, from_fn};
     let (_guard, addr) = start(Server::builder().probe("/probe", |_| async {
         let registry = Registry::new();
-        registry.register(Box::new(samples(|s: &mut Samples| {
+        registry.register(Box::new(from_fn(|s: &mut Samples| {
             s.gauge("of a probe", "help", &[], 1.0);
         })))?;
         Ok(registry)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use prometheus_hyper::Server;
-use prometheus_hyper::collector::{Samples, samples};
+use prometheus_hyper::collector::{Samples, from_fn};
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 
 use crate::client::get;
@@ -16,7 +16,7 @@ const LEFT_OUT: &str = "prometheus_exporter_errors_total{cause=\"left_out\"}";
 
 fn registered(collect: impl Fn(&mut Samples) + Send + Sync + 'static) -> Registry {
     let registry = Registry::new();
-    registry.register(Box::new(samples(collect))).unwrap();
+    registry.register(Box::new(from_fn(collect))).unwrap();
     registry
 }
 
@@ -30,7 +30,7 @@ fn a_bad_sample_is_counted_once_a_scrape_and_the_page_has_the_rest() {
         s.histogram("seconds", "help", &[], &[(0.5, 2)], 1.5, 3).timestamp(at);
     });
     // Another one beside it, with a series more of the same name.
-    let other = samples(|s| {
+    let other = from_fn(|s| {
         s.counter("copied_total", "help", &[("from", "b")], 1.0);
         s.gauge("copied_total", "help", &[("from", "c")], 1.0);
     });

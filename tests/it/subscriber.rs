@@ -12,7 +12,7 @@ use std::thread::{self, ThreadId};
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
-use prometheus_hyper::{Builder, Guard, Probe, Server};
+use prometheus_hyper::{Builder, Guard, ProbeRequest, Server};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -244,7 +244,7 @@ fn child_that_gathers() {
     let builder = builder.before_scrape("moody", |_| async {
         if *HOOK_FAILS.lock().unwrap() { Err("it failed".into()) } else { Ok(()) }
     });
-    let builder = builder.probe("/probe", |probe: Probe| async move {
+    let builder = builder.probe("/probe", |probe: ProbeRequest| async move {
         let registry = Tells::registry(&PROBED_BY);
         if probe.target()? == "panics" {
             registry.register(Box::new(PanicsInCollect(IntCounter::new("panics_total", "help")?)))?;

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use super::exposer::{Exposer, Failed, Verdict};
-use super::request::{Parameters, Probe, ProbeError, ProbePath};
+use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{Form, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
 use crate::util::crowd::Crowd;
@@ -119,7 +119,7 @@ impl Prober {
         // The task is what is under way, not the wait for it: a runtime that is blocked must not collect tasks.
         let task = Task::spawn(runtime, async move {
             let ProbePath { path, probe } = &paths[place];
-            let found = probe(Probe { parameters, deadline }).await;
+            let found = probe(ProbeRequest { parameters, deadline }).await;
             // Here, for what the error is printed and dropped by is the exporter's code, too.
             (found.map_err(|error| told(path, error)), under_way)
         });

@@ -18,12 +18,12 @@ pub(crate) struct Parameters(Vec<(String, String)>);
 
 /// A probe of one target: what was asked for, and by when. See [`Builder::probe`](crate::Builder::probe).
 #[derive(Clone, Debug)]
-pub struct Probe {
+pub struct ProbeRequest {
     pub(super) parameters: Parameters,
     pub(super) deadline: Instant,
 }
 
-impl Probe {
+impl ProbeRequest {
     /// The parameter `target`; the first, if there are several.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl fmt::Debug for ProbeError {
 /// What probes the targets that are asked for at one path.
 pub(crate) struct ProbePath {
     pub(super) path: String,
-    pub(super) probe: Box<dyn Fn(Probe) -> ProbeFuture + Send + Sync>,
+    pub(super) probe: Box<dyn Fn(ProbeRequest) -> ProbeFuture + Send + Sync>,
 }
 
 type ProbeFuture = Pin<Box<dyn Future<Output = Result<Registry, ProbeError>> + Send>>;
@@ -115,7 +115,7 @@ type ProbeFuture = Pin<Box<dyn Future<Output = Result<Registry, ProbeError>> + S
 impl ProbePath {
     pub(crate) fn new<F, Fut>(path: String, probe: F) -> Self
     where
-        F: Fn(Probe) -> Fut + Send + Sync + 'static,
+        F: Fn(ProbeRequest) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Registry, ProbeError>> + Send + 'static,
     {
         ProbePath { path, probe: Box::new(move |asked| Box::pin(probe(asked))) }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_hyper::collector::samples;
+use prometheus_hyper::collector::from_fn;
 use prometheus_hyper::prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
     core::Collector,
@@ -178,7 +178,7 @@ impl Recorder<'_> {
         self.sample("copied_level", &[], 2.4);
         self.sample("copied_total", &[("b", "\\"), ("a", "\n")], 1e18);
         self.histogram("copied_seconds", &[], &OBSERVATIONS);
-        let collector = samples(move |s| {
+        let collector = from_fn(move |s| {
             s.gauge("copied_level", "A gauge of a time", &[], 2.4)
                 .timestamp(UNIX_EPOCH + Duration::from_millis(at));
             let labels = [("b", "\\"), ("a", "\n")];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
-use prometheus_hyper::{Page, Probe, ProbeError, Server};
+use prometheus_hyper::{Page, ProbeError, ProbeRequest, Server};
 
 use super::process::{Process, poll_for, tool};
 
@@ -61,7 +61,7 @@ impl Drop for Moving {
 }
 
 /// Repeats what it is asked about.
-async fn probe(probe: Probe) -> Result<Registry, ProbeError> {
+async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let (registry, target) =
         (Registry::new(), IntGaugeVec::new(Opts::new("judged_target", "help"), &["target"])?);
     target.with_label_values(&[probe.target()?]).set(1);
