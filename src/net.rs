@@ -5,6 +5,7 @@ pub(crate) mod connection;
 pub(crate) mod connection_limit;
 pub(crate) mod lingering_close;
 pub(crate) mod listener;
+mod router;
 pub(crate) mod stream;
 #[cfg_attr(not(feature = "tls"), path = "net/tls/disabled.rs")]
 pub(crate) mod tls;

@@ -30,11 +30,11 @@ use tokio::sync::oneshot;
 pub use hooks::{BoxError, ScrapeContext};
 
 pub(crate) use coalescer::Epoch;
-pub(crate) use delivery::{Deliveries, Receipt};
+pub(crate) use delivery::{Deliveries, Delivery};
 pub(crate) use exposition::{Exposition, Form, ScrapeError};
 pub(crate) use hooks::Hook;
 pub(crate) use selection::Selection;
-pub(crate) use unsent::{Unsent, UnsentBudget};
+pub(crate) use unsent::UnsentBudget;
 pub(crate) use work::{Contents, Source, Work};
 pub(crate) use writer::{Unwritten, Writer, Written};
 

@@ -130,8 +130,8 @@ impl Server {
             Arc::clone(router.telemetry()),
         );
         let notice = notify.then(Notice::ready);
-        let stop = router.locks().grants.all();
-        let service = Service { router, tls, deadlines, stop };
+        let (stop, telemetry) = (router.locks().grants.all(), Arc::clone(router.telemetry()));
+        let service = Service { responder: router, tls, deadlines, stop, telemetry };
         Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
     }
 }
@@ -166,7 +166,7 @@ struct Accepting {
     listeners: Listeners,
     allow: AllowList,
     connections: Connections,
-    service: Service,
+    service: Service<Arc<Router>>,
     drain_timeout: Duration,
     notice: Option<Notice>,
 }
@@ -174,8 +174,8 @@ struct Accepting {
 impl Accepting {
     async fn until(self, shutdown: impl Future<Output = ()>) {
         let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
-        let telemetry = Arc::clone(service.router.telemetry());
-        let router = Arc::clone(&service.router);
+        let telemetry = Arc::clone(&service.telemetry);
+        let router = Arc::clone(&service.responder);
         let grants = &router.locks().grants;
         let mut following = pin!(router.locks().follow_files());
         let mut shutdown = pin!(shutdown);

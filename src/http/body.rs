@@ -8,7 +8,7 @@ use std::vec;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::scrape::Unsent;
+use crate::scrape::Delivery;
 
 /// The body of a response of [`Handler`](crate::Handler): complete before the response is given out, so that its size
 /// is exact and it can not fail.
@@ -16,8 +16,8 @@ use crate::scrape::Unsent;
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     remaining: u64,
-    /// Counts it among what is unsent, if it is an exposition.
-    unsent: Option<Unsent>,
+    /// Follows it to the client, if it is an exposition.
+    delivery: Option<Delivery>,
 }
 
 impl Body {
@@ -25,22 +25,21 @@ impl Body {
         self.remaining
     }
 
-    /// Counts it among what is unsent.
-    pub(crate) fn counted(mut self, unsent: Unsent) -> Self {
-        self.unsent = Some(unsent);
+    pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
         self
     }
 
-    /// Leaves it to the caller for how long this counts.
-    pub(crate) fn take_unsent(&mut self) -> Option<Unsent> {
-        self.unsent.take()
+    /// Takes what follows the body, for a caller that knows when it is written.
+    pub(crate) fn take_delivery(&mut self) -> Option<Delivery> {
+        self.delivery.take()
     }
 }
 
 impl From<Vec<Bytes>> for Body {
     fn from(pieces: Vec<Bytes>) -> Self {
         let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Body { pieces: pieces.into_iter(), remaining, unsent: None }
+        Body { pieces: pieces.into_iter(), remaining, delivery: None }
     }
 }
 

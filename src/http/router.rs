@@ -28,7 +28,7 @@ use crate::http::page::{Document, SECURITY_POLICY};
 use crate::http::query::{self, Query, QueryError};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
-use crate::scrape::{Contents, Exposition, Form, Receipt, ScrapeError, Scraper, Work};
+use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, Denial, Telemetry};
 use crate::util::crowd::Crowd;
 
@@ -146,8 +146,7 @@ impl Router {
         };
         let mut response = self.complete(&rules, head, served).await;
         // Nobody waits for it there, and nobody there evicts slow clients.
-        response.extensions_mut().remove::<Receipt>();
-        response.body_mut().take_unsent();
+        response.body_mut().take_delivery();
         response
     }
 
@@ -309,12 +308,11 @@ impl Router {
         match self.scraper.scrape(form, selection, timeout, deadline).await {
             Ok(exposition) => {
                 let Exposition { pieces, coding, unsent, receipt } = exposition;
-                let mut response = exposed(content_type, pieces, coding).map(|body| body.counted(unsent));
+                // The page keeps no values: it must not take a job's last ones from Prometheus. HEAD drops the receipt with the body.
+                let receipt = (!head.headers.contains_key(FROM_PAGE)).then_some(receipt);
+                let delivery = Delivery { unsent, receipt };
+                let response = exposed(content_type, pieces, coding).map(|body| body.with_delivery(delivery));
                 self.telemetry.set_response_size(response.body().len());
-                // HEAD brings nobody any values, and the page keeps none: it must not take a job's last ones from Prometheus.
-                if head.method == Method::GET && !head.headers.contains_key(FROM_PAGE) {
-                    response.extensions_mut().insert(receipt);
-                }
                 response
             }
             Err(ScrapeError::Collector) => {
@@ -369,7 +367,8 @@ impl Router {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((pieces, coding)) => {
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
-                exposed(content_type, pieces, coding).map(|body| body.counted(unsent))
+                exposed(content_type, pieces, coding)
+                    .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))
             }
             Err(Unanswered::BadRequest(reason)) => {
                 respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))

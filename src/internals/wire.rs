@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::router::Router;
 use crate::net::connection::{Activity, Service, http1};
 use crate::net::stream::Io;
 use crate::server::Server;
 
 /// What a server does with a connection's bytes, whatever carries them.
 #[derive(Clone, Debug)]
-pub struct Wire(Service);
+pub struct Wire(Service<Arc<Router>>);
 
 impl Wire {
     /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
@@ -25,7 +26,8 @@ impl Wire {
             router.scraper().run_hooks_on(runtime);
         }
         drop(router.scraper().start("wire".to_owned(), || Ok(std::future::pending())));
-        Wire(Service { router, tls: None, deadlines, stop: CancellationToken::new() })
+        let telemetry = Arc::clone(router.telemetry());
+        Wire(Service { responder: router, tls: None, deadlines, stop: CancellationToken::new(), telemetry })
     }
 
     /// Until the connection has ended.

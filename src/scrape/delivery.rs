@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::coalescer::Epoch;
+use super::unsent::Unsent;
 
 /// The latest epoch of which an exposition has been written to a client, whole.
 #[derive(Clone, Debug)]
@@ -13,18 +14,26 @@ pub(crate) struct Deliveries {
 /// Says that an exposition has been written. One that is dropped says nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Receipt {
-    epoch: Option<Epoch>,
+    epoch: Epoch,
     latest: watch::Sender<Option<Epoch>>,
 }
 
+/// An exposition on its way to a client. It counts as unsent until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) unsent: Unsent,
+    /// None where the response does not count as a scrape.
+    pub(crate) receipt: Option<Receipt>,
+}
+
 impl Deliveries {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Deliveries { latest: watch::Sender::new(None) }
     }
 
-    /// That of an exposition of this epoch.
-    pub(super) fn receipt(&self, epoch: Epoch) -> Receipt {
-        Receipt { epoch: Some(epoch), latest: self.latest.clone() }
+    /// Returns the receipt of an exposition of this epoch.
+    pub(crate) fn receipt(&self, epoch: Epoch) -> Receipt {
+        Receipt { epoch, latest: self.latest.clone() }
     }
 
     /// Completes when there has been one of this epoch or of a later one.
@@ -39,12 +48,16 @@ impl Deliveries {
     }
 }
 
-impl Receipt {
-    pub(crate) fn delivered(self) {
-        self.latest.send_if_modified(|latest| {
-            let later = self.epoch > *latest;
+impl Delivery {
+    /// The whole exposition is written.
+    pub(crate) fn complete(self) {
+        let Delivery { unsent, receipt } = self;
+        drop(unsent);
+        let Some(Receipt { epoch, latest }) = receipt else { return };
+        latest.send_if_modified(|latest| {
+            let later = Some(epoch) > *latest;
             if later {
-                *latest = self.epoch;
+                *latest = Some(epoch);
             }
             later
         });

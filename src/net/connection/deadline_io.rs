@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::activity::Activity;
 use super::head_end::HeadEnd;
-use super::{Activity, Deadlines};
+use super::phase::{Deadlines, Event, Phase};
 use crate::net::lingering_close::Linger;
 use crate::net::stream::Io;
 
@@ -108,7 +109,7 @@ impl<I: Io> DeadlineIo<I> {
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
             self.budget.spend(*bytes);
-            self.activity.taken(*bytes);
+            self.activity.on(Event::Taken(*bytes));
         }
         self.poll_written(cx, written)
     }
@@ -130,7 +131,7 @@ impl<I: Io> DeadlineIo<I> {
 /// A client that took nothing of its response before it was evicted will not take what the kernel has of it.
 impl<I: Io> Drop for DeadlineIo<I> {
     fn drop(&mut self) {
-        if self.activity.was_evicted_amid_a_response() {
+        if self.activity.phase() == (Phase::Evicted { amid_response: true }) {
             self.io.reset_on_drop();
         }
     }
@@ -142,7 +143,7 @@ impl<I: Io> AsyncRead for DeadlineIo<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.activity.input_waits() {
+        if self.activity.phase().input_waits() {
             self.waiting_to_read = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -153,13 +154,14 @@ impl<I: Io> AsyncRead for DeadlineIo<I> {
                     [] => self.input_is_over = true,
                     received => {
                         self.head_end.read(received);
-                        self.activity.received();
+                        self.activity.on(Event::Received);
                     }
                 }
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let deadline = self.activity.input_awaited(&self.deadlines);
+                self.activity.on(Event::InputAwaited);
+                let deadline = self.activity.read_deadline(&self.deadlines);
                 ready!(self.reading.poll_until(cx, deadline));
                 self.input_is_over = true;
                 Poll::Ready(Err(timed_out("the client sends no complete request")))
@@ -198,8 +200,9 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         ready!(self.poll_written(cx, flushed))?;
         // hyper flushes its I/O when it has nothing left to write, and only then.
-        self.activity.flushed(self.head_end.head_begun());
-        if self.waiting_to_read.is_some() && !self.activity.input_waits() {
+        let head_begun = self.head_end.head_begun();
+        self.activity.on(Event::Flushed { head_begun });
+        if self.waiting_to_read.is_some() && !self.activity.phase().input_waits() {
             if let Some(reader) = self.waiting_to_read.take() {
                 reader.wake();
             }
@@ -211,7 +214,7 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
         if self.linger.is_none() {
             let shut = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.poll_written(cx, shut))?;
-            if self.input_is_over || !self.activity.closing() {
+            if self.input_is_over || !matches!(self.activity.on(Event::Closing), Phase::Lingering { .. }) {
                 return Poll::Ready(Ok(()));
             }
         }

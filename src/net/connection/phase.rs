@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Deadlines;
-
 /// The grace period of a new connection. The first bytes of a client that has something to say are here within a moment.
 const GREETING_GRACE: Duration = Duration::from_millis(100);
 
@@ -21,6 +19,17 @@ const WRITE_GRACE: Duration = Duration::from_secs(2);
 /// less than 640 KiB in time. With gzip, 10,000 series are about 93 kB.
 const SCRAPER_RATE: u64 = 64 * 1024;
 
+/// The deadlines of a connection; [`Duration::MAX`] is never.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// For a request's head: from its first byte, the first one's from accept.
+    pub(crate) head: Duration,
+    /// Between a response and the next request's first byte.
+    pub(crate) idle: Duration,
+    /// Without progress in writing.
+    pub(crate) write: Duration,
+}
+
 /// A connection's phase, and what has been seen of its client since it was last idle.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
@@ -31,7 +40,7 @@ pub(super) struct Phases {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// No complete request head since `since`. The head timeout counts from `head_since`, the idle timeout while that is
     /// none.
     Waiting { since: Instant, head_since: Option<Instant>, awaited: Awaited },
@@ -47,7 +56,7 @@ pub(super) enum Phase {
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
+pub(crate) enum Awaited {
     /// The first request, or in TLS a ClientHello.
     Greeting,
     /// The rest of a TLS handshake, and the first request.
@@ -58,7 +67,7 @@ pub(super) enum Awaited {
 
 /// What the service and the I/O of a connection report.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// In TLS, the whole ClientHello is here.
     HelloComplete,
     HandshakeComplete,
@@ -146,7 +155,8 @@ impl Phases {
         self.phase
     }
 
-    pub(super) fn on(&mut self, event: Event, now: Instant) {
+    /// Returns the phase that follows.
+    pub(super) fn on(&mut self, event: Event, now: Instant) -> Phase {
         use Phase::{Answering, Evicted, Lingering, Waiting, Writing};
         self.phase = match (self.phase, event) {
             (evicted @ Evicted { .. }, _) => evicted,
@@ -187,6 +197,7 @@ impl Phases {
             }
             (phase, _) => phase,
         };
+        self.phase
     }
 
     /// When it may be evicted. A request that is being answered may not.
@@ -229,11 +240,30 @@ impl Phases {
         match self.phase {
             Phase::Waiting { head_since: Some(since), .. } => since.checked_add(deadlines.head),
             Phase::Waiting { since, head_since: None, .. } => since.checked_add(deadlines.idle),
-            Phase::Answering { .. }
-            | Phase::Writing { .. }
-            | Phase::Lingering { .. }
-            | Phase::Evicted { .. } => None,
+            _ => None,
         }
+    }
+}
+
+impl Phase {
+    /// Whether a request is to be answered. It is not on a connection that has been evicted.
+    pub(crate) fn is_answering(self) -> bool {
+        matches!(self, Phase::Answering { .. })
+    }
+
+    /// Whether a response is being made that ends when the client closes its side.
+    pub(super) fn ends_with_its_client(self) -> bool {
+        self == Phase::Answering { ends_with_its_client: true }
+    }
+
+    /// Whether a stop would cut something off: a response, or what its client needs to read it.
+    pub(super) fn is_busy(self) -> bool {
+        !matches!(self, Phase::Waiting { .. } | Phase::Evicted { .. })
+    }
+
+    /// Whether input, its end included, is not read before the response is written.
+    pub(super) fn input_waits(self) -> bool {
+        matches!(self, Phase::Answering { ends_with_its_client: false } | Phase::Writing { .. })
     }
 }
 
@@ -263,7 +293,9 @@ mod tests {
     /// What has happened by then, each event with its second.
     fn after(start: Instant, events: &[(f64, Event)]) -> Phases {
         let mut phases = Phases::new(start);
-        events.iter().for_each(|&(second, event)| phases.on(event, at(start, second)));
+        for &(second, event) in events {
+            phases.on(event, at(start, second));
+        }
         phases
     }
 

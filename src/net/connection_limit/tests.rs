@@ -5,6 +5,7 @@ use std::future::{pending, ready};
 use tokio::time::sleep;
 
 use super::*;
+use crate::net::connection::Event;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SCRAPE: Duration = Duration::from_secs(10);
@@ -29,14 +30,19 @@ fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
 
 /// Its response is being written.
 fn write(activity: &Activity) {
-    assert!(activity.head_complete(false, false));
-    activity.response_begun(None, None, false);
+    assert!(request(activity));
+    activity.response_begun(None, false);
+}
+
+/// Its request is here. Returns whether it is to be answered.
+fn request(activity: &Activity) -> bool {
+    activity.on(Event::HeadComplete { unread: false, ends_with_its_client: false }).is_answering()
 }
 
 /// Its response is written.
 fn end(activity: &Activity) {
-    activity.handed_over();
-    activity.flushed(false);
+    activity.on(Event::HandedOver);
+    activity.on(Event::Flushed { head_begun: false });
 }
 
 /// How long until there is room, and which connection would be evicted for it.
@@ -52,18 +58,18 @@ async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (D
 async fn evicts_the_longest_waiting_and_never_one_being_answered() {
     let (mut connections, mut activities) = full(3).await;
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
-    assert!(activities[0].head_complete(false, false));
+    assert!(request(&activities[0]));
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
     write(&activities[1]);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
     assert!(connections.make_room(false).await);
     assert_eq!(connections.open.len(), 2);
-    assert!(!activities[2].head_complete(false, false), "an evicted connection is not answered");
+    assert!(!request(&activities[2]), "an evicted connection is not answered");
     assert!(!connections.make_room(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
-    assert!(activities[3].head_complete(false, false));
-    assert!(activities[1].head_complete(false, false));
+    assert!(request(&activities[3]));
+    assert!(request(&activities[1]));
     let wait = tokio::time::timeout(100 * SCRAPE, connections.room()).await;
     assert!(wait.is_err(), "all are being answered");
 }
@@ -76,7 +82,7 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
     let start = Instant::now();
     for _ in 0..10 {
         sleep(SECOND / 10).await;
-        activities[0].taken(64 * 1024);
+        activities[0].on(Event::Taken(64 * 1024));
     }
     // The second and the third are as slow as one another; the first keeps up.
     let (time, evicted) = room(&mut connections, &activities).await;
@@ -110,7 +116,9 @@ async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
         let activities = activities.clone();
         async move {
             loop {
-                activities.iter().for_each(|activity| activity.taken(64 * 1024));
+                for activity in &activities {
+                    activity.on(Event::Taken(64 * 1024));
+                }
                 sleep(SECOND).await;
             }
         }
@@ -127,22 +135,22 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
     let (mut connections, mut activities) = full(3).await;
     // One byte is no hello: all three have been silent for longer than they may.
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
-    activities[0].hello_complete();
+    activities[0].on(Event::HelloComplete);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
     sleep(SECOND / 2).await;
-    activities[1].hello_complete();
-    activities[2].hello_complete();
+    activities[1].on(Event::HelloComplete);
+    activities[2].on(Event::HelloComplete);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
     assert!(connections.make_room(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
     // It is also that of the first request, and of no other.
-    activities[1].handshake_complete();
-    activities[3].hello_complete();
+    activities[1].on(Event::HandshakeComplete);
+    activities[3].on(Event::HelloComplete);
     write(&activities[2]);
     assert_eq!(room(&mut connections, &activities).await, (SECOND - SECOND / 2 - SECOND / 10, 1));
     end(&activities[2]);
-    activities[1].hello_complete();
+    activities[1].on(Event::HelloComplete);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
 }
 
@@ -191,7 +199,7 @@ async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
     let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| async move {
         tokio::task::yield_now().await;
-        assert!(activity.head_complete(false, false));
+        assert!(request(&activity));
         sleep(7 * SECOND).await;
     });
     // The runtime was busy with something else for longer than its grace period.
@@ -206,7 +214,7 @@ async fn room_comes_with_an_end_and_with_a_new_wait() {
     let mut connections =
         Connections::new(1, Duration::MAX, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| {
-        assert!(activity.head_complete(false, false));
+        assert!(request(&activity));
         sleep(7 * SECOND)
     });
     let start = Instant::now();
@@ -256,6 +264,6 @@ async fn evicts_slow_clients_while_too_much_is_unsent() {
             break;
         }
     }
-    assert!(activities[0].head_complete(false, false), "who waits keeps its connection");
-    assert!(!activities[1].head_complete(false, false), "who was slow has gone");
+    assert!(request(&activities[0]), "who waits keeps its connection");
+    assert!(!request(&activities[1]), "who was slow has gone");
 }

@@ -1,0 +1,418 @@
+//! Connections over pipes, on the clock of the test.
+
+use std::future::ready;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::net::lingering_close::LINGER;
+use crate::net::stream::Io;
+use crate::scrape::{Deliveries, Delivery, UnsentBudget};
+
+const HEAD: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(360);
+const WRITE: Duration = Duration::from_secs(30);
+const REQUEST: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Answers each request at once.
+impl<F: Fn(&Parts) -> Response<Body> + Clone + Send + Sync> Respond for F {
+    fn respond(&self, head: &Parts, _: Option<IpAddr>) -> impl Future<Output = Response<Body>> + Send {
+        ready(self(head))
+    }
+
+    fn ends_with_its_client(&self, _: &Parts) -> bool {
+        false
+    }
+}
+
+/// Of some 250 bytes.
+fn not_found(head: &Parts) -> Response<Body> {
+    let mut response = Response::new(Body::from("There is nothing here. The metrics are elsewhere.\n"));
+    *response.status_mut() = match head.method {
+        Method::GET => StatusCode::NOT_FOUND,
+        _ => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn service<R>(responder: R) -> Service<R> {
+    let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
+    let (stop, telemetry) = (CancellationToken::new(), Arc::new(Telemetry::new()));
+    Service { responder, tls: None, deadlines, stop, telemetry }
+}
+
+/// A connection over a pipe that holds so many bytes; no socket, and the time is the test's.
+fn connect(capacity: usize) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
+    let (client, server) = tokio::io::duplex(capacity);
+    let (task, activity, stop) = serve_stream(Box::new(server), not_found);
+    (client, task, activity, stop)
+}
+
+fn serve_stream(
+    stream: Stream,
+    responder: impl Respond + 'static,
+) -> (JoinHandle<()>, Arc<Activity>, CancellationToken) {
+    let (activity, service) = (Arc::new(Activity::new(Arc::default())), service(responder));
+    let stop = service.stop.clone();
+    (tokio::spawn(serve(stream, None, Arc::clone(&activity), service)), activity, stop)
+}
+
+/// What is handed to hyper, and what is in hyper's buffer, is not with the client yet.
+#[tokio::test]
+async fn a_delivery_is_complete_with_the_last_byte() {
+    let (deliveries, unsent) = (Deliveries::new(), UnsentBudget::new(Some(0)));
+    let (of_response, counted) = (deliveries.clone(), unsent.clone());
+    let responder = move |_: &Parts| {
+        let delivery = Delivery { unsent: counted.count(1), receipt: Some(of_response.receipt(0)) };
+        let pieces = vec![Bytes::from("x".repeat(1000)), Bytes::from("\ng 0\n")];
+        Response::new(Body::from(pieces).with_delivery(delivery))
+    };
+    let (mut client, server) = tokio::io::duplex(64);
+    let (_task, _, stop) = serve_stream(Box::new(server), responder);
+    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+
+    let (mut answer, mut early) = (Vec::new(), 0);
+    while !answer.ends_with(b"\ng 0\n") {
+        answer.push(client.read_u8().await.unwrap());
+        if !deliveries.include(0) {
+            assert!(unsent.is_exceeded(), "at {}", answer.len());
+            early = answer.len();
+        }
+    }
+    deliveries.of(0).await;
+    assert!(!unsent.is_exceeded());
+    // What the pipe holds is written.
+    assert!(answer.len() - early <= 64 + 1, "at {early} of {}", answer.len());
+    stop.cancel();
+}
+
+/// Each time that hyper was polled it wrote 300 KiB, because it asks again where it was told to wait; or 20 MB, where they
+/// were one line.
+#[tokio::test]
+async fn a_large_answer_is_written_in_many_turns() {
+    const SIZE: usize = 4 * 1024 * 1024;
+    for help in [SIZE, 1000] {
+        let responder = move |_: &Parts| {
+            let pieces = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
+            Response::new(pieces.into())
+        };
+        // All of it could be written at once.
+        let (mut client, server) = tokio::io::duplex(4 * SIZE);
+        let written = Arc::new(AtomicUsize::new(0));
+        let stream = Counting { io: server, written: Arc::clone(&written) };
+        let activity = Arc::new(Activity::new(Arc::default()));
+        let mut serving = pin!(serve(Box::new(stream), None, activity, service(responder)));
+        client.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut most = 0;
+        std::future::poll_fn(|cx| {
+            let before = written.load(Ordering::Relaxed);
+            let polled = serving.as_mut().poll(cx);
+            most = most.max(written.load(Ordering::Relaxed) - before);
+            if written.load(Ordering::Relaxed) > SIZE { Poll::Ready(()) } else { polled }
+        })
+        .await;
+        let all = written.load(Ordering::Relaxed);
+        assert!(all > SIZE, "{all} bytes in all, in lines of {help}");
+        // Up to a piece more than the budget.
+        assert!(most <= 2 * 64 * 1024, "{most} bytes at once, in lines of {help}");
+    }
+}
+
+impl Io for Counting {}
+
+struct Counting {
+    io: DuplexStream,
+    written: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.written.fetch_add(*bytes, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.count(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// Why it may be evicted now, if it may.
+fn evictable(activity: &Activity) -> Option<Reason> {
+    let evictable = activity.evictable(GracePeriods { divisor: 1, write: Duration::MAX });
+    let due = evictable.iter().flatten().find(|evictable| evictable.from <= Instant::now());
+    due.map(|evictable| evictable.reason)
+}
+
+async fn time_of<F: Future>(future: F) -> (Duration, F::Output) {
+    let start = Instant::now();
+    let output = future.await;
+    (start.elapsed(), output)
+}
+
+/// Reads one answer to [`REQUEST`], which ends with the last word of a 404.
+async fn read_answer(client: &mut DuplexStream) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b" elsewhere.\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).await.unwrap();
+        answer.push(byte[0]);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_from_the_start_ends_at_the_heads_limit() {
+    let (_client, task, ..) = connect(1024);
+    assert_eq!(time_of(task).await.0, HEAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_ends_at_the_limit_all_the_same() {
+    let (mut client, task, ..) = connect(1024);
+    let drip = tokio::spawn(async move {
+        for byte in REQUEST.iter().cycle().skip(2) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if client.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+    });
+    assert_eq!(time_of(task).await.0, HEAD);
+    drip.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_heads_limit_counts_from_its_first_byte_on_an_idle_connection() {
+    let (mut client, task, activity, _) = connect(1024);
+    for _ in 0..3 {
+        client.write_all(REQUEST).await.unwrap();
+        read_answer(&mut client).await;
+        tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+        assert!(!task.is_finished(), "idle for less than its limit");
+    }
+    client.write_all(b"GET").await.unwrap();
+    let (time, _) = time_of(task).await;
+    assert_eq!(time, HEAD);
+    assert_eq!(evictable(&activity), Some(Reason::Waits));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_begun_behind_another_is_under_the_heads_limit() {
+    let (mut client, task, ..) = connect(1024);
+    client.write_all(&[REQUEST, b"GET"].concat()).await.unwrap();
+    read_answer(&mut client).await;
+    assert_eq!(time_of(task).await.0, HEAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_ends_at_the_idle_limit() {
+    // In one piece, and with the blank line in two.
+    for split in [REQUEST.len(), REQUEST.len() - 1, REQUEST.len() - 2, REQUEST.len() - 3] {
+        let (mut client, task, ..) = connect(1024);
+        let (first, rest) = REQUEST.split_at(split);
+        for part in [first, rest].into_iter().filter(|part| !part.is_empty()) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            client.write_all(part).await.unwrap();
+        }
+        read_answer(&mut client).await;
+        assert_eq!(time_of(task).await.0, IDLE, "split at {split}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_ends_at_the_write_limit() {
+    let (mut client, task, activity, _) = connect(64);
+    client.write_all(REQUEST).await.unwrap();
+    let (time, _) = time_of(task).await;
+    assert_eq!(time, WRITE);
+    assert_eq!(evictable(&activity), Some(Reason::Slow));
+}
+
+/// As TLS does, it takes what is written before it is sent.
+#[tokio::test(start_paused = true)]
+async fn what_is_buffered_below_is_under_the_write_limit_too() {
+    let (_client, server) = tokio::io::duplex(64);
+    let activity = Arc::new(Activity::new(Arc::default()));
+    let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
+    let stream = tokio::io::BufWriter::new(server);
+    let mut io = DeadlineIo::new(stream, activity, deadlines, WriteBudget::default());
+    io.write_all(&[0; 1024]).await.unwrap();
+    for flush in [true, false] {
+        let (time, result) =
+            time_of(async { if flush { io.flush().await } else { io.shutdown().await } }).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(time, if flush { WRITE } else { Duration::ZERO }, "it is one wait");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_that_keeps_moving_is_not_cut() {
+    let (mut client, _task, ..) = connect(64);
+    client.write_all(REQUEST).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b" elsewhere.\n") {
+        tokio::time::sleep(WRITE - Duration::from_secs(1)).await;
+        let mut some = [0; 64];
+        let read = client.read(&mut some).await.unwrap();
+        assert_ne!(read, 0, "cut after {:?}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&some[..read]);
+    }
+}
+
+/// Each response began the time anew.
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_do_not_keep_a_connection_from_eviction() {
+    // All requests are there, and each response waits for its client for a second.
+    let (mut requests, input) = tokio::io::duplex(4096);
+    let (mut responses, output) = tokio::io::duplex(64);
+    requests.write_all(&REQUEST.repeat(50)).await.unwrap();
+    let (task, activity, _stop) = serve_stream(Box::new(tokio::io::join(input, output)), not_found);
+    let begin = Instant::now();
+    let mut taken = Vec::new();
+    while evictable(&activity) != Some(Reason::Slow) {
+        assert!(begin.elapsed() < WRITE, "after {:?}", String::from_utf8_lossy(&taken));
+        tokio::time::sleep(Duration::from_secs(1) / 4).await;
+        let mut some = [0; 64];
+        let read = responses.read(&mut some).await.unwrap();
+        taken.extend_from_slice(&some[..read]);
+    }
+    assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(taken.windows(12).filter(|some| some == b"HTTP/1.1 404").count() > 1);
+    assert!(!task.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_has_its_whole_time_for_the_next_response() {
+    let (mut client, _task, activity, _) = connect(64);
+    let second = Duration::from_secs(1);
+    for _ in 0..2 {
+        client.write_all(REQUEST).await.unwrap();
+        for _ in 0..19 {
+            tokio::time::sleep(second / 10).await;
+            assert_eq!(evictable(&activity), None);
+        }
+        read_answer(&mut client).await;
+        tokio::time::sleep(second).await;
+    }
+    client.write_all(REQUEST).await.unwrap();
+    tokio::time::sleep(3 * second).await;
+    assert_eq!(evictable(&activity), Some(Reason::Slow));
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_end_their_connections_while_the_limit_is_reached() {
+    let (mut client, server) = tokio::io::duplex(1024 * 1024);
+    let at_limit = Arc::new(AtLimit::default());
+    let activity = Arc::new(Activity::new(Arc::clone(&at_limit)));
+    let task = tokio::spawn(serve(Box::new(server), None, Arc::clone(&activity), service(not_found)));
+    client.write_all(REQUEST).await.unwrap();
+    assert!(!read_answer(&mut client).await.contains("connection: close"));
+    at_limit.reached.store(true, Ordering::Relaxed);
+    client.write_all(&REQUEST.repeat(3)).await.unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 1, "{answers}");
+    assert!(answers.contains("connection: close"), "{answers}");
+    // A reset would take the answer from a client that has sent more.
+    assert_eq!(evictable(&activity), Some(Reason::Lingers));
+    assert_eq!(time_of(task).await.0, LINGER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_what_waits_at_once_and_lets_the_rest_finish() {
+    for (sent, capacity) in [(&b""[..], 1024), (b"GET / HT", 1024)] {
+        let (mut client, task, _, stop) = connect(capacity);
+        client.write_all(sent).await.unwrap();
+        tokio::task::yield_now().await;
+        stop.cancel();
+        assert_eq!(time_of(task).await.0, Duration::ZERO, "{sent:?}");
+    }
+    let (mut client, task, _, stop) = connect(64);
+    client.write_all(REQUEST).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!task.is_finished());
+    read_answer(&mut client).await;
+    assert_eq!(time_of(task).await.0, Duration::ZERO);
+}
+
+/// A reset would take the answer from a client that is still sending.
+#[tokio::test(start_paused = true)]
+async fn unread_input_is_lingered_over_for_a_while() {
+    let refused = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'x'; 20_000]].concat();
+    let unread_body = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+    for (sent, status) in [(refused, "431"), (unread_body, "405")] {
+        let (mut client, task, ..) = connect(1024 * 1024);
+        client.write_all(&sent).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        client.write_all(b"more").await.unwrap();
+        assert!(!task.is_finished(), "{status}");
+        assert_eq!(time_of(task).await.0, LINGER, "{status}");
+    }
+    // A stop waits for it, an eviction does not.
+    let (mut client, task, activity, stop) = connect(1024);
+    client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+    stop.cancel();
+    assert!(activity.phase().is_busy());
+    assert_eq!(evictable(&activity), Some(Reason::Lingers));
+    assert_eq!(time_of(task).await.0, LINGER);
+    // Who closes ends it.
+    let (mut client, task, ..) = connect(1024);
+    client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    drop(client);
+    assert_eq!(time_of(task).await.0, Duration::ZERO);
+}
