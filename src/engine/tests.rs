@@ -143,7 +143,13 @@ fn hands_what_was_long_to_the_standby() {
     let driver = served.driver();
     for round in 0..5 {
         let (release, released) = mpsc::channel::<()>();
-        let replied = served.want(move || released.recv().unwrap_or_default());
+        let (began, begun) = mpsc::channel();
+        let replied = served.want(move || {
+            began.send(()).unwrap();
+            released.recv().unwrap_or_default();
+        });
+        // Only now: on a busy machine the standby may begin when all of this is over, and be quick.
+        begun.recv_timeout(PATIENCE).unwrap();
         assert_eq!(served.driver(), driver, "the I/O goes on in round {round}");
         thread::sleep(2 * SHORT);
         drop(release);
