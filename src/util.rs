@@ -1,6 +1,5 @@
 //! What several layers need and none owns.
 
-pub(crate) mod crowd;
 pub(crate) mod io_error;
 pub(crate) mod limits;
 #[cfg(feature = "tls")]

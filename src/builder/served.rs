@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::{DEFAULT_MAX_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN};
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
@@ -18,7 +19,6 @@ use crate::http::router::{self, Endpoints, Offer, Router, ScrapeTimeouts};
 use crate::scrape::probe::{DEFAULT_MAX_PROBES, ProbePath, Prober};
 use crate::scrape::{Contents, Hook, Source};
 use crate::telemetry::{Denial, Telemetry};
-use crate::util::crowd::Crowd;
 
 #[derive(Debug)]
 pub(super) struct Served {
@@ -182,11 +182,12 @@ impl Served {
             Document::new(&page, program, &places)
         });
         let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
-        let crowd = Crowd::new(max_requests.unwrap_or_default());
-        if crowd.is_limited() {
+        let scrape_limit = max_requests.filter(|most| *most > 0);
+        let scrape_limit = scrape_limit.map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        if scrape_limit.is_some() {
             telemetry.show_denials(&[Denial::MaxRequests]);
         }
-        let endpoints = Endpoints { metrics_path, contents, crowd, prober, page };
+        let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
         let router = Router::new(endpoints, offer, scrape_timeouts, locks, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);

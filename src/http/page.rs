@@ -5,6 +5,7 @@ mod utc;
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
@@ -14,7 +15,7 @@ use crate::exposition::encode::{Format, Sink};
 
 pub use landing::Page;
 pub(crate) use landing::Program;
-use utc::Utc;
+use utc::utc;
 
 /// The document: text around `{{names}}`.
 const DOCUMENT: &str = include_str!("page/index.html");
@@ -81,7 +82,7 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
     let version = page.version_or(&program).map(escape);
     let description = page.described().map(escape);
     // The server's start: the document is made at `bind`.
-    let since = Utc::now();
+    let (date, time) = utc(SystemTime::now());
 
     let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
     for (place, part) in DOCUMENT.split("{{").enumerate() {
@@ -93,7 +94,7 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
             "version" => version.iter().try_for_each(|version| write!(filled, " <small>{version}</small>")),
             "description" => description.iter().try_for_each(|text| writeln!(filled, "<p>{text}</p>")),
             "metrics" => filled.write_str(&metrics),
-            "since" => write!(filled, "<time datetime=\"{since}\">{since:#}</time>"),
+            "since" => write!(filled, "<time datetime=\"{date}T{time}Z\">{date} {time} UTC</time>"),
             "formats" => shown(formats).try_for_each(|(format, text)| {
                 writeln!(filled, "<li><a href=\"{metrics}?format={format}\">{text}</a></li>")
             }),

@@ -17,6 +17,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use crate::auth::rate_limit::whole_seconds;
 use crate::exposition::compress::Coding;
@@ -30,7 +31,6 @@ use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, Denial, Telemetry};
-use crate::util::crowd::Crowd;
 
 pub(crate) use scrape_timeout::ScrapeTimeouts;
 
@@ -55,8 +55,8 @@ pub(crate) struct Router {
     page: Option<Document>,
     offer: Offer,
     scrape_timeouts: ScrapeTimeouts,
-    /// Those whose scrape is being answered.
-    crowd: Crowd,
+    /// A permit for each scrape that is being answered, if their number is limited.
+    scrape_limit: Option<Semaphore>,
     scraper: Scraper,
     prober: Prober,
     locks: Locks,
@@ -68,8 +68,8 @@ pub(crate) struct Router {
 pub(crate) struct Endpoints {
     pub(crate) metrics_path: String,
     pub(crate) contents: Contents,
-    /// Those whose scrape is being answered.
-    pub(crate) crowd: Crowd,
+    /// A permit for each scrape that is being answered, if their number is limited.
+    pub(crate) scrape_limit: Option<Semaphore>,
     pub(crate) prober: Prober,
     /// At `/`, if anything is.
     pub(crate) page: Option<Document>,
@@ -101,9 +101,9 @@ impl Router {
         locks: Locks,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let Endpoints { metrics_path, contents, crowd, prober, page } = endpoints;
+        let Endpoints { metrics_path, contents, scrape_limit, prober, page } = endpoints;
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
-        Router { metrics_path, page, offer, scrape_timeouts, crowd, scraper, prober, locks, telemetry }
+        Router { metrics_path, page, offer, scrape_timeouts, scrape_limit, scraper, prober, locks, telemetry }
     }
 
     pub(crate) fn scraper(&self) -> &Scraper {
@@ -284,9 +284,9 @@ impl Router {
 
     async fn metrics(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         self.telemetry.count_scrape();
-        let mut response = match self.crowd.enter() {
-            Some(_place) => self.scrape(head, deadline).await,
-            None => {
+        let mut response = match self.scrape_limit.as_ref().map(Semaphore::try_acquire).transpose() {
+            Ok(_permit) => self.scrape(head, deadline).await,
+            Err(_) => {
                 self.telemetry.count_denial(Denial::MaxRequests);
                 late("More scrapes at once than are answered here.\n")
             }

@@ -1,58 +1,28 @@
-//! A moment, as a `<time>` has it.
+//! The date and the time of day in UTC.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// A second of UTC, in the Gregorian calendar. Its [`Display`](fmt::Display) is a global date and time (HTML standard,
-/// section 2.3.5.7); the alternate one, `{:#}`, is for people.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Utc {
-    seconds: u64,
-}
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-impl Utc {
-    /// A clock that stands before 1970 knows nothing better than that.
-    pub(super) fn now() -> Self {
-        Utc::after_the_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
-    }
+/// The last second of the year 9999. `httpdate` panics after it, and before 1970.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 
-    fn after_the_epoch(time: Duration) -> Self {
-        Utc { seconds: time.as_secs() }
-    }
-}
-
-impl fmt::Display for Utc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.seconds / 86_400, self.seconds % 86_400);
-        let (year, month, day) = date(days);
-        let (between, end) = if f.alternate() { (' ', " UTC") } else { ('T', "Z") };
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}{end}")
-    }
-}
-
-/// Year, month and day, so many days after 1 January 1970. Years are counted from 1 March, so that a leap day is the last of
-/// its year, and by periods of 400, which are all alike (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn date(days: u64) -> (u64, u64, u64) {
-    const PERIOD: u64 = 146_097;
-    // From 1 March of the year 0.
-    let days = days + 719_468;
-    let day = days % PERIOD;
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (days / PERIOD * 400 + year + next, month, day)
+/// Returns the date, `2024-02-29`, and the time of day, `23:59:59`.
+pub(super) fn utc(time: SystemTime) -> (String, String) {
+    // `Sun, 06 Nov 1994 08:49:37 GMT`, always of this length (RFC 9110, section 5.6.7).
+    let text = httpdate::fmt_http_date(time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST));
+    let month = MONTHS.iter().take_while(|month| **month != &text[8..11]).count() + 1;
+    (format!("{}-{month:02}-{}", &text[12..16], &text[5..7]), text[17..25].to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// As GNU `date -u -d @… +%FT%TZ` has them.
+    /// As GNU `date -u -d @… +%FT%TZ` prints them.
     #[test]
-    fn moments() {
+    fn utc_is_the_gregorian_date_and_time() {
         let table = [
             (0, "1970-01-01T00:00:00Z"),
             (86_399, "1970-01-01T23:59:59Z"),
@@ -64,11 +34,14 @@ mod tests {
             (1_767_225_599, "2025-12-31T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (13_569_465_600, "2400-01-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "9999-12-31T23:59:59Z"),
         ];
         for (seconds, text) in table {
-            let utc = Utc::after_the_epoch(Duration::from_secs(seconds));
-            assert_eq!(utc.to_string(), text, "{seconds}");
-            assert_eq!(format!("{utc:#}"), text.replace('T', " ").replace('Z', " UTC"), "{seconds}");
+            let (date, time) = utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(format!("{date}T{time}Z"), text, "{seconds}");
         }
+        let before = utc(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+        assert_eq!(before, ("1970-01-01".to_owned(), "00:00:00".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! Writes what probes have found: on threads of its own, for a registry's collectors may block, and those of one probe must keep
 //! neither the metrics nor another probe from anybody. There are at most as many as there may be probes, for each job has a
-//! probe's place until it is done.
+//! probe's permit until it is done.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use prometheus::{Gauge, Registry};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::collector::{self, registry_of};
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
 use crate::scrape::{Form, Unwritten, Writer, Written};
 use crate::telemetry::{Cause, Telemetry};
-use crate::util::crowd::Place;
 use crate::util::throttle::Throttle;
 use crate::util::unwind::{caught, panic_message};
 
@@ -81,8 +80,8 @@ struct Job {
     verdict: Verdict,
     form: Form,
     reply: oneshot::Sender<Outcome>,
-    /// The probe's place is taken until all of it is done.
-    _place: Place,
+    /// The probe's, until all of it is done.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Exposer {
@@ -103,7 +102,7 @@ impl Exposer {
         found: Registry,
         verdict: Verdict,
         form: Form,
-        place: Place,
+        permit: OwnedSemaphorePermit,
     ) -> io::Result<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
         let mut queue = self.shared.queue();
@@ -122,7 +121,7 @@ impl Exposer {
                 }
             }
         }
-        queue.jobs.push_back(Job { found, verdict, form, reply, _place: place });
+        queue.jobs.push_back(Job { found, verdict, form, reply, _permit: permit });
         drop(queue);
         self.shared.changed.notify_one();
         Ok(written)
@@ -193,7 +192,7 @@ struct Complaints {
 
 impl Pen {
     fn work(&self, job: Job) {
-        let Job { found, verdict, form, reply, _place } = job;
+        let Job { found, verdict, form, reply, _permit } = job;
         if !reply.is_closed() {
             let _ = reply.send(self.expose(&found, verdict, &form));
         }

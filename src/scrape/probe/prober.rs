@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::exposer::{Exposer, Failed, Verdict};
 use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{Form, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
-use crate::util::crowd::Crowd;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 use crate::util::unwind::panic_message;
@@ -19,8 +19,8 @@ use crate::util::unwind::panic_message;
 #[derive(Debug)]
 pub(crate) struct Prober {
     paths: Arc<[ProbePath]>,
-    /// Those that are under way.
-    crowd: Crowd,
+    /// A permit for each probe that is under way.
+    limit: Arc<Semaphore>,
     exposer: Exposer,
     telemetry: Arc<Telemetry>,
     complaints: Complaints,
@@ -54,7 +54,7 @@ impl Prober {
         }
         Prober {
             paths: paths.into(),
-            crowd: Crowd::new(max_probes),
+            limit: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
             exposer: Exposer::new(Arc::clone(&telemetry)),
             telemetry,
             complaints: Complaints::default(),
@@ -111,7 +111,7 @@ impl Prober {
         runtime: &Handle,
         deadline: Instant,
     ) -> Result<Written, Failure> {
-        let Some(under_way) = self.crowd.enter() else {
+        let Ok(permit) = Arc::clone(&self.limit).try_acquire_owned() else {
             return Err(Failure::Unanswered(ProbeOutcome::Rejected, Unanswered::Busy));
         };
         let started = Instant::now();
@@ -121,13 +121,13 @@ impl Prober {
             let ProbePath { path, probe } = &paths[place];
             let found = probe(ProbeRequest { parameters, deadline }).await;
             // Here, for what the error is printed and dropped by is the exporter's code, too.
-            (found.map_err(|error| told(path, error)), under_way)
+            (found.map_err(|error| told(path, error)), permit)
         });
-        let (found, under_way) = task.await.map_err(|error| self.died(place, error))?;
+        let (found, permit) = task.await.map_err(|error| self.died(place, error))?;
         let registry = found?;
 
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-        let written = self.exposer.write(registry, verdict, form.clone(), under_way).map_err(|error| {
+        let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
             self.telemetry.count_error(Cause::Gather);
             if self.complaints.no_thread.allows() {
                 tracing::error!(%error, "cannot start the thread that writes what probes have found");
