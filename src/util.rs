@@ -7,3 +7,4 @@ pub(crate) mod reload;
 pub(crate) mod task;
 pub(crate) mod throttle;
 pub(crate) mod unwind;
+pub(crate) mod worker;

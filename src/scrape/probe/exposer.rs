@@ -2,14 +2,11 @@
 //! neither the metrics nor another probe from anybody. There are at most as many as there may be probes, for each job has a
 //! probe's permit until it is done.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use prometheus::{Gauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -19,7 +16,8 @@ use crate::scrape::gather::Gathering;
 use crate::scrape::{Form, Unwritten, Writer, Written};
 use crate::telemetry::{Cause, Telemetry};
 use crate::util::throttle::Throttle;
-use crate::util::unwind::{caught, panic_message};
+use crate::util::unwind::panic_message;
+use crate::util::worker::Workers;
 
 const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded");
 const DURATION: (&str, &str) = ("probe_duration_seconds", "How long the probe took, in seconds");
@@ -53,28 +51,11 @@ impl From<Unwritten> for Failed {
 
 #[derive(Debug)]
 pub(super) struct Exposer {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    queue: Mutex<Queue>,
-    /// Told of each job, and of the end.
-    changed: Condvar,
-    pen: Pen,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    threads: usize,
-    /// How many of them wait for a job.
-    idle: usize,
-    closed: bool,
+    workers: Workers,
+    pen: Arc<Pen>,
 }
 
 /// A registry that somebody waits for.
-#[derive(Debug)]
 struct Job {
     found: Registry,
     verdict: Verdict,
@@ -87,13 +68,13 @@ struct Job {
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
         let writer = Writer::new(Arc::clone(&telemetry), "of a probe: ");
-        let pen = Pen { telemetry, writer, complaints: Complaints::default() };
-        Exposer { shared: Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), pen }) }
+        let pen = Arc::new(Pen { telemetry, writer, complaints: Complaints::default() });
+        Exposer { workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE), pen }
     }
 
     /// What is there to say if nothing was found: some bytes, written here and now.
     pub(super) fn write_verdict(&self, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
-        self.shared.pen.write(Gathering::default(), verdict, form)
+        self.pen.write(Gathering::default(), verdict, form)
     }
 
     /// Hands a registry to a thread that has nothing to do, or to a new one.
@@ -105,73 +86,17 @@ impl Exposer {
         permit: OwnedSemaphorePermit,
     ) -> io::Result<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
-        let mut queue = self.shared.queue();
-        // Before the job is there, so that it need not be taken back.
-        if queue.idle <= queue.jobs.len() {
-            let shared = Arc::clone(&self.shared);
-            let spawned =
-                thread::Builder::new().name("prometheus-hyper-probe".to_owned()).spawn(move || shared.work());
-            match spawned {
-                Ok(_) => queue.threads += 1,
-                // One of the others will come to it.
-                Err(_) if queue.threads > 0 => {}
-                Err(error) => {
-                    drop(queue);
-                    return Err(error);
-                }
-            }
-        }
-        queue.jobs.push_back(Job { found, verdict, form, reply, _permit: permit });
-        drop(queue);
-        self.shared.changed.notify_one();
-        Ok(written)
-    }
-}
-
-impl Drop for Exposer {
-    fn drop(&mut self) {
-        self.shared.queue().closed = true;
-        self.shared.changed.notify_all();
-    }
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock()
-    }
-
-    /// A thread's life.
-    fn work(&self) {
-        // A probe's collectors are new each time, and do not know what was said before.
-        collector::keep_what_is_left_out();
-        while let Some(job) = self.next_job() {
-            let work = AssertUnwindSafe(|| self.pen.work(job));
+        let job = Job { found, verdict, form, reply, _permit: permit };
+        let pen = Arc::clone(&self.pen);
+        self.workers.run(move || {
+            // A probe's collectors are new each time, and do not know what was said before.
+            collector::keep_what_is_left_out();
             // What is dropped with a registry is not ours, either.
-            if let Err(payload) = panic::catch_unwind(work) {
-                caught(|| self.pen.report_panic(&panic_message(payload.as_ref())));
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
+                pen.report_panic(&panic_message(payload.as_ref()));
             }
-        }
-    }
-
-    /// None is the end of the thread.
-    fn next_job(&self) -> Option<Job> {
-        let mut queue = self.queue();
-        loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
-            }
-            if queue.closed {
-                break;
-            }
-            queue.idle += 1;
-            let timeout = self.changed.wait_for(&mut queue, IDLE);
-            queue.idle -= 1;
-            if timeout.timed_out() && queue.jobs.is_empty() {
-                break;
-            }
-        }
-        queue.threads -= 1;
-        None
+        })?;
+        Ok(written)
     }
 }
 

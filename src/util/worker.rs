@@ -1,0 +1,207 @@
+//! Threads that are started when there is work and end when there has been none for a while.
+//!
+//! Not the blocking pool of the host's runtime: a job that hangs there keeps `#[tokio::main]` from returning.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::util::unwind::caught;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs jobs on detached threads, in the order in which they were given. Once this is dropped the threads end, after the jobs
+/// that are left.
+pub(crate) struct Workers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: &'static str,
+    max_threads: usize,
+    /// How long a thread waits for the next job.
+    idle: Duration,
+    queue: Mutex<Queue>,
+    /// Notified of each job, and of the end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// How many of the threads wait for a job.
+    idle: usize,
+    closed: bool,
+}
+
+impl Workers {
+    pub(crate) fn new(name: &'static str, max_threads: usize, idle: Duration) -> Self {
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        Workers { shared: Arc::new(Shared { name, max_threads, idle, queue, changed }) }
+    }
+
+    /// Gives the job to an idle thread, to a new one, or to the next that is done. A panic of the job ends only the job.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no thread and none can be started. The job is dropped.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut queue = self.shared.queue.lock();
+        if queue.idle <= queue.jobs.len() && queue.threads < self.shared.max_threads {
+            let shared = Arc::clone(&self.shared);
+            let spawned =
+                thread::Builder::new().name(self.shared.name.to_owned()).spawn(move || shared.work());
+            match spawned {
+                Ok(_) => queue.threads += 1,
+                // Another thread will run it.
+                Err(_) if queue.threads > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        queue.jobs.push_back(Box::new(job));
+        drop(queue);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(job) = self.next_job() {
+            caught(job);
+        }
+    }
+
+    /// None is the end of the thread.
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                break;
+            }
+            queue.idle += 1;
+            let waited = self.changed.wait_for(&mut queue, self.idle);
+            queue.idle -= 1;
+            if waited.timed_out() && queue.jobs.is_empty() {
+                break;
+            }
+        }
+        // In one step with the look at the queue: the next job starts another thread.
+        queue.threads -= 1;
+        None
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn workers(max_threads: usize, idle: Duration) -> Workers {
+        Workers::new("test", max_threads, idle)
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "{what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Runs so many jobs that end when the sender is dropped, and returns how many have begun.
+    fn blocked(workers: &Workers, jobs: usize) -> (Vec<mpsc::Sender<()>>, mpsc::Receiver<()>) {
+        let (begin, begun) = mpsc::channel();
+        let senders = (0..jobs).map(|_| {
+            let (sender, end) = mpsc::channel::<()>();
+            let begin = begin.clone();
+            workers
+                .run(move || {
+                    begin.send(()).unwrap();
+                    let _ = end.recv();
+                })
+                .unwrap();
+            sender
+        });
+        (senders.collect(), begun)
+    }
+
+    #[test]
+    fn runs_jobs_side_by_side_up_to_its_limit() {
+        let workers = workers(2, PATIENCE);
+        let (mut ends, begun) = blocked(&workers, 3);
+        assert!(begun.recv_timeout(PATIENCE).is_ok() && begun.recv_timeout(PATIENCE).is_ok());
+        assert!(begun.recv_timeout(Duration::from_millis(20)).is_err());
+        ends.remove(0);
+        assert!(begun.recv_timeout(PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn a_thread_ends_when_idle_and_another_starts() {
+        let workers = workers(1, Duration::from_millis(1));
+        for _ in 0..3 {
+            let (ends, begun) = blocked(&workers, 1);
+            begun.recv_timeout(PATIENCE).unwrap();
+            drop(ends);
+            until("the end of the thread", || Arc::strong_count(&workers.shared) == 1);
+        }
+    }
+
+    #[test]
+    fn an_idle_thread_takes_the_next_job() {
+        let workers = workers(8, PATIENCE);
+        let (tell, told) = mpsc::channel();
+        for _ in 0..5 {
+            let tell = tell.clone();
+            workers.run(move || tell.send(thread::current().id()).unwrap()).unwrap();
+            told.recv_timeout(PATIENCE).unwrap();
+            until("the thread is idle", || workers.shared.queue.lock().idle == 1);
+        }
+        assert_eq!(workers.shared.queue.lock().threads, 1);
+    }
+
+    #[test]
+    fn a_panic_ends_only_its_job() {
+        let workers = workers(1, PATIENCE);
+        workers.run(|| panic!("a panic that is caught")).unwrap();
+        let (_ends, begun) = blocked(&workers, 1);
+        assert!(begun.recv_timeout(PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn dropped_workers_finish_their_jobs_and_end() {
+        let workers = workers(1, PATIENCE);
+        let shared = Arc::downgrade(&workers.shared);
+        let (ends, begun) = blocked(&workers, 2);
+        drop(workers);
+        drop(ends);
+        assert_eq!(begun.iter().count(), 2);
+        until("the end of the thread", || shared.strong_count() == 0);
+    }
+}
