@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Answer, Ask, Client};
+use crate::launch::Threads;
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{How, Peer, Programs, Threads};
+use crate::peers::{How, Peer, Programs};
 use crate::process::Process;
 use crate::results::{Results, Value};
 use crate::stats::median;

@@ -10,6 +10,7 @@ mod figures;
 mod fleet;
 mod inside;
 mod json;
+mod launch;
 mod load;
 mod locked;
 mod machine;

@@ -14,9 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, yield_now};
 
+use crate::launch::{Gathers, Prepare, Threads};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Prepare, Threads};
 use crate::stats::quantile;
 
 /// For a server to listen: far beyond what any takes.

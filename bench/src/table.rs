@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::figures::FIGURES;
-use crate::results::{Entry, Results, Value};
+use crate::results::{Entry, Results, Value, each};
 
 pub(crate) fn tables(results: &Results) -> String {
     let mut text = String::new();
@@ -92,15 +92,4 @@ fn significant(number: f64) -> String {
         _ => 0,
     };
     format!("{number:.digits$}")
-}
-
-/// In the order of their first appearance.
-pub(crate) fn each<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen
 }

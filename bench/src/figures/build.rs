@@ -11,9 +11,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use crate::bench::Bench;
 use crate::locked::version;
 use crate::outcome::Outcome;
-use crate::results::Value;
+use crate::results::{Value, each};
 use crate::stats::median;
-use crate::table::each;
 
 pub(crate) const KEY: &str = "build";
 pub(crate) const TITLE: &str =

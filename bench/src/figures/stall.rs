@@ -3,8 +3,9 @@
 
 use crate::bench::Bench;
 use crate::client::Ask;
+use crate::launch::Threads;
 use crate::outcome::Outcome;
-use crate::peers::{Peer, Threads};
+use crate::peers::Peer;
 use crate::results::Value;
 
 pub(crate) const KEY: &str = "stall";

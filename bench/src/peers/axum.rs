@@ -8,9 +8,9 @@ use prometheus::{Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::launch::{Gathers, Launch, Running, fill};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running, fill};
 
 pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     let registry = Registry::new();

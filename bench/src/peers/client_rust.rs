@@ -20,9 +20,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use crate::launch::{Gathers, Launch, Running};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running};
 use crate::workload::families::{BUCKETS, Kind};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]

@@ -6,9 +6,9 @@ use std::time::Instant;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
+use crate::launch::{Gathers, Launch, Running};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running};
 use crate::workload::families::{BUCKETS, Kind, LABELS};
 
 pub(super) fn prepare(load: Load, _: &Gathers) -> Outcome<Launch> {

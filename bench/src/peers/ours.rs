@@ -9,9 +9,9 @@ use prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 use tokio::sync::oneshot;
 
+use crate::launch::{Gathers, Launch, Running, fill};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running, fill};
 
 type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use published::Server;
 use tokio::sync::Notify;
 
+use crate::launch::{Gathers, Launch, Running, fill};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running, fill};
 
 pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     let registry = Arc::new(prometheus::Registry::new());

@@ -2,9 +2,9 @@
 
 use prometheus_exporter::prometheus::default_registry;
 
+use crate::launch::{Gathers, Launch, Running, fill};
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::peers::{Gathers, Launch, Running, fill};
 
 pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     fill!(prometheus_exporter::prometheus, default_registry(), load, gathers);
