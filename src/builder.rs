@@ -24,9 +24,7 @@ use prometheus::Registry;
 use crate::collector::BuildInfo;
 use crate::handler::Handler;
 use crate::http::page::Page;
-#[cfg(feature = "systemd")]
-use crate::net::listener::systemd;
-use crate::net::listener::{Socket, UnixSocket};
+use crate::net::listener::{self, Socket};
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
 use crate::server::Server;
@@ -240,12 +238,12 @@ impl Builder {
         });
         let resolved =
             resolved.map_err(|error| io_error::annotated(error, format_args!("cannot resolve {addr:?}")));
-        self.door("listen", move |_| Ok(vec![Socket::tcp(resolved?)?]))
+        self.door("listen", move |_| Ok(vec![listener::tcp::bind(resolved?)?]))
     }
 
     /// Listens on a TCP socket that exists, as another process or a test has made it; repeatable.
     pub fn tcp_listener(self, listener: TcpListener) -> Self {
-        self.door("tcp_listener", move |_| Ok(vec![Socket::of_tcp(listener)?]))
+        self.door("tcp_listener", move |_| Ok(vec![listener::tcp::from_std(listener)?]))
     }
 
     /// Listens on a Unix socket; repeatable. Its file is made by [`bind`](Self::bind), with
@@ -257,14 +255,13 @@ impl Builder {
     /// [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// Give it a directory of your own, as `RuntimeDirectory=` of systemd does: who else may write there can put another file
-    /// in the socket's place, even while its mode is set. To replace a socket `bind` makes a directory `.NAME.lock` beside it
-    /// for a moment, and it waits for up to a second where the socket is younger than that, for its server may be about to
-    /// listen; then two more for another one that replaces it.
+    /// in the socket's place, even while its mode is set. Of two servers that replace the same socket at the same moment, the
+    /// last one keeps the path.
     ///
     /// Prometheus scrapes Unix sockets from 3.15 on; `curl --unix-socket PATH http://localhost/metrics` does, too.
     pub fn listen_unix(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        self.door("listen_unix", move |mode| Ok(vec![Socket::Unix(UnixSocket::bind(&path, mode)?)]))
+        self.door("listen_unix", move |mode| Ok(vec![listener::unix::bind(&path, mode)?]))
     }
 
     /// The mode of the files that [`listen_unix`](Self::listen_unix) makes: who may write to one may scrape. It is set before
@@ -277,7 +274,7 @@ impl Builder {
     /// Listens on a Unix socket that exists; repeatable. Its file is left alone.
     #[cfg(unix)]
     pub fn unix_listener(self, listener: std::os::unix::net::UnixListener) -> Self {
-        self.door("unix_listener", move |_| Ok(vec![Socket::Unix(UnixSocket::of(listener)?)]))
+        self.door("unix_listener", move |_| Ok(vec![listener::unix::from_std(listener)?]))
     }
 
     /// Listens on the sockets, TCP and Unix, that systemd has opened for this process (`ListenStream=` in a socket unit,
@@ -295,8 +292,8 @@ impl Builder {
     /// does not listen (`Accept=yes`). Elsewhere than on Linux it is [`Unsupported`](io::ErrorKind::Unsupported).
     #[cfg(feature = "systemd")]
     pub fn listen_systemd(mut self) -> Self {
-        self.transport.notify = true;
-        self.door("listen_systemd", |_| systemd::sockets())
+        self.transport.notify = Some(listener::systemd::tell);
+        self.door("listen_systemd", |_| listener::systemd::sockets())
     }
 
     fn door(

@@ -18,7 +18,6 @@ use crate::http::router::Router;
 use crate::net::allow_list::AllowList;
 use crate::net::connection::{self, Deadlines, Service};
 use crate::net::connection_limit::Connections;
-use crate::net::listener::systemd::Notice;
 use crate::net::listener::{Listeners, Socket};
 use crate::net::tls::Tls;
 use crate::scrape::Scraper;
@@ -46,7 +45,7 @@ const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 pub struct Server {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) reach: Reach,
-    pub(crate) notify: bool,
+    pub(crate) notify: Option<Notify>,
     pub(crate) allow: AllowList,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) router: Arc<Router>,
@@ -129,7 +128,7 @@ impl Server {
             router.scraper().unsent().clone(),
             Arc::clone(router.telemetry()),
         );
-        let notice = notify.then(Notice::ready);
+        let notice = notify.map(Notice::ready);
         let (stop, telemetry) = (router.locks().grants.all(), Arc::clone(router.telemetry()));
         let service = Service { responder: router, tls, deadlines, stop, telemetry };
         Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
@@ -158,6 +157,25 @@ async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>,
     tokio::select! {
         () = stop.cancelled() => {}
         () = last_scrape => stop.cancel(),
+    }
+}
+
+/// Tells the service manager the state of the service.
+pub(crate) type Notify = fn(&str);
+
+/// Tells it that the server serves, and with its drop that it is about to end.
+struct Notice(Notify);
+
+impl Notice {
+    fn ready(notify: Notify) -> Self {
+        notify("READY=1\n");
+        Notice(notify)
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        (self.0)("STOPPING=1\n");
     }
 }
 
@@ -220,9 +238,7 @@ impl Accepting {
                 }
             }
         }
-        if let Some(notice) = notice {
-            notice.stopping();
-        }
+        drop(notice);
         // In this order: who finds the port closed knows that what is answered from now on is the last.
         service.stop.cancel();
         drop(listeners);

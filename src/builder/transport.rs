@@ -16,15 +16,15 @@ use crate::net::connection::Deadlines;
 use crate::net::connection_limit;
 use crate::net::listener::Socket;
 use crate::net::tls::Tls;
-use crate::server::Server;
+use crate::server::{Notify, Server};
 use crate::util::io_error;
 
 #[derive(Debug)]
 pub(super) struct Transport {
     pub(super) doors: Vec<Door>,
     pub(super) unix_socket_mode: u32,
-    /// Whether systemd is told how the server is.
-    pub(super) notify: bool,
+    /// Tells systemd how the server is.
+    pub(super) notify: Option<Notify>,
     pub(super) metrics_path: String,
     /// The option or flag that it comes from.
     pub(super) metrics_path_option: &'static str,
@@ -40,7 +40,7 @@ impl Default for Transport {
         Transport {
             doors: Vec::new(),
             unix_socket_mode: DEFAULT_UNIX_SOCKET_MODE,
-            notify: false,
+            notify: None,
             metrics_path: DEFAULT_METRICS_PATH.to_owned(),
             metrics_path_option: "metrics_path",
             max_connections: None,
@@ -99,7 +99,7 @@ impl Transport {
         for Door { option, open } in doors {
             sockets.extend(open(unix_socket_mode).map_err(|error| io_error::annotated(error, option))?);
         }
-        let addresses = sockets.iter().map(Socket::address).collect::<io::Result<Vec<_>>>()?;
+        let addresses = sockets.iter().map(|socket: &Socket| socket.address().clone()).collect();
         Ok(Server {
             sockets,
             reach: Reach::new(addresses, tls.is_some(), metrics_path.clone()),

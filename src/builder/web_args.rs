@@ -177,7 +177,7 @@ impl Builder {
         } = &web.0;
         if *systemd_socket || !listen_addresses.is_empty() {
             self.transport.doors.clear();
-            self.transport.notify = false;
+            self.transport.notify = None;
             let flag;
             (self, flag) = if *systemd_socket {
                 (self.listen_systemd(), "--web.systemd-socket")

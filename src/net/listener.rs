@@ -1,10 +1,30 @@
 //! Sockets that accept. Accepting can not fail: what goes wrong is passed over or backed off.
 
 mod socket;
-#[cfg_attr(not(all(feature = "systemd", target_os = "linux")), path = "listener/systemd/disabled.rs")]
+#[cfg(all(feature = "systemd", target_os = "linux"))]
 pub(crate) mod systemd;
-#[cfg_attr(not(unix), path = "listener/unix/absent.rs")]
-mod unix;
+pub(crate) mod tcp;
+#[cfg(unix)]
+pub(crate) mod unix;
+
+/// A setter whose platform lacks the kind of socket says so at `bind`.
+#[cfg(all(feature = "systemd", not(target_os = "linux")))]
+pub(crate) mod systemd {
+    pub(crate) fn sockets() -> std::io::Result<Vec<super::Socket>> {
+        let sentence = "there is no systemd here";
+        Err(crate::util::io_error::new(std::io::ErrorKind::Unsupported, sentence))
+    }
+
+    pub(crate) fn tell(_: &str) {}
+}
+
+#[cfg(not(unix))]
+pub(crate) mod unix {
+    pub(crate) fn bind(path: &std::path::Path, _: u32) -> std::io::Result<super::Socket> {
+        let sentence = format!("cannot listen on {}: there are no Unix sockets here", path.display());
+        Err(crate::util::io_error::new(std::io::ErrorKind::Unsupported, sentence))
+    }
+}
 
 use std::io;
 use std::net::IpAddr;
@@ -13,15 +33,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::time::Sleep;
 
 use crate::net::stream::Stream;
 use crate::telemetry::{Cause, Telemetry};
 use crate::util::throttle::Throttle;
 
-pub(crate) use socket::{Address, Socket};
-pub(crate) use unix::UnixSocket;
+pub(crate) use socket::{Accept, Address, Socket};
 
 /// The first wait after a failed accept; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
@@ -31,9 +49,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 const PASSED_OVER: u32 = 32;
 
 /// All listeners of a server.
-#[derive(Debug)]
 pub(crate) struct Listeners {
-    listeners: Vec<Listener<Listening>>,
+    listeners: Vec<Listener>,
     /// Where the next look begins, so that a busy listener does not starve the others.
     first: usize,
 }
@@ -43,7 +60,7 @@ impl Listeners {
     pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
         let listeners = sockets
             .into_iter()
-            .map(|socket| Ok(Listener::new(Listening::new(socket)?, Arc::clone(telemetry))))
+            .map(|socket| Ok(Listener::new(socket.enter()?, Arc::clone(telemetry))))
             .collect::<io::Result<_>>()?;
         Ok(Listeners { listeners, first: 0 })
     }
@@ -65,57 +82,20 @@ impl Listeners {
     }
 }
 
-/// What accepts: a seam, so that failures can be tested.
-trait Accept {
-    type Stream;
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
-}
-
-/// A socket on a runtime.
-#[derive(Debug)]
-enum Listening {
-    Tcp(TcpListener),
-    Unix(unix::Listening),
-}
-
-impl Listening {
-    fn new(socket: Socket) -> io::Result<Self> {
-        match socket {
-            Socket::Tcp(listener) => TcpListener::from_std(listener).map(Listening::Tcp),
-            Socket::Unix(socket) => socket.enter().map(Listening::Unix),
-        }
-    }
-}
-
-impl Accept for Listening {
-    type Stream = (Stream, Option<IpAddr>);
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>> {
-        match self {
-            Listening::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
-                socket::prepare(&stream);
-                (Box::new(stream) as Stream, Some(peer.ip()))
-            }),
-            Listening::Unix(listener) => listener.poll_accept(cx).map_ok(|stream| (stream, None)),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Listener<A> {
-    socket: A,
+struct Listener {
+    socket: Box<dyn Accept>,
     telemetry: Arc<Telemetry>,
     throttle: Throttle,
     failures: u32,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<A: Accept> Listener<A> {
-    fn new(socket: A, telemetry: Arc<Telemetry>) -> Self {
+impl Listener {
+    fn new(socket: Box<dyn Accept>, telemetry: Arc<Telemetry>) -> Self {
         Listener { socket, telemetry, throttle: Throttle::default(), failures: 0, waiting: None }
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<A::Stream> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Stream, Option<IpAddr>)> {
         loop {
             if let Some(waiting) = &mut self.waiting {
                 ready!(waiting.as_mut().poll(cx));
@@ -137,11 +117,10 @@ impl<A: Accept> Listener<A> {
             return;
         }
         self.telemetry.count_error(Cause::Accept);
-        // What is short (descriptors, memory) is short for a while, and the socket stays ready: without a wait
-        // this would spin.
+        // EMFILE and ENOMEM persist while the socket stays readable. Without a back-off this would spin.
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         self.waiting = Some(Box::pin(tokio::time::sleep(doubled.min(LONGEST_BACKOFF))));
-        // Last, for a subscriber of the host's that panics here takes nothing of the above along.
+        // Last, because a subscriber of the host's may panic here.
         if self.throttle.allows() {
             tracing::warn!(%error, "cannot accept connections; trying again until it works");
         }
@@ -176,23 +155,29 @@ mod tests {
 
     use super::*;
 
-    /// Answers from a script, then never.
-    struct Script(RefCell<VecDeque<io::Result<u32>>>);
+    /// Answers from a script, then never. A connection is known by the end of its peer's address.
+    struct Script(RefCell<VecDeque<io::Result<u8>>>);
 
     impl Accept for Script {
-        type Stream = u32;
-        fn poll_accept(&self, _cx: &mut Context<'_>) -> Poll<io::Result<u32>> {
-            self.0.borrow_mut().pop_front().map_or(Poll::Pending, Poll::Ready)
+        fn poll_accept(&self, _: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+            self.0.borrow_mut().pop_front().map_or(Poll::Pending, |answer| {
+                let (stream, _) = tokio::io::duplex(1);
+                Poll::Ready(answer.map(|peer| (Box::new(stream) as Stream, Some([192, 0, 2, peer].into()))))
+            })
         }
     }
 
-    fn script(answers: impl IntoIterator<Item = Result<u32, i32>>) -> Listener<Script> {
+    fn script(answers: impl IntoIterator<Item = Result<u8, i32>>) -> Listener {
         let answers = answers.into_iter().map(|answer| answer.map_err(io::Error::from_raw_os_error));
-        Listener::new(Script(RefCell::new(answers.collect())), Arc::new(Telemetry::new()))
+        let script = Script(RefCell::new(answers.collect()));
+        Listener::new(Box::new(script), Arc::new(Telemetry::new()))
     }
 
-    async fn accept(listener: &mut Listener<Script>) -> u32 {
-        std::future::poll_fn(|cx| listener.poll_accept(cx)).await
+    async fn accept(listener: &mut Listener) -> u8 {
+        match std::future::poll_fn(|cx| listener.poll_accept(cx)).await.1 {
+            Some(IpAddr::V4(peer)) => peer.octets()[3],
+            peer => panic!("{peer:?}"),
+        }
     }
 
     const ECONNABORTED: i32 = 103;

@@ -2,33 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-#[cfg(unix)]
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use tokio::net::TcpStream;
-
-use super::unix::UnixSocket;
-use crate::net::stream::Io;
-use crate::util::io_error;
-
-/// So many newcomers wait to be accepted, as tokio and Go have it, if the system's own limit is not lower: std's 128 are
-/// less than a fleet that guesses passwords, and who is dropped tries again only a second later.
-#[cfg(unix)]
-const BACKLOG: i32 = 1024;
-
-/// So much of an answer lies unsent in the kernel at the most. Without a limit Linux takes up to 4 MiB (tcp_wmem, tcp(7)) and
-/// says that there is room again when a third of it has gone: a client that takes 16 KiB a second makes no progress for
-/// longer than `write_timeout`, and one that takes nothing costs the host memory in which nobody shares.
-#[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 * 1024;
+use crate::net::stream::Stream;
 
 /// A socket that is bound, and listens.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixSocket),
+pub(crate) struct Socket {
+    address: Address,
+    enter: Box<Enter>,
+}
+
+/// Takes it onto the current runtime.
+type Enter = dyn FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync;
+
+/// A socket on a runtime.
+pub(crate) trait Accept: Send {
+    /// The next connection and its peer's address, which one on a Unix socket has not.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>>;
 }
 
 /// Where a socket can be reached.
@@ -40,63 +32,27 @@ pub(crate) enum Address {
 }
 
 impl Socket {
-    pub(crate) fn address(&self) -> io::Result<Address> {
-        match self {
-            Socket::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Socket::Unix(socket) => Ok(Address::Unix(socket.path())),
-        }
+    pub(super) fn new(
+        address: Address,
+        enter: impl FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync + 'static,
+    ) -> Socket {
+        Socket { address, enter: Box::new(enter) }
     }
 
-    /// The first of the addresses that works, else the last one's error, as std has it.
-    pub(crate) fn tcp(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
-        let mut last_error = None;
-        for addr in addrs {
-            match TcpListener::bind(addr).and_then(with_backlog).and_then(Socket::of_tcp) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => {
-                    last_error = Some(io_error::annotated(error, format_args!("cannot listen on {addr}")));
-                }
-            }
-        }
-        let nothing = || io_error::new(io::ErrorKind::InvalidInput, "there is no address");
-        Err(last_error.unwrap_or_else(nothing))
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
-    /// A listener that exists. A runtime wants it non-blocking.
-    pub(crate) fn of_tcp(listener: TcpListener) -> io::Result<Socket> {
-        listener.set_nonblocking(true)?;
-        Ok(Socket::Tcp(listener))
+    /// Needs a runtime with its I/O enabled.
+    pub(super) fn enter(self) -> io::Result<Box<dyn Accept>> {
+        (self.enter)()
     }
 }
 
-/// Prepares a connection for answers.
-pub(super) fn prepare(stream: &TcpStream) {
-    // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
-    // Where this fails, the response is late, not lost.
-    let _ = stream.set_nodelay(true);
-    // Where this fails, a slow reader may be cut.
-    #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
-}
-
-impl Io for TcpStream {
-    #[cfg(unix)]
-    fn reset_on_drop(&self) {
-        // Where this fails, the kernel keeps what is unsent for some minutes.
-        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.address).finish()
     }
-}
-
-/// It listens once more, with our own backlog.
-#[cfg(unix)]
-fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
-    socket2::SockRef::from(&listener).listen(BACKLOG)?;
-    Ok(listener)
-}
-
-#[cfg(not(unix))]
-fn with_backlog(listener: TcpListener) -> io::Result<TcpListener> {
-    Ok(listener)
 }
 
 /// As one may open it: nobody reaches an unspecified address, but it includes this host. A Unix socket is written as
@@ -118,28 +74,10 @@ impl fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(target_os = "linux")]
-    use std::{fs, net::TcpStream};
-
     use super::*;
 
-    /// Linux drops what is beyond the backlog, and the client tries again, here for good: nobody accepts any.
     #[test]
-    #[cfg(target_os = "linux")]
-    fn a_burst_of_newcomers_waits_in_the_backlog() {
-        let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-        let socket = Socket::tcp(vec![([127, 0, 0, 1], 0).into()]).unwrap();
-        let Address::Tcp(addr) = socket.address().unwrap() else { unreachable!() };
-        let connect = |place| {
-            let connected = TcpStream::connect_timeout(&addr, Duration::from_secs(30));
-            connected.unwrap_or_else(|error| panic!("newcomer {place}, of {most} at most: {error}"))
-        };
-        let burst: Vec<TcpStream> = (0..most.min(300)).map(connect).collect();
-        drop(burst);
-    }
-
-    #[test]
-    fn addresses_as_one_may_open_them() {
+    fn addresses_are_shown_as_one_may_open_them() {
         let table = [
             (Address::Tcp(([0, 0, 0, 0], 9184).into()), "localhost:9184"),
             (Address::Tcp((Ipv6Addr::UNSPECIFIED, 1).into()), "localhost:1"),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use socket2::{Domain, SockAddr, Type};
 
 use super::socket::Socket;
-use super::unix::UnixSocket;
+use super::{tcp, unix};
 use crate::util::io_error;
 use crate::util::unwind::caught;
 
@@ -80,58 +80,24 @@ fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
         let sentence = format!("{name:?} of LISTEN_FDS {is}");
         Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
     };
-    let Some(kind) = kind(&socket) else {
+    let is_stream = socket.r#type().is_ok_and(|kind| kind == Type::STREAM);
+    let domain = socket.local_addr().ok().filter(|_| is_stream).map(|address| address.domain());
+    let Some(domain @ (Domain::IPV4 | Domain::IPV6 | Domain::UNIX)) = domain else {
         return refused("is neither a TCP nor a Unix stream socket");
     };
     if !socket.is_listener().is_ok_and(|listens| listens) {
         return refused("does not listen: a connection (Accept=yes) can not be accepted from");
     }
-    match (kind, OwnedFd::from(socket)) {
-        (Kind::Tcp, socket) => Socket::of_tcp(socket.into()),
-        (Kind::Unix, socket) => UnixSocket::of(socket.into()).map(Socket::Unix),
-    }
-}
-
-enum Kind {
-    Tcp,
-    Unix,
-}
-
-fn kind(socket: &socket2::Socket) -> Option<Kind> {
-    let address =
-        socket.local_addr().ok().filter(|_| socket.r#type().is_ok_and(|kind| kind == Type::STREAM))?;
-    match address.domain() {
-        Domain::IPV4 | Domain::IPV6 => Some(Kind::Tcp),
-        Domain::UNIX => Some(Kind::Unix),
-        _ => None,
-    }
+    let descriptor = OwnedFd::from(socket);
+    if domain == Domain::UNIX { unix::from_std(descriptor.into()) } else { tcp::from_std(descriptor.into()) }
 }
 
 fn missing(what: &str) -> io::Error {
     io_error::new(io::ErrorKind::NotFound, what)
 }
 
-/// Tells systemd that the server serves, and with its drop that it is about to end.
-#[derive(Debug)]
-pub(crate) struct Notice(());
-
-impl Notice {
-    pub(crate) fn ready() -> Self {
-        send("READY=1\n");
-        Notice(())
-    }
-
-    pub(crate) fn stopping(self) {}
-}
-
-impl Drop for Notice {
-    fn drop(&mut self) {
-        send("STOPPING=1\n");
-    }
-}
-
-/// Without `NOTIFY_SOCKET` there is nobody to tell.
-fn send(state: &str) {
+/// Tells systemd the state of the service. Without `NOTIFY_SOCKET` there is nobody to tell.
+pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = notify(&name, state) {
         // Also at a drop, which must not panic.
@@ -147,11 +113,11 @@ fn notify(name: &OsStr, state: &str) -> io::Result<()> {
     socket.send_to(state.as_bytes(), &address).map(drop)
 }
 
-/// A path, or with `@` for its NUL a name of Linux' abstract namespace.
+/// A path, or with `@` for its NUL a name of the abstract namespace.
 fn notified(name: &OsStr) -> io::Result<SockAddr> {
     match name.as_bytes() {
         [b'/', ..] => SockAddr::unix(name),
-        [b'@', rest @ ..] if cfg!(target_os = "linux") => {
+        [b'@', rest @ ..] => {
             let mut abstract_name = OsString::from("\0");
             abstract_name.push(OsStr::from_bytes(rest));
             SockAddr::unix(abstract_name)

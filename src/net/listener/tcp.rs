@@ -1,0 +1,96 @@
+//! TCP sockets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::task::{Context, Poll};
+#[cfg(unix)]
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::socket::{Accept, Address, Socket};
+use crate::net::stream::{Io, Stream};
+use crate::util::io_error;
+
+/// How many newcomers wait to be accepted, as with tokio and Go, if the system's own limit is not lower. std's 128 are
+/// too few for a fleet of clients that guess passwords, and a client whose packet is dropped tries again a second later.
+#[cfg(unix)]
+const BACKLOG: i32 = 1024;
+
+/// How much of a response the kernel keeps unsent at the most. Without a limit Linux takes up to 4 MiB (tcp_wmem, tcp(7)) and
+/// reports room again when a third of it has gone: a client that takes 16 KiB a second makes no progress for
+/// longer than `write_timeout`, and one that takes nothing costs the host memory.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
+/// Listens on the first of the addresses that works. If none does, the error is the last one's, as with std.
+pub(crate) fn bind(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
+    let mut failed = io_error::new(io::ErrorKind::InvalidInput, "there is no address");
+    for addr in addrs {
+        match listen(addr) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failed = io_error::annotated(error, format_args!("cannot listen on {addr}")),
+        }
+    }
+    Err(failed)
+}
+
+fn listen(addr: SocketAddr) -> io::Result<Socket> {
+    let listener = TcpListener::bind(addr)?;
+    // Once more, with our own backlog.
+    #[cfg(unix)]
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
+    from_std(listener)
+}
+
+/// Listens on a socket that exists.
+pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
+    listener.set_nonblocking(true)?;
+    let address = Address::Tcp(listener.local_addr()?);
+    Ok(Socket::new(address, || Ok(Box::new(tokio::net::TcpListener::from_std(listener)?))))
+}
+
+impl Accept for tokio::net::TcpListener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        self.poll_accept(cx).map_ok(|(stream, peer)| {
+            // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
+            // Where this fails, the response is late, not lost.
+            let _ = stream.set_nodelay(true);
+            // Where this fails, a slow reader may be cut.
+            #[cfg(target_os = "linux")]
+            let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+            (Box::new(stream) as Stream, Some(peer.ip()))
+        })
+    }
+}
+
+impl Io for TcpStream {
+    #[cfg(unix)]
+    fn reset_on_drop(&self) {
+        // Where this fails, the kernel keeps what is unsent for some minutes.
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    use std::{fs, net::TcpStream};
+
+    use super::*;
+
+    /// Linux drops what is beyond the backlog, and the client tries again, here for good: nobody accepts any.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_burst_of_newcomers_waits_in_the_backlog() {
+        let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+        let socket = bind(vec![([127, 0, 0, 1], 0).into()]).unwrap();
+        let Address::Tcp(addr) = *socket.address() else { unreachable!() };
+        let connect = |place| {
+            let connected = TcpStream::connect_timeout(&addr, Duration::from_secs(30));
+            connected.unwrap_or_else(|error| panic!("newcomer {place}, of {most} at most: {error}"))
+        };
+        let burst: Vec<TcpStream> = (0..most.min(300)).map(connect).collect();
+        drop(burst);
+    }
+}
