@@ -7,5 +7,5 @@ pub(crate) mod lingering_close;
 pub(crate) mod listener;
 mod router;
 pub(crate) mod stream;
-#[cfg_attr(not(feature = "tls"), path = "net/tls/disabled.rs")]
+#[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -19,7 +19,7 @@ use crate::net::allow_list::AllowList;
 use crate::net::connection::{self, Deadlines, Service};
 use crate::net::connection_limit::Connections;
 use crate::net::listener::{Listeners, Socket};
-use crate::net::tls::Tls;
+use crate::net::stream::Secure;
 use crate::scrape::Scraper;
 use crate::telemetry::{Cause, Denial};
 use crate::util::unwind::{caught, caught_in_polls};
@@ -47,7 +47,7 @@ pub struct Server {
     pub(crate) reach: Reach,
     pub(crate) notify: Option<Notify>,
     pub(crate) allow: AllowList,
-    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) router: Arc<Router>,
     pub(crate) max_connections: usize,
     pub(crate) deadlines: Deadlines,

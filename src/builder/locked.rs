@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::auth::authenticator::Gate;
 use crate::auth::credentials::Keyring;
@@ -13,7 +13,7 @@ use crate::http::access::{Locks, Rules};
 use crate::http::allowed_hosts::Hosts;
 use crate::net::allow_list::AllowList;
 use crate::net::allow_list::Network;
-use crate::net::tls::Tls;
+use crate::net::stream::Secure;
 use crate::telemetry::{Denial, Telemetry};
 
 use super::tls::TlsOptions;
@@ -44,7 +44,7 @@ pub(super) struct ConfigFile {
 /// What a request passes, and what a connection is secured with, at the moment.
 pub(super) struct InForce {
     pub(super) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
-    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) tls: Option<Arc<dyn Secure>>,
     /// Whether the web-config file lets nobody in without a certificate that it can verify.
     pub(super) verifies_clients: bool,
 }
@@ -101,7 +101,7 @@ impl Locked {
     }
 
     /// Reads what is in files, if anything is.
-    pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<Tls>>)> {
+    pub(super) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<dyn Secure>>)> {
         let Locked { allow: _, keyring, rate_limit, allowed_hosts, auth_for_health, tls, web_config } = self;
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls.has_files();
@@ -153,7 +153,7 @@ impl Locked {
 fn settled(
     keyring: Keyring,
     rate_limit: Option<(Duration, u32)>,
-    tls: Option<Arc<Tls>>,
+    tls: Option<Arc<dyn Secure>>,
     telemetry: &Arc<Telemetry>,
 ) -> InForce {
     let rate_limit = rate_limit.filter(|(interval, _)| !interval.is_zero());
@@ -164,7 +164,7 @@ fn settled(
     let rules = move || {
         // A connection that is kept for weeks has no handshake, and what is told of the certificate is to be true.
         if let Some(tls) = &of_rules {
-            tls.look(Instant::now());
+            tls.look();
         }
         Arc::clone(&rules)
     };

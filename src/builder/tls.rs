@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::auth::grants::Grants;
+use crate::net::stream::Secure;
 use crate::net::tls::{Paths, Tls};
 use crate::telemetry::Telemetry;
 
@@ -42,7 +43,11 @@ impl TlsOptions {
     }
 
     /// A change of the CA revokes the grants.
-    pub(super) fn open(self, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<Option<Arc<Tls>>> {
+    pub(super) fn open(
+        self,
+        telemetry: &Arc<Telemetry>,
+        grants: &Grants,
+    ) -> io::Result<Option<Arc<dyn Secure>>> {
         let TlsOptions { given, files, client_ca } = self;
         let tls = match (given, files) {
             (Some(config), _) => Tls::given(config)?,

@@ -15,7 +15,7 @@ use crate::net::allow_list::AllowList;
 use crate::net::connection::Deadlines;
 use crate::net::connection_limit;
 use crate::net::listener::Socket;
-use crate::net::tls::Tls;
+use crate::net::stream::Secure;
 use crate::server::{Notify, Server};
 use crate::util::io_error;
 
@@ -80,7 +80,7 @@ impl Transport {
     pub(super) fn bind(
         self,
         allow: AllowList,
-        tls: Option<Arc<Tls>>,
+        tls: Option<Arc<dyn Secure>>,
         router: impl FnOnce(String) -> Router,
     ) -> io::Result<Server> {
         let Transport {

@@ -12,6 +12,7 @@ use crate::auth::credentials::Keyring;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::access::Rules;
+use crate::net::stream::Secure;
 use crate::net::tls::{self, Part, Settings, Tls};
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
@@ -70,7 +71,7 @@ pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>, grants: &Grants
             let version = reload.current(Instant::now());
             version.tls.as_ref().map_or_else(|| Arc::clone(&first), |tls| Arc::clone(&tls.config))
         };
-        Arc::new(Tls::of(config))
+        Arc::new(Tls::of(config)) as Arc<dyn Secure>
     });
     let rules = move || Arc::clone(&reload.current(Instant::now()).rules);
     let verifies_clients = first.protection.asks_for_certificates();

@@ -29,8 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::body::Body;
-use crate::net::stream::Stream;
-use crate::net::tls::Tls;
+use crate::net::stream::{Secure, Stream};
 use crate::telemetry::{Cause, Telemetry};
 
 pub(crate) use activity::{Activity, AtLimit};
@@ -54,7 +53,7 @@ pub(crate) trait Respond: Clone + Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Service<R> {
     pub(crate) responder: R,
-    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -78,18 +77,16 @@ pub(crate) async fn serve<R: Respond>(
     let secured = tokio::select! {
         biased;
         () = service.stop.cancelled() => return,
-        secured = tls.handshake(stream, hello_complete) => secured,
+        secured = tls.secure(stream, &hello_complete) => secured,
     };
     match secured {
-        Ok(stream) => {
+        Ok(Some(stream)) => {
             activity.on(Event::HandshakeComplete);
             http1(stream, peer, activity, service).await;
         }
-        Err(refused) => {
-            if refused.counts() {
-                service.telemetry.count_error(Cause::Handshake);
-            }
-        }
+        // A probe of the port is no error without TLS either.
+        Ok(None) => {}
+        Err(_) => service.telemetry.count_error(Cause::Handshake),
     }
 }
 

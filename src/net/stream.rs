@@ -1,5 +1,10 @@
 //! What a connection is made of.
 
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes in, bytes out.
@@ -11,6 +16,19 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {
 
 /// A connection's bytes, whatever carries them. One allocation, where a connection has dozens.
 pub(crate) type Stream = Box<dyn Io>;
+
+/// What secures connections: TLS, without whose feature nothing does.
+pub(crate) trait Secure: Debug + Send + Sync {
+    /// Does the handshake. `hello_complete` is called when the client's whole ClientHello is here. None if the client closes
+    /// before it sends anything.
+    fn secure<'a>(&'a self, stream: Stream, hello_complete: &'a (dyn Fn() + Sync)) -> Securing<'a>;
+
+    /// Reads certificates again if their files have changed, at most once a second. Handshakes do so by themselves. At a
+    /// scrape it keeps the gauges true where the scraper's connection outlives its certificate.
+    fn look(&self);
+}
+
+pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = io::Result<Option<Stream>>> + Send + 'a>>;
 
 impl<I: Io + ?Sized> Io for Box<I> {
     fn reset_on_drop(&self) {

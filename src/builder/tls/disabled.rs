@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::auth::grants::Grants;
-use crate::net::tls::Tls;
+use crate::net::stream::Secure;
 use crate::telemetry::Telemetry;
 
 /// None.
@@ -24,7 +24,7 @@ impl TlsOptions {
         false
     }
 
-    pub(super) fn open(self, _: &Arc<Telemetry>, _: &Grants) -> io::Result<Option<Arc<Tls>>> {
+    pub(super) fn open(self, _: &Arc<Telemetry>, _: &Grants) -> io::Result<Option<Arc<dyn Secure>>> {
         Ok(None)
     }
 }

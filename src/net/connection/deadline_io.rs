@@ -149,6 +149,12 @@ impl<I: Io> AsyncRead for DeadlineIo<I> {
         }
         let before = buffer.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            // A TLS client that closes without the closing alert has closed: requests and responses say themselves where they
+            // end, so nothing can be cut off unseen.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.input_is_over = true;
+                Poll::Ready(Ok(()))
+            }
             Poll::Ready(result) => {
                 match &buffer.filled()[before..] {
                     [] => self.input_is_over = true,

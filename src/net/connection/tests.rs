@@ -131,6 +131,7 @@ async fn a_large_answer_is_written_in_many_turns() {
 
 impl Io for Counting {}
 
+/// Its input ends with an error, as that of rustls does without a closing alert.
 struct Counting {
     io: DuplexStream,
     written: Arc<AtomicUsize>,
@@ -151,7 +152,12 @@ impl AsyncRead for Counting {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        read
     }
 }
 
@@ -415,4 +421,22 @@ async fn unread_input_is_lingered_over_for_a_while() {
     client.read_to_end(&mut answer).await.unwrap();
     drop(client);
     assert_eq!(time_of(task).await.0, Duration::ZERO);
+}
+
+/// As rustls reports it.
+#[tokio::test]
+async fn a_close_without_tls_alert_is_no_error() {
+    let (mut client, server) = tokio::io::duplex(1024);
+    let stream = Counting { io: server, written: Arc::default() };
+    let service = service(not_found);
+    let telemetry = Arc::clone(&service.telemetry);
+    let activity = Arc::new(Activity::new(Arc::default()));
+    let task = tokio::spawn(serve(Box::new(stream), None, activity, service));
+    client.write_all(REQUEST).await.unwrap();
+    read_answer(&mut client).await;
+    drop(client);
+    task.await.unwrap();
+    let errors = telemetry.registry().gather();
+    let errors = prometheus::TextEncoder::new().encode_to_string(&errors).unwrap();
+    assert!(errors.contains("prometheus_exporter_errors_total{cause=\"connection\"} 0"), "{errors}");
 }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio_rustls::rustls::ServerConfig;
-
 use super::settings::{self, ClientAuth, Loaded, Part, Settings};
 use crate::auth::grants::Grants;
 use crate::telemetry::Telemetry;
@@ -23,40 +21,25 @@ pub(crate) struct Paths {
 }
 
 /// What the files said when they were last good.
-#[derive(Debug)]
-pub(super) struct Files {
-    reload: Reload<Version, io::Error>,
-}
-
-struct Version {
-    loaded: Loaded,
+pub(super) struct Version {
+    pub(super) loaded: Loaded,
     /// As it was read.
     client_ca: Option<Vec<u8>>,
 }
 
-impl Files {
-    pub(super) fn new(
-        paths: Paths,
-        now: Instant,
-        telemetry: &Arc<Telemetry>,
-        grants: &Grants,
-    ) -> io::Result<Files> {
-        let (told, grants) = (Arc::clone(telemetry), grants.clone());
-        let report = move |before: &Version, version: Reloaded<'_, Version, io::Error>| {
-            report(before, &version, &told, &grants);
-        };
-        let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
-        telemetry.certificate_loaded(reload.last().loaded.not_after);
-        Ok(Files { reload })
-    }
-
-    pub(super) fn look(&self, now: Instant) {
-        self.reload.look(now);
-    }
-
-    pub(super) fn current(&self, now: Instant) -> Arc<ServerConfig> {
-        Arc::clone(&self.reload.current(now).loaded.config)
-    }
+pub(super) fn open(
+    paths: Paths,
+    now: Instant,
+    telemetry: &Arc<Telemetry>,
+    grants: &Grants,
+) -> io::Result<Reload<Version, io::Error>> {
+    let (told, grants) = (Arc::clone(telemetry), grants.clone());
+    let report = move |before: &Version, version: Reloaded<'_, Version, io::Error>| {
+        report(before, &version, &told, &grants);
+    };
+    let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
+    telemetry.certificate_loaded(reload.last().loaded.not_after);
+    Ok(reload)
 }
 
 fn report(

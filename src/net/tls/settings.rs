@@ -3,7 +3,6 @@
 //! The provider is always named: rustls' own default is the process's, and where two are compiled in, which any crate in
 //! the tree can bring about, asking for it panics.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -260,31 +259,5 @@ fn key_fault(error: &pem::Error, pem: &[u8]) -> Fault {
 impl Part {
     fn fault(self, what: impl Into<String>) -> Fault {
         Fault { part: self, what: what.into() }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = match self.part {
-            Part::Certificates => "certificate: ",
-            Part::Key => "key: ",
-            Part::ClientCa => "client CA: ",
-            Part::Options => "",
-        };
-        write!(f, "{part}{}", self.what)
-    }
-}
-
-/// Without what is secret.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("client_auth", &self.client_auth).finish_non_exhaustive()
-    }
-}
-
-/// The same.
-impl fmt::Debug for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("not_after", &self.not_after).finish_non_exhaustive()
     }
 }

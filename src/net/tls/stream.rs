@@ -1,11 +1,10 @@
-//! The streams beneath and above TLS.
+//! The stream beneath TLS.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use crate::net::stream::Io;
@@ -30,9 +29,7 @@ impl<I: AsyncRead + Unpin> Peeked<I> {
         // A record of TLS begins with a 22 (RFC 8446, section 5.1): of what is no word in capitals the first byte is
         // enough, and nobody waits for more.
         while self.peeked < self.beginning.len() && self.beginning[..self.peeked].iter().all(is_of_a_method) {
-            let mut buffer = ReadBuf::new(&mut self.beginning[self.peeked..]);
-            poll_fn(|cx| Pin::new(&mut self.io).poll_read(cx, &mut buffer)).await?;
-            match buffer.filled().len() {
+            match self.io.read(&mut self.beginning[self.peeked..]).await? {
                 0 => break,
                 read => self.peeked += read,
             }
@@ -87,68 +84,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Peeked<I> {
     }
 }
 
-/// A connection after its handshake.
-///
-/// A client that closes without TLS's closing alert has closed, as far as this tells: requests and responses say
-/// themselves where they end, so nothing can be cut off unseen.
-#[derive(Debug)]
-pub(crate) struct Secured<I> {
-    stream: TlsStream<Peeked<I>>,
-}
-
-impl<I> Secured<I> {
-    pub(super) fn new(stream: TlsStream<Peeked<I>>) -> Self {
-        Secured { stream }
-    }
-
-    /// What was negotiated, for tests.
-    #[cfg(test)]
-    pub(super) fn session(&self) -> &tokio_rustls::rustls::ServerConnection {
-        self.stream.get_ref().1
-    }
-}
-
-impl<I: Io> Io for Secured<I> {
+impl<I: Io> Io for TlsStream<Peeked<I>> {
     fn reset_on_drop(&self) {
-        self.stream.get_ref().0.io.reset_on_drop();
-    }
-}
-
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Secured<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.stream).poll_read(cx, buffer)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-            result => Poll::Ready(result),
-        }
-    }
-}
-
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.get_ref().0.io.reset_on_drop();
     }
 }

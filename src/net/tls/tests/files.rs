@@ -26,8 +26,7 @@ fn gauges(telemetry: &Telemetry) -> Vec<f64> {
 
 /// Whether it is this certificate that a new connection gets.
 async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
-    let (_server, client) =
-        meet(async |io| tls.secure(io, || {}).await, client(ca, None, ALL_VERSIONS)).await;
+    let (_server, client) = meet_tls(tls, client(ca, None, ALL_VERSIONS)).await;
     client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
 }
 
@@ -35,7 +34,7 @@ async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
 async fn next_version(tls: &Tls) {
     // Twice as long, for the files were read before the time stood still.
     tokio::time::advance(crate::util::reload::LOOK_EVERY * 2).await;
-    tls.look(Instant::now().into_std());
+    tls.look();
     tokio::time::advance(crate::util::reload::LOOK_EVERY).await;
 }
 
@@ -78,7 +77,7 @@ async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
     write_pair(&folder, &first);
     next_version(&tls).await;
     // A look, as at a scrape, is enough.
-    tls.look(Instant::now().into_std());
+    tls.look();
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     assert!(shows(&tls, &ca, &first).await);
 }
@@ -102,7 +101,7 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
     let (pair, expiry) = until(2060);
     write_pair(&folder, &pair);
     next_version(&tls).await;
-    tls.look(Instant::now().into_std());
+    tls.look();
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
 }
 
@@ -144,7 +143,7 @@ async fn a_changed_client_ca_counts_for_the_next_connection() {
     let tls = Tls::from_files(paths, &Arc::new(Telemetry::new()), &Grants::default()).unwrap();
     // The same client each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
-    let come = async || meet(async |io| tls.secure(io, || {}).await, client.clone()).await.0.is_ok();
+    let come = async || meet_tls(&tls, client.clone()).await.0.is_ok();
     assert!(come().await && come().await);
     folder.write("ca.crt", new.pem());
     next_version(&tls).await;

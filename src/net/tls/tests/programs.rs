@@ -18,7 +18,7 @@ async fn run(program: &str, arguments: impl FnOnce(&str) -> Vec<String>) -> (Out
             let (io, _): (TcpStream, _) = listener.accept().await.unwrap();
             let config = Arc::clone(&config);
             tokio::spawn(async move {
-                if let Ok(mut secured) = handshake(io, || config).await {
+                if let Ok(Some(mut secured)) = handshake(io, || config).await {
                     let _ = secured.write_all(b"welcome\n").await;
                     let _ = secured.shutdown().await;
                 }
