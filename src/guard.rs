@@ -1,5 +1,6 @@
 //! A server that runs on threads of its own, and how it ends.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -118,12 +119,16 @@ impl Guard {
     }
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until it has stopped: so that the final
-    /// values of a job that ends are not lost. Whether there was such a scrape.
+    /// values of a job that ends are not lost.
     ///
     /// What counts is a GET of the metrics that is answered with a 200, whose values are gathered after this call, and whose
-    /// body is written to the socket, whole. If there is none within `limit`, the server stops without; zero stops at once,
-    /// [`Duration::MAX`] waits for ever. One that is on its way at the limit may still be finished within
+    /// body is written to the socket, whole. If there is none within `limit`, the server stops without it. `None` waits for as
+    /// long as it takes; zero stops at once. A scrape that is in flight at the limit may still be finished within
     /// [`drain_timeout`](crate::Builder::drain_timeout), and then counts.
+    ///
+    /// # Errors
+    ///
+    /// [`NotScraped`] if there was no such scrape.
     ///
     /// Whoever comes first counts: the second of two Prometheus is not waited for, and a browser at the metrics' path, or a
     /// scrape that asks for a part (`name[]`, `registry[]`), is a scrape. The page at `/`, which scrapes while somebody looks at
@@ -138,16 +143,21 @@ impl Guard {
     ///
     /// let guard = prometheus_hyper::start("0.0.0.0:9184")?;
     /// job().await;
-    /// let scraped: bool = guard.shutdown_after_scrape(Duration::from_secs(20)).await;
+    /// if let Err(error) = guard.shutdown_after_scrape(Duration::from_secs(20)).await {
+    ///     eprintln!("{error}");
+    /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn shutdown_after_scrape(mut self, limit: Duration) -> impl Future<Output = bool> + Send {
+    pub fn shutdown_after_scrape(
+        mut self,
+        limit: impl Into<Option<Duration>>,
+    ) -> impl Future<Output = Result<(), NotScraped>> + Send {
         // Now, and not when it is first polled: the values are final.
-        let asked = self.ask_for_the_last_scrape(limit);
+        let asked = self.ask_for_the_last_scrape(limit.into());
         async move {
             self.running.stopped().cancelled().await;
-            asked.is_some_and(|asked| asked.is_delivered())
+            asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
         }
     }
 
@@ -156,19 +166,26 @@ impl Guard {
     /// Not for code on which a scrape depends. On the thread of a current-thread runtime on which hooks run
     /// ([`before_scrape`](crate::Builder::before_scrape)) it keeps them from running, and the scrape goes without them. On
     /// the server's own threads it does not wait: in a collector, and in a hook if there is no other runtime. There it returns
-    /// `false`, and the server goes on until it has been scraped, or the limit.
-    pub fn shutdown_after_scrape_blocking(mut self, limit: Duration) -> bool {
-        let asked = self.ask_for_the_last_scrape(limit);
+    /// an error, and the server goes on until it has been scraped, or the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`NotScraped`] if there was no such scrape.
+    pub fn shutdown_after_scrape_blocking(
+        mut self,
+        limit: impl Into<Option<Duration>>,
+    ) -> Result<(), NotScraped> {
+        let asked = self.ask_for_the_last_scrape(limit.into());
         // What was asked for ends the server; this guard does not.
         self.detached = !self.running.join();
-        asked.is_some_and(|asked| asked.is_delivered())
+        asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
     }
 
     /// Nothing if the server has stopped.
-    fn ask_for_the_last_scrape(&mut self, limit: Duration) -> Option<Asked> {
+    fn ask_for_the_last_scrape(&mut self, limit: Option<Duration>) -> Option<Asked> {
         let router = self.router.upgrade()?;
         let (epoch, deliveries) = (router.scraper().seal(), router.scraper().deliveries().clone());
-        let until = Instant::now().checked_add(limit);
+        let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         // It fails for a server that has stopped meanwhile.
         let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
         Some(Asked { deliveries, epoch })
@@ -179,6 +196,20 @@ impl Guard {
         self.detached = true;
     }
 }
+
+/// The server has stopped, and nobody has scraped the final values:
+/// [`Guard::shutdown_after_scrape`] returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotScraped;
+
+impl fmt::Display for NotScraped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server stopped before its final values were scraped")
+    }
+}
+
+impl Error for NotScraped {}
 
 /// A last scrape that the server has been asked for.
 struct Asked {

@@ -1,14 +1,12 @@
 //! The metrics as a service, for an HTTP server of the host's own.
 
-#[cfg(feature = "tower")]
-mod tower;
-
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -30,7 +28,7 @@ use crate::util::throttle::Throttle;
 /// clones are the same handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other
 /// methods with a 405. A request's body is not looked at.
 ///
-/// It is a [`hyper::service::Service`], and with feature `tower` a `tower_service::Service`, which is what axum takes. Its
+/// It is a [`hyper::service::Service`], and with feature `tower`, which is on by default, a `tower_service::Service`, which is what axum takes. Its
 /// answers are complete, with an exact `Content-Length`, and never errors. Nobody can say that it is not ready, and it has
 /// no connections of its own: its `prometheus_exporter_ready` is 1, its `prometheus_exporter_connections` 0.
 ///
@@ -67,8 +65,23 @@ struct Shared {
     complaint: Throttle,
 }
 
-/// An answer in the making.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+/// The future of a [`Handler`]'s response. It never fails.
+#[must_use = "futures do nothing unless they are polled"]
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
 
 impl Handler {
     pub(crate) fn new(router: Router) -> Self {
@@ -81,18 +94,33 @@ impl Handler {
         Handler { shared: Arc::new(shared) }
     }
 
-    fn answer(&self, head: Parts) -> Answering {
+    fn answer(&self, head: Parts) -> ResponseFuture {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { Ok(shared.answer(head).await) })
+        ResponseFuture(Box::pin(async move { shared.answer(head).await }))
     }
 }
 
 impl<B> Service<Request<B>> for Handler {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<B>) -> Answering {
+    fn call(&self, request: Request<B>) -> ResponseFuture {
+        self.answer(request.into_parts().0)
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<B> tower_service::Service<Request<B>> for Handler {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
         self.answer(request.into_parts().0)
     }
 }

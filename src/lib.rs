@@ -110,6 +110,7 @@
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
+//! | `tower` | yes | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
 //! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
 //! | `protobuf` | no | adds `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
@@ -117,7 +118,6 @@
 //! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` wants a C compiler |
 //! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
 //! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
-//! | `tower` | no | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
 //! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
 //!
 //! # When to use something else
@@ -133,6 +133,7 @@
 //! one that is re-exported here, [`prometheus_hyper::prometheus`](prometheus), or see to it that `cargo tree -d` does not
 //! list `prometheus`. A page that is empty for that reason says so.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 // What only some features use is looked for with all of them, in CI.
 #![cfg_attr(not(all(feature = "auth", feature = "web-config")), allow(dead_code))]
@@ -181,8 +182,8 @@ pub use builder::{
     DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_UNIX_SOCKET_MODE,
     DEFAULT_WRITE_TIMEOUT, Run,
 };
-pub use guard::Guard;
-pub use handler::Handler;
+pub use guard::{Guard, NotScraped};
+pub use handler::{Handler, ResponseFuture};
 pub use net::connection_limit::DEFAULT_MAX_CONNECTIONS;
 pub use prometheus;
 pub use scrape::probe::{DEFAULT_MAX_PROBES, ProbeError, ProbeRequest};

@@ -21,6 +21,11 @@ pub struct Body {
 }
 
 impl Body {
+    pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
+        let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Body { pieces: pieces.into_iter(), remaining, delivery: None }
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.remaining
     }
@@ -36,16 +41,9 @@ impl Body {
     }
 }
 
-impl From<Vec<Bytes>> for Body {
-    fn from(pieces: Vec<Bytes>) -> Self {
-        let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Body { pieces: pieces.into_iter(), remaining, delivery: None }
-    }
-}
-
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        vec![bytes].into()
+        Body::new(vec![bytes])
     }
 }
 

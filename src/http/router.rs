@@ -418,7 +418,7 @@ impl Router {
 
 /// What is there to show, as it is compressed.
 fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Response<Body> {
-    let mut response = respond(StatusCode::OK, content_type, pieces);
+    let mut response = respond(StatusCode::OK, content_type, Body::new(pieces));
     if let Some(coding) = coding.content_encoding() {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }

@@ -179,7 +179,7 @@ fn on_axum_it_is_a_route() {
 fn any_executor_may_call_it() {
     let handler = handler(&registry());
     let request = || Request::get("/metrics").body(()).unwrap();
-    let mut bare = handler.call(request());
+    let mut bare = std::pin::pin!(handler.call(request()));
     let began = Instant::now();
     let response = loop {
         match bare.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -42,7 +42,7 @@ fn the_final_values_are_scraped_once_more_and_then_the_server_stops() {
     rows.inc_by(7);
     let scraped = guard.shutdown_after_scrape(PATIENCE);
     assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
     refused(addr);
 }
 
@@ -63,7 +63,7 @@ fn the_blocking_twin_does_the_same_on_a_runtime_and_off_it() {
         } else {
             guard.shutdown_after_scrape_blocking(PATIENCE)
         };
-        assert!(scraped, "inside a runtime: {inside}");
+        assert_eq!(scraped, Ok(()), "inside a runtime: {inside}");
         // The last connection of the client may be refused between its two steps.
         let _ = client.join();
     }
@@ -73,7 +73,7 @@ fn the_blocking_twin_does_the_same_on_a_runtime_and_off_it() {
 fn what_brings_nobody_the_values_does_not_count() {
     let (guard, addr, _) = job();
     let token = guard.cancellation_token();
-    let scraped = guard.shutdown_after_scrape(Duration::MAX);
+    let scraped = guard.shutdown_after_scrape(None);
     let table = [
         ("HEAD /metrics", 200),
         ("OPTIONS /metrics", 204),
@@ -91,7 +91,7 @@ fn what_brings_nobody_the_values_does_not_count() {
     }
     // Ctrl-c.
     token.cancel();
-    assert!(!wait(scraped));
+    wait(scraped).unwrap_err();
 }
 
 /// The page at `/`, open in some browser, ended a job within two seconds, and Prometheus never saw its final values.
@@ -106,7 +106,7 @@ fn the_page_does_not_take_the_last_scrape() {
         assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
     }
     assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_was_gathered_before_the_call_does_not_count_and_nobody_joins_it() {
     gated.open();
     assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
     assert_eq!(late.answer(false).sample("gathers"), Some(2.0), "not from the gather that was under way");
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
     assert_eq!(later.answer(false).sample("gathers"), Some(2.0), "what is in flight is finished");
     assert_eq!(gated.gathers(), 2);
 }
@@ -135,12 +135,12 @@ fn a_scrape_from_before_the_call_alone_is_not_enough() {
     let (guard, addr) = start(Server::builder().registry(&registry));
     let mut early = ask(addr, "/metrics", "");
     gated.wait_for_gathers(1);
-    let scraped = guard.shutdown_after_scrape(Duration::MAX);
+    let scraped = guard.shutdown_after_scrape(None);
     gated.open();
     assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
     assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
     assert_eq!(get(addr, "/metrics").sample("gathers"), Some(2.0));
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
 }
 
 /// What is handed to hyper is not yet on its way.
@@ -153,25 +153,25 @@ fn a_body_counts_once_it_is_written_whole() {
     assert_eq!(head.status, 200);
     assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for the client to take it all");
     assert!(slow.body(&head).len() > LARGE);
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
 }
 
 #[test]
 fn a_limit_ends_the_wait() {
     for limit in [Duration::ZERO, Duration::from_millis(50)] {
         let (guard, addr, _) = job();
-        assert!(!wait(guard.shutdown_after_scrape(limit)), "{limit:?}");
+        wait(guard.shutdown_after_scrape(limit)).expect_err(&format!("{limit:?}"));
         refused(addr);
     }
     let (guard, ..) = job();
-    assert!(!guard.shutdown_after_scrape_blocking(Duration::from_millis(50)));
+    guard.shutdown_after_scrape_blocking(Duration::from_millis(50)).unwrap_err();
 }
 
 #[test]
 fn dropping_the_wait_stops_the_server() {
     let (guard, ..) = job();
     let closed = guard.stopped();
-    drop(guard.shutdown_after_scrape(Duration::MAX));
+    drop(guard.shutdown_after_scrape(None));
     wait(closed);
 }
 
@@ -182,7 +182,7 @@ fn a_server_that_has_stopped_is_not_waited_for() {
     token.cancel();
     wait(closed);
     guard.set_ready(false);
-    assert!(!wait(guard.shutdown_after_scrape(Duration::MAX)));
+    wait(guard.shutdown_after_scrape(None)).unwrap_err();
 }
 
 /// A client that has been slow until the limit and takes the rest while the server drains has the values all the same.
@@ -205,7 +205,7 @@ fn a_scrape_that_ends_within_the_drain_counts() {
     // The limit passes while the client reads nothing; then the listeners are closed.
     refused(addr);
     assert!(slow.body(&head).len() > LARGE);
-    assert!(wait(scraped));
+    assert_eq!(wait(scraped), Ok(()));
 }
 
 /// Its drop stopped the server at once.
@@ -219,7 +219,7 @@ fn on_the_servers_own_thread_it_does_not_wait_and_the_server_goes_on() {
         let guard = taken.lock().unwrap().take();
         let scraped = guard.map(|guard| guard.shutdown_after_scrape_blocking(PATIENCE));
         async move {
-            assert_ne!(scraped, Some(true));
+            assert_ne!(scraped, Some(Ok(())));
             Ok(())
         }
     });

@@ -76,7 +76,7 @@ async fn a_delivery_is_complete_with_the_last_byte() {
     let responder = move |_: &Parts| {
         let delivery = Delivery { unsent: counted.count(1), receipt: Some(of_response.receipt(0)) };
         let pieces = vec![Bytes::from("x".repeat(1000)), Bytes::from("\ng 0\n")];
-        Response::new(Body::from(pieces).with_delivery(delivery))
+        Response::new(Body::new(pieces).with_delivery(delivery))
     };
     let (mut client, server) = tokio::io::duplex(64);
     let (_task, _, stop) = serve_stream(Box::new(server), responder);
@@ -105,7 +105,7 @@ async fn a_large_answer_is_written_in_many_turns() {
     for help in [SIZE, 1000] {
         let responder = move |_: &Parts| {
             let pieces = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
-            Response::new(pieces.into())
+            Response::new(Body::new(pieces))
         };
         // All of it could be written at once.
         let (mut client, server) = tokio::io::duplex(4 * SIZE);

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::exposer::{Exposer, Failed, Verdict};
-use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest};
+use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest, Reason};
 use crate::scrape::{Form, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
 use crate::util::task::Task;
@@ -164,11 +164,11 @@ enum Failure {
 
 /// What comes of a probe's error: a sentence for the scraper, or a line in the log.
 fn told(path: &str, error: ProbeError) -> Failure {
-    let error = match error {
-        ProbeError::BadRequest(reason) => {
+    let error = match error.0 {
+        Reason::BadRequest(reason) => {
             return Failure::Unanswered(ProbeOutcome::BadRequest, Unanswered::BadRequest(reason));
         }
-        ProbeError::Failed(error) => error,
+        Reason::Failed(error) => error,
     };
     let mut reason = error.to_string();
     let mut source = error.source();

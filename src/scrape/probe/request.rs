@@ -28,7 +28,7 @@ impl ProbeRequest {
     ///
     /// # Errors
     ///
-    /// A [bad request](ProbeError::BadRequest) if it is missing or empty.
+    /// A [bad request](ProbeError::bad_request) if it is missing or empty.
     pub fn target(&self) -> Result<&str, ProbeError> {
         self.param("target")
             .filter(|target| !target.is_empty())
@@ -62,37 +62,39 @@ impl FromIterator<(String, String)> for Parameters {
     }
 }
 
-/// Why a probe brings no registry.
+/// Why a probe returns no registry.
 ///
-/// It takes any error by `?`, a `String`, a `&str` and what becomes a boxed error, such as `anyhow`'s, among them; therefore it is
-/// none itself.
-#[non_exhaustive]
-pub enum ProbeError {
-    /// The scraper has asked for what makes no sense, and is told so: a 400 with this sentence.
+/// `?` makes one of any error, `String`, `&str` and whatever becomes a boxed error, such as `anyhow`'s. Then `probe_success` is 0,
+/// and the reason is logged at debug level, because probes are there to find targets that are down. It is no
+/// [`Error`](std::error::Error) itself, or that conversion could not be.
+pub struct ProbeError(pub(super) Reason);
+
+/// What a probe has failed with.
+pub(super) enum Reason {
+    /// The client has sent a bad request: a 400 with this sentence.
     BadRequest(String),
-    /// The target could not be probed: `probe_success` is 0. The reason goes to the log, at level debug, for a target that is away
-    /// is what probes are there to find.
+    /// The target could not be probed.
     Failed(BoxError),
 }
 
 impl ProbeError {
-    /// The scraper has asked for what makes no sense: a 400 with this sentence, which whoever asks can read.
+    /// Rejects the request: the client gets a 400 with this sentence.
     pub fn bad_request(reason: impl Into<String>) -> Self {
-        ProbeError::BadRequest(reason.into())
+        ProbeError(Reason::BadRequest(reason.into()))
     }
 }
 
 impl<E: Into<BoxError>> From<E> for ProbeError {
     fn from(error: E) -> Self {
-        ProbeError::Failed(error.into())
+        ProbeError(Reason::Failed(error.into()))
     }
 }
 
 impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ProbeError::BadRequest(reason) => f.write_str(reason),
-            ProbeError::Failed(error) => error.fmt(f),
+        match &self.0 {
+            Reason::BadRequest(reason) => f.write_str(reason),
+            Reason::Failed(error) => error.fmt(f),
         }
     }
 }
