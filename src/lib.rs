@@ -56,7 +56,7 @@
 //! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf where they are switched on; gzip, zstd |
 //! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text`, `openmetrics`, `protobuf`, where it is switched on, shown as text: for a browser |
+//! | `/metrics?format=…` | `text` or, where it is switched on, `openmetrics`, for a browser; any other is a 400 |
 //! | GET, HEAD a path of [`Builder::probe`] | what the target that is named there says |
 //! | GET, HEAD `/` | a page for people, with the metrics, live: search, rates, quantiles; [`Builder::landing_page`] |
 //! | GET, HEAD `/-/healthy` | 200 |

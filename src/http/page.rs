@@ -122,11 +122,8 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
 
 /// What `?format=` shows in a browser, and what it is called.
 fn shown(formats: &[Format]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let table = [
-        (true, "text", "Text"),
-        (formats.contains(&Format::OpenMetrics100), "openmetrics", "OpenMetrics"),
-        (formats.contains(&Format::Protobuf), "protobuf", "Protobuf"),
-    ];
+    let table =
+        [(true, "text", "Text"), (formats.contains(&Format::OpenMetrics100), "openmetrics", "OpenMetrics")];
     table.into_iter().filter_map(|(switched_on, format, text)| switched_on.then_some((format, text)))
 }
 
@@ -207,7 +204,7 @@ mod tests {
         let table: &[(&[Format], &[&str])] = &[
             (&[Format::Text004], &["text"]),
             (&[Format::Text004, Format::OpenMetrics100], &["text", "openmetrics"]),
-            (&[Format::Text004, Format::Protobuf], &["text", "protobuf"]),
+            (&[Format::Text004, Format::Protobuf], &["text"]),
         ];
         for (formats, linked) in table {
             assert_eq!(&shown(formats).map(|(format, _)| format).collect::<Vec<_>>(), linked, "{formats:?}");

@@ -8,15 +8,23 @@ use crate::exposition::filter::Names;
 use crate::scrape::probe::Parameters;
 
 /// What a query string selects. Equal selections are equal values, however they were written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// `name[]`: the families that are wanted.
     pub names: Names,
     /// `registry[]`: the registries to gather, sorted, each once; all of them if there is none.
     pub registries: Vec<String>,
-    /// `format`: what to answer with, whatever `Accept` says; for people with a browser.
-    pub format: Option<Format>,
+    /// `format`: what to answer with, whatever `Accept` says, for people with a browser. An error if it names no such
+    /// format; a probe may have a parameter of that name with other values.
+    pub format: Result<Option<Format>, UnknownFormat>,
 }
+
+/// `format` names none of [`BY_NAME`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UnknownFormat;
+
+/// The formats that `format` may name.
+const BY_NAME: [(&str, Format); 2] = [("text", Format::Text004), ("openmetrics", Format::OpenMetrics100)];
 
 /// Why a query string selects nothing. It says so without a word of the client's, for it goes into a body
 /// that a browser may show.
@@ -37,13 +45,13 @@ impl Query {
     /// Reads a query string, without its `?`, as `application/x-www-form-urlencoded`
     /// (<https://url.spec.whatwg.org/#urlencoded-parsing>), in time linear in its length but for the sorting.
     ///
-    /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s the first that
-    /// is known counts. Everything else is ignored, malformed or not: Prometheus passes the `params` of its
-    /// configuration on to every target.
+    /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s the first known one
+    /// counts. Everything else is ignored, malformed or not: Prometheus passes the `params` of its configuration on to
+    /// every target.
     pub fn parse(query: &str) -> Result<Query, QueryError> {
         let mut names = Vec::new();
         let mut registries = Vec::new();
-        let mut format = None;
+        let mut format = Ok(None);
         for parameter in query.split('&') {
             // "If bytes contains a 0x3D (=), then let name be the bytes ... before its first occurrence ...;
             // otherwise let name have the value of bytes and let value be the empty byte sequence."
@@ -52,7 +60,10 @@ impl Query {
                 Ok("name[]") => &mut names,
                 Ok("registry[]") => &mut registries,
                 Ok("format") => {
-                    format = format.or(decode(value).ok().and_then(|value| known_format(&value)));
+                    format = match format {
+                        Ok(Some(_)) => format,
+                        _ => named_format(value),
+                    };
                     continue;
                 }
                 _ => continue,
@@ -92,13 +103,16 @@ impl fmt::Display for QueryError {
 
 impl std::error::Error for QueryError {}
 
-fn known_format(value: &str) -> Option<Format> {
-    match value {
-        "text" => Some(Format::Text004),
-        "openmetrics" => Some(Format::OpenMetrics100),
-        "protobuf" => Some(Format::Protobuf),
-        _ => None,
+impl fmt::Display for UnknownFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unknown format. Use one of: {}.", BY_NAME.map(|(name, _)| name).join(", "))
     }
+}
+
+fn named_format(value: &str) -> Result<Option<Format>, UnknownFormat> {
+    let value = decode(value).map_err(|_| UnknownFormat)?;
+    let named = BY_NAME.iter().find(|(name, _)| *name == value);
+    named.map(|(_, format)| Some(*format)).ok_or(UnknownFormat)
 }
 
 fn sorted(mut values: Vec<String>) -> Vec<String> {
@@ -142,7 +156,11 @@ mod tests {
 
     fn query(names: &[&str], registries: &[&str], format: Option<Format>) -> Query {
         let owned = |values: &[&str]| values.iter().map(|value| value.to_string()).collect();
-        Query { names: Names::new(owned(names)), registries: owned(registries), format }
+        Query { names: Names::new(owned(names)), registries: owned(registries), format: Ok(format) }
+    }
+
+    fn unknown_format() -> Query {
+        Query { format: Err(UnknownFormat), ..query(&[], &[], None) }
     }
 
     #[test]
@@ -173,10 +191,16 @@ mod tests {
             // Formats.
             ("format=text", Ok(query(&[], &[], Some(Format::Text004)))),
             ("format=openmetrics", Ok(query(&[], &[], Some(Format::OpenMetrics100)))),
-            ("form%61t=proto%62uf", Ok(query(&[], &[], Some(Format::Protobuf)))),
-            ("format=json", Ok(query(&[], &[], None))),
-            ("format=&format", Ok(query(&[], &[], None))),
-            ("format=%zz&format=%ff&format=text&format=protobuf", Ok(query(&[], &[], Some(Format::Text004)))),
+            ("form%61t=open%6detrics", Ok(query(&[], &[], Some(Format::OpenMetrics100)))),
+            (
+                "format=%zz&format=%ff&format=text&format=openmetrics",
+                Ok(query(&[], &[], Some(Format::Text004))),
+            ),
+            ("format=text&format=json", Ok(query(&[], &[], Some(Format::Text004)))),
+            ("format=json", Ok(unknown_format())),
+            ("format=protobuf", Ok(unknown_format())),
+            ("format=&format", Ok(unknown_format())),
+            ("format=%zz", Ok(unknown_format())),
             // Malformed.
             ("name[]=%", Err(QueryError::MalformedEscape)),
             ("name[]=%4", Err(QueryError::MalformedEscape)),
@@ -198,7 +222,7 @@ mod tests {
     fn the_limit_counts_both_and_every_repetition() {
         let most = ["name[]=a", "registry[]=a"].repeat(Query::MAX_SELECTORS / 2).join("&");
         assert_eq!(Query::parse(&most), Ok(query(&["a"], &["a"], None)));
-        assert_eq!(Query::parse(&format!("{most}&x=y&format=z")), Ok(query(&["a"], &["a"], None)));
+        assert_eq!(Query::parse(&format!("{most}&x=y&formats=z")), Ok(query(&["a"], &["a"], None)));
         assert_eq!(Query::parse(&format!("{most}&name[]=a")), Err(QueryError::TooMany));
         assert_eq!(Query::parse(&format!("{most}&registry[]")), Err(QueryError::TooMany));
     }
@@ -228,11 +252,13 @@ mod tests {
 
     #[test]
     fn errors_are_sentences() {
-        for error in [QueryError::MalformedEscape, QueryError::NotUtf8, QueryError::TooMany] {
-            let sentence = error.to_string();
+        let errors = [QueryError::MalformedEscape, QueryError::NotUtf8, QueryError::TooMany];
+        let sentences = errors.map(|error| error.to_string()).into_iter().chain([UnknownFormat.to_string()]);
+        for sentence in sentences {
             assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
         }
         assert!(QueryError::TooMany.to_string().contains(" 1024 "));
+        assert!(UnknownFormat.to_string().ends_with(" text, openmetrics."));
     }
 
     proptest! {

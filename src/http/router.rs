@@ -3,6 +3,7 @@
 mod host;
 mod scrape_timeout;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use tokio::sync::Semaphore;
 use crate::auth::rate_limit::whole_seconds;
 use crate::exposition::compress::Coding;
 use crate::exposition::encode::{Choice, Format};
+use crate::exposition::filter::Names;
 use crate::http::access::{Locks, Refusal, Rules};
 use crate::http::body::Body;
 use crate::http::negotiate;
 use crate::http::page::{Document, SECURITY_POLICY};
-use crate::http::query::{self, Query, QueryError};
+use crate::http::query::{self, Query};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
@@ -298,12 +300,16 @@ impl Router {
     async fn scrape(&self, head: &Parts, deadline: Instant) -> Response<Body> {
         let query = match Query::parse(head.uri.query().unwrap_or_default()) {
             Ok(query) => query,
-            Err(error) => return refused_query(error),
+            Err(error) => return bad_request(error),
         };
         let Some(selection) = self.scraper.select(&query.registries) else {
             return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
         };
-        let (form, content_type) = self.form(head, query);
+        let format = match query.format {
+            Ok(format) => format,
+            Err(unknown) => return bad_request(unknown),
+        };
+        let (form, content_type) = self.form(head, format, query.names);
         let timeout = self.scrape_timeouts.of(head);
         match self.scraper.scrape(form, selection, timeout, deadline).await {
             Ok(exposition) => {
@@ -344,7 +350,7 @@ impl Router {
             Ok((query, parameters)) => self.probe_for(place, parameters, query, head, deadline).await,
             Err(error) => {
                 self.prober.count_bad_request(place);
-                refused_query(error)
+                bad_request(error)
             }
         };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -359,7 +365,8 @@ impl Router {
         head: &Parts,
         deadline: Instant,
     ) -> Response<Body> {
-        let (form, content_type) = self.form(head, query);
+        // A probe may have a parameter of that name with other values.
+        let (form, content_type) = self.form(head, query.format.unwrap_or_default(), query.names);
         let Some(runtime) = self.scraper.runtime_of_hooks() else {
             return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
         };
@@ -370,9 +377,7 @@ impl Router {
                 exposed(content_type, pieces, coding)
                     .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))
             }
-            Err(Unanswered::BadRequest(reason)) => {
-                respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
-            }
+            Err(Unanswered::BadRequest(reason)) => bad_request(reason),
             Err(Unanswered::Busy) => late("There are as many probes under way as there may be.\n"),
             Err(Unanswered::Unwritten) => {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be written.\n")
@@ -381,17 +386,17 @@ impl Router {
     }
 
     /// In which form a client wants what is selected.
-    fn form(&self, head: &Parts, query: Query) -> (Form, HeaderValue) {
-        let (choice, content_type) = match query.format.and_then(|format| self.offer.shown(format)) {
+    fn form(&self, head: &Parts, named: Option<Format>, names: Names) -> (Form, HeaderValue) {
+        let (choice, content_type) = match named.filter(|format| self.offer.formats.contains(format)) {
             // For people: a browser shows it and does not offer to save it.
-            Some(choice) => (choice, TEXT),
+            Some(format) => (Choice::plain(format), TEXT),
             None => {
                 let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
                 (accepted.choice, HeaderValue::from_static(accepted.content_type))
             }
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
-        (Form { choice, coding, names: query.names }, content_type)
+        (Form { choice, coding, names }, content_type)
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
@@ -425,23 +430,14 @@ fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Res
     response
 }
 
-fn refused_query(error: QueryError) -> Response<Body> {
-    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{error}\n")))
+fn bad_request(reason: impl Display) -> Response<Body> {
+    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
 }
 
 fn late(sentence: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
-}
-
-impl Offer {
-    /// What `?format=` shows, if that format is switched on.
-    fn shown(&self, format: Format) -> Option<Choice> {
-        let switched_on = format == Format::Text004 || self.formats.contains(&format);
-        let readable = if format == Format::Protobuf { Format::ProtobufText } else { format };
-        switched_on.then(|| Choice::plain(readable))
-    }
 }
 
 /// The values of a header, line by line.

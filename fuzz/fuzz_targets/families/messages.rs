@@ -1,4 +1,4 @@
-//! Reads delimited messages, or their text form, just far enough to see that lengths and braces fit.
+//! Reads delimited messages just far enough to see that lengths fit.
 
 type Complaint = String;
 
@@ -73,23 +73,4 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, Complaint> {
         }
     }
     Err("a number that is too long".into())
-}
-
-pub(crate) fn check_readable(body: &[u8]) -> Result<(), Complaint> {
-    let (mut depth, mut quoted, mut escaped) = (0_i32, false, false);
-    for &byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'\n' if quoted => return Err("a line ends within quotes".into()),
-            b'{' if !quoted => depth += 1,
-            b'}' if !quoted => depth -= 1,
-            _ => {}
-        }
-        if depth < 0 {
-            return Err("a brace too many".into());
-        }
-    }
-    if depth != 0 || quoted { Err("something stays open".into()) } else { Ok(()) }
 }

@@ -6,8 +6,6 @@ pub enum Format {
     /// Length-delimited `io.prometheus.client.MetricFamily` messages. Without the feature `protobuf` text 0.0.4
     /// is written in its place, so it must not be offered.
     Protobuf,
-    /// The same in protobuf's text form, for people: nothing asks for it by `Accept`.
-    ProtobufText,
     /// OpenMetrics text, 1.0.0.
     OpenMetrics100,
     /// The same body as [`Format::OpenMetrics100`] under the version that Prometheus before 2.40 asked for.
@@ -48,7 +46,6 @@ impl Format {
             Format::Protobuf => {
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
             }
-            Format::ProtobufText => "text/plain; charset=utf-8",
             Format::OpenMetrics100 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Format::OpenMetrics001 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
             Format::Text100 => "text/plain; version=1.0.0; charset=utf-8",
@@ -94,18 +91,9 @@ impl Choice {
 
     /// A format asked for without a word about escaping.
     pub const fn plain(format: Format) -> Choice {
-        let escaping = match format {
-            // No scraper stores it.
-            Format::ProtobufText => Escaping::AllowUtf8,
-            // "If no escaping scheme is specified in the Accept header, underscores escaping SHOULD be used."
-            // (escaping_schemes, "Default Behavior")
-            Format::Protobuf
-            | Format::OpenMetrics100
-            | Format::OpenMetrics001
-            | Format::Text100
-            | Format::Text004 => Escaping::Underscores,
-        };
-        Choice { format, escaping }
+        // "If no escaping scheme is specified in the Accept header, underscores escaping SHOULD be used."
+        // (escaping_schemes, "Default Behavior")
+        Choice { format, escaping: Escaping::Underscores }
     }
 
     /// A format asked for with this escaping.
@@ -116,9 +104,7 @@ impl Choice {
     /// `scrape/scrape.go`).
     pub const fn escaped(format: Format, escaping: Escaping) -> Choice {
         match format {
-            Format::Protobuf | Format::ProtobufText | Format::OpenMetrics100 | Format::Text100 => {
-                Choice { format, escaping }
-            }
+            Format::Protobuf | Format::OpenMetrics100 | Format::Text100 => Choice { format, escaping },
             Format::OpenMetrics001 | Format::Text004 => Choice::plain(format),
         }
     }
@@ -140,9 +126,7 @@ impl Choice {
         match self.format {
             Format::OpenMetrics100 => escaped!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
             Format::Text100 => escaped!("text/plain; version=1.0.0; charset=utf-8"),
-            Format::Protobuf | Format::ProtobufText | Format::OpenMetrics001 | Format::Text004 => {
-                self.format.content_type()
-            }
+            Format::Protobuf | Format::OpenMetrics001 | Format::Text004 => self.format.content_type(),
         }
     }
 }

@@ -1,35 +1,20 @@
 //! What is in which message: metrics.proto of prometheus/client_model, as far as `prometheus` fills it
 //! (`proto/proto_model.proto` of the crate).
 //!
-//! Said once, for what measures, writes and shows it. Fields are written although they hold a default, as
-//! Prometheus' own client does, for in proto2 that is not the same as leaving them out. But a help that is empty
-//! and a timestamp that is zero are, to `prometheus`, none.
+//! Said once, for what measures and what writes it. Fields are written although they hold a default, as Prometheus' own
+//! client does, because in proto2 that is not the same as omitting them. But to `prometheus` an empty help and a timestamp
+//! of zero mean that there is none.
 
 use prometheus::proto::{Bucket, Histogram, LabelPair, MetricType, Quantile, Summary};
 
 use super::super::{Head, Series, reading::Sample};
 
-/// A field, by its number and its name.
-#[derive(Clone, Copy)]
-pub(super) struct Field(pub(super) u32, pub(super) &'static str);
-
-/// Takes the fields of a message.
+/// Takes the fields of a message, each by its number.
 pub(super) trait Fields {
-    fn string(&mut self, field: Field, value: &str);
-    fn double(&mut self, field: Field, value: f64);
-    fn uint64(&mut self, field: Field, value: u64);
-
-    /// As it goes over the wire, ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
-    fn int64(&mut self, field: Field, value: i64) {
-        self.uint64(field, value as u64);
-    }
-
-    /// A value of an enum, as it goes over the wire.
-    fn constant(&mut self, field: Field, number: u64, _name: &str) {
-        self.uint64(field, number);
-    }
-
-    fn message(&mut self, field: Field, message: &impl Message);
+    fn string(&mut self, field: u32, value: &str);
+    fn double(&mut self, field: u32, value: f64);
+    fn uint64(&mut self, field: u32, value: u64);
+    fn message(&mut self, field: u32, message: &impl Message);
 }
 
 /// Something with fields.
@@ -38,7 +23,7 @@ pub(super) trait Message {
 }
 
 /// The field that a [`Series`] is of its family.
-pub(super) const FAMILY_METRIC: Field = Field(4, "metric");
+pub(super) const FAMILY_METRIC: u32 = 4;
 
 /// `MetricFamily` without its metrics.
 pub(super) struct FamilyHead<'h>(pub(super) &'h Head<'h>);
@@ -46,18 +31,18 @@ pub(super) struct FamilyHead<'h>(pub(super) &'h Head<'h>);
 impl Message for FamilyHead<'_> {
     fn write(&self, fields: &mut impl Fields) {
         let Head { name, kind, help } = *self.0;
-        fields.string(Field(1, "name"), name);
+        fields.string(1, name);
         if !help.is_empty() {
-            fields.string(Field(2, "help"), help);
+            fields.string(2, help);
         }
-        let (number, constant) = match kind {
-            MetricType::COUNTER => (0, "COUNTER"),
-            MetricType::GAUGE => (1, "GAUGE"),
-            MetricType::SUMMARY => (2, "SUMMARY"),
-            MetricType::UNTYPED => (3, "UNTYPED"),
-            MetricType::HISTOGRAM => (4, "HISTOGRAM"),
+        let constant = match kind {
+            MetricType::COUNTER => 0,
+            MetricType::GAUGE => 1,
+            MetricType::SUMMARY => 2,
+            MetricType::UNTYPED => 3,
+            MetricType::HISTOGRAM => 4,
         };
-        fields.constant(Field(3, "type"), number, constant);
+        fields.uint64(3, constant);
     }
 }
 
@@ -65,17 +50,18 @@ impl Message for FamilyHead<'_> {
 impl Message for Series<'_> {
     fn write(&self, fields: &mut impl Fields) {
         for (name, label) in self.names.leads.iter().zip(self.labels) {
-            fields.message(Field(1, "label"), &Label(name, label));
+            fields.message(1, &Label(name, label));
         }
         match self.sample {
-            Sample::Gauge(value) => fields.message(Field(2, "gauge"), &Single(value)),
-            Sample::Counter(value) => fields.message(Field(3, "counter"), &Single(value)),
-            Sample::Summary(summary) => fields.message(Field(4, "summary"), summary),
-            Sample::Untyped(value) => fields.message(Field(5, "untyped"), &Single(value)),
-            Sample::Histogram(histogram) => fields.message(Field(7, "histogram"), histogram),
+            Sample::Gauge(value) => fields.message(2, &Single(value)),
+            Sample::Counter(value) => fields.message(3, &Single(value)),
+            Sample::Summary(summary) => fields.message(4, summary),
+            Sample::Untyped(value) => fields.message(5, &Single(value)),
+            Sample::Histogram(histogram) => fields.message(7, histogram),
         }
         if self.timestamp != 0 {
-            fields.int64(Field(6, "timestamp_ms"), self.timestamp);
+            // An int64 takes ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
+            fields.uint64(6, self.timestamp as u64);
         }
     }
 }
@@ -85,8 +71,8 @@ struct Label<'l>(&'l str, &'l LabelPair);
 
 impl Message for Label<'_> {
     fn write(&self, fields: &mut impl Fields) {
-        fields.string(Field(1, "name"), self.0);
-        fields.string(Field(2, "value"), self.1.value());
+        fields.string(1, self.0);
+        fields.string(2, self.1.value());
     }
 }
 
@@ -95,24 +81,24 @@ struct Single(f64);
 
 impl Message for Single {
     fn write(&self, fields: &mut impl Fields) {
-        fields.double(Field(1, "value"), self.0);
+        fields.double(1, self.0);
     }
 }
 
 impl Message for Summary {
     fn write(&self, fields: &mut impl Fields) {
-        fields.uint64(Field(1, "sample_count"), self.sample_count());
-        fields.double(Field(2, "sample_sum"), self.sample_sum());
+        fields.uint64(1, self.sample_count());
+        fields.double(2, self.sample_sum());
         for quantile in self.get_quantile() {
-            fields.message(Field(3, "quantile"), quantile);
+            fields.message(3, quantile);
         }
     }
 }
 
 impl Message for Quantile {
     fn write(&self, fields: &mut impl Fields) {
-        fields.double(Field(1, "quantile"), self.quantile());
-        fields.double(Field(2, "value"), self.value());
+        fields.double(1, self.quantile());
+        fields.double(2, self.value());
     }
 }
 
@@ -120,17 +106,17 @@ impl Message for Quantile {
 /// (`getMagicLabel`, model/textparse/protobufparse.go), and its own client sends it for an exemplar only.
 impl Message for Histogram {
     fn write(&self, fields: &mut impl Fields) {
-        fields.uint64(Field(1, "sample_count"), self.get_sample_count());
-        fields.double(Field(2, "sample_sum"), self.get_sample_sum());
+        fields.uint64(1, self.get_sample_count());
+        fields.double(2, self.get_sample_sum());
         for bucket in self.get_bucket() {
-            fields.message(Field(3, "bucket"), bucket);
+            fields.message(3, bucket);
         }
     }
 }
 
 impl Message for Bucket {
     fn write(&self, fields: &mut impl Fields) {
-        fields.uint64(Field(1, "cumulative_count"), self.cumulative_count());
-        fields.double(Field(2, "upper_bound"), self.upper_bound());
+        fields.uint64(1, self.cumulative_count());
+        fields.double(2, self.upper_bound());
     }
 }

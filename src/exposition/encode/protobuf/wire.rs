@@ -1,7 +1,7 @@
 //! The binary encoding (<https://protobuf.dev/programming-guides/encoding/>), and how long it gets.
 
 use super::super::line::Line;
-use super::schema::{Field, Fields, Message};
+use super::schema::{Fields, Message};
 
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
@@ -19,7 +19,7 @@ impl Size {
     }
 
     /// The bytes of a message where it is a field.
-    pub(super) fn of_field(field: Field, message: &impl Message) -> usize {
+    pub(super) fn of_field(field: u32, message: &impl Message) -> usize {
         let mut size = Size(0);
         size.message(field, message);
         size.0
@@ -30,11 +30,11 @@ impl Size {
         self.0 += (64 - (value | 1).leading_zeros()).div_ceil(7) as usize;
     }
 
-    fn tag(&mut self, field: Field) {
-        self.varint(u64::from(field.0) << 3);
+    fn tag(&mut self, field: u32) {
+        self.varint(u64::from(field) << 3);
     }
 
-    fn delimited(&mut self, field: Field, bytes: usize) {
+    fn delimited(&mut self, field: u32, bytes: usize) {
         self.tag(field);
         self.varint(bytes as u64);
         self.0 += bytes;
@@ -42,21 +42,21 @@ impl Size {
 }
 
 impl Fields for Size {
-    fn string(&mut self, field: Field, value: &str) {
+    fn string(&mut self, field: u32, value: &str) {
         self.delimited(field, value.len());
     }
 
-    fn double(&mut self, field: Field, _: f64) {
+    fn double(&mut self, field: u32, _: f64) {
         self.tag(field);
         self.0 += size_of::<f64>();
     }
 
-    fn uint64(&mut self, field: Field, value: u64) {
+    fn uint64(&mut self, field: u32, value: u64) {
         self.tag(field);
         self.varint(value);
     }
 
-    fn message(&mut self, field: Field, message: &impl Message) {
+    fn message(&mut self, field: u32, message: &impl Message) {
         self.delimited(field, Size::of(message));
     }
 }
@@ -73,29 +73,29 @@ impl Wire<'_, '_> {
         self.0.push(value as u8);
     }
 
-    fn tag(&mut self, field: Field, wire_type: u32) {
-        self.varint(u64::from(field.0 << 3 | wire_type));
+    fn tag(&mut self, field: u32, wire_type: u32) {
+        self.varint(u64::from(field << 3 | wire_type));
     }
 }
 
 impl Fields for Wire<'_, '_> {
-    fn string(&mut self, field: Field, value: &str) {
+    fn string(&mut self, field: u32, value: &str) {
         self.tag(field, LENGTH_DELIMITED);
         self.varint(value.len() as u64);
         self.0.put(value.as_bytes());
     }
 
-    fn double(&mut self, field: Field, value: f64) {
+    fn double(&mut self, field: u32, value: f64) {
         self.tag(field, FIXED64);
         self.0.put(&value.to_le_bytes());
     }
 
-    fn uint64(&mut self, field: Field, value: u64) {
+    fn uint64(&mut self, field: u32, value: u64) {
         self.tag(field, VARINT);
         self.varint(value);
     }
 
-    fn message(&mut self, field: Field, message: &impl Message) {
+    fn message(&mut self, field: u32, message: &impl Message) {
         self.tag(field, LENGTH_DELIMITED);
         self.varint(Size::of(message) as u64);
         message.write(self);
