@@ -444,7 +444,7 @@ impl Builder {
     /// Default: 64 MiB, or four times the largest exposition of the last gather if that is more.
     ///
     /// An exposition that several clients share counts once. Over the budget, the server evicts the client that has been
-    /// slow for longest, and a scrape waits up to 2 s for this. If the budget is still exceeded, a scrape of a part (`name[]`,
+    /// slow for longest to take an exposition, and a scrape waits up to 2 s for this. If the budget is still exceeded, a scrape of a part (`name[]`,
     /// `registry[]`) and a probe are answered with a 503 and `Retry-After`, counted in
     /// `prometheus_exporter_denied_total{reason="unsent"}`. A whole exposition is always answered. A mounted handler has no such
     /// budget, because its server has the connections.

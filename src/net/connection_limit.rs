@@ -203,7 +203,9 @@ impl Connections {
 
     fn choose_slow(&self) -> Choice<Id> {
         let grace = self.grace(UNSENT_DIVISOR);
-        let slow = self.open.iter().map(|(id, open)| {
+        // Evicting one that holds nothing would free nothing.
+        let holding = self.open.iter().filter(|(_, open)| open.activity.holds_unsent());
+        let slow = holding.map(|(id, open)| {
             let is_slow = |evictable: &Evictable| matches!(evictable.reason, Reason::Slow | Reason::Long);
             (*id, open.activity.evictable(grace).map(|evictable| evictable.filter(is_slow)))
         });

@@ -74,6 +74,11 @@ impl Activity {
         self.on(Event::ResponseBegun { closes });
     }
 
+    /// Whether its response counts among what is unsent.
+    pub(crate) fn holds_unsent(&self) -> bool {
+        self.state().delivery.is_some()
+    }
+
     /// Whether responses are to end their connections, because newcomers want them.
     pub(super) fn limit_is_reached(&self) -> bool {
         self.at_limit.reached.load(Ordering::Relaxed)

@@ -1,11 +1,13 @@
 //! Connections that never end by themselves, on a clock of the test's.
 
 use std::future::{pending, ready};
+use std::sync::Weak;
 
 use tokio::time::sleep;
 
 use super::*;
 use crate::net::connection::Event;
+use crate::scrape::Delivery;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SCRAPE: Duration = Duration::from_secs(10);
@@ -91,18 +93,69 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
-/// At the limit the budget of unsent bytes was not looked at.
+/// Lets a connection in whose response, an exposition of so many bytes, is being written. It is open as long as there is one to
+/// upgrade to.
+fn admit_with_exposition(
+    connections: &mut Connections,
+    unsent: &UnsentBudget,
+    bytes: usize,
+) -> Weak<Activity> {
+    let mut open = Weak::new();
+    connections.admit(|activity| {
+        assert!(request(&activity));
+        activity.response_begun(Some(Delivery { unsent: unsent.count(bytes), receipt: None }), false);
+        open = Arc::downgrade(&activity);
+        pending()
+    });
+    open
+}
+
+/// A slow client that held nothing of the budget was evicted, although that freed no memory.
 #[tokio::test(start_paused = true)]
-async fn unsent_bytes_evict_a_slow_client_at_the_limit() {
-    let unsent = UnsentBudget::new(Some(1));
-    let mut connections = Connections::new(1, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
+async fn evicts_slow_clients_that_hold_too_much_unsent_and_no_others() {
+    let unsent = UnsentBudget::new(Some(10));
+    let mut connections = Connections::new(5, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
     let mut activities = Vec::new();
     admit(&mut connections, &mut activities);
-    write(&activities[0]);
-    let start = Instant::now();
-    let _exposition = unsent.count(2);
-    connections.room().await;
-    assert_eq!((start.elapsed(), connections.open.len()), (2 * SECOND / 16, 0));
+    admit(&mut connections, &mut activities);
+    // It is slow for longest, with a response that is no exposition.
+    write(&activities[1]);
+    sleep(SECOND).await;
+    let mut holding = Vec::new();
+    for _ in 0..2 {
+        holding.push(admit_with_exposition(&mut connections, &unsent, 8));
+        sleep(SECOND / 100).await;
+    }
+    // Nobody comes.
+    let nobody = tokio::time::timeout(SECOND / 2, connections.newcomer(pending::<()>())).await;
+    assert!(nobody.is_err());
+    let open: Vec<bool> = holding.iter().map(|open| open.strong_count() > 0).collect();
+    assert_eq!(open, [false, true], "the oldest goes, and then there is no need");
+    end(&activities[1]);
+    for activity in activities {
+        assert!(request(&activity), "who holds nothing keeps its connection");
+    }
+}
+
+/// At the limit the budget of unsent bytes was not looked at.
+#[tokio::test(start_paused = true)]
+async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
+    for room_only in [true, false] {
+        let unsent = UnsentBudget::new(Some(10));
+        let mut connections = Connections::new(2, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
+        let mut activities = Vec::new();
+        admit(&mut connections, &mut activities);
+        assert!(request(&activities[0]));
+        let holding = admit_with_exposition(&mut connections, &unsent, 11);
+        let start = Instant::now();
+        if room_only {
+            connections.room().await;
+        } else {
+            assert!(!connections.make_room(false).await, "it was not evicted for the newcomer");
+        }
+        assert!(start.elapsed() < SECOND / 2, "{:?}", start.elapsed());
+        assert_eq!((connections.open.len(), holding.strong_count()), (1, 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,34 +289,4 @@ async fn room_comes_with_an_end_and_with_a_new_wait() {
     connections.room().await;
     assert_eq!(start.elapsed(), SECOND);
     soon.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn evicts_slow_clients_while_too_much_is_unsent() {
-    let unsent = UnsentBudget::new(Some(10));
-    let mut connections = Connections::new(4, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
-    let mut activities = Vec::new();
-    for _ in 0..3 {
-        admit(&mut connections, &mut activities);
-    }
-    write(&activities[1]);
-    sleep(SECOND).await;
-    write(&activities[2]);
-    let expositions = [unsent.count(8), unsent.count(8)];
-    let start = Instant::now();
-    let mut expositions = expositions.into_iter();
-    while connections.open.len() > 1 {
-        // Nobody comes.
-        let _ = tokio::time::timeout(SECOND / 100, connections.newcomer(pending::<()>())).await;
-        if connections.open.len() == 2 && expositions.len() == 2 {
-            // The oldest goes at once, whatever its grace period is otherwise, and what it held with it.
-            assert!(start.elapsed() < SECOND / 10, "{:?}", start.elapsed());
-            drop(expositions.next());
-            let _ = tokio::time::timeout(SECOND, connections.newcomer(pending::<()>())).await;
-            assert_eq!(connections.open.len(), 2, "the others stay, for there is room again");
-            break;
-        }
-    }
-    assert!(request(&activities[0]), "who waits keeps its connection");
-    assert!(!request(&activities[1]), "who was slow has gone");
 }
