@@ -1,6 +1,6 @@
-//! A job that ends, and whose final values Prometheus still gets.
+//! A batch job that waits for one more scrape before it exits, so that Prometheus gets its final values.
 //!
-//! `cargo run --example batch_job`, and within half a minute `curl localhost:9186/metrics`; ctrl-c gives up waiting.
+//! Run `cargo run --example batch_job`, and `curl localhost:9186/metrics` within half a minute. Ctrl-c ends the wait.
 
 use std::time::Duration;
 
@@ -15,23 +15,28 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guard = Server::builder().build_info(build).listen(addr).bind()?.start()?;
     println!("{guard}");
 
-    // It ends the wait for a last scrape, and not the work.
+    // A signal ends the wait for the last scrape. It does not interrupt the work.
     let token = guard.cancellation_token();
     tokio::spawn(async move {
         shutdown.await;
         token.cancel();
     });
 
-    let rows = register_int_counter!("batch_job_rows_total", "Rows that were worked through")?;
-    let end = register_gauge!("batch_job_last_success_timestamp_seconds", "When the job was done")?;
+    let rows = register_int_counter!("batch_job_rows_total", "Rows that the job has processed.")?;
+    let end = register_gauge!(
+        "batch_job_last_success_timestamp_seconds",
+        "When the job last succeeded, in seconds since the epoch."
+    )?;
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(10)).await; // the work
         rows.inc();
     }
     end.set(std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_secs_f64());
 
-    // A little more than the interval at which Prometheus scrapes.
-    guard.shutdown_after_scrape(Duration::from_secs(30)).await?;
-    println!("scraped");
+    // A little longer than Prometheus' scrape interval.
+    match guard.shutdown_after_scrape(Duration::from_secs(30)).await {
+        Ok(()) => println!("scraped"),
+        Err(not_scraped) => println!("{not_scraped}"),
+    }
     Ok(())
 }

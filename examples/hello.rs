@@ -1,7 +1,7 @@
-//! The one line, beside a counter and a histogram that move. What the process and the runtime are doing comes along.
+//! Serves a counter and a histogram with one line. The server adds metrics of the process and of the tokio runtime.
 //!
-//! `cargo run --example hello`, and beside it `curl -i localhost:9184/metrics`; ctrl-c ends it. The address may be given:
-//! `cargo run --example hello -- 127.0.0.1:9999`.
+//! Run `cargo run --example hello`, and `curl -i localhost:9184/metrics` in another terminal. Ctrl-c ends the program. To
+//! listen elsewhere, give an address: `cargo run --example hello -- 127.0.0.1:9999`.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
 
-    let greetings = register_int_counter!("hello_greetings_total", "Greetings said")?;
-    let lengths = register_histogram!("hello_greeting_seconds", "How long a greeting took")?;
+    let greetings = register_int_counter!("hello_greetings_total", "Greetings said.")?;
+    let lengths = register_histogram!("hello_greeting_seconds", "How long a greeting took, in seconds.")?;
     let work = async {
         for n in 0u32.. {
             greetings.inc();
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     tokio::select! {
         () = work => {}
-        () = shutdown => {} // ctrl-c, or the end of a container
+        () = shutdown => {} // ctrl-c or SIGTERM
     }
     guard.shutdown().await;
     Ok(())

@@ -15,18 +15,20 @@ use crate::util::unwind::caught;
 
 /// Completes at SIGINT (ctrl-c) or SIGTERM, whichever comes first; elsewhere than on Unix at ctrl-c.
 ///
-/// Kubernetes, Docker and systemd send SIGTERM to stop a program. The first process of a container ignores it unless the
-/// program listens for it, and is killed some seconds later, its connections with it.
+/// Kubernetes, Docker and systemd stop a program with SIGTERM. Process 1 of a container ignores SIGTERM unless the program
+/// handles it. Some seconds later it is killed, and its open connections are cut.
 ///
-/// It listens from this call on if there is a tokio runtime around it, else from its first poll on. So call it first, and
-/// await it last: a signal in between is not lost. Before that a signal has its default effect. Afterwards, until the process
-/// ends, neither signal ends the process by itself, also if this future is dropped: tokio keeps its handlers.
+/// Within a tokio runtime this call installs the handlers; elsewhere the first poll does. Until then the signals have their
+/// default effect. So call this function first and await the future last: a signal in between completes the future.
+///
+/// Once installed, the handlers stay until the process ends, because tokio never removes them. From then on neither signal
+/// ends the process by itself, even if you drop this future.
 ///
 /// # Without a runtime
 ///
-/// If the system refuses the handler, or there is no tokio runtime with an I/O driver, the future never completes and the
-/// signal keeps its default effect. An error is logged. tokio reports a missing driver by a panic, which is caught; your panic
-/// hook still runs.
+/// If the system refuses a handler, or the future is polled without a tokio runtime that has an I/O driver, the future does
+/// not complete at that signal. The signal keeps its default effect, and an error is logged. tokio reports a missing driver by
+/// a panic. This function catches it, but your panic hook still runs.
 ///
 /// ```no_run
 /// use prometheus_hyper::{prometheus::Registry, shutdown_signal};
@@ -39,7 +41,7 @@ use crate::util::unwind::caught;
 /// ```
 #[cfg(unix)]
 pub fn shutdown_signal() -> impl Future<Output = ()> + Send + use<> {
-    // A failure is not told yet: where it is polled it may work.
+    // A failure is not logged yet, because the first poll tries again, maybe within a runtime.
     let mut signals = SIGNALS.map(|(_, kind)| listen(kind()).ok());
     async move {
         for (listening, (name, kind)) in signals.iter_mut().zip(SIGNALS) {
@@ -49,7 +51,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + use<> {
         }
         std::future::poll_fn(|cx| {
             let mut received = false;
-            // All are polled, so that each of them wakes.
+            // Polls all of them, so that each wakes this task.
             for listening in signals.iter_mut().flatten() {
                 received |= listening.poll_recv(cx) == Poll::Ready(Some(()));
             }
@@ -70,7 +72,7 @@ pub fn shutdown_signal() -> impl Future<Output = ()> + Send + use<> {
     }
 }
 
-/// Its name, and what tokio calls it.
+/// A signal's name, and tokio's constructor of it.
 #[cfg(unix)]
 type Named = (&'static str, fn() -> SignalKind);
 

@@ -116,7 +116,7 @@ fn prometheus_scrapes_hello() {
 fn prometheus_gets_the_final_values_of_a_batch_job() {
     let mut job = Example::start("batch_job");
     let prometheus = Prometheus::start(&[("batch", job.addr)]);
-    assert_eq!(job.line(), "scraped", "and not that nobody came");
+    assert_eq!(job.line(), "scraped", "there was no scrape within the limit");
     // The target is gone, and Prometheus says so with a marker; what it had last is there still.
     let query = r#"last_over_time({__name__=~"batch_job_rows_total|prometheus_hyper_build_info"}[5m])"#;
     prometheus.wait_for("the final values", || {
