@@ -90,15 +90,16 @@ impl Replies {
     }
 }
 
+/// The comment in front of an exposition that has no samples of the program's, where its registry is the default one.
 const EMPTY: &str = "\
-# Nothing of yours is here: nothing is registered in the default registry of prometheus_hyper::prometheus, or nothing
-# of it has a series yet. If they should be here, look for a second version of prometheus in the program: cargo tree -d
+# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or its metrics have
+# no series yet. If you registered metrics, look for a second version of prometheus in your program: cargo tree -d
 ";
 
-/// The same of registries that were named.
+/// The comment where the server was given registries. What `register_*!` registers is in none of them.
 const EXPLICITLY_EMPTY: &str = "\
-# Nothing of yours is here: nothing is registered in the registries that this server was given, or nothing of them has a
-# series yet. What register_*! registers is in another one, the default registry: prometheus_hyper::default_registry()
+# The registries of this server have no samples: nothing is registered in them, or their metrics have no series yet.
+# register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
 ";
 
 /// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
@@ -278,13 +279,13 @@ impl Work {
         if !self.complaints.empty.swap(true, Ordering::Relaxed) {
             if self.by_default {
                 tracing::warn!(
-                    "the default registry has no samples: nothing is registered in it, or nothing of it has a series \
-                     yet. If they should be there, look for a second version of prometheus with `cargo tree -d`"
+                    "the default registry has no samples: nothing is registered in it, or its metrics have no series \
+                     yet. If you registered metrics, look for a second version of prometheus with `cargo tree -d`"
                 );
             } else {
                 tracing::warn!(
-                    "the registries that the server was given have no samples: nothing is registered in them, or \
-                     nothing of them has a series yet. What `register_*!` registers is in the default registry"
+                    "the registries of this server have no samples: nothing is registered in them, or their metrics \
+                     have no series yet. `register_*!` registers in the default registry"
                 );
             }
         }
