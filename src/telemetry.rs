@@ -13,20 +13,20 @@ use prometheus::{
 /// Nothing that a client sends ever becomes a label (CVE-2022-21698).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Accepting a connection failed, but for connections that their client gave up.
+    /// Accepting a connection failed. A connection that its client gave up before that does not count.
     Accept,
     /// A connection ended by an error of I/O or protocol, or amid a request or a response at a deadline.
     Connection,
-    /// A connection was closed in favour of a newcomer.
+    /// A connection was evicted: for a newcomer at the connection limit, or because too much was unsent.
     Evicted,
-    /// A scrape or a probe failed outside of its collectors.
+    /// The server itself failed to serve a scrape or a probe: a panic outside of collectors, no thread, no compression.
     Gather,
     /// A connection has not become one of TLS: no handshake in time, plain HTTP, a client that is not let in.
     Handshake,
     /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded; or a sample by the
     /// collector that was to make it.
     LeftOut,
-    /// A collector panicked, or a subscriber of the host's in the accept loop.
+    /// A collector or a probe panicked, or a subscriber of the host program in the accept loop.
     Panic,
     /// A scrape was not done at its deadline.
     Timeout,

@@ -49,13 +49,13 @@ struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flavour {
-    /// `start`.
+    /// `start`: nothing of the server runs on the program's runtime.
     Started,
-    /// `serve`, polled on the host's runtime.
+    /// `serve`: the same threads. The program's runtime polls only the future that waits for the end.
     Served,
-    /// Not ours at all.
+    /// A server without this crate, for comparison.
     Naive,
-    /// Without any: a heartbeat to compare with.
+    /// No server: only the heartbeat, for comparison.
     Alone,
 }
 

@@ -60,14 +60,14 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// What it promises to clients and nobody here keeps.
+    /// `InvalidInput` if the configuration offers a protocol other than `http/1.1`, or early data: the server has neither.
     pub(crate) fn given(config: Arc<ServerConfig>) -> io::Result<Tls> {
         let invalid =
             |what: &str| Err(io_error::new(io::ErrorKind::InvalidInput, format!("tls_config: {what}")));
         if config.alpn_protocols.iter().any(|protocol| protocol != HTTP11) {
             return invalid("alpn_protocols may have http/1.1 only: HTTP/2 is not served");
         }
-        // tokio-rustls drops early data where it is not asked for it, and the request with it.
+        // tokio-rustls discards early data unless it is asked to read it, and the request in it would be lost.
         if config.max_early_data_size > 0 {
             return invalid("max_early_data_size is not 0, but early data can be replayed and is not read");
         }

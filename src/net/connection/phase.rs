@@ -50,7 +50,7 @@ pub(crate) enum Phase {
     Writing { at: Instant, handed_over: bool },
     /// The last response is written. What the client still sends is read and discarded.
     Lingering { since: Instant },
-    /// Closed for a newcomer; `amid_response` if its client lacks the rest of one.
+    /// Closed by the connection limit or the budget of unsent bytes; `amid_response` if its client lacks the rest of one.
     Evicted { amid_response: bool },
 }
 
@@ -135,10 +135,10 @@ pub(crate) enum Reason {
     Long,
 }
 
-/// What connections are granted at the connection limit.
+/// How long connections are safe from eviction, at the connection limit and while too much is unsent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GracePeriods {
-    /// By which all grace periods are divided, because newcomers queue.
+    /// Divides all grace periods. Above 1 while newcomers queue or too much is unsent.
     pub(crate) divisor: u32,
     /// How long responses may be written to a client that keeps up.
     pub(crate) write: Duration,

@@ -100,12 +100,13 @@ fn missing(what: &str) -> io::Error {
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = notify(&name, state) {
-        // Also at a drop, which must not panic.
-        caught(|| tracing::warn!(?name, %error, "cannot tell systemd how the server is"));
+        // Caught because a drop calls this, and a panic of a subscriber must not leave a drop.
+        caught(|| tracing::warn!(?name, %error, "cannot notify systemd"));
     }
 }
 
-/// Once, and without a wait: this may be the host's runtime, and systemd's queue may be full.
+/// Sends once and never waits, because systemd's queue may be full. The caller may be a thread of the program's runtime, or
+/// the one that does the server's I/O.
 fn notify(name: &OsStr, state: &str) -> io::Result<()> {
     let address = notified(name)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::DGRAM, None)?;
