@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 "Hello.\n"
             }),
         )
-        .route_service("/metrics", Server::builder().into_handler());
+        .route_service("/metrics", Server::builder().into_handler()?);
 
     let listener = TcpListener::bind(addr).await?;
     println!("http://{}/metrics", listener.local_addr()?);

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:8082".to_owned());
     let mut shutdown = pin!(shutdown_signal());
     let greetings = register_int_counter!("hyper_greetings_total", "Greetings said")?;
-    let metrics = Server::builder().into_handler();
+    let metrics = Server::builder().into_handler()?;
 
     let listener = TcpListener::bind(addr).await?;
     println!("http://{}/metrics", listener.local_addr()?);

@@ -76,12 +76,21 @@ impl Guard {
         &self.reach.local_addrs
     }
 
-    /// Says whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
-    /// orchestrator, and `prometheus_exporter_ready` tells Prometheus. Default: `true`. The metrics are served in either case.
+    /// Returns the URLs of the metrics, one for each listener, as in its `Display`.
+    pub fn urls(&self) -> Vec<String> {
+        self.reach.urls().collect()
+    }
+
+    /// Sets whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
+    /// orchestrator, and `prometheus_exporter_ready` shows it. Default: `true`, unless
+    /// [`Builder::ready`](crate::Builder::ready) has set it. The metrics are served in either case.
     pub fn set_ready(&self, ready: bool) {
-        if let Some(router) = self.router.upgrade() {
-            router.telemetry().set_ready(ready);
-        }
+        self.readiness().set(ready);
+    }
+
+    /// Returns what sets the same from anywhere in the program.
+    pub fn readiness(&self) -> Readiness {
+        Readiness { router: Weak::clone(&self.router) }
     }
 
     /// The token behind this guard: cancelling it stops the server, and a stop, whoever caused it, cancels it.
@@ -197,6 +206,41 @@ impl Guard {
     }
 }
 
+/// Sets whether a server's program is ready: [`Guard::readiness`] returns it.
+///
+/// Clones set the same. It does not keep the server running; once that has stopped, it does nothing.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let guard = prometheus_hyper::Server::builder().listen("127.0.0.1:0").ready(false).start()?;
+/// let readiness = guard.readiness();
+/// std::thread::spawn(move || {
+///     // What takes a while.
+///     readiness.set(true);
+/// });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Readiness {
+    router: Weak<Router>,
+}
+
+impl Readiness {
+    /// Sets whether the program is ready, as [`Guard::set_ready`] does.
+    pub fn set(&self, ready: bool) {
+        if let Some(router) = self.router.upgrade() {
+            router.telemetry().set_ready(ready);
+        }
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").finish_non_exhaustive()
+    }
+}
+
 /// The server has stopped, and nobody has scraped the final values:
 /// [`Guard::shutdown_after_scrape`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,14 +301,14 @@ impl Reach {
         let scheme = if is_secured { "https" } else { "http" };
         Reach { local_addrs: addresses.iter().filter_map(tcp).collect(), addresses, scheme, metrics_path }
     }
+
+    fn urls(&self) -> impl Iterator<Item = String> {
+        self.addresses.iter().map(|address| format!("{}://{address}{}", self.scheme, self.metrics_path))
+    }
 }
 
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, address) in self.addresses.iter().enumerate() {
-            let separator = if n == 0 { "" } else { ", " };
-            write!(f, "{separator}{}://{address}{}", self.scheme, self.metrics_path)?;
-        }
-        Ok(())
+        f.write_str(&self.urls().collect::<Vec<_>>().join(", "))
     }
 }

@@ -177,16 +177,11 @@ pub use crate::http::body::Body;
 pub use crate::http::page::Page;
 #[cfg(feature = "cli")]
 pub use builder::WebArgs;
-pub use builder::{
-    Builder, DEFAULT_DRAIN_TIMEOUT, DEFAULT_HEAD_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_SCRAPE_TIMEOUT,
-    DEFAULT_METRICS_PATH, DEFAULT_SCRAPE_TIMEOUT, DEFAULT_SCRAPE_TIMEOUT_MARGIN, DEFAULT_UNIX_SOCKET_MODE,
-    DEFAULT_WRITE_TIMEOUT, Run,
-};
-pub use guard::{Guard, NotScraped};
+pub use builder::{Builder, IntoRegistry, Run};
+pub use guard::{Guard, NotScraped, Readiness};
 pub use handler::{Handler, ResponseFuture};
-pub use net::connection_limit::DEFAULT_MAX_CONNECTIONS;
 pub use prometheus;
-pub use scrape::probe::{DEFAULT_MAX_PROBES, ProbeError, ProbeRequest};
+pub use scrape::probe::{ProbeError, ProbeRequest};
 pub use scrape::{BoxError, ScrapeContext};
 pub use server::Server;
 #[cfg(feature = "signal")]
@@ -216,7 +211,8 @@ pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>
 /// # }
 /// ```
 pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
-    Server::builder().listen(addr).bind()?.start()
+    let addrs = builder::resolve(&addr);
+    Server::builder().listen_on(|| addrs).start()
 }
 
 /// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and what is in flight then has been

@@ -17,7 +17,7 @@ use crate::guard::{Guard, LastScrape, Reach};
 use crate::http::router::Router;
 use crate::net::allow_list::AllowList;
 use crate::net::connection::{self, Deadlines, Service};
-use crate::net::connection_limit::Connections;
+use crate::net::connection_limit::{Connections, default_max_connections};
 use crate::net::listener::{Listeners, Socket};
 use crate::net::stream::Secure;
 use crate::scrape::Scraper;
@@ -45,13 +45,21 @@ const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 pub struct Server {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) reach: Reach,
-    pub(crate) notify: Option<Notify>,
-    pub(crate) allow: AllowList,
     pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) router: Arc<Router>,
-    pub(crate) max_connections: usize,
+    pub(crate) options: ServerOptions,
+}
+
+/// What a server does with connections.
+#[derive(Debug)]
+pub(crate) struct ServerOptions {
+    pub(crate) allow: AllowList,
+    /// If not set, it depends on the process's limits.
+    pub(crate) max_connections: Option<usize>,
     pub(crate) deadlines: Deadlines,
     pub(crate) drain_timeout: Duration,
+    /// Tells systemd how the server is.
+    pub(crate) notify: Option<Notify>,
 }
 
 impl Server {
@@ -118,12 +126,12 @@ impl Server {
 
     /// Takes the listeners onto the current runtime, which is the engine's.
     fn enter(self) -> io::Result<Accepting> {
-        let Server { sockets, reach, notify, allow, tls, router, max_connections, deadlines, drain_timeout } =
-            self;
+        let Server { sockets, reach, tls, router, options } = self;
+        let ServerOptions { allow, max_connections, deadlines, drain_timeout, notify } = options;
         let listeners = Listeners::new(sockets, router.telemetry())?;
         caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections = Connections::new(
-            max_connections,
+            max_connections.unwrap_or_else(default_max_connections),
             router.scrape_timeout(),
             router.scraper().unsent().clone(),
             Arc::clone(router.telemetry()),

@@ -357,6 +357,14 @@ impl Telemetry {
         self.response_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
+    /// Omits what a mounted handler cannot know.
+    pub(crate) fn omit_server(&self) {
+        for gauge in [&self.ready, &self.connections] {
+            // It fails where there is none.
+            let _ = self.registry.unregister(Box::new(gauge.clone()));
+        }
+    }
+
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.set(ready.into());
     }

@@ -5,6 +5,7 @@
 //! something else than what is written, or nothing, without a word.
 
 mod duration;
+mod in_force;
 mod problem;
 mod protection;
 mod section;
@@ -23,6 +24,7 @@ use crate::auth::credentials::is_hash;
 use crate::util::io_error;
 use crate::util::reload::Files;
 
+pub(crate) use in_force::open;
 pub(crate) use protection::Protection;
 pub(crate) use tls::{Pem, Source, TlsSettings};
 

@@ -227,7 +227,7 @@ impl Host {
             return Ok(());
         }
         let mut builder = Server::builder().registry(&self.registry).default_collectors(true);
-        builder = builder.openmetrics(true).protobuf(true).listen(addr);
+        builder = builder.openmetrics(true).protobuf(true).listen(*addr);
         builder = builder.probe("/probe", |probe: ProbeRequest| async move {
             let length = Gauge::new("target_length_bytes", "How long the target's name is")?;
             length.set(probe.target()?.len() as f64);
@@ -265,10 +265,10 @@ impl Host {
         }
         for protection in without {
             builder = match protection.as_str() {
-                "head_timeout" => builder.head_timeout(Duration::MAX),
-                "write_timeout" => builder.write_timeout(Duration::MAX),
-                "max_connections" => builder.max_connections(1_000_000),
-                "max_unsent" => builder.max_unsent(usize::MAX),
+                "head_timeout" => builder.head_timeout(None),
+                "write_timeout" => builder.write_timeout(None),
+                "max_connections" => builder.max_connections(None),
+                "max_unsent" => builder.max_unsent(None),
                 _ => return Err(format!("there is no {protection}")),
             };
         }

@@ -97,8 +97,8 @@ impl Keyring {
     }
 
     /// What can not be used, beginning with the option's name.
-    pub(crate) fn fault(&self) -> Option<&str> {
-        self.faults.first().map(String::as_str)
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// Whether there is a lock at all. There is one also if nothing opens it because all that was given has a fault.

@@ -45,7 +45,7 @@ impl Server {
         R: Deref<Target = Registry>,
     {
         let addr: SocketAddr = addr.into();
-        Run::new(Self::builder().registry(&registry).listen(addr), shutdown)
+        Run::new(Self::builder().registry(&*registry).listen(addr), shutdown)
     }
 }
 

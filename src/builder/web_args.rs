@@ -9,8 +9,8 @@ use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
 use super::Builder;
-use super::locked::ConfigFile;
 use crate::http::router;
+use crate::net::listener;
 use listen_address::ListenAddress;
 
 /// `--web.max-requests` where nobody has a word on it: as node_exporter has it.
@@ -35,8 +35,7 @@ const MAX_REQUESTS: usize = 40;
 /// * `:9184`: all interfaces, `[::]:9184`, which takes IPv4, too, where the operating system has it so, as Linux does; where there
 ///   is no IPv6 `0.0.0.0:9184`.
 /// * `127.0.0.1:9184`, `[::1]:9184`, `[fe80::1%eth0]:9184`.
-/// * `localhost:9184`: a name, of which clap sees the syntax only; [`Builder::web_args`] resolves it, [`Builder::bind`] tells if
-///   that fails.
+/// * `localhost:9184`: a name, of which clap checks the syntax only; [`Builder::bind`] resolves it.
 /// * `/run/app/metrics.sock`: whatever has a slash is the path of a Unix socket ([`Builder::listen_unix`]), which upstream has not.
 ///   It can have no comma.
 ///
@@ -162,7 +161,7 @@ impl Builder {
     ///
     /// Addresses take the place of all that the builder listens on: addresses, sockets that exist, those of systemd.
     /// `--web.systemd-socket` does, too, and wins over addresses, as upstream. Without either the builder's stay; if it has none,
-    /// [`bind`](Self::bind) says so. A name is resolved here, as [`listen`](Self::listen) does.
+    /// [`bind`](Self::bind) says so.
     ///
     /// What is in the web-config file is `bind`'s business, and beside [`basic_auth`](Self::basic_auth) and its kin it is
     /// refused there.
@@ -176,28 +175,30 @@ impl Builder {
             max_requests,
         } = &web.0;
         if *systemd_socket || !listen_addresses.is_empty() {
-            self.transport.doors.clear();
-            self.transport.notify = None;
-            let flag;
-            (self, flag) = if *systemd_socket {
-                (self.listen_systemd(), "--web.systemd-socket")
+            self.listeners.clear();
+            self.server.notify = systemd_socket.then_some(listener::systemd::tell);
+            if *systemd_socket {
+                self = self.open("--web.systemd-socket", |_| listener::systemd::sockets());
             } else {
-                let listens = listen_addresses.iter().fold(self, |builder, address| address.listen(builder));
-                (listens, "--web.listen-address")
-            };
-            self.transport.doors.iter_mut().for_each(|door| door.option = flag);
+                for address in listen_addresses {
+                    let address = address.clone();
+                    self = self.open("--web.listen-address", move |mode| Ok(vec![address.open(mode)?]));
+                }
+            }
         }
         if let Some(path) = telemetry_path {
-            self = self.metrics_path(path);
-            self.transport.metrics_path_option = "--web.telemetry-path";
+            self = self.metrics_path_of("--web.telemetry-path", path.clone());
         }
         if let Some(path) = config_file.as_ref().filter(|path| !path.is_empty()) {
-            self.locked.web_config = Some(ConfigFile { path: path.into(), option: "--web.config.file" });
+            self = self.web_config_of("--web.config.file", path.into());
         }
         if *disable_exporter_metrics {
             self = self.self_metrics(false).default_collectors(false);
         }
-        self.served.max_requests = max_requests.or(self.served.max_requests).or(Some(MAX_REQUESTS));
+        if max_requests.is_some() {
+            self.faults.check("max_requests", None);
+        }
+        self.metrics.max_requests = max_requests.or(self.metrics.max_requests).or(Some(MAX_REQUESTS));
         self
     }
 }
@@ -235,6 +236,6 @@ impl FromArgMatches for WebArgs {
 }
 
 fn telemetry_path(path: &str) -> Result<String, &'static str> {
-    let refused = "it is no absolute path, as it stands in a request, that is free";
+    let refused = "it must be an absolute path such as /metrics, percent-encoded, without a query, and not /-/healthy or /-/ready";
     router::path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
 }

@@ -26,7 +26,7 @@ pub(crate) struct Locks {
     /// Whether `/-/healthy` and `/-/ready` are locked, too.
     pub(crate) auth_for_health: bool,
     /// Those in force.
-    pub(crate) rules: Box<dyn Fn() -> Arc<Rules> + Send + Sync>,
+    pub(crate) rules: RulesInForce,
     /// What connections are admitted by.
     pub(crate) grants: Grants,
     /// Whether the rules, or the certificates, come from files that are read again.
@@ -47,15 +47,23 @@ impl Rules {
     pub(crate) fn new(
         gate: Option<Arc<Gate>>,
         rate_limit: Option<RateLimit>,
-        headers: Vec<(HeaderName, HeaderValue)>,
+        headers: Vec<(&'static str, String)>,
         telemetry: &Telemetry,
     ) -> Self {
+        // Whatever a header's value may be, the file's reader has let nothing else pass.
+        let header = |(name, value): (&'static str, String)| {
+            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+        };
+        let headers = headers.into_iter().filter_map(header).collect();
         if rate_limit.is_some() {
             telemetry.show_denials(&[Denial::Rate]);
         }
         Rules { gate, rate_limit, headers }
     }
 }
+
+/// Returns the rules of the moment.
+pub(crate) type RulesInForce = Box<dyn Fn() -> Arc<Rules> + Send + Sync>;
 
 /// Why a request is not answered.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,7 +21,8 @@ impl Wire {
     /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
     /// there can be none, scrapes wait for their deadline.
     pub fn of(server: Server) -> Wire {
-        let Server { router, deadlines, .. } = server;
+        let Server { router, options, .. } = server;
+        let deadlines = options.deadlines;
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             router.scraper().run_hooks_on(runtime);
         }

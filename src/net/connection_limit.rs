@@ -25,9 +25,8 @@ use crate::util::limits::soft_limit;
 use choice::{Choice, choose};
 use pressure::Pressure;
 
-/// The default of [`Builder::max_connections`](crate::Builder::max_connections), unless a quarter of the process's
-/// descriptor limit is less: 128.
-pub const DEFAULT_MAX_CONNECTIONS: usize = 128;
+/// The most connections by default.
+pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 128;
 
 /// [`DEFAULT_MAX_CONNECTIONS`], or a quarter of what the process may open: we must never be why the host's own
 /// `open` fails.

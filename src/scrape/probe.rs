@@ -5,7 +5,7 @@ mod exposer;
 mod prober;
 mod request;
 
-pub use request::{DEFAULT_MAX_PROBES, ProbeError, ProbeRequest};
+pub use request::{ProbeError, ProbeRequest};
 
 pub(crate) use prober::{Prober, Unanswered};
 pub(crate) use request::{Parameters, ProbePath};

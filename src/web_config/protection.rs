@@ -33,11 +33,6 @@ impl Protection {
         Protection { tls: clients, users: config.users.clone(), limits_rate: config.rate_limit.is_some() }
     }
 
-    /// Whether a client needs a certificate, or one that it shows has to be of a CA.
-    pub(crate) fn asks_for_certificates(&self) -> bool {
-        self.tls.as_ref().is_some_and(|clients| clients.auth.is_mandatory() || clients.auth.is_verified())
-    }
-
     /// Why `new` may not take this one's place, if it may not.
     pub(crate) fn refuses(&self, new: &Protection) -> Option<&'static str> {
         let (old_tls, new_tls) = match (&self.tls, &new.tls) {

@@ -124,6 +124,13 @@ fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
         (sound().metrics_path("/metrics?x"), "metrics_path"),
         (sound().metrics_path("/-/healthy"), "metrics_path"),
         (sound().max_connections(0), "max_connections"),
+        (sound().max_requests(0), "max_requests"),
+        (sound().max_probes(0), "max_probes"),
+        (sound().max_unsent(0), "max_unsent"),
+        (sound().drain_timeout(Duration::ZERO), "drain_timeout"),
+        (sound().scrape_timeout_margin(Duration::ZERO), "scrape_timeout_margin"),
+        (sound().unix_socket_mode(0o1000), "unix_socket_mode"),
+        (sound().metrics_path("/m").probe("/m", |_| async { Ok(Registry::new()) }), "probe"),
         (sound().head_timeout(Duration::ZERO), "head_timeout"),
         (sound().idle_timeout(Duration::ZERO), "idle_timeout"),
         (sound().write_timeout(Duration::ZERO), "write_timeout"),
@@ -136,21 +143,50 @@ fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{option}: {shown}");
         assert!(error.to_string().starts_with(option), "{option}: {error}");
     }
-    let never = Duration::MAX;
-    let guard = sound()
-        .head_timeout(never)
-        .idle_timeout(never)
-        .write_timeout(never)
-        .drain_timeout(never)
-        .scrape_timeout(never)
-        .max_scrape_timeout(never)
-        .scrape_timeout_margin(never)
-        .bind()
-        .unwrap()
-        .start()
-        .unwrap();
-    assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
-    guard.shutdown_blocking();
+    for never in [None, Some(Duration::MAX)] {
+        let guard = sound()
+            .head_timeout(never)
+            .idle_timeout(never)
+            .write_timeout(never)
+            .drain_timeout(never)
+            .scrape_timeout(never)
+            .max_scrape_timeout(never)
+            .scrape_timeout_margin(never)
+            .max_connections(None)
+            .max_requests(None)
+            .max_probes(None)
+            .max_unsent(None)
+            .start()
+            .unwrap();
+        assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+        guard.shutdown_blocking();
+    }
+}
+
+#[test]
+fn bind_reports_all_faults_one_a_line_and_of_an_option_its_last_value() {
+    let builder = Server::builder()
+        .metrics_path("metrics")
+        .head_timeout(Duration::ZERO)
+        .idle_timeout(Duration::ZERO)
+        .idle_timeout(None)
+        .allow_network("10.0.0.0/33")
+        .allow_network("x")
+        .before_scrape("h", |_| async { Ok(()) })
+        .before_scrape("h", |_| async { Ok(()) })
+        .probe("/-/ready", |_| async { Ok(Registry::new()) });
+    let error = builder.bind().unwrap_err().to_string();
+    let options: Vec<&str> = error.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    let expected = [
+        "metrics_path",
+        "head_timeout",
+        "allow_network",
+        "allow_network",
+        "probe",
+        "listen",
+        "before_scrape",
+    ];
+    assert_eq!(options, expected, "{error}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_unix_socket_has_the_mode_that_it_was_given() {
     let bind = || Server::builder().registry(&Registry::new()).listen_unix(&path);
     let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
     let server = bind().bind().unwrap();
-    assert_eq!(mode(), prometheus_hyper::DEFAULT_UNIX_SOCKET_MODE);
+    assert_eq!(mode(), prometheus_hyper::Builder::DEFAULT_UNIX_SOCKET_MODE);
     // Somebody is there.
     assert_eq!(bind().bind().unwrap_err().kind(), io::ErrorKind::AddrInUse);
     drop(server);

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -11,12 +12,11 @@ use http_body::Body as _;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
-use prometheus_hyper::{Body, Builder, Handler, Server};
+use prometheus_hyper::{Body, Builder, Handler, Page, Server};
 
 use crate::client::PATIENCE;
 use crate::client::{Client, get};
 use crate::host::current_thread;
-use crate::log::Log;
 use crate::scrape::Gated;
 
 fn registry() -> Registry {
@@ -26,7 +26,7 @@ fn registry() -> Registry {
 }
 
 fn handler(registry: &Registry) -> Handler {
-    Server::builder().registry(registry).into_handler()
+    Server::builder().registry(registry).into_handler().unwrap()
 }
 
 /// Status, headers, and the body's bytes.
@@ -88,7 +88,7 @@ fn it_serves_the_metrics_wherever_it_is() {
 fn it_negotiates_and_keeps_deadlines() {
     let registry = registry();
     let gated = Gated::register(&registry, true);
-    let handler = Server::builder().registry(&registry).openmetrics(true).into_handler();
+    let handler = Server::builder().registry(&registry).openmetrics(true).into_handler().unwrap();
     current_thread().block_on(async {
         let request = Request::get("/").header("accept", "application/openmetrics-text;version=1.0.0");
         let (_, headers, body) = call(&handler.clone(), request.body(()).unwrap()).await;
@@ -195,18 +195,6 @@ fn any_executor_may_call_it() {
     current_thread().block_on(async { assert_eq!(call(&handler.clone(), request()).await.0, 200) });
 }
 
-/// Its server has the connections, so nobody evicts a client that does not read.
-#[test]
-fn bodies_that_nobody_takes_refuse_no_scrape() {
-    let handler = Server::builder().registry(&registry()).max_unsent(1).into_handler();
-    current_thread().block_on(async {
-        let held = handler.call(Request::get("/").body(()).unwrap()).await.unwrap();
-        let part = Request::get("/?name[]=mounted_total").body(()).unwrap();
-        assert_eq!(call(&handler, part).await.0, 200);
-        drop(held);
-    });
-}
-
 #[test]
 fn hooks_run_where_it_is_mounted() {
     let registry = registry();
@@ -223,40 +211,78 @@ fn hooks_run_where_it_is_mounted() {
         }
     });
     // Outside of the runtime.
-    let handler = builder.into_handler();
+    let handler = builder.into_handler().unwrap();
     let request = Request::get("/metrics").body(()).unwrap();
     let (_, _, body) = current_thread().block_on(call(&handler, request));
     assert!(body.contains("\nruns_total 1\n"), "{body}");
 }
 
+type Options<'o> = Box<dyn Fn(Builder) -> Builder + 'o>;
+
 #[test]
-fn options_that_make_no_sense_are_logged_and_mended() {
+fn rejects_options_that_make_no_sense_as_bind_does() {
     let one = registry();
-    let twins = |builder: Builder| builder.registry_named("db", &one).registry_named("db", &Registry::new());
-    type Options<'o> = Box<dyn Fn(Builder) -> Builder + 'o>;
     let table: [(&str, Options<'_>); 3] = [
-        ("registry_named", Box::new(twins)),
+        ("registry_named: \"db\"", Box::new(|b| b.registry_named("db", &one).registry_named("db", &one))),
+        ("scrape_timeout: ", Box::new(|b| b.scrape_timeout(Duration::ZERO))),
         (
-            "scrape_timeout",
-            Box::new(|builder| builder.registry_named("db", &one).scrape_timeout(Duration::ZERO)),
-        ),
-        (
-            "before_scrape",
-            Box::new(|builder| {
-                let builder = builder.registry_named("db", &one);
-                builder.before_scrape("h", |_| async { Ok(()) }).before_scrape("h", |_| async { Ok(()) })
-            }),
+            "before_scrape: \"h\"",
+            Box::new(|b| b.before_scrape("h", |_| async { Ok(()) }).before_scrape("h", |_| async { Ok(()) })),
         ),
     ];
-    for (option, options) in table {
-        let log = Log::default();
-        let handler = log.capture(|| options(Server::builder()).into_handler());
-        let log = log.text();
-        assert!(log.contains("ERROR") && log.contains(option), "{option}: {log}");
-        let request = Request::get("/?registry[]=db").body(()).unwrap();
-        let (status, _, body) = current_thread().block_on(call(&handler, request));
-        assert_eq!(status, 200, "{option}: {body}");
-        assert!(body.contains("mounted_total 0"), "{option}: {body}");
+    for (beginning, options) in table {
+        let error = options(Server::builder()).into_handler().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{beginning}");
+        assert!(error.to_string().starts_with(beginning), "{beginning}: {error}");
+    }
+}
+
+#[test]
+fn rejects_options_that_only_a_server_can_have() {
+    let reason =
+        "a mounted handler has no connections and no paths of its own: set this in the server around it";
+    let existing = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let table: Vec<(&str, Options<'_>)> = vec![
+        ("listen", Box::new(|b| b.listen("nobody.invalid:1"))),
+        ("tcp_listener", Box::new(|b| b.tcp_listener(existing()))),
+        ("listen_unix", Box::new(|b| b.listen_unix("/nowhere"))),
+        ("unix_socket_mode", Box::new(|b| b.unix_socket_mode(0o600))),
+        ("max_connections", Box::new(|b| b.max_connections(1))),
+        ("head_timeout", Box::new(|b| b.head_timeout(None))),
+        ("idle_timeout", Box::new(|b| b.idle_timeout(None))),
+        ("write_timeout", Box::new(|b| b.write_timeout(None))),
+        ("drain_timeout", Box::new(|b| b.drain_timeout(None))),
+        ("max_unsent", Box::new(|b| b.max_unsent(1))),
+        ("allow_network", Box::new(|b| b.allow_network("10.0.0.0/8"))),
+        ("auth_for_health", Box::new(|b| b.auth_for_health(true))),
+        ("ready", Box::new(|b| b.ready(false))),
+        ("metrics_path", Box::new(|b| b.metrics_path("/m"))),
+        ("landing_page", Box::new(|b| b.landing_page(Page::new("x")))),
+        ("probe", Box::new(|b| b.probe("/probe", |_| async { Ok(Registry::new()) }))),
+        ("max_probes", Box::new(|b| b.max_probes(1))),
+        ("max_connections, listen", Box::new(|b| b.listen("x").max_connections(1))),
+        #[cfg(feature = "tls")]
+        ("tls_files, tls_client_ca", Box::new(|b| b.tls_files("c", "k").tls_client_ca("a"))),
+        #[cfg(feature = "systemd")]
+        ("listen_systemd", Box::new(Builder::listen_systemd)),
+    ];
+    for (named, options) in table {
+        let error = options(Server::builder()).into_handler().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{named}");
+        assert_eq!(error.to_string(), format!("{named}: {reason}"));
+    }
+    // Without a page it has nothing to miss.
+    drop(Server::builder().landing_page(None).into_handler().unwrap());
+}
+
+/// `ready 1` and `connections 0`, for ever, were false.
+#[test]
+fn omits_the_metrics_that_it_cannot_know() {
+    let handler = handler(&registry());
+    let (_, _, body) = current_thread().block_on(call(&handler, Request::new(())));
+    assert!(body.contains("prometheus_exporter_requests_total 1\n"), "{body}");
+    for name in ["prometheus_exporter_ready", "prometheus_exporter_connections"] {
+        assert!(!body.contains(name), "{body}");
     }
 }
 
@@ -265,7 +291,7 @@ fn options_that_make_no_sense_are_logged_and_mended() {
 fn a_scrape_that_is_given_up_makes_room_for_another() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
-    let handler = Server::builder().registry(&registry).max_requests(1).into_handler();
+    let handler = Server::builder().registry(&registry).max_requests(1).into_handler().unwrap();
     current_thread().block_on(async {
         let mut given_up = Box::pin(handler.call(Request::new(())));
         let mut cx = Context::from_waker(Waker::noop());

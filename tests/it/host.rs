@@ -84,7 +84,7 @@ fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
     let was_asked = Hangs::register(&registry);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = Server::builder().registry(&registry).drain_timeout(Duration::ZERO);
+        let server = Server::builder().registry(&registry).drain_timeout(Duration::from_millis(1));
         let server = server.listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
         let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
@@ -132,8 +132,11 @@ fn child_with_a_stuck_collector() {
             let _client = ask(guard.local_addr().unwrap());
             was_asked.recv_timeout(PATIENCE).unwrap();
         } else {
-            let server =
-                Server::builder().drain_timeout(Duration::ZERO).listen("127.0.0.1:0").bind().unwrap();
+            let server = Server::builder()
+                .drain_timeout(Duration::from_millis(1))
+                .listen("127.0.0.1:0")
+                .bind()
+                .unwrap();
             let addr = server.local_addr().unwrap();
             tokio::spawn(server.serve(std::future::pending()));
             let _client = tokio::task::spawn_blocking(move || ask(addr)).await.unwrap();

@@ -155,7 +155,7 @@ fn clients_that_read_nothing_do_not_keep_a_scrape_out() {
     let registry = Registry::new();
     let help = "x".repeat(2 * 1024 * 1024);
     registry.register(Box::new(IntGauge::new("large", help).unwrap())).unwrap();
-    let builder = Server::builder().registry(&registry).write_timeout(Duration::MAX).max_connections(4);
+    let builder = Server::builder().registry(&registry).write_timeout(None).max_connections(4);
     let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
     let mut unread: Vec<TcpStream> = (0..12).map(|_| ask_and_read_nothing(addr)).collect();
@@ -201,7 +201,7 @@ fn beyond_max_requests_a_scrape_is_a_503_at_once_and_nothing_else_is() {
 
 #[test]
 fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
-    for builder in [Server::builder(), Server::builder().max_requests(0)] {
+    for builder in [Server::builder(), Server::builder().max_requests(None)] {
         let registry = Registry::new();
         let gated = Gated::register(&registry, false);
         let builder = patient(builder.registry(&registry));

@@ -39,7 +39,8 @@ struct Served {
 
 impl Served {
     fn start(options: impl FnOnce(Builder) -> Builder) -> Self {
-        let builder = options(Server::builder().registry(&Registry::new()).drain_timeout(Duration::ZERO));
+        let builder =
+            options(Server::builder().registry(&Registry::new()).drain_timeout(Duration::from_millis(1)));
         let server = builder.listen((HERE, 0)).bind().unwrap();
         let addr = server.local_addr().unwrap();
         let (stop, stopping) = oneshot::channel::<()>();

@@ -1,5 +1,10 @@
 //! The crate from outside: what a user writes, what a client sees, what the host must not feel.
 
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "registries are borrowed, as most programs do it"
+)]
+
 mod alone;
 mod answers;
 mod api;

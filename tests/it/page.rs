@@ -118,8 +118,9 @@ fn a_link_that_would_run_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{address}");
         let message = error.to_string();
         assert!(message.starts_with("landing_page: ") && message.contains(address), "{address}: {message}");
-        // It has no page.
-        drop(Server::builder().landing_page(page).into_handler());
+        // A handler has no page at all.
+        let message = Server::builder().landing_page(page).into_handler().unwrap_err().to_string();
+        assert!(message.starts_with("landing_page: a mounted handler has no"), "{message}");
     }
 }
 

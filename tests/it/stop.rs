@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use prometheus_hyper::{DEFAULT_DRAIN_TIMEOUT, Guard, Server};
+use prometheus_hyper::{Builder, Guard, Server};
 
 use crate::client::{Client, PATIENCE, get};
 use crate::host::run_alone;
@@ -17,11 +17,18 @@ use crate::scrape::wait_for;
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// On a port that nobody else has when it is free again.
-fn start(registry: &Registry, drain: Duration) -> (Guard, SocketAddr) {
+/// As a drain timeout.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+fn start(registry: &Registry, drain: impl Into<Option<Duration>>) -> (Guard, SocketAddr) {
     start_on(reserved(), registry, drain)
 }
 
-fn start_on(addr: SocketAddr, registry: &Registry, drain: Duration) -> (Guard, SocketAddr) {
+fn start_on(
+    addr: SocketAddr,
+    registry: &Registry,
+    drain: impl Into<Option<Duration>>,
+) -> (Guard, SocketAddr) {
     let builder = Server::builder().registry(registry).drain_timeout(drain);
     let guard = builder.listen(addr).bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
@@ -94,7 +101,7 @@ fn clients_with_nothing_in_flight(addr: SocketAddr) -> [Client; 3] {
 
 #[test]
 fn nothing_in_flight_is_a_stop_at_once_and_a_free_port() {
-    let (guard, addr) = start(&Registry::new(), Duration::MAX);
+    let (guard, addr) = start(&Registry::new(), None);
     let clients = clients_with_nothing_in_flight(addr);
     let closed = guard.stopped();
     let token = guard.cancellation_token();
@@ -145,7 +152,7 @@ fn a_reader_that_reads_is_given_the_rest_of_its_body() {
 #[test]
 fn a_reader_that_reads_nothing_and_a_stuck_collector_are_cut_at_the_limit() {
     // Longer than the default: so whoever waits for this one has not been cut at that one.
-    let drain = DEFAULT_DRAIN_TIMEOUT + Duration::from_millis(500);
+    let drain = Builder::DEFAULT_DRAIN_TIMEOUT + Duration::from_millis(500);
     let (guard, addr) = start(&large(), drain);
     let mut reads_nothing = Client::connect(addr);
     reads_nothing.send(REQUEST);
@@ -172,7 +179,7 @@ fn a_reader_that_reads_nothing_and_a_stuck_collector_are_cut_at_the_limit() {
 
 #[test]
 fn cancelling_the_token_stops_the_server() {
-    let (guard, addr) = start(&Registry::new(), Duration::ZERO);
+    let (guard, addr) = start(&Registry::new(), AT_ONCE);
     guard.cancellation_token().cancel();
     runtime().block_on(guard.stopped());
     refused(addr);
@@ -180,7 +187,7 @@ fn cancelling_the_token_stops_the_server() {
 
 #[test]
 fn a_detached_server_runs_on_until_its_token_is_cancelled() {
-    let (guard, addr) = start(&Registry::new(), Duration::ZERO);
+    let (guard, addr) = start(&Registry::new(), AT_ONCE);
     let (token, closed) = (guard.cancellation_token(), guard.stopped());
     guard.detach();
     assert_eq!(get(addr, "/metrics").status, 200);
@@ -249,7 +256,7 @@ fn child_that_starts_and_stops() {
     let registry = Registry::new();
     let addr = reserved();
     let cycle = || {
-        let (guard, _) = start_on(addr, &registry, Duration::ZERO);
+        let (guard, _) = start_on(addr, &registry, AT_ONCE);
         assert_eq!(get(addr, "/metrics").status, 200);
         guard.shutdown_blocking();
     };

@@ -134,7 +134,7 @@ fn errors_of_bind_name_the_flag_and_the_value() {
         assert_eq!(printed(error), format!("Error: Custom {{ kind: {kind:?}, error: {sentence} }}"));
     }
     // What the program says itself keeps the option's name.
-    let error = empty().web_args(&parse(&[])).listen(&taken).web_config(&missing).bind().unwrap_err();
+    let error = empty().web_args(&parse(&[])).listen(taken).web_config(&missing).bind().unwrap_err();
     assert!(error.to_string().starts_with("web_config: "), "{error}");
 }
 
@@ -225,13 +225,16 @@ fn the_web_config_file_locks_the_door() {
 
 #[test]
 fn so_many_scrapes_at_once_as_the_flag_says_else_the_builder_else_forty() {
-    let table: &[(Option<usize>, &[&str], Option<usize>)] = &[
+    // What the builder has been told, if anything.
+    type Before = Option<Option<usize>>;
+    let table: &[(Before, &[&str], Option<usize>)] = &[
         (None, &[], Some(40)),
-        (Some(3), &[], Some(3)),
-        (Some(0), &[], None),
-        (Some(3), &["--web.max-requests=2"], Some(2)),
+        (Some(Some(3)), &[], Some(3)),
+        (Some(None), &[], None),
+        (Some(Some(3)), &["--web.max-requests=2"], Some(2)),
+        (Some(Some(0)), &["--web.max-requests=2"], Some(2)),
         (None, &["--web.max-requests", "0"], None),
-        (Some(3), &["--web.max-requests=0"], None),
+        (Some(Some(3)), &["--web.max-requests=0"], None),
     ];
     for (before, flags, most) in table {
         let registry = Registry::new();

@@ -27,7 +27,7 @@ fn gate(users: &[(&str, String)]) -> Gate {
     let mut keyring = Keyring::default();
     users.iter().for_each(|(name, hash)| keyring.push_user(name, hash));
     keyring.push_token(b"token");
-    assert_eq!(keyring.fault(), None);
+    assert_eq!(keyring.faults().first().map(String::as_str), None);
     Gate::new(keyring, Arc::new(Telemetry::new()))
 }
 

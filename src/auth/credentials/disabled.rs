@@ -9,7 +9,7 @@ impl Keyring {
         false
     }
 
-    pub(crate) fn fault(&self) -> Option<&str> {
-        None
+    pub(crate) fn faults(&self) -> &[String] {
+        &[]
     }
 }

@@ -1,9 +1,11 @@
 //! What `--web.listen-address` takes.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::builder::Builder;
+use crate::builder::server::resolve;
+use crate::net::listener::{self, Socket};
 
 /// Somewhere to listen; nothing has been resolved or opened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,17 +19,17 @@ pub(super) enum ListenAddress {
 }
 
 impl ListenAddress {
-    pub(super) fn listen(&self, builder: Builder) -> Builder {
+    /// Opens it. A Unix socket's file gets this mode.
+    pub(super) fn open(&self, mode: u32) -> io::Result<Socket> {
         match self {
             // IPv6 takes IPv4 along; where there is no IPv6, the other works.
-            ListenAddress::Port(port) => {
-                let all: [SocketAddr; 2] =
-                    [(Ipv6Addr::UNSPECIFIED, *port).into(), (Ipv4Addr::UNSPECIFIED, *port).into()];
-                builder.listen(&all[..])
-            }
-            ListenAddress::Tcp(addr) => builder.listen(addr),
-            ListenAddress::Named(host, port) => builder.listen((host.as_str(), *port)),
-            ListenAddress::Unix(path) => builder.listen_unix(path),
+            ListenAddress::Port(port) => listener::tcp::bind(vec![
+                (Ipv6Addr::UNSPECIFIED, *port).into(),
+                (Ipv4Addr::UNSPECIFIED, *port).into(),
+            ]),
+            ListenAddress::Tcp(addr) => listener::tcp::bind(vec![*addr]),
+            ListenAddress::Named(host, port) => listener::tcp::bind(resolve(&(host.as_str(), *port))?),
+            ListenAddress::Unix(path) => listener::unix::bind(path, mode),
         }
     }
 }

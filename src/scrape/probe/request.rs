@@ -9,9 +9,6 @@ use prometheus::Registry;
 
 use crate::scrape::BoxError;
 
-/// The default of [`Builder::max_probes`](crate::Builder::max_probes): 40, as node_exporter's `--web.max-requests`.
-pub const DEFAULT_MAX_PROBES: usize = 40;
-
 /// All parameters of a query string, decoded, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, String)>);

@@ -1,17 +1,15 @@
 //! The web-config file in force: its rules, its TLS, read again when it changes.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-use http::header::{HeaderName, HeaderValue};
 
 use crate::auth::authenticator::Gate;
 use crate::auth::credentials::Keyring;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::Rules;
+use crate::http::access::{Rules, RulesInForce};
 use crate::net::stream::Secure;
 use crate::net::tls::{self, Part, Settings, Tls};
 use crate::telemetry::Telemetry;
@@ -19,8 +17,6 @@ use crate::util::io_error;
 use crate::util::reload::{Files, Reload, Reloaded};
 use crate::util::unwind::caught;
 use crate::web_config::{self, Loaded, PemBytes, Protection, Secret, TlsSettings, WebConfig};
-
-use super::locked::{ConfigFile, InForce};
 
 /// A version of the file.
 struct Version {
@@ -30,12 +26,17 @@ struct Version {
     warnings: Vec<String>,
 }
 
-/// Reads the file, and looks after it from now on.
-pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<InForce> {
-    let (option, grants) = (file.option, grants.clone());
+/// Reads the file, which this option or flag names, and reads it again when it changes.
+pub(crate) fn open(
+    path: PathBuf,
+    option: &'static str,
+    telemetry: &Arc<Telemetry>,
+    grants: &Grants,
+) -> io::Result<(RulesInForce, Option<Arc<dyn Secure>>)> {
+    let grants = grants.clone();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files, in_force: Option<&Version>| {
-        load(&file.path, files, in_force, &of_load).map_err(|error| io_error::annotated(error, option))
+        load(&path, files, in_force, &of_load).map_err(|error| io_error::annotated(error, option))
     };
     let report = move |before: &Version, reloaded: Reloaded<'_, Version, io::Error>| {
         match &reloaded {
@@ -74,8 +75,7 @@ pub(super) fn open(file: ConfigFile, telemetry: &Arc<Telemetry>, grants: &Grants
         Arc::new(Tls::of(config)) as Arc<dyn Secure>
     });
     let rules = move || Arc::clone(&reload.current(Instant::now()).rules);
-    let verifies_clients = first.protection.asks_for_certificates();
-    Ok(InForce { rules: Box::new(rules), tls, verifies_clients })
+    Ok((Box::new(rules), tls))
 }
 
 fn tell(version: &Version, telemetry: &Telemetry) {
@@ -115,11 +115,6 @@ fn load(
         None => Gate::of(keyring(&users), telemetry).map(Arc::new),
     };
     let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
-    // Whatever a header's value may be, the file's reader has let nothing else pass.
-    let header = |(name, value): (&'static str, String)| {
-        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-    };
-    let headers = headers.into_iter().filter_map(header).collect();
     let rules = Rules::new(gate, rate_limit, headers, telemetry);
     Ok(Version { rules: Arc::new(rules), tls, protection, warnings })
 }

@@ -1,0 +1,129 @@
+//! Who may ask, and how connections are secured.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::deferred::Deferred;
+use crate::auth::authenticator::Gate;
+use crate::auth::credentials::Keyring;
+use crate::auth::grants::Grants;
+use crate::auth::rate_limit::RateLimit;
+use crate::http::access::{Locks, Rules, RulesInForce};
+use crate::http::allowed_hosts::Hosts;
+use crate::net::stream::Secure;
+use crate::telemetry::{Denial, Telemetry};
+use crate::util::io_error;
+
+/// Reads certificates from files. Another client CA, if there is one, revokes the grants.
+pub(crate) type OpenTls =
+    dyn FnOnce(Option<PathBuf>, &Arc<Telemetry>, &Grants) -> io::Result<Arc<dyn Secure>> + Send + Sync;
+
+/// Reads a web-config file.
+pub(crate) type OpenWebConfig =
+    dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(RulesInForce, Option<Arc<dyn Secure>>)> + Send + Sync;
+
+#[derive(Debug, Default)]
+pub(crate) struct AccessOptions {
+    pub(crate) credentials: Keyring,
+    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) allowed_hosts: Hosts,
+    pub(crate) auth_for_health: bool,
+    /// The user's own configuration.
+    pub(crate) tls: Option<Arc<dyn Secure>>,
+    pub(crate) tls_files: Option<Deferred<OpenTls>>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// With the option or flag that it comes from, and its path.
+    pub(crate) web_config: Option<(String, Deferred<OpenWebConfig>)>,
+}
+
+impl AccessOptions {
+    /// What is wrong with all of it together.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = self.credentials.faults().to_vec();
+        let tls = match (&self.tls, &self.tls_files, &self.tls_client_ca) {
+            (Some(_), Some(_), _) => "tls_files: tls_config has a certificate already",
+            (Some(_), None, Some(_)) => "tls_client_ca: tls_config has a verifier of its own",
+            (None, None, Some(_)) => "tls_client_ca: without tls_files there is no TLS to verify clients in",
+            _ => "",
+        };
+        if !tls.is_empty() {
+            faults.push(tls.to_owned());
+        }
+        if let Some((file, _)) = &self.web_config {
+            let has_tls = self.tls.is_some() || self.tls_files.is_some() || self.tls_client_ca.is_some();
+            let others = [
+                ("tls_config, tls_files, tls_client_ca", has_tls),
+                ("bearer_token, basic_auth", self.credentials.is_locked()),
+                ("rate_limit", self.rate_limit.is_some()),
+            ];
+            let others = others.iter().filter(|(_, is_set)| *is_set);
+            faults.extend(
+                others.map(|(others, _)| format!("{file}: {others}: the file says that, or the builder")),
+            );
+        }
+        faults
+    }
+
+    /// Reads what is in files, if anything is.
+    pub(crate) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<dyn Secure>>)> {
+        let AccessOptions {
+            credentials,
+            rate_limit,
+            allowed_hosts,
+            auth_for_health,
+            tls,
+            tls_files,
+            tls_client_ca,
+            web_config,
+        } = self;
+        if !allowed_hosts.is_empty() {
+            telemetry.show_denials(&[Denial::Host]);
+        }
+        let grants = Grants::default();
+        let follows_files = web_config.is_some() || tls_files.is_some();
+        let (rules, tls) = if let Some((_, Deferred(open))) = web_config {
+            open(telemetry, &grants)?
+        } else {
+            let tls = match tls_files {
+                Some(Deferred(open)) => Some(open(tls_client_ca, telemetry, &grants)?),
+                None => tls,
+            };
+            (settled(credentials, rate_limit, tls.clone(), telemetry), tls)
+        };
+        let telemetry = Arc::clone(telemetry);
+        Ok((Locks { hosts: allowed_hosts, auth_for_health, rules, grants, follows_files, telemetry }, tls))
+    }
+
+    /// The same for a mounted handler, which has no connections to secure.
+    pub(crate) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> io::Result<Locks> {
+        let file = self.web_config.as_ref().map(|(file, _)| file.clone());
+        let (locks, tls) = self.open(telemetry)?;
+        match (tls, file) {
+            (Some(_), Some(file)) => {
+                let reason = "a mounted handler has no connections: secure them in the server around it";
+                let sentence = format!("{file}: tls_server_config: {reason}");
+                Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
+            }
+            _ => Ok(locks),
+        }
+    }
+}
+
+/// Rules that do not change while the server runs. Certificates may.
+fn settled(
+    credentials: Keyring,
+    rate_limit: Option<RateLimit>,
+    tls: Option<Arc<dyn Secure>>,
+    telemetry: &Arc<Telemetry>,
+) -> RulesInForce {
+    let gate = Gate::of(credentials, telemetry).map(Arc::new);
+    let rules = Arc::new(Rules::new(gate, rate_limit, Vec::new(), telemetry));
+    Box::new(move || {
+        // A connection that is kept for weeks has no handshake, and the gauges of the certificate must stay true.
+        if let Some(tls) = &tls {
+            tls.look();
+        }
+        Arc::clone(&rules)
+    })
+}

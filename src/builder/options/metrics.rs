@@ -1,0 +1,147 @@
+//! What is served, and in which representations.
+
+use std::collections::HashSet;
+use std::env;
+use std::sync::Arc;
+
+use prometheus::Registry;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
+use crate::exposition::compress;
+use crate::exposition::encode::Format;
+use crate::http::access::Locks;
+use crate::http::page::{Document, Page, Places, Program};
+use crate::http::router::{Endpoints, Offer, Router, ScrapeTimeouts};
+use crate::scrape::probe::{ProbePath, Prober};
+use crate::scrape::{Contents, Hook, Source};
+use crate::telemetry::{Denial, Telemetry};
+
+#[derive(Debug)]
+pub(crate) struct MetricsOptions {
+    pub(crate) contents: Contents,
+    pub(crate) metrics_path: String,
+    /// The option or flag that it comes from.
+    pub(crate) metrics_path_option: &'static str,
+    pub(crate) probes: Vec<ProbePath>,
+    pub(crate) max_probes: Option<usize>,
+    /// By default they are served with the default registry.
+    pub(crate) default_collectors: Option<bool>,
+    pub(crate) build_info: Option<BuildInfo>,
+    pub(crate) landing_page: Option<Page>,
+    pub(crate) openmetrics: bool,
+    pub(crate) protobuf: bool,
+    pub(crate) compression: bool,
+    pub(crate) timeouts: ScrapeTimeouts,
+    /// Zero is no limit, as is none.
+    pub(crate) max_requests: Option<usize>,
+    pub(crate) ready: bool,
+}
+
+impl MetricsOptions {
+    /// Adds a registry. The name of one without is its place.
+    pub(crate) fn push(&mut self, name: Option<String>, registry: Registry) {
+        let sources = &mut self.contents.sources;
+        let place = || if sources.is_empty() { "default".to_owned() } else { sources.len().to_string() };
+        let name = name.unwrap_or_else(place);
+        sources.push(Source { name, registry });
+    }
+
+    /// What is wrong with all of it together.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let sources = self.contents.sources.iter().map(|source| source.name.as_str());
+        let hooks = self.contents.hooks.iter().map(Hook::name);
+        faults.extend(
+            twice(sources).map(|name| format!("registry_named: {name:?} is the name of two registries")),
+        );
+        faults.extend(twice(hooks).map(|name| format!("before_scrape: {name:?} is the name of two hooks")));
+        let paths = self.probes.iter().map(ProbePath::path);
+        faults.extend(twice(paths.chain([self.metrics_path.as_str()])).map(|path| {
+            // Who typed a flag knows nothing of the builder's options.
+            if path == self.metrics_path && self.metrics_path_option.starts_with("--") {
+                format!("{}: {path:?} is the path of a probe", self.metrics_path_option)
+            } else {
+                format!("probe: {path:?} is taken")
+            }
+        }));
+        faults
+    }
+
+    pub(crate) fn router(self, locks: Locks, telemetry: Arc<Telemetry>) -> Router {
+        let MetricsOptions {
+            mut contents,
+            metrics_path,
+            metrics_path_option: _,
+            probes,
+            max_probes,
+            default_collectors,
+            build_info,
+            landing_page,
+            openmetrics,
+            protobuf,
+            compression,
+            timeouts,
+            max_requests,
+            ready,
+        } = self;
+        telemetry.set_ready(ready);
+        contents.by_default = contents.sources.is_empty();
+        if contents.by_default {
+            let registry = prometheus::default_registry().clone();
+            contents.sources.push(Source { name: "default".to_owned(), registry });
+        }
+        let default_collectors = default_collectors.unwrap_or(contents.by_default);
+        contents.default_collectors = default_collectors.then(DefaultCollectors::default);
+        contents.build_info = build_info.clone().map(registry_of);
+
+        let mut formats = vec![Format::Text004, Format::Text100];
+        if openmetrics {
+            formats.extend([Format::OpenMetrics100, Format::OpenMetrics001]);
+        }
+        if protobuf {
+            formats.push(Format::Protobuf);
+        }
+        let codings = if compression { compress::codings() } else { Vec::new() };
+        let offer = Offer { formats, codings };
+
+        let page = landing_page.map(|page| {
+            // Read where nothing else has the name.
+            let executable = if build_info.is_none() { executable() } else { None };
+            let program = Program {
+                name: build_info.as_ref().map(BuildInfo::program).or(executable.as_deref()),
+                version: build_info.as_ref().map(BuildInfo::version),
+            };
+            let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
+            let places = Places { metrics: &metrics_path, formats: &offer.formats, probes: &probes };
+            Document::new(&page, program, &places)
+        });
+        // Zero is no limit.
+        let prober =
+            Prober::new(probes, max_probes.unwrap_or(Semaphore::MAX_PERMITS), Arc::clone(&telemetry));
+        let scrape_limit = max_requests.map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        if scrape_limit.is_some() {
+            telemetry.show_denials(&[Denial::MaxRequests]);
+        }
+        let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
+        let router = Router::new(endpoints, offer, timeouts, locks, telemetry);
+        if let Ok(runtime) = Handle::try_current() {
+            router.scraper().watch(&runtime);
+            router.scraper().run_hooks_on(runtime);
+        }
+        router
+    }
+}
+
+/// The name of the program's file, without its extension.
+fn executable() -> Option<String> {
+    let file = env::current_exe().ok()?;
+    Some(file.file_stem()?.to_string_lossy().into_owned())
+}
+
+/// The names that have occurred before.
+fn twice<'n>(names: impl Iterator<Item = &'n str>) -> impl Iterator<Item = &'n str> {
+    let mut seen = HashSet::new();
+    names.filter(move |name| !seen.insert(*name))
+}
