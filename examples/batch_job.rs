@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9186".to_owned());
     let shutdown = shutdown_signal();
     let build = prometheus_hyper::build_info!();
-    let guard = Server::builder().build_info(build).listen(addr).bind()?.start()?;
+    let guard = Server::builder().build_info(build).listen(addr).start()?;
     println!("{guard}");
 
     // A signal ends the wait for the last scrape. It does not interrupt the work.

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let desc = Desc::new("clock_time_seconds".to_owned(), help, Vec::new(), HashMap::new())?;
     registry.register(Box::new(Clock { desc }))?;
 
-    let guard = Server::builder().registry(&registry).listen(addr).bind()?.start()?;
+    let guard = Server::builder().registry(&registry).listen(addr).start()?;
     println!("{guard}");
     shutdown.await;
     guard.shutdown().await;

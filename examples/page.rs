@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .description("Sells what it has, and counts it.")
         .version("2.4.1")
         .link("Runbook", "https://example.org/runbook");
-    let guard = Server::builder().default_collectors(true).landing_page(page).listen(addr).bind()?.start()?;
+    let guard = Server::builder().default_collectors(true).landing_page(page).listen(addr).start()?;
     println!("{guard}");
 
     let requests = register_int_counter_vec!("shop_requests_total", "Requests answered", &["code", "path"])?;

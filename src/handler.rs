@@ -21,16 +21,16 @@ use crate::http::router::Router;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
-/// The metrics as a service: what [`Builder::into_handler`](crate::Builder::into_handler) gives to a program that has an
-/// HTTP server already.
+/// The metrics as a service, for a program that already has an HTTP server:
+/// [`Builder::into_handler`](crate::Builder::into_handler) returns it.
 ///
-/// It negotiates, shares and keeps deadlines as a [`Server`](crate::Server) does, on threads of its own;
-/// clones are the same handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other
+/// It negotiates, coalesces and keeps deadlines as a [`Server`](crate::Server) does, on threads of its own; clones are the same
+/// handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other
 /// methods with a 405. A request's body is not looked at.
 ///
 /// It is a [`hyper::service::Service`], and with feature `tower`, which is on by default, a `tower_service::Service`, which is what axum takes. Its
-/// answers are complete, with an exact `Content-Length`, and never errors. Nobody can say that it is not ready, and it has
-/// no connections of its own: its `prometheus_exporter_ready` is 1, its `prometheus_exporter_connections` 0.
+/// responses are complete, with an exact `Content-Length`, and it never returns an error. It omits
+/// `prometheus_exporter_ready` and `prometheus_exporter_connections`, which only the surrounding server knows.
 ///
 /// The first call starts two threads, which end with the last clone. Any executor may poll the calls: nothing of the work is
 /// done on the host's threads. Hooks run on the tokio runtime in which `into_handler` was called, else on that of the first
@@ -42,7 +42,7 @@ use crate::util::throttle::Throttle;
 /// use prometheus_hyper::{Handler, Server, prometheus::Registry};
 ///
 /// let registry = Registry::new();
-/// let metrics: Handler = Server::builder().registry(&registry).into_handler();
+/// let metrics: Handler = Server::builder().registry(&registry).into_handler()?;
 ///
 /// // By hand; `examples/hyper.rs` and `examples/axum.rs` mount it.
 /// let response = metrics.call(http::Request::get("/any/path").body(())?).await?;

@@ -45,9 +45,9 @@
 //! configured          bound      └─serve(shutdown).await  (the same threads)
 //! ```
 //!
-//! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, so only
-//! it reports what is wrong with options and addresses. [`Builder::into_handler`] is for a program that has an HTTP server
-//! already: a service to be mounted there.
+//! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, and it reports
+//! all that is wrong with the options at once. [`Builder::start`] does both steps. [`Builder::into_handler`] returns a service
+//! for a program that already has an HTTP server.
 //!
 //! # What it answers
 //!
@@ -60,7 +60,7 @@
 //! | GET, HEAD a path of [`Builder::probe`] | what the target that is named there says |
 //! | GET, HEAD `/` | a page for people, with the metrics, live: search, rates, quantiles; [`Builder::landing_page`] |
 //! | GET, HEAD `/-/healthy` | 200 |
-//! | GET, HEAD `/-/ready` | 200, or 503 after [`Guard::set_ready`]`(false)` |
+//! | GET, HEAD `/-/ready` | 200, or 503 while [`Guard::set_ready`] or [`Builder::ready`] says so |
 //! | OPTIONS on these | 204 with `Allow` |
 //! | another method on these | 405 with `Allow` |
 //! | another path | 404 |

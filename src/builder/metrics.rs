@@ -111,7 +111,6 @@ impl Builder {
     ///         }
     ///     })
     ///     .listen("127.0.0.1:0")
-    ///     .bind()?
     ///     .start()?;
     /// # Ok(())
     /// # }
@@ -165,7 +164,6 @@ impl Builder {
     ///         Ok(registry)
     ///     })
     ///     .listen("127.0.0.1:0")
-    ///     .bind()?
     ///     .start()?;
     /// # Ok(())
     /// # }
@@ -214,8 +212,8 @@ impl Builder {
         self
     }
 
-    /// Whether the default collectors are served: [`ProcessCollector`](crate::collector::ProcessCollector) (feature `process`)
-    /// and, if [`bind`](Self::bind), [`start`](Server::start), [`serve`](Server::serve) or [`into_handler`](Self::into_handler) is
+    /// Sets whether the default collectors are served: [`ProcessCollector`](crate::collector::ProcessCollector) (feature `process`)
+    /// and, if [`bind`](Self::bind), [`start`](crate::Server::start), [`serve`](crate::Server::serve) or [`into_handler`](Self::into_handler) is
     /// called within a tokio runtime, that runtime's [`RuntimeCollector`](crate::collector::RuntimeCollector) (feature `runtime`), and how long that
     /// runtime keeps a ready task waiting. Default: `true` with the default registry, `false` with explicit ones.
     ///
@@ -232,7 +230,7 @@ impl Builder {
     /// # fn main() -> std::io::Result<()> {
     /// use prometheus_hyper::{Server, build_info};
     ///
-    /// let guard = Server::builder().build_info(build_info!()).listen("127.0.0.1:0").bind()?.start()?;
+    /// let guard = Server::builder().build_info(build_info!()).listen("127.0.0.1:0").start()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -254,8 +252,8 @@ impl Builder {
     /// use prometheus_hyper::{Page, Server};
     ///
     /// let page = Page::new("My exporter").description("What it is for.").link("Manual", "https://example.org/");
-    /// let with_page = Server::builder().landing_page(page).listen("127.0.0.1:0").bind()?.start()?;
-    /// let without = Server::builder().landing_page(None).listen("127.0.0.1:0").bind()?.start()?;
+    /// let with_page = Server::builder().landing_page(page).listen("127.0.0.1:0").start()?;
+    /// let without = Server::builder().landing_page(None).listen("127.0.0.1:0").start()?;
     /// # Ok(())
     /// # }
     /// ```

@@ -25,7 +25,7 @@ impl Builder {
     /// something to listen on.
     ///
     /// `bind` resolves names, which may block, as [`ToSocketAddrs`] does. If a name has several addresses, `bind` takes the first that
-    /// works, as [`TcpListener::bind`] does. Port 0 lets the operating system choose a port; [`Server::local_addr`] returns it. `[::]`
+    /// works, as [`TcpListener::bind`] does. Port 0 lets the operating system choose a port; [`Server::local_addr`](crate::Server::local_addr) returns it. `[::]`
     /// accepts IPv4, too, where the operating system is set up so, as Linux is.
     ///
     /// An error of `bind` names the address; by its `Debug` if it does not resolve.

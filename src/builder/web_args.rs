@@ -59,7 +59,7 @@ const MAX_REQUESTS: usize = 40;
 /// # let arguments = ["exporter", "--web.listen-address=127.0.0.1:0", "--web.telemetry-path=/internal"]; /*
 /// let cli = Cli::parse();
 /// # */ let cli = Cli::parse_from(arguments);
-/// let guard = Server::builder().listen("[::]:9121").web_args(&cli.web).bind()?.start()?;
+/// let guard = Server::builder().listen("[::]:9121").web_args(&cli.web).start()?;
 /// # assert!(guard.to_string().ends_with("/internal") && !guard.to_string().contains("9121"));
 /// # Ok(())
 /// # }
