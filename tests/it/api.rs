@@ -1,23 +1,142 @@
 //! What a user writes.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use http_body::Body as _;
+use prometheus_hyper::collector::{BuildInfo, FromFn, Samples};
 use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
-use prometheus_hyper::{Builder, Guard, RegistryFn, Server};
+use prometheus_hyper::{
+    Body, BoxError, Builder, Guard, Handler, NotScraped, Page, ProbeError, ProbeRequest, Readiness,
+    RegistryFn, ResponseFuture, ScrapeContext, Server, build_info,
+};
 use tokio::sync::Notify;
 
 use crate::client::get;
 
 #[test]
 fn the_types_go_anywhere() {
-    fn assert_anywhere<T: std::fmt::Debug + Send + Sync + Unpin + 'static>() {}
-    assert_anywhere::<Server>();
-    assert_anywhere::<Guard>();
-    assert_anywhere::<Builder>();
+    fn goes_anywhere<T: Debug + Send + Sync + Unpin + 'static>() {}
+    fn outlives_panics<T: UnwindSafe + RefUnwindSafe>() {}
+    goes_anywhere::<Body>();
+    goes_anywhere::<Builder>();
+    goes_anywhere::<Guard>();
+    goes_anywhere::<Handler>();
+    goes_anywhere::<NotScraped>();
+    goes_anywhere::<Page>();
+    goes_anywhere::<ProbeError>();
+    goes_anywhere::<ProbeRequest>();
+    goes_anywhere::<Readiness>();
+    goes_anywhere::<ScrapeContext>();
+    goes_anywhere::<Server>();
+    goes_anywhere::<BuildInfo>();
+    goes_anywhere::<FromFn<fn(&mut Samples)>>();
+    #[cfg(feature = "process")]
+    goes_anywhere::<prometheus_hyper::collector::ProcessCollector>();
+    #[cfg(feature = "runtime")]
+    goes_anywhere::<prometheus_hyper::collector::RuntimeCollector>();
+    goes_anywhere::<Samples>();
+    #[cfg(feature = "cli")]
+    goes_anywhere::<prometheus_hyper::WebArgs>();
+    outlives_panics::<NotScraped>();
+    outlives_panics::<Page>();
+    outlives_panics::<ProbeRequest>();
+    outlives_panics::<ScrapeContext>();
+    outlives_panics::<BuildInfo>();
+    outlives_panics::<Samples>();
+}
+
+/// Each item that is exported, once. What the builder's options do is tested elsewhere.
+#[test]
+fn each_item_can_be_used() {
+    let registry = Registry::new();
+    let hook = |context: ScrapeContext| async move {
+        let left: Result<(), BoxError> = Err(format!("until {:?}", context.deadline()).into());
+        left
+    };
+    let probe = |request: ProbeRequest| async move {
+        let _ = (request.target()?, request.param("module"), request.deadline());
+        Err(ProbeError::bad_request("no"))
+    };
+    let page =
+        Page::new("Page").version("1").description("What it is for.").link("Manual", "https://example.org");
+    let builder = Server::builder()
+        .registry(&registry)
+        .registry_named("named", Registry::new())
+        .before_scrape("hook", hook)
+        .probe("/probe", probe)
+        .max_probes(Builder::DEFAULT_MAX_PROBES)
+        .metrics_path(Builder::DEFAULT_METRICS_PATH)
+        .default_collectors(true)
+        .build_info(build_info!().revision("r").rustversion("1.85"))
+        .landing_page(page)
+        .self_metrics(true)
+        .openmetrics(true)
+        .compression(true)
+        .scrape_timeout(Builder::DEFAULT_SCRAPE_TIMEOUT)
+        .max_scrape_timeout(Builder::DEFAULT_MAX_SCRAPE_TIMEOUT)
+        .scrape_timeout_margin(Builder::DEFAULT_SCRAPE_TIMEOUT_MARGIN)
+        .max_requests(7)
+        .max_unsent(1 << 20)
+        .ready(false)
+        .listen("127.0.0.1:0")
+        .tcp_listener(std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .unix_socket_mode(Builder::DEFAULT_UNIX_SOCKET_MODE)
+        .max_connections(Builder::DEFAULT_MAX_CONNECTIONS)
+        .head_timeout(Builder::DEFAULT_HEAD_TIMEOUT)
+        .idle_timeout(Builder::DEFAULT_IDLE_TIMEOUT)
+        .write_timeout(Builder::DEFAULT_WRITE_TIMEOUT)
+        .drain_timeout(Builder::DEFAULT_DRAIN_TIMEOUT)
+        .allow_network("127.0.0.0/8")
+        .auth_for_health(false)
+        .rate_limit(Duration::from_millis(1), 1000)
+        .allowed_hosts(["localhost"]);
+    #[cfg(feature = "protobuf")]
+    let builder = builder.protobuf(true);
+    let guard = builder.start().unwrap();
+    let addr = guard.local_addr().unwrap();
+    assert_eq!(guard.local_addrs().len(), 2);
+    assert_eq!(guard.urls().join(", "), guard.to_string());
+    assert_eq!(get(addr, "/-/ready").status, 503, "it begins so");
+    let readiness: Readiness = guard.readiness().clone();
+    std::thread::spawn(move || readiness.set(true)).join().unwrap();
+    assert_eq!(get(addr, "/-/ready").status, 200);
+    guard.set_ready(false);
+    assert_eq!(get(addr, "/-/ready").status, 503);
+    assert_eq!(get(addr, "/probe?target=x").body, "no\n");
+    let (readiness, stopped, token) = (guard.readiness(), guard.stopped(), guard.cancellation_token());
+    let error: NotScraped = guard.shutdown_after_scrape_blocking(Duration::from_millis(1)).unwrap_err();
+    assert_eq!(error.to_string(), "the server stopped before its final values were scraped");
+    assert!(token.is_cancelled());
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(stopped);
+    readiness.set(true);
+
+    let handler: Handler = Server::builder().registry(registry).into_handler().unwrap();
+    let answer: ResponseFuture = hyper::service::Service::call(&handler, http::Request::new(()));
+    drop(answer);
+    assert_eq!(Body::from("body").size_hint().exact(), Some(4));
+}
+
+/// Owned, borrowed, shared, and the static that many programs have.
+#[test]
+fn a_registry_is_taken_in_any_form() {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
+    let (owned, shared) = (Registry::new(), Arc::new(Registry::new()));
+    let builder = Server::builder().registry(&owned).registry(&shared).registry(&REGISTRY);
+    let names = ["owned_total", "shared_total", "static_total"];
+    for (registry, name) in [&owned, &*shared, &*REGISTRY].into_iter().zip(names) {
+        registry.register(Box::new(IntCounter::new(name, "help").unwrap())).unwrap();
+    }
+    let guard = builder.registry(Arc::clone(&shared)).registry(owned).listen("127.0.0.1:0").start().unwrap();
+    let answer = get(guard.local_addr().unwrap(), "/metrics");
+    for name in names {
+        assert_eq!(answer.sample(name), Some(0.0), "{name}");
+    }
 }
 
 #[test]
@@ -31,6 +150,8 @@ fn futures_are_send_where_their_parts_are() {
     assert_send(&server.serve(std::future::pending()));
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     assert_send(&guard.stopped());
+    assert_send(&guard.shutdown_after_scrape(None));
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     assert_send(&guard.shutdown());
 }
 

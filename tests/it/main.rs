@@ -31,6 +31,7 @@ mod own_metrics;
 mod page;
 mod port;
 mod probes;
+mod public_api;
 mod samples;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;
