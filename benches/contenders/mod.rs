@@ -1,4 +1,4 @@
-//! What the benches and `bench/` compare: our encoder and `prometheus::TextEncoder`.
+//! What the benches and `comparison/` compare: our encoder and `prometheus::TextEncoder`.
 #![allow(dead_code, reason = "each uses its part")]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The workload of the benches, of `bench/` and of `tests/memory.rs`: counters with three labels, and histograms with
+//! The workload of the benches, of `comparison/` and of `tests/memory.rs`: counters with three labels, and histograms with
 //! as many and eleven buckets.
 
 pub(crate) mod families;

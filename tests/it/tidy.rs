@@ -218,11 +218,9 @@ fn imports_make_no_circle_between_files() {
 
 #[test]
 fn imports_of_the_comparison_make_no_circle() {
-    let comparison = Tree::read(&root().join("bench/src"), "main.rs");
-    println!("bench/src/:\n{}", comparison.drawn());
-    for circle in comparison.circles() {
-        panic!("{circle:?}\n{}", comparison.arrows_among(&circle));
-    }
+    let comparison = Tree::read(&root().join("comparison/src"), "main.rs");
+    println!("comparison/src/:\n{}", comparison.drawn());
+    assert_eq!(comparison.circles().first().map(|circle| comparison.arrows_among(circle)), None);
 }
 
 #[test]
@@ -322,7 +320,7 @@ fn the_language_is_that_of_the_stated_rust_version() {
 #[test]
 fn sources_are_short_and_open_with_what_they_are() {
     let mut too_long = Vec::new();
-    for folder in ["src", "tests", "benches", "bench/src", "faults", "fuzz"] {
+    for folder in ["src", "tests", "benches", "comparison/src", "faults", "fuzz"] {
         for source in sources(folder) {
             let name = source.path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             assert!(source.text.starts_with("//!"), "{name}: says not what it is");

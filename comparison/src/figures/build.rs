@@ -85,7 +85,7 @@ fn fetch() -> Outcome<()> {
 
 /// CPU time in seconds, of cargo and all that it starts, and the program's size.
 fn clean(package: &str, defaults: bool) -> Outcome<(f64, f64)> {
-    let target = env::temp_dir().join(format!("prometheus-hyper-bench-hello-{}", std::process::id()));
+    let target = env::temp_dir().join(format!("prometheus-hyper-comparison-hello-{}", std::process::id()));
     let before = children()?;
     let built = cargo()
         .args([

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fetches the peers that are not Rust into target/peers, in their versions of today. Installs nothing.
 #
-#   bench/peers/fetch.sh           both
-#   bench/peers/fetch.sh go        promhttp, built by Go; both are packages of Debian's suite forky
-#   bench/peers/fetch.sh python    prometheus_client, from PyPI
+#   comparison/peers/fetch.sh           both
+#   comparison/peers/fetch.sh go        promhttp, built by Go; both are packages of Debian's suite forky
+#   comparison/peers/fetch.sh python    prometheus_client, from PyPI
 #
 # promhttp comes from the mirror of Debian that apt is configured with (85 MB). What is there is kept: to fetch newer
 # versions, delete target/peers.
@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 suite=forky
 prometheus_client=prometheus-client==0.26.0
 
-source=$PWD/bench/peers/promhttp.go
+source=$PWD/comparison/peers/promhttp.go
 peers=$PWD/target/peers
 promhttp=$peers/promhttp
 venv=$peers/venv

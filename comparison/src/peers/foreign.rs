@@ -1,4 +1,4 @@
-//! Servers in other languages, which `bench/peers/fetch.sh` fetches and builds.
+//! Servers in other languages, which `comparison/peers/fetch.sh` fetches and builds.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Program {
 }
 
 fn go(program: PathBuf) -> Result<Found, String> {
-    let version = told(&program, &["version"]).ok_or("not fetched (bench/peers/fetch.sh go)")?;
+    let version = told(&program, &["version"]).ok_or("not fetched (comparison/peers/fetch.sh go)")?;
     Ok(Found { run: vec![program], version })
 }
 
@@ -70,7 +70,7 @@ fn python(fetched: PathBuf, client: PathBuf) -> Result<Found, String> {
                 print(importlib.metadata.version('prometheus_client'), f'(Python {platform.python_version()})')";
     let (python, missing) = match env::var_os("PYTHON") {
         Some(named) => (PathBuf::from(named), "PYTHON has no prometheus_client"),
-        None => (fetched, "not fetched (bench/peers/fetch.sh python)"),
+        None => (fetched, "not fetched (comparison/peers/fetch.sh python)"),
     };
     let version = told(&python, &["-c", code]).ok_or(missing)?;
     Ok(Found { run: vec![python, client], version })

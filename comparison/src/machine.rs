@@ -42,5 +42,5 @@ pub(crate) fn command() -> String {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let release = if cfg!(debug_assertions) { "" } else { " --release" };
     let separator = if arguments.is_empty() { "" } else { " -- " };
-    format!("cargo run{release} --manifest-path bench/Cargo.toml{separator}{}", arguments.join(" "))
+    format!("cargo run{release} --manifest-path comparison/Cargo.toml{separator}{}", arguments.join(" "))
 }
