@@ -138,10 +138,6 @@
 // What only some features use is looked for with all of them, in CI.
 #![cfg_attr(not(all(feature = "auth", feature = "web-config")), allow(dead_code))]
 
-#[cfg(test)]
-#[cfg(all(feature = "process", target_os = "linux"))]
-#[path = "../tests/it/alone.rs"]
-mod alone;
 mod auth;
 mod builder;
 pub mod collector;
@@ -154,9 +150,6 @@ mod http;
 pub mod internals;
 mod net;
 mod scrape;
-#[cfg(test)]
-#[path = "../tests/it/scratch.rs"]
-mod scratch;
 mod server;
 #[cfg(feature = "signal")]
 mod signal;
@@ -172,6 +165,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::Deref;
 
 use prometheus::Registry;
+#[cfg(all(test, feature = "process", target_os = "linux"))]
+use testing::alone;
+#[cfg(test)]
+use testing::scratch;
 
 pub use crate::http::body::Body;
 pub use crate::http::page::Page;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::Usage;
+use testing::usage::Usage;
 
 /// For the slowest answer of a victim that lives: what it is told is done on a thread that does nothing else.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,7 +6,6 @@
 mod client;
 mod driver;
 mod flood;
-mod process;
 mod rows;
 mod soak;
 mod victim;

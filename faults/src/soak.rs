@@ -12,7 +12,7 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use crate::driver::Victim;
-use crate::process::Usage;
+use testing::usage::Usage;
 
 use report::Sample;
 

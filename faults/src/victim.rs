@@ -3,7 +3,6 @@
 //!
 //! It is told by lines on stdin and answers each with one line of JSON on stdout.
 
-mod collectors;
 mod doors;
 mod heartbeat;
 mod log;
@@ -25,9 +24,9 @@ use serde_json::{Value, json};
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 
-use collectors::{Manner, Unruly};
 use heartbeat::Heart;
 use naive::Naive;
+use testing::collectors::unruly::{Manner, Unruly};
 
 /// What the command line says.
 struct Options {

@@ -10,7 +10,7 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{IntCounter, Registry, TextEncoder};
 use prometheus_hyper::{Guard, Server};
 
-use crate::client::{Client, get};
+use crate::support::client::{Client, get};
 
 fn server(registry: &Registry) -> (Guard, SocketAddr) {
     let guard = Server::builder().registry(registry).listen("127.0.0.1:0").bind().unwrap().start().unwrap();

@@ -17,7 +17,7 @@ use prometheus_hyper::{
 };
 use tokio::sync::Notify;
 
-use crate::client::get;
+use crate::support::client::get;
 
 #[test]
 fn the_types_go_anywhere() {

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry, default_registry};
 use prometheus_hyper::{Builder, Server, build_info};
 
-use crate::alone::CHILD;
-use crate::client::get;
-use crate::host::{current_thread, run_alone};
-use crate::log::Log;
-use crate::scrape::start;
+use crate::support::client::get;
+use crate::support::log::Log;
+use crate::support::runtime::current_thread;
+use crate::support::server::start;
+use crate::support::{CHILD, run_alone};
 
 fn families(addr: SocketAddr) -> Vec<String> {
     let body = get(addr, "/metrics").body;

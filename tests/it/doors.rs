@@ -1,6 +1,5 @@
 //! Where it listens.
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,20 +9,8 @@ use std::{fs, io};
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
 
-use crate::client::{PATIENCE, get};
-use crate::host::run_alone;
-use crate::scrape::wait_for;
-use crate::scratch::Scratch;
-
-/// What a Unix socket answers.
-pub(crate) fn get_unix(path: &Path) -> String {
-    let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
+use crate::support::client::{get, get_unix, wait_for};
+use crate::support::{Scratch, run_alone};
 
 #[test]
 fn it_listens_on_all_that_it_is_given() {
@@ -166,7 +153,7 @@ mod systemd {
         let addr = tcp.local_addr().unwrap();
         let unix = UnixListener::bind(&path).unwrap();
         let notified = UnixDatagram::bind(&notify).unwrap();
-        notified.set_read_timeout(Some(PATIENCE)).unwrap();
+        notified.set_read_timeout(Some(crate::support::client::PATIENCE)).unwrap();
         let (tcp, unix) = (inherited(&tcp), inherited(&unix));
 
         // systemd's are at 3 and up, and for the process that it starts; sh has one digit for a descriptor, bash has more.

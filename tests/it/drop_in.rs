@@ -17,9 +17,8 @@ use prometheus_hyper::{RegistryFn, Server};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::client::{PATIENCE, get};
-use crate::port::reserved;
-use crate::stop::refused;
+use crate::support::client::{PATIENCE, get, refused};
+use crate::support::reserved;
 
 struct CustomMetrics {
     foo: IntCounter,

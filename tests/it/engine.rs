@@ -15,10 +15,11 @@ use prometheus_hyper::prometheus::{IntCounterVec, Opts, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
 use tokio::runtime::Handle;
 
-use crate::alone::{CHILD, run_alone};
-use crate::client::{Client, PATIENCE, get};
-use crate::host::current_thread;
-use crate::scrape::{Gated, ask, start, wait_for};
+use crate::support::client::{Client, PATIENCE, ask, get, wait_for};
+use crate::support::collectors::Gated;
+use crate::support::runtime::current_thread;
+use crate::support::server::start;
+use crate::support::{CHILD, run_alone};
 
 /// Within which the I/O has to be back. It takes two seconds; the rest is for a busy machine.
 const BACK: Duration = Duration::from_secs(10);
@@ -173,7 +174,7 @@ fn readers_are_served_during_a_hang() {
     let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
     (0..16).for_each(|n| vec.with_label_values(&[&format!("{n}{}", "x".repeat(64 * 1024))]).inc());
     large.register(Box::new(vec)).unwrap();
-    let builder = crate::scrape::patient(Server::builder()).registry_named("large", &large);
+    let builder = crate::support::server::patient(Server::builder()).registry_named("large", &large);
     let served = Served::new(builder.max_connections(READERS + 8).write_timeout(4 * PATIENCE));
     let mut readers: Vec<Client> =
         (0..READERS).map(|_| ask(served.addr, "/metrics?registry[]=large", "")).collect();
@@ -261,11 +262,11 @@ fn a_server_without_a_standby_serves_and_says_so() {
 #[cfg(target_os = "linux")]
 #[ignore = "run by another test"]
 fn child_without_memory() {
-    use crate::log::Log;
+    use crate::support::log::Log;
 
     let Ok(mode) = std::env::var(CHILD) else { return };
-    let panics = mode.ends_with("panics") && crate::subscriber::set();
-    crate::subscriber::ARMED.store(panics, std::sync::atomic::Ordering::SeqCst);
+    let panics = mode.ends_with("panics") && crate::support::subscriber::set();
+    crate::support::subscriber::ARMED.store(panics, std::sync::atomic::Ordering::SeqCst);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
     let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
@@ -274,7 +275,7 @@ fn child_without_memory() {
         .args([format!("--pid={}", std::process::id()), format!("--as={limit}")])
         .status();
     assert!(limited.unwrap().success());
-    let registry = crate::subscriber::something();
+    let registry = crate::support::server::something();
     let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
     let log = Log::default();
     let started = if panics { server.start() } else { log.capture(|| server.start()) };
@@ -288,7 +289,7 @@ fn child_without_memory() {
     }
     assert_eq!(threads(), 1);
     if panics {
-        assert_eq!(crate::subscriber::panicked_at("cannot start the standby thread"), 1);
+        assert_eq!(crate::support::subscriber::panicked_at("cannot start the standby thread"), 1);
     } else {
         assert_eq!(log.lines_with("cannot start the standby thread").len(), 1, "{}", log.text());
     }
@@ -299,13 +300,13 @@ fn child_without_memory() {
 #[test]
 fn serve_does_nothing_on_the_hosts_runtime() {
     current_thread().block_on(async {
-        let registry = crate::stop::large();
+        let registry = crate::support::server::large();
         let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
         let mut serving = pin!(server.serve(std::future::pending()));
         assert!(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending())).await);
         // Meanwhile it is blocked.
-        assert!(get(addr, "/metrics").body.len() > crate::stop::LARGE);
+        assert!(get(addr, "/metrics").body.len() > crate::support::server::LARGE);
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     });
 }

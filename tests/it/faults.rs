@@ -16,10 +16,10 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Regis
 use prometheus_hyper::{Guard, Server};
 use socket2::SockRef;
 
-use crate::client::{Answer, Client, get};
-use crate::host::current_thread;
-use crate::log::logged;
-use crate::scrape::start;
+use crate::support::client::{Answer, Client, get};
+use crate::support::log::logged;
+use crate::support::runtime::current_thread;
+use crate::support::server::start;
 
 const HOST: &str = "Host: localhost\r\n";
 
@@ -260,7 +260,7 @@ fn a_faulty_connection_is_one_debug_line_at_most() {
         b"GET /metrics HTTP/1.1\r\n\r\n",
         b"GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
     ];
-    let log = logged(Server::builder().registry(&crate::subscriber::something()), |addr| {
+    let log = logged(Server::builder().registry(&crate::support::server::something()), |addr| {
         for bytes in faulty.iter().cycle().take(10 * faulty.len()) {
             exchange(addr, bytes);
         }

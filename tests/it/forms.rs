@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use prometheus_hyper::prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::client::{Answer, Client};
+use crate::support::client::{Answer, Client};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -14,10 +14,9 @@ use hyper_util::rt::TokioIo;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Body, Builder, Handler, Page, Server};
 
-use crate::client::PATIENCE;
-use crate::client::{Client, get};
-use crate::host::current_thread;
-use crate::scrape::Gated;
+use crate::support::client::{Client, PATIENCE, get};
+use crate::support::collectors::Gated;
+use crate::support::runtime::current_thread;
 
 fn registry() -> Registry {
     let registry = Registry::new();

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{Builder, ScrapeContext, Server};
 
-use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
-use crate::log::{Log, logged_to};
-use crate::scrape::{ask, patient, start, wait_for};
+use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+use crate::support::log::{Log, logged_to};
+use crate::support::server::{patient, start};
 
 fn gauge(registry: &Registry, name: &str) -> Gauge {
     let gauge = Gauge::new(name, "help").unwrap();
@@ -164,7 +164,7 @@ fn hooks_run_on_the_runtime_of_bind_else_on_the_servers_own() {
 
 #[test]
 fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
-    let runtime = crate::host::current_thread();
+    let runtime = crate::support::runtime::current_thread();
     let builder = Server::builder().registry(&Registry::new()).before_scrape("orphan", |_| async { Ok(()) });
     let (_guard, addr) = runtime.block_on(async { start(builder) });
     drop(runtime);

@@ -1,41 +1,14 @@
 //! The host comes first.
 
-use std::collections::HashMap;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use prometheus_hyper::Server;
-use prometheus_hyper::prometheus::core::{Collector, Desc};
-use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Registry, default_registry};
 
-use crate::client::{Client, PATIENCE, get};
-
-pub(crate) use crate::alone::run_alone;
-
-/// Tells that it has been asked, and never answers.
-struct Hangs(Desc, std::sync::Mutex<mpsc::Sender<()>>);
-
-impl Hangs {
-    fn register(registry: &Registry) -> mpsc::Receiver<()> {
-        let (asked, was_asked) = mpsc::channel();
-        let desc = Desc::new("hangs".into(), "help".into(), vec![], HashMap::new()).unwrap();
-        registry.register(Box::new(Hangs(desc, asked.into()))).unwrap();
-        was_asked
-    }
-}
-
-impl Collector for Hangs {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.0]
-    }
-    fn collect(&self) -> Vec<MetricFamily> {
-        let _ = self.1.lock().unwrap().send(());
-        loop {
-            std::thread::park();
-        }
-    }
-}
+use crate::support::client::{Client, PATIENCE, get};
+use crate::support::collectors::Hangs;
+use crate::support::run_alone;
+use crate::support::runtime::current_thread;
 
 #[test]
 fn start_works_wherever_it_is_called() {
@@ -100,11 +73,6 @@ fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
         server.serve(async { drop(stopping.await) }).await.unwrap();
         client.await.unwrap();
     });
-}
-
-/// The host's runtime, as most tests want it.
-pub(crate) fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 #[test]

@@ -11,7 +11,6 @@
 mod exporters;
 mod known_values;
 mod page;
-mod process;
 #[cfg(target_os = "linux")]
 mod process_one;
 mod prometheus;
@@ -22,8 +21,8 @@ mod secured;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -31,11 +30,12 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::scratch::Scratch;
 use known_values::KnownValues;
-use process::{PATIENCE, Process, poll, tool};
 use prometheus::Prometheus;
 use sample::{Key, Sample, Samples, differences};
+use testing::client::http_get;
+use testing::process::{PATIENCE, Process, poll, tool};
+use testing::scratch::Scratch;
 
 #[test]
 #[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
@@ -320,18 +320,6 @@ fn samples_in(body: &str) -> usize {
 }
 
 /// HTTP/1.0: no keep-alive and no chunks, so the body is all that follows the head.
-fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-        _ => Err(io::Error::other(format!("GET {path}: {answer}"))),
-    }
-}
-
 /// A JSON object of strings.
 fn strings(object: &Value) -> BTreeMap<String, String> {
     let entries = object.as_object().unwrap().iter();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Guard, Server};
 
-use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
-use crate::port::reserved;
-use crate::scrape::{Gated, ask, start};
-use crate::stop::{LARGE, large, refused};
+use crate::support::client::{Client, PATIENCE, ask, ask_and_be_heard, get, refused};
+use crate::support::collectors::Gated;
+use crate::support::reserved;
+use crate::support::server::{LARGE, large, start};
 
 /// Polls a future to its end, without a runtime; fails where that would take too long.
 fn wait<F>(future: F) -> F::Output

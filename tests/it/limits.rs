@@ -14,8 +14,9 @@ use prometheus_hyper::{Builder, Guard, Server};
 #[cfg(target_os = "linux")]
 use socket2::{Domain, Socket, Type};
 
-use crate::client::{Client, PATIENCE, ask_and_be_heard, get};
-use crate::scrape::{Gated, patient, wait_for};
+use crate::support::client::{Client, PATIENCE, ask_and_be_heard, get, wait_for};
+use crate::support::collectors::Gated;
+use crate::support::server::patient;
 
 const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -221,7 +222,7 @@ fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
 #[test]
 #[cfg(target_os = "linux")]
 fn unsent_bytes_evict_clients_that_do_not_read() {
-    let registry = crate::stop::large();
+    let registry = crate::support::server::large();
     let builder = Server::builder().registry(&registry).listen("127.0.0.1:0").max_unsent(1);
     let guard = builder.bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
@@ -234,5 +235,5 @@ fn unsent_bytes_evict_clients_that_do_not_read() {
     });
     assert_eq!(get(addr, "/metrics?name[]=nothing").status, 200, "there is room again");
     let read = unread.closed();
-    assert!(read.len() < crate::stop::LARGE, "{} bytes", read.len());
+    assert!(read.len() < crate::support::server::LARGE, "{} bytes", read.len());
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 
-use crate::client::{Answer, Client};
-use crate::scrape::start;
+use crate::support::client::{Answer, Client, connect_from};
+use crate::support::server::start;
 
 fn server(options: impl FnOnce(Builder) -> Builder) -> (prometheus_hyper::Guard, SocketAddr) {
     start(options(Server::builder().registry(&Registry::new())))
@@ -17,14 +17,6 @@ fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n"));
     client.answer(false)
-}
-
-/// A connection from this address of the loopback network.
-pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> std::net::TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.into()
 }
 
 #[test]
@@ -70,11 +62,11 @@ fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
 #[cfg(unix)]
 #[test]
 fn peers_on_a_unix_socket_pass() {
-    let folder = crate::scratch::Scratch::new("allow");
+    let folder = crate::support::Scratch::new("allow");
     let path = folder.0.join("s");
     let builder = Server::builder().registry(&Registry::new()).allow_network("10.0.0.0/8");
     let _guard = builder.listen_unix(&path).bind().unwrap().start().unwrap();
-    assert!(crate::doors::get_unix(&path).starts_with("HTTP/1.1 200 "));
+    assert!(crate::support::client::get_unix(&path).starts_with("HTTP/1.1 200 "));
 }
 
 #[test]
@@ -178,7 +170,7 @@ fn allowed_hosts_hold_for_a_mounted_handler() {
         .allowed_hosts(["metrics.internal"])
         .into_handler()
         .unwrap();
-    let runtime = crate::host::current_thread();
+    let runtime = crate::support::runtime::current_thread();
     let table = [
         (Request::get("/mounted").header("host", "metrics.internal:80"), 200),
         (Request::get("/mounted").header("host", "rebound.example"), 403),
@@ -236,8 +228,8 @@ mod credentials {
     use prometheus_hyper::Guard;
 
     use super::*;
-    use crate::client::{PATIENCE, ask_and_be_heard, basic};
-    use crate::log::logged;
+    use crate::support::client::{PATIENCE, ask_and_be_heard, basic};
+    use crate::support::log::logged;
 
     /// `dave:dave123`, at the least cost.
     fn hash() -> String {
@@ -404,7 +396,7 @@ mod credentials {
         use hyper::service::Service;
 
         let handler = Server::builder().registry(&Registry::new()).bearer_token("t").into_handler().unwrap();
-        let runtime = crate::host::current_thread();
+        let runtime = crate::support::runtime::current_thread();
         let status = |token: &str| {
             let request =
                 Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();

@@ -13,9 +13,9 @@ use prometheus_hyper::{Builder, Server};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 
-use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, get};
-use crate::log::Log;
-use crate::scrape::{patient, wait_for};
+use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, get, wait_for};
+use crate::support::log::Log;
+use crate::support::server::patient;
 
 /// Both of cost 10, by crypt_blowfish's tests and by OpenBSD's.
 const ALICE: (&str, &str, &str) =
@@ -49,7 +49,9 @@ impl Served {
         let of_thread = log.clone();
         let thread = thread::spawn(move || {
             of_thread.capture(|| {
-                crate::host::current_thread().block_on(server.serve(async { drop(stopping.await) })).unwrap()
+                crate::support::runtime::current_thread()
+                    .block_on(server.serve(async { drop(stopping.await) }))
+                    .unwrap()
             })
         });
         Served { addr, log, stop, thread }

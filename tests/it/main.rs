@@ -5,10 +5,8 @@
     reason = "registries are borrowed, as most programs do it"
 )]
 
-mod alone;
 mod answers;
 mod api;
-mod client;
 mod default_collectors;
 #[cfg(unix)]
 mod doors;
@@ -29,19 +27,18 @@ mod log;
 mod logins;
 mod own_metrics;
 mod page;
-mod port;
 mod probes;
 mod public_api;
 mod samples;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;
 mod scrape;
-mod scratch;
 #[cfg(all(unix, feature = "signal"))]
 mod signal;
 mod start_up;
 mod stop;
 mod subscriber;
+mod support;
 mod tidy;
 #[cfg(all(unix, feature = "tls"))]
 mod tls;

@@ -3,7 +3,7 @@
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::client::{Client, get};
+use crate::support::client::{Client, get};
 
 fn start(builder: Builder) -> Guard {
     builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap()

@@ -7,7 +7,7 @@ use prometheus_hyper::collector::BuildInfo;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Page, Server};
 
-use crate::client::{Client, get};
+use crate::support::client::{Client, get};
 
 fn serve(configure: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
     let server = configure(Server::builder().registry(&Registry::new())).listen("127.0.0.1:0");

@@ -10,8 +10,8 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
-use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
-use crate::scrape::patient;
+use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+use crate::support::server::patient;
 
 fn start(builder: Builder) -> (Guard, SocketAddr) {
     let guard = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
@@ -353,7 +353,7 @@ fn what_makes_no_sense_is_told_by_bind() {
 /// As a hook's: its sockets and timers belong to the host's runtime.
 #[test]
 fn probes_run_where_hooks_do() {
-    let runtime = crate::host::current_thread();
+    let runtime = crate::support::runtime::current_thread();
     let (tell, told) = mpsc::channel();
     let (guard, addr) = runtime.block_on(async {
         start(Server::builder().probe("/probe", move |_| {

@@ -8,9 +8,9 @@ use prometheus_hyper::Server;
 use prometheus_hyper::collector::{Samples, from_fn};
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 
-use crate::client::get;
-use crate::log::Log;
-use crate::scrape::start;
+use crate::support::client::get;
+use crate::support::log::Log;
+use crate::support::server::start;
 
 const LEFT_OUT: &str = "prometheus_exporter_errors_total{cause=\"left_out\"}";
 

@@ -5,9 +5,8 @@ use std::sync::mpsc;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Guard, Server};
 
-use crate::client::get;
-use crate::host::current_thread;
-use crate::scrape::wait_for;
+use crate::support::client::{get, wait_for};
+use crate::support::runtime::current_thread;
 
 /// Which is when the figure is wanted.
 #[test]

@@ -2,101 +2,18 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
-use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Registry};
-use prometheus_hyper::{Builder, Guard, Server};
+use prometheus_hyper::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use crate::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
-use crate::log::{Log, logged, logged_to};
-
-/// Counts its gathers; each waits while the gate is closed.
-#[derive(Clone)]
-pub(crate) struct Gated {
-    desc: Desc,
-    gathers: Arc<AtomicU64>,
-    thread: Arc<Mutex<Option<ThreadId>>>,
-    gate: Arc<(Mutex<bool>, Condvar)>,
-}
-
-impl Gated {
-    pub(crate) fn register(registry: &Registry, open: bool) -> Self {
-        let desc = Desc::new("gathers".into(), "help".into(), vec![], HashMap::new()).unwrap();
-        let gate = Arc::new((Mutex::new(open), Condvar::new()));
-        let gated = Gated { desc, gathers: Arc::default(), thread: Arc::default(), gate };
-        registry.register(Box::new(gated.clone())).unwrap();
-        gated
-    }
-
-    pub(crate) fn open(&self) {
-        *self.gate.0.lock().unwrap() = true;
-        self.gate.1.notify_all();
-    }
-
-    pub(crate) fn close(&self) {
-        *self.gate.0.lock().unwrap() = false;
-    }
-
-    pub(crate) fn gathers(&self) -> u64 {
-        self.gathers.load(Ordering::SeqCst)
-    }
-
-    /// On which it was gathered last.
-    pub(crate) fn thread(&self) -> Option<ThreadId> {
-        *self.thread.lock().unwrap()
-    }
-
-    pub(crate) fn wait_for_gathers(&self, count: u64) {
-        wait_for("a gather", || self.gathers() >= count);
-    }
-}
-
-impl Collector for Gated {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.desc]
-    }
-    fn collect(&self) -> Vec<MetricFamily> {
-        *self.thread.lock().unwrap() = Some(thread::current().id());
-        let count = self.gathers.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut open = self.gate.0.lock().unwrap();
-        while !*open {
-            open = self.gate.1.wait(open).unwrap();
-        }
-        let gauge = Gauge::new("gathers", "help").unwrap();
-        gauge.set(count as f64);
-        gauge.collect()
-    }
-}
-
-pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what} does not come");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-pub(crate) fn start(builder: Builder) -> (Guard, SocketAddr) {
-    let guard = builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-    let addr = guard.local_addr().unwrap();
-    (guard, addr)
-}
-
-/// With time for many clients to come one after the other, on a busy machine, before the first of them is answered.
-pub(crate) fn patient(builder: Builder) -> Builder {
-    builder.scrape_timeout(4 * PATIENCE).max_scrape_timeout(4 * PATIENCE)
-}
-
-pub(crate) fn ask(addr: SocketAddr, path: &str, headers: &str) -> Client {
-    let mut client = Client::connect(addr);
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
-    client
-}
+use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+use crate::support::collectors::{Gated, Moody};
+use crate::support::log::{Log, logged, logged_to};
+use crate::support::server::{patient, start};
 
 fn scrape(addr: SocketAddr, path: &str, headers: &str) -> Answer {
     ask(addr, path, headers).answer(false)
@@ -323,28 +240,6 @@ fn a_collector_that_registers_deadlocks_its_registry_and_nothing_else() {
         assert_eq!(get(addr, "/-/healthy").status, 200);
     }
     guard.shutdown_blocking();
-}
-
-/// Collects one counter, or panics.
-struct Moody(IntCounter, Arc<AtomicBool>);
-
-impl Moody {
-    fn register(registry: &Registry, name: &str) -> Arc<AtomicBool> {
-        let panics = Arc::new(AtomicBool::new(true));
-        let counter = IntCounter::new(name, "help").unwrap();
-        registry.register(Box::new(Moody(counter, Arc::clone(&panics)))).unwrap();
-        panics
-    }
-}
-
-impl Collector for Moody {
-    fn desc(&self) -> Vec<&Desc> {
-        self.0.desc()
-    }
-    fn collect(&self) -> Vec<MetricFamily> {
-        assert!(!self.1.load(Ordering::SeqCst), "this panic is the test's");
-        self.0.collect()
-    }
 }
 
 #[test]

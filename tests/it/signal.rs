@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Server, shutdown_signal};
 
-use crate::alone::{CHILD, run_alone};
-use crate::client::get;
-use crate::host::current_thread;
-use crate::log::Log;
+use crate::support::client::get;
+use crate::support::log::Log;
+use crate::support::runtime::current_thread;
+use crate::support::{CHILD, run_alone};
 
 /// Sends it to this process; it has been received when this returns.
 fn send(signal: &str) {

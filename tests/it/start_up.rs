@@ -1,31 +1,13 @@
 //! What a program prints that ends with an error at its start: `fn main() -> Result<(), Box<dyn Error>>` prints its `Debug`.
 
-use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, ProbeError, Server};
 
-use crate::scratch::Scratch;
-
-/// What Rust's runtime prints for this error of `main`.
-pub(crate) fn printed(error: io::Error) -> String {
-    let error: Box<dyn Error> = error.into();
-    format!("Error: {error:?}")
-}
-
-/// The operating system's number of the first cause that has one.
-pub(crate) fn raw_os_error(error: &io::Error) -> Option<i32> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(number) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return Some(number);
-        }
-        cause = error.source();
-    }
-    None
-}
+use crate::support::Scratch;
+use crate::support::server::{printed, raw_os_error};
 
 fn builder() -> Builder {
     Server::builder().registry(&Registry::new())

@@ -1,18 +1,17 @@
 //! The way of a stop.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
-use prometheus_hyper::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::client::{Client, PATIENCE, get};
-use crate::host::run_alone;
-use crate::port::reserved;
-use crate::scrape::wait_for;
+use crate::support::client::{Client, PATIENCE, get, refused, wait_for};
+use crate::support::server::{LARGE, large};
+use crate::support::{reserved, run_alone};
 
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -35,28 +34,9 @@ fn start_on(
     (guard, addr)
 }
 
-/// Waits until nobody listens there, on a port that is [reserved]. Not at once: a process that another test spawns has a copy of
-/// each socket between fork and exec.
-pub(crate) fn refused(addr: SocketAddr) {
-    wait_for("the end of the listener", || TcpStream::connect(addr).is_err());
-}
-
-/// The same of a port that can be bound again, which one of a connection in TIME_WAIT is only a minute later.
+/// Waits until a port can be bound again, which one of a connection in TIME_WAIT is only a minute later.
 fn free(addr: SocketAddr) {
     wait_for("a free port", || TcpListener::bind(addr).is_ok());
-}
-
-/// More than any socket's buffers hold: they grow to some megabytes on loopback.
-pub(crate) const LARGE: usize = 64 * 256 * 1024;
-
-pub(crate) fn large() -> Registry {
-    let registry = Registry::new();
-    let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
-    for n in 0..64 {
-        vec.with_label_values(&[&format!("{n}{}", "x".repeat(256 * 1024))]).inc();
-    }
-    registry.register(Box::new(vec)).unwrap();
-    registry
 }
 
 /// Collects when it is told to, and tells when it has begun.

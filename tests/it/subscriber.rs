@@ -6,84 +6,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, ThreadId};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeRequest, Server};
-use tracing::field::{Field, Visit};
-use tracing::span;
 
-use crate::alone::{CHILD, run_alone};
-use crate::client::{Client, get};
-use crate::host::current_thread;
-use crate::scrape::{start, wait_for};
+use crate::support::client::{Client, get, wait_for};
+use crate::support::runtime::current_thread;
+use crate::support::server::{something, start};
+use crate::support::subscriber::{ARMED, panicked_at, set};
+use crate::support::{CHILD, run_alone};
 
 const PANICS: &str = "prometheus_exporter_errors_total{cause=\"panic\"}";
-
-/// Whether it does yet.
-pub(crate) static ARMED: AtomicBool = AtomicBool::new(false);
-
-/// What it has panicked at.
-static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Panics;
-
-impl tracing::Subscriber for Panics {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("prometheus_hyper")
-    }
-    fn event(&self, event: &tracing::Event<'_>) {
-        if !ARMED.load(Ordering::SeqCst) {
-            return;
-        }
-        let mut message = Message::default();
-        event.record(&mut message);
-        EVENTS.lock().unwrap().push(message.0.clone());
-        panic!("this panic is the test's: {}", message.0)
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-#[derive(Default)]
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
-    }
-}
-
-/// How often it has panicked at this.
-pub(crate) fn panicked_at(message: &str) -> usize {
-    EVENTS.lock().unwrap().iter().filter(|event| event.contains(message)).count()
-}
-
-/// Sets it for this process, if this is a child of a test.
-pub(crate) fn set() -> bool {
-    let is_child = std::env::var(CHILD).is_ok();
-    if is_child {
-        tracing::subscriber::set_global_default(Panics).unwrap();
-    }
-    is_child
-}
-
-/// Not empty, for that would be an event, too.
-pub(crate) fn something() -> Registry {
-    let registry = Registry::new();
-    registry.register(Box::new(IntCounter::new("something_total", "help").unwrap())).unwrap();
-    registry
-}
 
 /// A server that has started before the first panic.
 fn started(builder: Builder) -> (Guard, SocketAddr) {
@@ -155,7 +92,7 @@ fn child_that_denies() {
     for _ in 0..3 {
         assert_eq!(Client::connect(addr).closed(), "");
     }
-    let mut allowed = Client::from(crate::locks::connect_from([127, 0, 0, 2].into(), addr));
+    let mut allowed = Client::from(crate::support::client::connect_from([127, 0, 0, 2].into(), addr));
     allowed.send("GET /metrics?name[]=prometheus_exporter_errors_total HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(allowed.answer(false).sample(PANICS), Some(3.0));
     assert_eq!(panicked_at("not allowed"), 3);
@@ -292,7 +229,7 @@ fn child_that_reloads() {
     if !set() {
         return;
     }
-    let folder = crate::scratch::Scratch::new("subscriber");
+    let folder = crate::support::Scratch::new("subscriber");
     let path = folder.write("web.yml", "");
     let (_guard, addr) = started(Server::builder().registry(&something()).web_config(path));
     let gauge = || get(addr, &format!("/metrics?name[]={GAUGE}")).sample(GAUGE);

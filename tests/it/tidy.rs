@@ -320,7 +320,7 @@ fn the_language_is_that_of_the_stated_rust_version() {
 #[test]
 fn sources_are_short_and_open_with_what_they_are() {
     let mut too_long = Vec::new();
-    for folder in ["src", "tests", "benches", "comparison/src", "faults", "fuzz"] {
+    for folder in ["src", "tests", "benches", "comparison/src", "faults", "fuzz", "testing"] {
         for source in sources(folder) {
             let name = source.path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             assert!(source.text.starts_with("//!"), "{name}: says not what it is");

@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::PATIENCE;
-use crate::host::current_thread;
 use crate::probes::with_endless;
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use crate::support::client::PATIENCE;
+use crate::support::runtime::current_thread;
 
 /// A server with a certificate of its own, and what trusts it.
 struct Secured {

@@ -8,12 +8,10 @@ use clap::{CommandFactory, Parser};
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Server, WebArgs};
 
-use crate::client::{Client, ask_and_be_heard, basic, get};
-use crate::doors::get_unix;
-use crate::host::run_alone;
-use crate::scrape::{Gated, ask, patient};
-use crate::scratch::Scratch;
-use crate::start_up::{printed, raw_os_error};
+use crate::support::client::{Client, ask, ask_and_be_heard, basic, get, get_unix};
+use crate::support::collectors::Gated;
+use crate::support::server::{patient, printed, raw_os_error};
+use crate::support::{Scratch, run_alone};
 
 const FLAGS: [&str; 6] = [
     "--web.listen-address",

@@ -16,11 +16,11 @@ use std::path::PathBuf;
 
 use prometheus_hyper::{Builder, Server};
 
-use crate::client::{self, Answer, Client};
-use crate::log::logged;
-use crate::scrape::ask;
-use crate::scratch::Scratch;
-use crate::subscriber::something;
+use crate::support::Scratch;
+use crate::support::client;
+use crate::support::client::{Answer, Client, ask};
+use crate::support::log::logged;
+use crate::support::server::something;
 
 /// A server with this file and nothing else.
 fn builder(path: impl Into<PathBuf>) -> Builder {

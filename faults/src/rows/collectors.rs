@@ -9,7 +9,7 @@ use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
 use crate::client::{Answer, Connection, GET, scrape};
 use crate::driver::Victim;
-use crate::process::mib;
+use testing::usage::mib;
 
 pub const ROWS: &[Row] = &[
     Row {

@@ -13,7 +13,7 @@ use super::watch::{Over, Steady, Watch, memory_is_back, most_memory};
 use super::{Bench, Outcome, Row, check, ms, output, wait_for};
 use crate::client::{GET, scrape, until_closed};
 use crate::driver::Victim;
-use crate::process::{Usage, mib};
+use testing::usage::{Usage, mib};
 
 pub const ROWS: &[Row] = &[
     Row {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Bench, Outcome, Row, check, ms};
 use crate::client::{Connection, GET, scrape};
 use crate::driver::number;
-use crate::process::{descriptors, mib};
+use testing::usage::{descriptors, mib};
 
 pub const ROWS: &[Row] = &[
     Row {

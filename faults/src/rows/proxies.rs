@@ -4,9 +4,11 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use testing::scratch::Scratch;
 
 use super::{Bench, Outcome, Row, check, wait_for};
 use crate::client::Connection;
@@ -186,7 +188,7 @@ const HAPROXY: Proxy = Proxy {
 /// Ends with its owner, and its folder with it.
 struct Running {
     child: Child,
-    folder: PathBuf,
+    folder: Scratch,
     addr: SocketAddr,
 }
 
@@ -194,15 +196,13 @@ impl Proxy {
     fn start(&self, upstream: SocketAddr) -> Result<Running, String> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let addr = free.map_err(|error| error.to_string())?;
-        let folder = std::env::temp_dir().join(format!("faults-{}-{}", self.program, std::process::id()));
+        let folder = Scratch::new(self.program);
         let start = || -> std::io::Result<Child> {
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder)?;
-            fs::write(folder.join("config"), (self.config)(&folder, addr.port(), upstream))?;
+            folder.write("config", (self.config)(&folder.0, addr.port(), upstream));
             let mut command = Command::new(self.program);
-            command.args((self.arguments)(&folder)).stdin(Stdio::null());
+            command.args((self.arguments)(&folder.0)).stdin(Stdio::null());
             // haproxy's log; nginx has a file of its own.
-            command.stdout(File::create(folder.join("stdout"))?).stderr(File::create(folder.join("stderr"))?);
+            command.stdout(File::create(folder.path("stdout"))?).stderr(File::create(folder.path("stderr"))?);
             command.spawn()
         };
         let child = start().map_err(|error| format!("{}: {error}", self.program))?;
@@ -215,7 +215,7 @@ impl Proxy {
 
 impl Running {
     fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.folder.join(file)).unwrap_or_default()
+        fs::read_to_string(self.folder.path(file)).unwrap_or_default()
     }
 
     /// How many scrapes the proxy knows to have been answered with a 200 by the server.
@@ -230,7 +230,6 @@ impl Drop for Running {
         // nginx ends its worker at SIGTERM only.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

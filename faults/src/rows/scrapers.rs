@@ -1,13 +1,13 @@
 //! Real scrapers at an interval of a second, while clients come and go.
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use testing::process::Process;
+use testing::scratch::Scratch;
 
 use super::watch::Watch;
 use super::{Bench, Outcome, Row, check, wait_for};
@@ -25,8 +25,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Ends with its owner, and its folder with it.
 struct Scraper {
-    child: Child,
-    folder: PathBuf,
+    _process: Process,
+    _folder: Scratch,
     addr: SocketAddr,
 }
 
@@ -39,26 +39,16 @@ impl Scraper {
     ) -> Result<Self, String> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let addr = free.map_err(|error| error.to_string())?;
-        let folder = std::env::temp_dir().join(format!("faults-{program}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        fs::write(folder.join("config"), config).map_err(|error| error.to_string())?;
+        let folder = Scratch::new(program);
+        folder.write("config", config);
         let mut command = Command::new(program);
-        command.args(arguments(&folder.to_string_lossy(), addr)).stdin(Stdio::null());
+        command.args(arguments(&folder.0.to_string_lossy(), addr)).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
-        let scraper = Scraper { child, folder, addr };
+        let scraper = Scraper { _process: Process(child), _folder: folder, addr };
         wait_for(20 * SECOND, "it listens", || Connection::open(addr, SECOND).is_ok())
             .map_err(|error| format!("{program}: {error}"))?;
         Ok(scraper)
-    }
-}
-
-impl Drop for Scraper {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

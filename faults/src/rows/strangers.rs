@@ -13,13 +13,14 @@ use prometheus_hyper::rustls::{ClientConfig, ClientConnection, RootCertStore};
 use socket2::SockRef;
 
 use super::connections::{connect_narrowly, may_open};
-use super::suites::{Scratch, secured};
+use super::suites::secured;
 use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
 use crate::client::{Answer, Connection};
 use crate::driver::Victim;
 use crate::flood::{Flood, Manner};
-use crate::process::{Usage, mib};
+use testing::scratch::Scratch;
+use testing::usage::{Usage, mib};
 
 pub const ROWS: &[Row] = &[
     Row {

@@ -1,9 +1,10 @@
 //! Conformance as others see it: suites that know nothing of us but the address. `.ci/run suites` brings them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use testing::scratch::Scratch;
 
 use super::{Bench, Outcome, Row, check, output};
 use crate::driver::Victim;
@@ -47,7 +48,7 @@ fn schemathesis(bench: &Bench) -> Outcome {
     command.arg("run").arg(description).args(["--url", &format!("http://{}", victim.addr)]);
     command.args(["--checks", "all", "--max-examples", "100", "--no-color", "--continue-on-failure"]);
     // It keeps what it has found in the folder in which it runs.
-    let folder = scratch("schemathesis")?;
+    let folder = Scratch::new("schemathesis");
     let output = command.current_dir(&folder.0).output().map_err(|error| format!("schemathesis: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     check(output.status.success(), || format!("{said}{}", String::from_utf8_lossy(&output.stderr)))?;
@@ -86,24 +87,9 @@ fn redbot(bench: &Bench) -> Outcome {
     Ok(format!("7 paths, {notes} notes, all good or informing"))
 }
 
-/// Goes with its owner.
-pub struct Scratch(pub PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn scratch(name: &str) -> Result<Scratch, String> {
-    let folder = std::env::temp_dir().join(format!("faults-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    Ok(Scratch(folder))
-}
-
 /// With a certificate of its own making.
 pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
-    let folder = scratch(name)?;
+    let folder = Scratch::new(name);
     let path = |file: &str| folder.0.join(file).to_string_lossy().into_owned();
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);

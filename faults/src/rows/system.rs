@@ -11,7 +11,7 @@ use super::watch::{Over, Steady, Watch};
 use super::{Bench, Outcome, Row, check, ms, output, wait_for};
 use crate::client::scrape;
 use crate::driver::Victim;
-use crate::process::Usage;
+use testing::usage::Usage;
 
 pub const ROWS: &[Row] = &[
     Row {

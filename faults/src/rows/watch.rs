@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{LATE, check, ms};
 use crate::client::scrape;
 use crate::driver::{Report, Victim};
-use crate::process::{Usage, mib};
+use testing::usage::{Usage, mib};
 
 /// A host without a server, whose heartbeat tells how late one is on this machine at this time: what others compute here is
 /// no fault of ours.

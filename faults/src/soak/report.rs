@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Counts;
 use crate::driver::Report;
-use crate::process::{MIB, Usage};
+use testing::usage::{MIB, Usage};
 
 type Figure = fn(&Usage) -> f64;
 

@@ -5,10 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use super::process::{PATIENCE, Process, poll, tool};
 use super::prometheus::{Job, Prometheus};
 use super::{Example, http_get};
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use testing::process::{PATIENCE, Process, poll, tool};
 
 /// Debian's `redis-server`, on a port of its own, which keeps nothing.
 struct Redis {

@@ -11,7 +11,7 @@ use prometheus_hyper::prometheus::{
 };
 use prometheus_hyper::{Page, ProbeError, ProbeRequest, Server};
 
-use super::process::{Process, poll_for, tool};
+use testing::process::{Process, poll_for, tool};
 
 const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>";
 

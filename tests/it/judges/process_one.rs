@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use super::process::{Process, poll};
 use super::{example, tool};
+use testing::process::{Process, poll};
 
 const PORT: &[&str] = &["127.0.0.1:0"];
 const FLAG: &[&str] = &["--web.listen-address=127.0.0.1:0"];

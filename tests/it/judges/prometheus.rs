@@ -7,10 +7,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::process::{Process, poll, tool};
 use super::sample::Sample;
 use super::{http_get, strings};
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use testing::process::{Process, poll, tool};
 
 /// A Prometheus that scrapes every second.
 pub(super) struct Prometheus {

@@ -12,10 +12,10 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Guard, Server};
 
-use super::process::tool;
 use super::prometheus::{Job, Prometheus};
-use crate::scratch::Scratch;
+use crate::support::Scratch;
 use certificates::{Authority, Pair};
+use testing::process::tool;
 
 /// Of "allmine", by OpenBSD's tests.
 const HASH: &str = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";

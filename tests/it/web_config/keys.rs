@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use prometheus_hyper::Builder;
 
-use crate::scrape::start;
+use crate::support::server::start;
 
 use super::{Scratch, basic, builder, fetch, hash, logged, send, warnings};
 

@@ -6,8 +6,8 @@ use http::{HeaderMap, Request};
 use hyper::service::Service;
 use prometheus_hyper::{Handler, Server};
 
-use crate::log::Log;
-use crate::scrape::start;
+use crate::support::log::Log;
+use crate::support::server::start;
 
 use super::tls::Ca;
 use super::{Scratch, basic, builder, fetch, hash};
@@ -48,7 +48,7 @@ fn call(handler: &Handler, headers: &str) -> (u16, HeaderMap) {
     if let Some((name, value)) = headers.trim().split_once(": ") {
         request = request.header(name, value);
     }
-    let runtime = crate::host::current_thread();
+    let runtime = crate::support::runtime::current_thread();
     let answer = runtime.block_on(handler.call(request.body(()).unwrap())).unwrap();
     (answer.status().as_u16(), answer.headers().clone())
 }

@@ -10,7 +10,7 @@ use std::{process::Command, sync::mpsc, thread};
 use prometheus_hyper::{Server, prometheus::Registry};
 
 #[cfg(unix)]
-use crate::client::PATIENCE;
+use crate::support::client::PATIENCE;
 
 use super::tls::Ca;
 use super::{Scratch, basic, builder, fetch, hash, logged, warnings};

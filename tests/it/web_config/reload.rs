@@ -4,9 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, Client};
-use crate::log::{Log, logged_to};
-use crate::scrape::{start, wait_for};
+use crate::support::client::{Answer, Client, wait_for};
+use crate::support::log::{Log, logged_to};
+use crate::support::server::start;
 
 use super::tls::{Ca, TlsClient};
 use super::tls_keys::PLAIN_HTTP;

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 
-use crate::client::Client;
-use crate::scrape::{Gated, start, wait_for};
+use crate::support::client::{Client, wait_for};
+use crate::support::collectors::Gated;
+use crate::support::server::start;
 
 use super::tls::{Ca, Pair, TlsClient};
 use super::{Scratch, basic, builder, hash};

@@ -10,8 +10,8 @@ use std::{env, fs, thread};
 use prometheus_hyper::rustls::CipherSuite;
 use rcgen::{IsCa, KeyPair};
 
-use crate::client::get;
-use crate::scrape::start;
+use crate::support::client::get;
+use crate::support::server::start;
 
 use super::keys::five_headers_on_every_response;
 use super::tls::{Ca, Pair, TLS12, TLS13, TlsClient};

@@ -13,7 +13,7 @@ use prometheus_hyper::rustls::{
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
-use crate::client::{Answer, PATIENCE};
+use crate::support::client::{Answer, PATIENCE};
 
 use super::Scratch;
 

@@ -6,8 +6,8 @@ use prometheus_hyper::Guard;
 use prometheus_hyper::rustls::{CipherSuite, NamedGroup};
 use rcgen::{BasicConstraints, IsCa};
 
-use crate::client::get;
-use crate::scrape::start;
+use crate::support::client::get;
+use crate::support::server::start;
 
 use super::tls::{Ca, Pair, TLS12, TLS13, TlsClient};
 use super::{Scratch, basic, builder, hash, logged, warnings};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::client::Client;
+use crate::support::client::Client;
 
 /// Stops when dropped. Connections end with the scraper that opened them.
 pub(super) struct Relay {

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::super::process::{Process, tool};
 use super::super::prometheus::{Job, Prometheus, api_get, scrape_configs};
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use testing::process::{Process, tool};
 
 /// A vmagent that scrapes every second.
 pub(super) struct Vmagent {

@@ -13,7 +13,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use crate::judges::process::PATIENCE;
+use testing::process::PATIENCE;
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 

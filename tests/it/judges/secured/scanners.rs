@@ -9,8 +9,8 @@ use prometheus_hyper::Guard;
 
 use super::certificates::Authority;
 use super::start;
-use crate::judges::process::{Ended, Process, tool};
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use testing::process::{Ended, Process, tool};
 
 /// A tag of XML, with its attributes.
 struct Tag<'x>(&'x str);

@@ -12,8 +12,8 @@ use prometheus_hyper::rustls::pki_types::CertificateDer;
 
 use super::certificates::{Authority, Pair, scrape};
 use super::start;
-use crate::judges::process::poll;
-use crate::scratch::Scratch;
+use crate::support::Scratch;
+use testing::process::poll;
 
 /// Threads that scrape without pause, each scrape on a connection of its own.
 const CLIENTS: usize = 3;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use prometheus_hyper::prometheus::core::{Collector, Desc};
-use prometheus_hyper::prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus_hyper::prometheus::{IntGauge, Registry};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{IntGauge, Registry};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Manner {

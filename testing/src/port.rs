@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 /// A port of a listener that was dropped is anybody's: another test may have it before this one binds it again. Here a socket
 /// keeps it that is bound and does not listen. With `SO_REUSEADDR`, which all listeners of std and of the crate have on Unix,
 /// a listener may be bound beside such a one, and connections are refused while there is none.
-pub(crate) fn reserved() -> SocketAddr {
+pub fn reserved() -> SocketAddr {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     #[cfg(unix)]
     socket.set_reuse_address(true).unwrap();
@@ -30,7 +30,7 @@ fn a_reserved_port_can_be_bound_again_and_again() {
 
     let addr = reserved();
     for host in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
-        crate::stop::refused(addr);
+        crate::client::wait_for("the end of the listener", || TcpStream::connect(addr).is_err());
         let listener = TcpListener::bind((host, addr.port())).unwrap();
         let client = TcpStream::connect(addr).unwrap();
         assert!(TcpListener::bind(addr).is_err(), "somebody listens");

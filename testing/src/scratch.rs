@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
 /// Gone after the test.
-pub(crate) struct Scratch(pub(crate) PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    pub(crate) fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         loop {
             // Short, for the path of a Unix socket has 108 bytes.
@@ -24,12 +24,12 @@ impl Scratch {
         }
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// In one step: half a file is a version, too.
-    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let (path, new) = (self.path(name), self.path("new"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&new, bytes).unwrap();

@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Which is set where a test is such a child: to its mode.
-pub(crate) const CHILD: &str = "PROMETHEUS_HYPER_TEST_CHILD";
+pub const CHILD: &str = "PROMETHEUS_HYPER_TEST_CHILD";
 
 /// Far beyond what any child takes on a busy machine: one that is here at its end hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.
-pub(crate) fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
+pub fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
     let this = std::env::current_exe().unwrap();
     let this = this.to_str().unwrap();
     let command: Vec<&str> =

@@ -1,28 +1,29 @@
 //! A client that sends what it is told to, byte for byte, and reads what comes.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Far beyond whatever a test waits for: where it is reached, the test has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     /// What was read beyond the last answer.
     rest: Vec<u8>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(value.trim())
@@ -30,7 +31,7 @@ impl Answer {
     }
 
     /// The value of the sample that stands before the blank.
-    pub(crate) fn sample(&self, series: &str) -> Option<f64> {
+    pub fn sample(&self, series: &str) -> Option<f64> {
         self.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 }
@@ -44,24 +45,24 @@ impl From<TcpStream> for Client {
 }
 
 impl Client {
-    pub(crate) fn connect(addr: SocketAddr) -> Self {
+    pub fn connect(addr: SocketAddr) -> Self {
         TcpStream::connect(addr).unwrap().into()
     }
 
-    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    pub(crate) fn half_close(&mut self) {
+    pub fn half_close(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Reads one answer; `bodiless` for those to HEAD.
-    pub(crate) fn answer(&mut self, bodiless: bool) -> Answer {
+    pub fn answer(&mut self, bodiless: bool) -> Answer {
         let mut answer = self.head();
         if !bodiless {
             answer.body = self.body(&answer);
@@ -70,7 +71,7 @@ impl Client {
     }
 
     /// Reads the head of an answer, and nothing of its body.
-    pub(crate) fn head(&mut self) -> Answer {
+    pub fn head(&mut self) -> Answer {
         let head_end = loop {
             if let Some(at) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -83,12 +84,12 @@ impl Client {
     }
 
     /// Reads the body that belongs to a head.
-    pub(crate) fn body(&mut self, head: &Answer) -> String {
+    pub fn body(&mut self, head: &Answer) -> String {
         String::from_utf8(self.body_bytes(head)).unwrap()
     }
 
     /// The same, whatever it is.
-    pub(crate) fn body_bytes(&mut self, head: &Answer) -> Vec<u8> {
+    pub fn body_bytes(&mut self, head: &Answer) -> Vec<u8> {
         let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
         while self.rest.len() < length {
             self.read_some();
@@ -97,7 +98,7 @@ impl Client {
     }
 
     /// Waits until the server has closed, and returns what it has sent until then.
-    pub(crate) fn closed(&mut self) -> String {
+    pub fn closed(&mut self) -> String {
         let mut rest = std::mem::take(&mut self.rest);
         // A reset closes, too; silence does not.
         if let Err(error) = self.stream.read_to_end(&mut rest) {
@@ -118,7 +119,7 @@ impl Client {
 }
 
 /// One request on a connection of its own.
-pub(crate) fn get(addr: SocketAddr, path: &str) -> Answer {
+pub fn get(addr: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     client.answer(false)
@@ -126,7 +127,7 @@ pub(crate) fn get(addr: SocketAddr, path: &str) -> Answer {
 
 /// Asks, and comes back when the request is being answered: the answer to another one in front of it, in one piece with
 /// it, has come, and the server, which has one thread, has then turned to somebody else.
-pub(crate) fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
+pub fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
     let mut client = Client::connect(addr);
     client.send(format!(
         "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\nGET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
@@ -136,10 +137,30 @@ pub(crate) fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> C
     client
 }
 
-/// The header of a request by a user with a password, which a colon parts.
-#[cfg(feature = "auth")]
-pub(crate) fn basic(credentials: &str) -> String {
-    use base64::Engine;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
-    format!("Authorization: Basic {encoded}\r\n")
+/// The body of a 200 to a request of HTTP/1.0, until the server closes.
+pub fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
+        _ => Err(io::Error::other(format!("GET {path}: {answer}"))),
+    }
+}
+
+/// Polls until it is so, or panics.
+pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} does not come");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn ask(addr: SocketAddr, path: &str, headers: &str) -> Client {
+    let mut client = Client::connect(addr);
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"));
+    client
 }

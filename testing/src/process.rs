@@ -8,21 +8,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::http_get;
+use crate::client::http_get;
 use crate::scratch::Scratch;
 
 /// Far beyond whatever is waited for here, each of which takes a few seconds on a busy machine at most.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A child that does not outlive its test, even if the test panics.
-pub(super) struct Process(pub(super) Child);
+pub struct Process(pub Child);
 
 impl Process {
-    pub(super) fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         Process(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -36,10 +36,10 @@ impl Drop for Process {
 }
 
 /// What a program that has ended said.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl fmt::Display for Ended {
@@ -49,12 +49,12 @@ impl fmt::Display for Ended {
 }
 
 impl Scratch {
-    pub(super) fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| format!("cannot read {name}: {error}"))
     }
 
     /// Runs a program to its end. Its input and output are files, for pipes fill up.
-    pub(super) fn run(&self, command: &mut Command, stdin: &str) -> Ended {
+    pub fn run(&self, command: &mut Command, stdin: &str) -> Ended {
         self.write("stdin", stdin);
         command
             .stdin(File::open(self.path("stdin")).unwrap())
@@ -68,11 +68,7 @@ impl Scratch {
 
     /// Starts a program that serves, and waits until it answers there. The program takes no port 0, and another process may
     /// take the free port that was found: then the program ends, and another port is tried.
-    pub(super) fn serve(
-        &self,
-        ready: &str,
-        command: impl Fn(SocketAddr) -> Command,
-    ) -> (Process, SocketAddr) {
+    pub fn serve(&self, ready: &str, command: impl Fn(SocketAddr) -> Command) -> (Process, SocketAddr) {
         for _ in 0..5 {
             let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let mut command = command(addr);
@@ -97,21 +93,17 @@ impl Scratch {
 }
 
 /// Where a tool is: as the environment says, else in the PATH.
-pub(super) fn tool(variable: &str, default: &str) -> String {
+pub fn tool(variable: &str, default: &str) -> String {
     env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
 /// Polls until it is so; fails with the last answer.
-pub(super) fn poll<T>(what: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
+pub fn poll<T>(what: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
     poll_for(PATIENCE, what, attempt)
 }
 
 /// The same, for what takes longer.
-pub(super) fn poll_for<T>(
-    patience: Duration,
-    what: &str,
-    mut attempt: impl FnMut() -> Result<T, String>,
-) -> T {
+pub fn poll_for<T>(patience: Duration, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + patience;
     loop {
         match attempt() {

@@ -1,0 +1,12 @@
+//! What the tests share: clients, servers, collectors, the log, runtimes.
+
+pub(crate) mod client;
+pub(crate) mod log;
+pub(crate) mod runtime;
+pub(crate) mod server;
+pub(crate) mod subscriber;
+
+pub(crate) use testing::alone::{CHILD, run_alone};
+pub(crate) use testing::collectors;
+pub(crate) use testing::port::reserved;
+pub(crate) use testing::scratch::Scratch;

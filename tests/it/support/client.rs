@@ -1,0 +1,40 @@
+//! Clients.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+pub(crate) use testing::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+
+/// A connection from this address of the loopback network.
+pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
+}
+
+/// Waits until nobody listens there, on a port that is [reserved]. Not at once: a process that another test spawns has a copy of
+/// each socket between fork and exec.
+pub(crate) fn refused(addr: SocketAddr) {
+    wait_for("the end of the listener", || TcpStream::connect(addr).is_err());
+}
+
+/// What a Unix socket answers.
+#[cfg(unix)]
+pub(crate) fn get_unix(path: &std::path::Path) -> String {
+    use std::io::{Read, Write};
+
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The header of a request by a user with a password, which a colon parts.
+#[cfg(feature = "auth")]
+pub(crate) fn basic(credentials: &str) -> String {
+    use base64::Engine;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(credentials);
+    format!("Authorization: Basic {encoded}\r\n")
+}
