@@ -91,5 +91,6 @@ fn child_without_drivers() {
     let without_drivers = tokio::runtime::Builder::new_current_thread().build().unwrap();
     log.capture(|| without_drivers.block_on(async { shutdown_signal_is_pending() }));
     let text = log.text();
-    assert!(text.contains("SIGTERM") && text.contains("enable_all"), "{text}");
+    assert!(text.contains("ERROR") && text.contains("SIGINT") && text.contains("SIGTERM"), "{text}");
+    assert!(text.contains("enable_all"), "{text}");
 }
