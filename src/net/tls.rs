@@ -32,13 +32,11 @@ pub(crate) use settings::{ClientAuth, Settings, Version, load};
 #[cfg(feature = "web-config")]
 pub(crate) use settings::{Loaded, Part};
 
+use settings::HTTP11;
 use stream::Peeked;
 
 /// How long a client may take from accept until the handshake is done.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The only protocol that is offered in ALPN (RFC 7301, section 6).
-const HTTP11: &[u8] = b"http/1.1";
 
 /// What a client gets that speaks plain HTTP. The sentence is that of Go's `net/http`, for which people search.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\

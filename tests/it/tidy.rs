@@ -92,13 +92,6 @@ const KNOWN: &[&[&str]] = &[
         "exposition/encode/text.rs",
         "exposition/encode/walk.rs",
     ],
-    &[
-        "net/connection.rs",
-        "net/connection/activity.rs",
-        "net/connection/deadline_io.rs",
-        "net/connection/phase.rs",
-    ],
-    &["net/tls.rs", "net/tls/files.rs", "net/tls/settings.rs"],
     &["web_config.rs", "web_config/tls.rs"],
 ];
 
@@ -148,7 +141,6 @@ const TOO_LONG: &[&str] = &[
     "src/engine.rs",
     "src/http/negotiate/accept.rs",
     "src/http/router.rs",
-    "src/net/connection.rs",
     "src/telemetry.rs",
 ];
 /// Neither blank nor comment, without tests.

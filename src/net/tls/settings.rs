@@ -14,6 +14,9 @@ use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig,
 use super::certificate;
 use super::client::{Chain, Verifier};
 
+/// The only protocol that is offered in ALPN (RFC 7301, section 6).
+pub(super) const HTTP11: &[u8] = b"http/1.1";
+
 /// What a server's side of TLS is made from.
 pub(crate) struct Settings {
     /// PEM: the server's own certificate first, then the intermediate ones.
@@ -167,7 +170,7 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.ignore_client_order = prefer_own_order;
-    config.alpn_protocols = vec![super::HTTP11.to_vec()];
+    config.alpn_protocols = vec![HTTP11.to_vec()];
     Ok(Loaded { config: Arc::new(config), not_after })
 }
 
