@@ -212,7 +212,7 @@ impl Accepting {
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
-                connections.room().await;
+                connections.ready().await;
                 let (stream, peer, queued) = loop {
                     let ((stream, peer), queued) = connections.newcomer(listeners.accept()).await;
                     accepted = true;
@@ -222,7 +222,7 @@ impl Accepting {
                     telemetry.count_denial(Denial::Address);
                     tracing::debug!(?peer, "an address that is not allowed: closed");
                 };
-                let evicted = connections.make_room(queued).await;
+                let evicted = connections.evict_for_newcomer(queued).await;
                 let service = Service { stop: grants.current(), ..service.clone() };
                 connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {

@@ -10,20 +10,19 @@ use std::str::FromStr;
 pub(crate) struct AllowList(Vec<Network>);
 
 /// All addresses that begin with the same bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Network {
-    V4 { bits: u32, mask: u32 },
-    V6 { bits: u128, mask: u128 },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// Its bits beyond the prefix are zero.
+    address: IpAddr,
+    prefix: u32,
 }
 
-/// Why a text is no network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotANetwork {
-    Address,
-    Prefix,
-    /// A prefix of an IPv4-mapped address that reaches beyond IPv4.
-    Mapped,
-}
+/// Why a text is not a network.
+type Fault = &'static str;
+
+const ADDRESS: Fault = "is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32";
+const PREFIX: Fault = "has no prefix length that fits its address";
+const MAPPED: Fault = "is IPv4-mapped, and its prefix reaches beyond IPv4: write it as IPv4";
 
 impl AllowList {
     pub(crate) fn push(&mut self, network: Network) {
@@ -46,55 +45,45 @@ impl AllowList {
 impl Network {
     /// An IPv4-mapped address is its IPv4 self: that is how a socket that listens on `[::]` shows IPv4 peers.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        match (*self, address.to_canonical()) {
-            (Network::V4 { bits, mask }, IpAddr::V4(address)) => address.to_bits() & mask == bits,
-            (Network::V6 { bits, mask }, IpAddr::V6(address)) => address.to_bits() & mask == bits,
-            _ => false,
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix) == self.address
+    }
+}
+
+fn masked(address: IpAddr, prefix: u32) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            Ipv4Addr::from(v4.to_bits() & u32::MAX.checked_shl(32 - prefix).unwrap_or(0)).into()
         }
-    }
-
-    /// Bits beyond the prefix do not count: Go's `netip.ParsePrefix` and nginx take `10.1.2.3/8`, too, and `192.168.1.1/24`
-    /// is how interfaces are written.
-    fn v4(address: Ipv4Addr, prefix: u32) -> Self {
-        let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-        Network::V4 { bits: address.to_bits() & mask, mask }
-    }
-
-    fn v6(address: Ipv6Addr, prefix: u32) -> Self {
-        let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
-        Network::V6 { bits: address.to_bits() & mask, mask }
+        IpAddr::V6(v6) => {
+            Ipv6Addr::from(v6.to_bits() & u128::MAX.checked_shl(128 - prefix).unwrap_or(0)).into()
+        }
     }
 }
 
 impl FromStr for Network {
-    type Err = NotANetwork;
+    type Err = Fault;
 
-    /// An address, with or without `/` and the number of bits that count. No zones, for a peer's is a number that changes,
-    /// no leading zeros, for some read them as octal.
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+    /// An address, with or without `/` and the number of bits that count. Bits beyond them do not: Go's `netip.ParsePrefix` and
+    /// nginx take `10.1.2.3/8`, too, and `192.168.1.1/24` is how interfaces are written. No zones, because a peer's is a number
+    /// that changes; no leading zeros, because some read them as octal.
+    fn from_str(text: &str) -> Result<Self, Fault> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork::Address)?;
+        let address: IpAddr = address.parse().map_err(|_| ADDRESS)?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(prefix) => {
-                read_prefix(prefix).filter(|prefix| *prefix <= width).ok_or(NotANetwork::Prefix)?
-            }
+            Some(prefix) => read_prefix(prefix).filter(|prefix| *prefix <= width).ok_or(PREFIX)?,
             None => width,
         };
-        match address {
-            IpAddr::V4(address) => Ok(Network::v4(address, prefix)),
-            IpAddr::V6(address) => match address.to_ipv4_mapped() {
-                None => Ok(Network::v6(address, prefix)),
-                // It would match nothing: `::ffff:10.0.0.0/8` is meant otherwise.
-                Some(address) => {
-                    let prefix = prefix.checked_sub(96).ok_or(NotANetwork::Mapped)?;
-                    Ok(Network::v4(address, prefix))
-                }
-            },
-        }
+        // A mapped network would match nothing: `::ffff:10.0.0.0/8` is meant otherwise.
+        let (address, prefix) = match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => (v4, (prefix + 32).checked_sub(width).ok_or(MAPPED)?),
+            v6 @ IpAddr::V6(_) => (v6, prefix),
+        };
+        Ok(Network { address: masked(address, prefix), prefix })
     }
 }
 
@@ -107,26 +96,7 @@ fn read_prefix(text: &str) -> Option<u32> {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Network::V4 { bits, mask } => write!(f, "{}/{}", Ipv4Addr::from_bits(*bits), mask.leading_ones()),
-            Network::V6 { bits, mask } => write!(f, "{}/{}", Ipv6Addr::from_bits(*bits), mask.leading_ones()),
-        }
-    }
-}
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for NotANetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotANetwork::Address => "is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32",
-            NotANetwork::Prefix => "has no prefix length that fits its address",
-            NotANetwork::Mapped => "is IPv4-mapped, and its prefix reaches beyond IPv4: write it as IPv4",
-        })
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 
@@ -138,8 +108,7 @@ mod tests {
 
     #[test]
     fn networks_as_they_are_written() {
-        use NotANetwork::{Address, Mapped, Prefix};
-        let table: &[(&str, Result<&str, NotANetwork>)] = &[
+        let table: &[(&str, Result<&str, Fault>)] = &[
             ("10.0.0.0/8", Ok("10.0.0.0/8")),
             ("10.1.2.3/8", Ok("10.0.0.0/8")),
             ("10.1.2.3", Ok("10.1.2.3/32")),
@@ -152,33 +121,33 @@ mod tests {
             ("::ffff:10.0.0.0/104", Ok("10.0.0.0/8")),
             ("::ffff:10.0.0.1", Ok("10.0.0.1/32")),
             ("::ffff:0.0.0.0/96", Ok("0.0.0.0/0")),
-            ("::ffff:10.0.0.0/8", Err(Mapped)),
-            ("::ffff:10.0.0.0/95", Err(Mapped)),
-            ("10.0.0.0/33", Err(Prefix)),
-            ("::/129", Err(Prefix)),
-            ("10.0.0.0/", Err(Prefix)),
-            ("10.0.0.0/08", Err(Prefix)),
-            ("10.0.0.0/00", Err(Prefix)),
-            ("10.0.0.0/+8", Err(Prefix)),
-            ("10.0.0.0/-8", Err(Prefix)),
-            ("10.0.0.0/8 ", Err(Prefix)),
-            ("10.0.0.0/8/8", Err(Prefix)),
-            ("10.0.0.0/99999999999999999999", Err(Prefix)),
-            ("10.0.0.0/255.0.0.0", Err(Prefix)),
-            ("", Err(Address)),
-            ("/", Err(Address)),
-            ("/8", Err(Address)),
-            ("10/8", Err(Address)),
-            ("10.0.0/8", Err(Address)),
-            ("010.0.0.0/8", Err(Address)),
-            (" 10.0.0.0/8", Err(Address)),
-            ("10.0.0.256", Err(Address)),
-            ("10.0.0.1:80", Err(Address)),
-            ("[::1]", Err(Address)),
-            ("fe80::1%eth0", Err(Address)),
-            ("fe80::1%1/64", Err(Address)),
-            ("localhost", Err(Address)),
-            ("*", Err(Address)),
+            ("::ffff:10.0.0.0/8", Err(MAPPED)),
+            ("::ffff:10.0.0.0/95", Err(MAPPED)),
+            ("10.0.0.0/33", Err(PREFIX)),
+            ("::/129", Err(PREFIX)),
+            ("10.0.0.0/", Err(PREFIX)),
+            ("10.0.0.0/08", Err(PREFIX)),
+            ("10.0.0.0/00", Err(PREFIX)),
+            ("10.0.0.0/+8", Err(PREFIX)),
+            ("10.0.0.0/-8", Err(PREFIX)),
+            ("10.0.0.0/8 ", Err(PREFIX)),
+            ("10.0.0.0/8/8", Err(PREFIX)),
+            ("10.0.0.0/99999999999999999999", Err(PREFIX)),
+            ("10.0.0.0/255.0.0.0", Err(PREFIX)),
+            ("", Err(ADDRESS)),
+            ("/", Err(ADDRESS)),
+            ("/8", Err(ADDRESS)),
+            ("10/8", Err(ADDRESS)),
+            ("10.0.0/8", Err(ADDRESS)),
+            ("010.0.0.0/8", Err(ADDRESS)),
+            (" 10.0.0.0/8", Err(ADDRESS)),
+            ("10.0.0.256", Err(ADDRESS)),
+            ("10.0.0.1:80", Err(ADDRESS)),
+            ("[::1]", Err(ADDRESS)),
+            ("fe80::1%eth0", Err(ADDRESS)),
+            ("fe80::1%1/64", Err(ADDRESS)),
+            ("localhost", Err(ADDRESS)),
+            ("*", Err(ADDRESS)),
         ];
         for (text, expected) in table {
             let network = text.parse::<Network>().map(|network| network.to_string());
@@ -255,7 +224,7 @@ mod tests {
             let is_mapped = base.is_ipv6() && own.starts_with("v4");
             let own_prefix = if is_mapped { prefix.checked_sub(96) } else { Some(prefix) };
             let Some(own_prefix) = own_prefix else {
-                prop_assert_eq!(network, Err(NotANetwork::Mapped));
+                prop_assert_eq!(network, Err(MAPPED));
                 return Ok(());
             };
             let network = network.unwrap();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::net::connection::{Activity, AtLimit, Evictable, GracePeriods, Reason};
+use crate::net::connection::{Activity, AtLimit, GracePeriods, Reason};
 use crate::scrape::UnsentBudget;
 use crate::telemetry::{Cause, Telemetry};
 use crate::util::limits::soft_limit;
@@ -82,15 +82,16 @@ impl Connections {
         }
     }
 
-    /// Waits until a newcomer could be let in, if need be for another connection. Before that, newcomers wait in the
-    /// backlog.
-    pub(crate) async fn room(&mut self) {
+    /// Waits until a newcomer can be admitted. While the limit is reached, that is when a connection can be evicted, which this
+    /// returns. Before that, newcomers wait in the backlog.
+    pub(crate) async fn ready(&mut self) -> Option<Id> {
         while self.limit_is_reached() {
             match self.choose() {
-                Choice::Evict(_) => return,
+                Choice::Evict(id) => return Some(id),
                 Choice::Wait { until } => self.change(until).await,
             }
         }
+        None
     }
 
     /// Waits for a newcomer, and says whether it had queued: it was there at once. Meanwhile connections may end.
@@ -112,9 +113,9 @@ impl Connections {
         (newcomer, queued)
     }
 
-    /// Makes room for a newcomer, which may have `queued`; says whether another connection was evicted. Its socket is
-    /// closed by then: the limit is one on descriptors.
-    pub(crate) async fn make_room(&mut self, queued: bool) -> bool {
+    /// Evicts a connection for a newcomer if the limit is reached, and returns whether it did. The newcomer may have `queued`.
+    /// The evicted socket is closed by then: the limit is one on descriptors.
+    pub(crate) async fn evict_for_newcomer(&mut self, queued: bool) -> bool {
         // What has ended already is not evicted.
         self.forget_ended();
         let limit_is_reached = self.limit_is_reached();
@@ -125,28 +126,22 @@ impl Connections {
             self.pressure.fall();
         }
         let mut evicted = false;
-        while self.limit_is_reached() {
-            match self.choose() {
-                Choice::Wait { until } => self.change(until).await,
-                Choice::Evict(_) => {
-                    // The request of a connection that has just been let in may be here, but not read: one turn for the
-                    // I/O driver, one for the connection's task. Otherwise a burst would evict itself.
-                    tokio::task::yield_now().await;
-                    tokio::task::yield_now().await;
-                    self.forget_ended();
-                    if !self.limit_is_reached() {
-                        break;
-                    }
-                    if let Choice::Evict(id) = self.choose() {
-                        evicted |= self.evict(id, self.divisor()).await;
-                    }
+        while self.ready().await.is_some() {
+            // The request of a connection that has just been admitted may be here, but not read: one turn for the I/O driver, one
+            // for the connection's task. Otherwise a burst would evict itself.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            self.forget_ended();
+            if self.limit_is_reached() {
+                if let Choice::Evict(id) = self.choose() {
+                    evicted |= self.evict(id, self.divisor()).await;
                 }
             }
         }
         evicted
     }
 
-    /// Lets a connection in. Without room for it, see [`make_room`](Self::make_room), it is one too many.
+    /// Admits a connection. Without [`evict_for_newcomer`](Self::evict_for_newcomer) before, it may be one too many.
     pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -196,19 +191,20 @@ impl Connections {
     }
 
     fn choose(&self) -> Choice<Id> {
-        let grace = self.grace(self.divisor());
-        choose(self.open.iter().map(|(id, open)| (*id, open.activity.evictable(grace))), Instant::now())
+        self.choose_among(|_, _| true, self.divisor())
     }
 
-    fn choose_slow(&self) -> Choice<Id> {
-        let grace = self.grace(UNSENT_DIVISOR);
-        // Evicting one that holds nothing would free nothing.
-        let holding = self.open.iter().filter(|(_, open)| open.activity.holds_unsent());
-        let slow = holding.map(|(id, open)| {
-            let is_slow = |evictable: &Evictable| matches!(evictable.reason, Reason::Slow | Reason::Long);
-            (*id, open.activity.evictable(grace).map(|evictable| evictable.filter(is_slow)))
+    fn choose_among(&self, admits: impl Fn(&Activity, Reason) -> bool, divisor: u32) -> Choice<Id> {
+        let grace = self.grace(divisor);
+        let open = self.open.iter().map(|(id, open)| {
+            let evictable = open.activity.evictable(grace);
+            (
+                *id,
+                evictable
+                    .map(|evictable| evictable.filter(|evictable| admits(&open.activity, evictable.reason))),
+            )
         });
-        choose(slow, Instant::now())
+        choose(open, Instant::now())
     }
 
     /// Waits for the end of a connection, or for something after which one may be evicted. While the budget of unsent bytes is
@@ -217,7 +213,11 @@ impl Connections {
         let (unsent, at_limit) = (self.unsent.clone(), Arc::clone(&self.at_limit));
         let is_exceeded = unsent.is_exceeded();
         if is_exceeded {
-            match self.choose_slow() {
+            // Evicting one that holds nothing would free nothing.
+            let is_slow = |activity: &Activity, reason: Reason| {
+                matches!(reason, Reason::Slow | Reason::Long) && activity.holds_unsent()
+            };
+            match self.choose_among(is_slow, UNSENT_DIVISOR) {
                 Choice::Evict(id) => {
                     if self.evict(id, UNSENT_DIVISOR).await {
                         tracing::debug!("too many unsent bytes; evicted a slow client");

@@ -130,10 +130,7 @@ impl Listener {
 /// accept(2) hands on what went wrong with a connection before it was accepted: its client gave it up, or "already-pending
 /// network errors on the new socket".
 fn is_the_connections_own(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
-        NetworkUnreachable,
-    };
+    use io::ErrorKind::*;
     matches!(
         error.kind(),
         ConnectionAborted

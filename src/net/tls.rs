@@ -4,7 +4,6 @@ mod certificate;
 mod client;
 mod files;
 mod settings;
-mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -13,16 +12,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::server::{Accepted, Acceptor};
 use tokio_rustls::server::TlsStream;
 
 use crate::auth::grants::Grants;
 use crate::net::lingering_close::{LINGER, Linger};
-use crate::net::stream::{Secure, Securing, Stream};
+use crate::net::stream::{Io, Secure, Securing, Stream};
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
 
@@ -33,7 +32,6 @@ pub(crate) use settings::{ClientAuth, Settings, Version, load};
 pub(crate) use settings::{Loaded, Part};
 
 use settings::HTTP11;
-use stream::Peeked;
 
 /// How long a client may take from accept until the handshake is done.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,6 +108,12 @@ impl Secure for Tls {
     }
 }
 
+impl<I: Io> Io for TlsStream<I> {
+    fn reset_on_drop(&self) {
+        self.get_ref().0.reset_on_drop();
+    }
+}
+
 /// Without the configuration, which holds a key.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,10 +128,10 @@ impl fmt::Debug for Tls {
 async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
     io: I,
     config: impl FnOnce() -> Arc<ServerConfig>,
-) -> io::Result<Option<TlsStream<Peeked<I>>>> {
+) -> io::Result<Option<TlsStream<I>>> {
     let (error, io) = match timeout(HANDSHAKE_TIMEOUT, attempt(io, config)).await {
         Ok(Ok(secured)) => return Ok(secured),
-        Ok(Err(failed)) => failed,
+        Ok(Err((error, io))) => (error, Some(io)),
         Err(_) => {
             let sentence = format!("no handshake within {HANDSHAKE_TIMEOUT:?}");
             (io_error::new(io::ErrorKind::TimedOut, sentence), None)
@@ -141,36 +145,70 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
     Err(error)
 }
 
-/// Returns with an error the connection that it happened on, if that is to be closed in good order.
 async fn attempt<I: AsyncRead + AsyncWrite + Unpin>(
-    io: I,
+    mut io: I,
     config: impl FnOnce() -> Arc<ServerConfig>,
-) -> Result<Option<TlsStream<Peeked<I>>>, (io::Error, Option<Peeked<I>>)> {
-    let mut io = Peeked::new(io);
-    match io.peek().await {
-        Ok(&[]) => return Ok(None),
-        Ok(beginning) if looks_like_http(beginning) => {
-            // A client that does not take it has gone.
-            let _ = io.write_all(PLAIN_HTTP).await;
-            let _ = io.flush().await;
-            let error = io_error::new(io::ErrorKind::InvalidData, "plain HTTP on a port of HTTPS");
-            return Err((error, Some(io)));
+) -> Result<Option<TlsStream<I>>, (io::Error, I)> {
+    match client_hello(&mut io).await {
+        Ok(Some(hello)) => {
+            StartHandshake::from_parts(hello, io).into_stream(config()).into_fallible().await.map(Some)
         }
-        Ok(_) => {}
-        Err(error) => return Err((error, Some(io))),
-    }
-    let mut hello = LazyConfigAcceptor::new(Acceptor::default(), io);
-    match (&mut hello).await {
-        Ok(hello) => match hello.into_stream(config()).into_fallible().await {
-            Ok(stream) => Ok(Some(stream)),
-            Err((error, io)) => Err((error, Some(io))),
-        },
-        // It has sent its alert.
-        Err(error) => Err((error, hello.take_io())),
+        Ok(None) => Ok(None),
+        Err(error) => Err((error, io)),
     }
 }
 
-/// Whether it is the beginning of an HTTP request: [`Peeked::peek`] gives five bytes of what is no TLS.
+/// Reads the ClientHello. Plain HTTP is answered, and what is neither gets TLS's alert.
+async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Option<Accepted>> {
+    let (mut acceptor, mut buffer, mut length) = (Acceptor::default(), [0; 4096], 0);
+    // A record of TLS begins with a 22 (RFC 8446, section 5.1): of what is no word in capitals the first byte is enough, and
+    // nobody waits for more.
+    while length < 5 && buffer[..length].iter().all(|byte: &u8| byte.is_ascii_uppercase() || *byte == b' ') {
+        match io.read(&mut buffer[length..5]).await? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    if length == 0 {
+        return Ok(None);
+    }
+    if looks_like_http(&buffer[..length]) {
+        say(io, PLAIN_HTTP).await;
+        return Err(io_error::new(io::ErrorKind::InvalidData, "plain HTTP on a port of HTTPS"));
+    }
+    loop {
+        let mut received = &buffer[..length];
+        while !received.is_empty() {
+            // None is read after TLS's closing alert.
+            if acceptor.read_tls(&mut received)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        match acceptor.accept() {
+            Ok(Some(hello)) => return Ok(Some(hello)),
+            Ok(None) => {}
+            Err((error, mut alert)) => {
+                let mut bytes = Vec::new();
+                alert.write_all(&mut bytes)?;
+                say(io, &bytes).await;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+        length = io.read(&mut buffer).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// A client that does not take it has gone.
+async fn say<I: AsyncWrite + Unpin>(io: &mut I, bytes: &[u8]) {
+    if io.write_all(bytes).await.is_ok() {
+        let _ = io.flush().await;
+    }
+}
+
+/// Whether it is the beginning of an HTTP request, of which five bytes are here.
 fn looks_like_http(beginning: &[u8]) -> bool {
     // The last is HTTP/2's, where it is spoken without having been negotiated (RFC 9113, section 3.4).
     let methods =

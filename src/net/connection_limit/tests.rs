@@ -50,8 +50,7 @@ fn end(activity: &Activity) {
 /// How long until there is room, and which connection would be evicted for it.
 async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
     let start = Instant::now();
-    connections.room().await;
-    let Choice::Evict(id) = connections.choose() else { panic!("nobody ends by himself here") };
+    let Some(id) = connections.ready().await else { panic!("no connection ends by itself here") };
     let evicted = &connections.open[&id].activity;
     (start.elapsed(), activities.iter().position(|activity| Arc::ptr_eq(activity, evicted)).unwrap())
 }
@@ -64,15 +63,15 @@ async fn evicts_the_longest_waiting_and_never_one_being_answered() {
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
     write(&activities[1]);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
-    assert!(connections.make_room(false).await);
+    assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(connections.open.len(), 2);
     assert!(!request(&activities[2]), "an evicted connection is not answered");
-    assert!(!connections.make_room(false).await);
+    assert!(!connections.evict_for_newcomer(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
     assert!(request(&activities[3]));
     assert!(request(&activities[1]));
-    let wait = tokio::time::timeout(100 * SCRAPE, connections.room()).await;
+    let wait = tokio::time::timeout(100 * SCRAPE, connections.ready()).await;
     assert!(wait.is_err(), "all are being answered");
 }
 
@@ -89,7 +88,7 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
     // The second and the third are as slow as one another; the first keeps up.
     let (time, evicted) = room(&mut connections, &activities).await;
     assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
-    assert!(connections.make_room(false).await);
+    assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
@@ -149,9 +148,9 @@ async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
         let holding = admit_with_exposition(&mut connections, &unsent, 11);
         let start = Instant::now();
         if room_only {
-            connections.room().await;
+            connections.ready().await;
         } else {
-            assert!(!connections.make_room(false).await, "it was not evicted for the newcomer");
+            assert!(!connections.evict_for_newcomer(false).await, "it was not evicted for the newcomer");
         }
         assert!(start.elapsed() < SECOND / 2, "{:?}", start.elapsed());
         assert_eq!((connections.open.len(), holding.strong_count()), (1, 0));
@@ -177,7 +176,7 @@ async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
         }
     });
     assert_eq!(room(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
-    assert!(connections.make_room(false).await);
+    assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), SCRAPE - SECOND);
     keep_up.abort();
 }
@@ -194,7 +193,7 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
     activities[1].on(Event::HelloComplete);
     activities[2].on(Event::HelloComplete);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
-    assert!(connections.make_room(false).await);
+    assert!(connections.evict_for_newcomer(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
     // It is also that of the first request, and of no other.
@@ -213,10 +212,10 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
     let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let start = Instant::now();
     for queued in 0..1000 {
-        connections.room().await;
+        connections.ready().await;
         let ((), had_queued) = connections.newcomer(ready(())).await;
         assert!(had_queued);
-        assert_eq!(connections.make_room(had_queued).await, queued >= 128);
+        assert_eq!(connections.evict_for_newcomer(had_queued).await, queued >= 128);
         connections.admit(|activity| {
             write(&activity);
             pending()
@@ -226,7 +225,7 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
     // Nobody queues any more.
     for _ in 0..9 {
         let ((), had_queued) = connections.newcomer(sleep(SECOND)).await;
-        assert!(!had_queued && connections.make_room(had_queued).await);
+        assert!(!had_queued && connections.evict_for_newcomer(had_queued).await);
         connections.admit(|_| pending());
     }
     assert_eq!(connections.divisor(), 1);
@@ -237,13 +236,13 @@ async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
     let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let at_limit = Arc::clone(&connections.at_limit);
     let reached = || at_limit.reached.load(Ordering::Relaxed);
-    assert!(!connections.make_room(true).await && !reached());
+    assert!(!connections.evict_for_newcomer(true).await && !reached());
     connections.admit(|_| pending());
     assert!(!reached(), "a connection that nobody else wants is kept");
-    assert!(connections.make_room(true).await && reached());
+    assert!(connections.evict_for_newcomer(true).await && reached());
     connections.admit(|_| ready(()));
     sleep(SECOND).await;
-    assert!(!connections.make_room(true).await && !reached());
+    assert!(!connections.evict_for_newcomer(true).await && !reached());
 }
 
 /// A burst evicted those of it whose complete requests nobody had read yet.
@@ -258,7 +257,7 @@ async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
     // The runtime was busy with something else for longer than its grace period.
     tokio::time::advance(SECOND).await;
     let start = Instant::now();
-    assert!(!connections.make_room(false).await);
+    assert!(!connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), 7 * SECOND);
 }
 
@@ -271,7 +270,7 @@ async fn room_comes_with_an_end_and_with_a_new_wait() {
         sleep(7 * SECOND)
     });
     let start = Instant::now();
-    connections.room().await;
+    connections.ready().await;
     assert_eq!((start.elapsed(), connections.limit_is_reached()), (7 * SECOND, false));
 
     let mut waiting = None;
@@ -286,7 +285,7 @@ async fn room_comes_with_an_end_and_with_a_new_wait() {
         end(&waiting);
     });
     let start = Instant::now();
-    connections.room().await;
+    connections.ready().await;
     assert_eq!(start.elapsed(), SECOND);
     soon.await.unwrap();
 }

@@ -80,7 +80,7 @@ async fn connect(io: DuplexStream, config: ClientConfig) -> io::Result<Client> {
 }
 
 type Client = tokio_rustls::client::TlsStream<DuplexStream>;
-type Secured = TlsStream<Peeked<DuplexStream>>;
+type Secured = TlsStream<DuplexStream>;
 
 /// What becomes of a server and a client on either end of a pipe.
 async fn meet<S>(
