@@ -1,7 +1,7 @@
 //! The connection limit. At the limit a connection is evicted for a newcomer: if newcomers were refused, a few hundred
 //! clients that do nothing could keep Prometheus out.
 
-mod choice;
+mod eviction;
 mod pressure;
 #[cfg(test)]
 mod tests;
@@ -22,14 +22,14 @@ use crate::scrape::UnsentBudget;
 use crate::telemetry::{Cause, Telemetry};
 use crate::util::limits::soft_limit;
 
-use choice::{Choice, choose};
+use eviction::{Eviction, choose};
 use pressure::Pressure;
 
 /// The most connections by default.
 pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 128;
 
-/// [`DEFAULT_MAX_CONNECTIONS`], or a quarter of what the process may open: we must never be why the host's own
-/// `open` fails.
+/// Returns [`DEFAULT_MAX_CONNECTIONS`], or a quarter of what the process may open if that is less: the server must never be
+/// why the host's own `open` fails.
 pub(crate) fn default_max_connections() -> usize {
     // Where there is no such file (elsewhere than on Linux), limits are generous or unknown.
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -45,7 +45,7 @@ const UNSENT_DIVISOR: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct Connections {
     max: usize,
-    /// How long a scraper waits that does not say so.
+    /// How long a scraper waits that does not say how long.
     scrape_timeout: Duration,
     tasks: JoinSet<()>,
     open: HashMap<Id, Connection>,
@@ -87,8 +87,8 @@ impl Connections {
     pub(crate) async fn ready(&mut self) -> Option<Id> {
         while self.limit_is_reached() {
             match self.choose() {
-                Choice::Evict(id) => return Some(id),
-                Choice::Wait { until } => self.change(until).await,
+                Eviction::Now(id) => return Some(id),
+                Eviction::Later { until } => self.change(until).await,
             }
         }
         None
@@ -133,7 +133,7 @@ impl Connections {
             tokio::task::yield_now().await;
             self.forget_ended();
             if self.limit_is_reached() {
-                if let Choice::Evict(id) = self.choose() {
+                if let Eviction::Now(id) = self.choose() {
                     evicted |= self.evict(id, self.divisor()).await;
                 }
             }
@@ -190,11 +190,11 @@ impl Connections {
         GracePeriods { divisor, write: self.scrape_timeout }
     }
 
-    fn choose(&self) -> Choice<Id> {
+    fn choose(&self) -> Eviction<Id> {
         self.choose_among(|_, _| true, self.divisor())
     }
 
-    fn choose_among(&self, admits: impl Fn(&Activity, Reason) -> bool, divisor: u32) -> Choice<Id> {
+    fn choose_among(&self, admits: impl Fn(&Activity, Reason) -> bool, divisor: u32) -> Eviction<Id> {
         let grace = self.grace(divisor);
         let open = self.open.iter().map(|(id, open)| {
             let evictable = open.activity.evictable(grace);
@@ -218,13 +218,13 @@ impl Connections {
                 matches!(reason, Reason::Slow | Reason::Long) && activity.holds_unsent()
             };
             match self.choose_among(is_slow, UNSENT_DIVISOR) {
-                Choice::Evict(id) => {
+                Eviction::Now(id) => {
                     if self.evict(id, UNSENT_DIVISOR).await {
                         tracing::debug!("too many unsent bytes; evicted a slow client");
                     }
                     return;
                 }
-                Choice::Wait { until: slow } => until = until.into_iter().chain(slow).min(),
+                Eviction::Later { until: slow } => until = until.into_iter().chain(slow).min(),
             }
         }
         tokio::select! {

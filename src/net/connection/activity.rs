@@ -24,12 +24,12 @@ pub(crate) struct AtLimit {
 /// The phases of one connection, shared between its task and the connection limit.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    state: Mutex<State>,
+    inner: Mutex<Inner>,
     at_limit: Arc<AtLimit>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Inner {
     phases: Phases,
     /// That of the response that is being written.
     delivery: Option<Delivery>,
@@ -38,26 +38,26 @@ struct State {
 impl Activity {
     /// That of a connection which has just been accepted.
     pub(crate) fn new(at_limit: Arc<AtLimit>) -> Self {
-        let state = State { phases: Phases::new(Instant::now()), delivery: None };
-        Activity { state: Mutex::new(state), at_limit }
+        let inner = Inner { phases: Phases::new(Instant::now()), delivery: None };
+        Activity { inner: Mutex::new(inner), at_limit }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 
     pub(super) fn phase(&self) -> Phase {
-        self.state().phases.phase()
+        self.inner().phases.phase()
     }
 
     /// Reports an event. Returns the phase that follows.
     pub(crate) fn on(&self, event: Event) -> Phase {
-        let mut state = self.state();
-        let before = state.phases.phase();
-        let after = state.phases.on(event, Instant::now());
+        let mut inner = self.inner();
+        let before = inner.phases.phase();
+        let after = inner.phases.on(event, Instant::now());
         let is_written = matches!((before, after), (Phase::Writing { .. }, Phase::Waiting { .. }));
-        let delivery = if is_written { state.delivery.take() } else { None };
-        drop(state);
+        let delivery = if is_written { inner.delivery.take() } else { None };
+        drop(inner);
         if discriminant(&before) != discriminant(&after) && !matches!(after, Phase::Answering { .. }) {
             self.at_limit.changed.notify_one();
         }
@@ -69,7 +69,7 @@ impl Activity {
 
     /// A response begins. Its delivery is complete once it is written.
     pub(crate) fn response_begun(&self, delivery: Option<Delivery>, closes: bool) {
-        let before = replace(&mut self.state().delivery, delivery);
+        let before = replace(&mut self.inner().delivery, delivery);
         drop(before);
         self.on(Event::ResponseBegun { closes });
     }
@@ -86,16 +86,16 @@ impl Activity {
 
     /// When the wait for a head or for the next request ends.
     pub(super) fn read_deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
-        self.state().phases.read_deadline(deadlines)
+        self.inner().phases.read_deadline(deadlines)
     }
 
     /// When it may be evicted, and why.
     pub(crate) fn evictable(&self, grace: GracePeriods) -> [Option<Evictable>; 2] {
-        self.state().phases.evictable(grace)
+        self.inner().phases.evictable(grace)
     }
 
     /// Claims it for a newcomer. False if it may not be evicted, which another thread may have changed meanwhile.
     pub(crate) fn evict(&self, grace: GracePeriods) -> bool {
-        self.state().phases.evict(grace, Instant::now())
+        self.inner().phases.evict(grace, Instant::now())
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Paths {
 }
 
 /// What the files said when they were last good.
-pub(super) struct Version {
+pub(super) struct FromFiles {
     pub(super) loaded: Loaded,
     /// As it was read.
     client_ca: Option<Vec<u8>>,
@@ -32,9 +32,9 @@ pub(super) fn open(
     now: Instant,
     telemetry: &Arc<Telemetry>,
     grants: &Grants,
-) -> io::Result<Reload<Version, io::Error>> {
+) -> io::Result<Reload<FromFiles, io::Error>> {
     let (told, grants) = (Arc::clone(telemetry), grants.clone());
-    let report = move |before: &Version, version: Reloaded<'_, Version, io::Error>| {
+    let report = move |before: &FromFiles, version: Reloaded<'_, FromFiles, io::Error>| {
         report(before, &version, &told, &grants);
     };
     let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
@@ -43,8 +43,8 @@ pub(super) fn open(
 }
 
 fn report(
-    before: &Version,
-    version: &Reloaded<'_, Version, io::Error>,
+    before: &FromFiles,
+    version: &Reloaded<'_, FromFiles, io::Error>,
     telemetry: &Telemetry,
     grants: &Grants,
 ) {
@@ -58,17 +58,17 @@ fn report(
         // As long as certificate and key are replaced one after the other, they do not match.
         Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
     }
-    // Last, for a layer of the host's may panic.
+    // Last, because a subscriber of the host's may panic.
     version.log("certificate");
 }
 
-fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
+fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<FromFiles> {
     let mut read = |option: &str, path: &Path| {
         files
             .read(path)
             .map_err(|error| io_error::annotated(error, format_args!("{option}: {}", path.display())))
     };
-    // All of them, whatever is wrong with one: what is not read is not watched.
+    // All of them, even if one cannot be read: a file that is not read is not watched.
     let certificates = read("tls_files", &paths.certificates);
     let key = read("tls_files", &paths.key);
     let client_ca = paths.client_ca.as_deref().map(|path| read("tls_client_ca", path));
@@ -88,5 +88,5 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<Version> {
         let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
         io_error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))
     })?;
-    Ok(Version { loaded, client_ca })
+    Ok(FromFiles { loaded, client_ca })
 }

@@ -1,16 +1,17 @@
-//! Which connection is evicted for a newcomer. No clock, no lock.
+//! Which connection is evicted. No clock, no lock.
 
 use tokio::time::Instant;
 
 use crate::net::connection::Evictable;
 
-/// At the limit.
+/// Which connection may be evicted, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Choice<C> {
-    /// This one may be evicted now.
-    Evict(C),
-    /// None may be evicted before, if no connection changes.
-    Wait { until: Option<Instant> },
+pub(super) enum Eviction<C> {
+    Now(C),
+    /// None before `until`, if no connection changes.
+    Later {
+        until: Option<Instant>,
+    },
 }
 
 /// Of those that may be evicted now, the one with the first reason; of several with it, the one that has waited, or been
@@ -18,7 +19,7 @@ pub(super) enum Choice<C> {
 pub(super) fn choose<C: Copy>(
     connections: impl Iterator<Item = (C, [Option<Evictable>; 2])>,
     now: Instant,
-) -> Choice<C> {
+) -> Eviction<C> {
     let (mut first, mut until): (Option<(Evictable, C)>, Option<Instant>) = (None, None);
     for (connection, evictable) in connections {
         for evictable in evictable.into_iter().flatten() {
@@ -29,7 +30,7 @@ pub(super) fn choose<C: Copy>(
             }
         }
     }
-    first.map_or(Choice::Wait { until }, |(_, connection)| Choice::Evict(connection))
+    first.map_or(Eviction::Later { until }, |(_, connection)| Eviction::Now(connection))
 }
 
 #[cfg(test)]
@@ -68,8 +69,8 @@ mod tests {
             };
             let connections = connections.iter().map(|claims| evictable(claims)).enumerate();
             let expected = match *expected {
-                Ok(connection) => Choice::Evict(connection),
-                Err(until) => Choice::Wait { until: until.map(at) },
+                Ok(connection) => Eviction::Now(connection),
+                Err(until) => Eviction::Later { until: until.map(at) },
             };
             assert_eq!(
                 choose(connections.clone(), at(NOW)),
