@@ -1,4 +1,4 @@
-//! The body of a response: pieces that are complete before the head is sent.
+//! The body of a response: chunks that are complete before the head is sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use crate::scrape::Delivery;
 
 /// The body of a response of [`Handler`](crate::Handler): complete before the response is given out, so that its size
-/// is exact and it can not fail.
+/// is exact and it cannot fail.
 #[derive(Debug, Default)]
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,

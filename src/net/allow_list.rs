@@ -1,8 +1,7 @@
 //! The allow-list: which addresses may connect.
 
-// `core`'s addresses, for `std::net` has sockets, too.
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Networks whose addresses may connect. An empty list lets all pass.
@@ -33,7 +32,7 @@ impl AllowList {
         self.0.is_empty()
     }
 
-    /// Whether this peer may connect; one without an address is on a Unix socket, whose lock is the file's mode.
+    /// Whether this peer may connect. One without an address is on a Unix socket, for which the file's mode decides.
     pub(crate) fn allows(&self, peer: Option<IpAddr>) -> bool {
         match peer {
             Some(peer) => self.is_empty() || self.0.iter().any(|network| network.contains(peer)),

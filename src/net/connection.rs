@@ -128,7 +128,7 @@ pub(crate) async fn http1<R: Respond>(
             let mut response = responder.respond(&head, peer).await;
             // Otherwise a client could keep its connection from newcomers by asking again and again.
             let limit_is_reached = activity.limit_is_reached();
-            // hyper says so at a stop, too, but is told of it later than the response may be there.
+            // hyper does the same at a stop, but the response may be here before it knows of the stop.
             if unread || limit_is_reached || stop.is_cancelled() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -140,8 +140,8 @@ pub(crate) async fn http1<R: Respond>(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            // A client that sends its request and shuts its writing side gets its answer all the same, because the I/O
-            // says so only where the answer is to end with its client; hyper's own switch is for all or none.
+            // A client that sends its request and shuts its writing side still gets its response, because the I/O reports
+            // the end only where the response is to end with its client. hyper's own switch is for all or none.
             .half_close(false)
             .max_buf_size(MAX_HEAD)
             .max_header_size(MAX_HEAD)

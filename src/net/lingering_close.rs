@@ -1,5 +1,5 @@
-//! The end of a connection whose client may still be sending: a reset would take from it what it has not read yet, an
-//! answer (RFC 9112, section 9.6), or in TLS the alert that says why it is refused.
+//! The end of a connection whose client may still be sending. A reset would discard what the client has not read yet: a
+//! response (RFC 9112, section 9.6), or in TLS the alert that says why it is refused.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,4 +1,4 @@
-//! Sockets that accept. Accepting can not fail: what goes wrong is passed over or backed off.
+//! Sockets that accept. Accepting cannot fail: errors are skipped or backed off from.
 
 mod socket;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
@@ -45,7 +45,7 @@ pub(crate) use socket::{Accept, Address, Socket};
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// How many connections in a row that ended before they were accepted are passed over without a wait.
+/// How many connections in a row that ended before they were accepted are skipped without a wait.
 const PASSED_OVER: u32 = 32;
 
 /// All listeners of a server.
@@ -66,7 +66,7 @@ impl Listeners {
     }
 
     /// The next connection, from whichever listener, and its peer's address, which one on a Unix socket has not: that is on
-    /// this host, and let in by the mode of the file. Nothing is lost if the wait is dropped.
+    /// this host, and admitted by the mode of the file. Nothing is lost if the wait is dropped.
     pub(crate) async fn accept(&mut self) -> (Stream, Option<IpAddr>) {
         std::future::poll_fn(|cx| {
             for n in 0..self.listeners.len() {

@@ -36,7 +36,7 @@ use settings::HTTP11;
 /// How long a client may take from accept until the handshake is done.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a client gets that speaks plain HTTP. The sentence is that of Go's `net/http`, for which people search.
+/// The response to plain HTTP. The sentence is that of Go's `net/http`, for which people search.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 48\r\n\
@@ -70,7 +70,7 @@ impl Tls {
         Ok(Tls::of(move || Arc::clone(&config)))
     }
 
-    /// Certificate, key and client CA from files, which are looked after. Reads them; `telemetry` is told. Another client CA
+    /// Reads certificate, key and client CA from files, and reads them again when they change. Another client CA
     /// revokes the grants.
     ///
     /// # Errors
@@ -161,8 +161,8 @@ async fn attempt<I: AsyncRead + AsyncWrite + Unpin>(
 /// Reads the ClientHello. Plain HTTP is answered, and what is neither gets TLS's alert.
 async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Option<Accepted>> {
     let (mut acceptor, mut buffer, mut length) = (Acceptor::default(), [0; 4096], 0);
-    // A record of TLS begins with a 22 (RFC 8446, section 5.1): of what is no word in capitals the first byte is enough, and
-    // nobody waits for more.
+    // A record of TLS begins with a 22 (RFC 8446, section 5.1): unless the input begins with capitals, as HTTP does, the first
+    // byte is enough.
     while length < 5 && buffer[..length].iter().all(|byte: &u8| byte.is_ascii_uppercase() || *byte == b' ') {
         match io.read(&mut buffer[length..5]).await? {
             0 => break,
@@ -217,7 +217,7 @@ fn looks_like_http(beginning: &[u8]) -> bool {
     methods.iter().any(|method| beginning.starts_with(five(method)))
 }
 
-/// Closes our side, then lingers: in TLS 1.3 a client has sent its request before it hears that its certificate is refused.
+/// Closes our side, then lingers: in TLS 1.3 a client has sent its request before it learns that its certificate is refused.
 async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) -> io::Result<()> {
     let mut linger = Linger::new();
     io.shutdown().await?;

@@ -1,4 +1,4 @@
-//! Which expositions have reached a client, for a server that is to stop after the last one.
+//! Which expositions have reached a client. A server may be asked to stop after the last one.
 
 use tokio::sync::watch;
 

@@ -1,10 +1,10 @@
 //! What comes from files, and is read again when they change: web-config, certificates.
 //!
-//! No thread and no timer of its own: who needs the value looks after the files first, if the last look is a second old.
-//! A look reads the files and compares digests, for times and lengths are no sign that can be trusted: Nix and
+//! There is no thread and no timer: a caller that needs the value looks at the files first, if the last look is a second old.
+//! A look reads the files and compares digests, because times and lengths cannot be trusted: Nix and
 //! reproducible images set all times alike, `cp -p` keeps them, a write within one tick of the clock changes
 //! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. On a file system
-//! that hangs the one who looks hangs with it; all others go on with the last good value.
+//! that hangs, the caller that looks hangs with it; all others go on with the last good value.
 //!
 //! A change counts once two looks in a row have seen the same bytes: an editor or a copy that writes in place shows an
 //! empty file for a moment, and half a file.
@@ -29,7 +29,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A value that was read from files, and is read again when they have changed.
 pub(crate) struct Reload<T, E> {
     last: Mutex<Arc<T>>,
-    /// Held by the one who looks.
+    /// Held by the caller that looks.
     watch: Mutex<Watch>,
     load: Box<Load<T, E>>,
     report: Box<Report<T, E>>,
@@ -50,14 +50,14 @@ pub(crate) enum Reloaded<'a, T, E> {
     Good(&'a T),
     /// The last good one stays.
     Bad(&'a E),
-    /// The same; whoever reads foreign text may have a fault that a text brings out.
+    /// The same; `load` panicked.
     Panicked,
 }
 
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
     /// Says what became of a new version of `what`: once for each, so it fills no log.
     ///
-    /// A subscriber that panics here takes neither the request that gave occasion along nor what is to be done besides.
+    /// A subscriber that panics here ends neither the request that caused the look nor what is to be done next.
     pub(crate) fn log(&self, what: &str) {
         caught(|| match self {
             Reloaded::Good(_) => tracing::info!("the {what} has been read again"),
@@ -124,7 +124,7 @@ impl<T, E> Reload<T, E> {
         self.last()
     }
 
-    /// Reads again if a second has passed, nobody else is at it, and a file has changed. What has changed counts at the next
+    /// Reads again if a second has passed, no other caller is reading, and a file has changed. What has changed counts at the next
     /// look, if that sees the same.
     pub(crate) fn look(&self, now: Instant) {
         let Some(mut watch) = self.watch.try_lock() else { return };

@@ -76,7 +76,7 @@ impl Activity {
 
     /// Whether its response counts among what is unsent.
     pub(crate) fn holds_unsent(&self) -> bool {
-        self.state().delivery.is_some()
+        self.inner().delivery.is_some()
     }
 
     /// Whether responses are to end their connections, because newcomers want them.

@@ -46,7 +46,7 @@ pub(super) struct DeadlineIo<I: Io> {
     deadlines: Deadlines,
     budget: WriteBudget,
     head_end: HeadEnd,
-    /// Two timers, for a refused head is answered while more is read.
+    /// Two timers, because a refused head is answered while more is read.
     reading: Timer,
     writing: Timer,
     /// Since when the client has taken nothing of what there is for it.
@@ -54,7 +54,7 @@ pub(super) struct DeadlineIo<I: Io> {
     /// The client's side is closed, or was given up.
     input_is_over: bool,
     linger: Option<Linger>,
-    /// Who wants to read what the client sends while it is being answered.
+    /// Wakes the task that waits to read while a response is written.
     waiting_to_read: Option<Waker>,
 }
 
@@ -114,7 +114,7 @@ impl<I: Io> DeadlineIo<I> {
         self.poll_written(cx, written)
     }
 
-    /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, for TLS takes
+    /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, because TLS takes
     /// more than it has written.
     fn poll_written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {

@@ -1,4 +1,4 @@
-//! Whether another request has begun, which hyper tells nobody: what was read last has to end with the blank line that ends
+//! Whether another request has begun, which hyper does not tell: what was read last has to end with the blank line that ends
 //! a head.
 
 /// The last bytes of a connection's input.

@@ -35,7 +35,7 @@ pub(crate) struct Deadlines {
 pub(super) struct Phases {
     phase: Phase,
     pace: Pace,
-    /// Whether the client may still be sending what nobody reads once the response is written.
+    /// Whether the client may still be sending unread input once the response is written.
     lingers: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Phase {
     /// No complete request head since `since`. The head timeout counts from `head_since`, the idle timeout while that is
     /// none.
     Waiting { since: Instant, head_since: Option<Instant>, awaited: Awaited },
-    /// A request is being answered. `ends_with_its_client` if the response is for nobody else.
+    /// A request is being answered. `ends_with_its_client` if the response is for this client alone.
     Answering { ends_with_its_client: bool },
     /// A response is being written, and its client took some of it `at`. `handed_over` once hyper has the whole body.
     Writing { at: Instant, handed_over: bool },

@@ -55,7 +55,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// As one may open it: nobody reaches an unspecified address, but it includes this host. A Unix socket is written as
+/// As a client on this host may open it: an unspecified address cannot be opened, but it includes this host. A Unix socket is written as
 /// nginx writes it; the path of the request follows.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

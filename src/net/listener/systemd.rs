@@ -1,4 +1,4 @@
-//! Sockets that systemd has opened, and what it is told in return: systemd.socket(5), sd_listen_fds(3), sd_notify(3).
+//! Sockets that systemd has opened, and notifications to it: systemd.socket(5), sd_listen_fds(3), sd_notify(3).
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -24,7 +24,7 @@ const FIRST: usize = 3;
 
 /// The sockets that were handed to this process: all of them, once.
 pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
-    // Descriptors are owned once. Whoever else in the process takes them is not known to us.
+    // Descriptors are owned once. Other code in the process that takes them is not known here.
     static TAKEN: AtomicBool = AtomicBool::new(false);
 
     let variable = |name: &str| env::var(name).ok();
@@ -32,7 +32,7 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Err(missing("the sockets of systemd have been taken by another server of this process"));
     }
-    // First, for to own a descriptor that is closed is unsound.
+    // First, because it is unsound to own a descriptor that is closed.
     for descriptor in FIRST..FIRST + names.len() {
         fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
             io_error::annotated(error, format_args!("{descriptor} of LISTEN_FDS is not in /proc/self/fd"))
@@ -74,7 +74,7 @@ fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::R
 
 fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     let socket = socket2::Socket::from(descriptor);
-    // The host's children have no business with it.
+    // The host's children must not inherit it.
     socket.set_cloexec(true)?;
     let refused = |is: &str| {
         let sentence = format!("{name:?} of LISTEN_FDS {is}");
@@ -96,7 +96,7 @@ fn missing(what: &str) -> io::Error {
     io_error::new(io::ErrorKind::NotFound, what)
 }
 
-/// Tells systemd the state of the service. Without `NOTIFY_SOCKET` there is nobody to tell.
+/// Tells systemd the state of the service. Does nothing without `NOTIFY_SOCKET`.
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = notify(&name, state) {

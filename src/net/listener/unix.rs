@@ -55,7 +55,7 @@ impl Io for tokio::net::UnixStream {}
 
 /// A socket's file; its drop removes it, if it is that one still.
 ///
-/// It goes before the socket is closed: until then the kernel keeps the inode, so its number is nobody else's.
+/// It goes before the socket is closed: until then the kernel keeps the inode, so no other file has its number.
 #[derive(Debug)]
 struct SocketFile {
     /// Absolute, because the host may change its directory.
@@ -92,7 +92,7 @@ fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has taken the socket's place"));
     }
-    // Before it listens: nobody connects by what the umask has left.
+    // Before it listens, so that no client connects with the mode that the umask has left.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     listener.listen(BACKLOG)?;
     let listener = UnixListener::from(OwnedFd::from(listener));

@@ -1,4 +1,4 @@
-//! Which client gets in: the five forms of `client_auth_type`, and the list of alternative names.
+//! Which clients are admitted: the five forms of `client_auth_type`, and the list of alternative names.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use tokio_rustls::rustls::{
 
 use super::certificate;
 
-/// A client that has a certificate has always shown that it has its key, too; rustls sees to it.
+/// Verifies clients' certificates. That a client has the key of its certificate, rustls verifies itself.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) chain: Chain,
     pub(super) mandatory: bool,
-    /// One of these the certificate must have; there is no such demand if there are none.
+    /// The certificate must have one of these names. None: any name will do.
     pub(super) allowed_sans: Vec<String>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Who may have issued a certificate.
+/// Which issuers are accepted.
 #[derive(Debug)]
 pub(super) enum Chain {
-    /// Whoever likes, and in whatever time; it is not looked at.
+    /// Any, and at any time: the chain is not verified.
     Any,
-    /// There is no CA: nobody.
+    /// None: there is no CA.
     Nobody,
     Of(Arc<dyn ClientCertVerifier>),
 }

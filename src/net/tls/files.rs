@@ -55,7 +55,7 @@ fn report(
             }
             telemetry.certificate_loaded(version.loaded.not_after);
         }
-        // As long as certificate and key are replaced one after the other, they do not match.
+        // While certificate and key are replaced one after the other, they do not match.
         Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
     }
     // Last, because a subscriber of the host's may panic.

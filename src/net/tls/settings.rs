@@ -243,7 +243,7 @@ fn certificates_in(pem: &[u8], part: Part) -> Result<Vec<CertificateDer<'static>
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(part.fault("there is no certificate in it")),
         Ok(certificates) => Ok(certificates),
-        // Without what the error shows of the text: somebody may have mistaken one file for the other.
+        // Without what the error shows of the text, because the user may have mistaken one file for the other.
         Err(_) => Err(part.fault("it is no whole PEM")),
     }
 }

@@ -126,7 +126,7 @@ mod tests {
             }
         }
         assert_eq!(read(&folder.0).unwrap_err().to_string(), "not a regular file");
-        // Elsewhere than on Unix a folder can not be opened.
+        // Elsewhere than on Unix a folder cannot be opened.
         read_opened(&folder.0).unwrap_err();
         let missing = folder.path("missing");
         assert_eq!(
