@@ -423,20 +423,36 @@ async fn unread_input_is_lingered_over_for_a_while() {
     assert_eq!(time_of(task).await.0, Duration::ZERO);
 }
 
-/// As rustls reports it.
+/// Makes a response that ends with its client, and never is complete.
+#[derive(Clone)]
+struct Probing;
+
+impl Respond for Probing {
+    async fn respond(&self, _: &Parts, _: Option<IpAddr>) -> Response<Body> {
+        std::future::pending().await
+    }
+
+    fn ends_with_its_client(&self, _: &Parts) -> bool {
+        true
+    }
+}
+
+/// rustls reports it as an error.
 #[tokio::test]
-async fn a_close_without_tls_alert_is_no_error() {
+async fn a_close_without_tls_alert_gives_a_probe_up() {
     let (mut client, server) = tokio::io::duplex(1024);
     let stream = Counting { io: server, written: Arc::default() };
-    let service = service(not_found);
+    let service = service(Probing);
     let telemetry = Arc::clone(&service.telemetry);
     let activity = Arc::new(Activity::new(Arc::default()));
-    let task = tokio::spawn(serve(Box::new(stream), None, activity, service));
+    let task = tokio::spawn(serve(Box::new(stream), None, Arc::clone(&activity), service));
     client.write_all(REQUEST).await.unwrap();
-    read_answer(&mut client).await;
+    while !activity.phase().is_answering() {
+        tokio::task::yield_now().await;
+    }
     drop(client);
     task.await.unwrap();
-    let errors = telemetry.registry().gather();
-    let errors = prometheus::TextEncoder::new().encode_to_string(&errors).unwrap();
-    assert!(errors.contains("prometheus_exporter_errors_total{cause=\"connection\"} 0"), "{errors}");
+    let metrics = telemetry.registry().gather();
+    let metrics = prometheus::TextEncoder::new().encode_to_string(&metrics).unwrap();
+    assert!(metrics.contains("prometheus_exporter_errors_total{cause=\"connection\"} 0"), "{metrics}");
 }
