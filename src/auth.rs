@@ -1,22 +1,14 @@
-//! Credentials: who is known, who failed too often, and how often anybody may ask.
+//! Credentials, failed logins, and how often anybody may ask.
 
-#[cfg_attr(not(feature = "auth"), path = "auth/authenticator/disabled.rs")]
+#[cfg(feature = "auth")]
 pub(crate) mod authenticator;
-#[cfg_attr(not(feature = "auth"), path = "auth/credentials/disabled.rs")]
+#[cfg(feature = "auth")]
 pub(crate) mod credentials;
+#[cfg(feature = "auth")]
+mod failed_logins;
 pub(crate) mod grants;
+#[cfg(feature = "auth")]
+mod login_cache;
+#[cfg(feature = "auth")]
+mod login_queue;
 pub(crate) mod rate_limit;
-
-use std::time::Duration;
-
-/// What credentials are worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Admitted,
-    /// 401
-    Unauthorized,
-    /// 429
-    TooMany {
-        retry_after: Duration,
-    },
-}

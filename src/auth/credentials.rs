@@ -1,25 +1,22 @@
-//! Which credentials open the door: bearer tokens and users with passwords. Nothing here can be turned back into what a
-//! client must send, but for the one password that is being verified.
+//! Which credentials are accepted: bearer tokens, and users with passwords. Nothing here can be turned back into what a client
+//! must send, except the one password that is being verified.
 
 mod authorization;
-mod base64;
-mod failures;
 mod password;
-mod remembered;
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-pub(crate) use failures::{Failures, Origin};
-pub(crate) use password::Verification;
-pub(crate) use remembered::{Entry, Known, Remembered};
+use super::login_cache::LoginDigest;
+
+pub(crate) use password::UnusableHash;
 
 use authorization::Presented;
 use password::Hash;
 
-/// What `WWW-Authenticate` calls that which is locked.
+/// The realm in `WWW-Authenticate`.
 const REALM: &str = "metrics";
 
 type Sha = [u8; 32];
@@ -28,10 +25,10 @@ type Sha = [u8; 32];
 ///
 /// Passwords and tokens are not wiped from memory: they come in a request head, of which there are more copies.
 #[derive(Default)]
-pub(crate) struct Keyring {
+pub(crate) struct Credentials {
     tokens: Vec<Sha>,
     users: Vec<User>,
-    /// What can not be used, beginning with the option's name.
+    /// What cannot be used, beginning with the option's name.
     faults: Vec<String>,
 }
 
@@ -41,30 +38,32 @@ struct User {
     hash: Hash,
 }
 
-/// What a request's `Authorization` is worth.
-pub(crate) enum Claim {
-    /// It says nothing, or nothing that can be read.
-    None,
+/// What a request's `Authorization` is, as far as that can be said without bcrypt.
+#[derive(Debug)]
+pub(super) enum Evaluation {
+    /// Missing, or unreadable.
+    Missing,
     /// A token that is accepted.
-    Proven,
-    /// A guess that is wrong at first sight.
+    Accepted,
+    /// Wrong at first sight.
     Wrong,
     /// A password, which takes long to verify.
     Login(Login),
 }
 
-/// A name and a password whose worth is not known yet.
-pub(crate) struct Login {
-    /// The place of the user in the keyring; unknown users have none.
-    pub(crate) user: Option<usize>,
-    /// By which a success is remembered.
-    pub(crate) entry: Entry,
-    pub(crate) verification: Verification,
+/// A name and a password that have yet to be verified.
+pub(super) struct Login {
+    /// The index of the user; unknown users have none.
+    pub(super) user: Option<usize>,
+    /// The key of the login cache.
+    pub(super) digest: LoginDigest,
+    hash: Hash,
+    password: Vec<u8>,
 }
 
-impl Keyring {
+impl Credentials {
     /// Accepts this token, of which the digest is kept.
-    pub(crate) fn push_token(&mut self, token: &[u8]) {
+    pub(crate) fn add_token(&mut self, token: &[u8]) {
         if authorization::is_b64token(token) {
             self.tokens.push(sha(token));
         } else {
@@ -75,7 +74,7 @@ impl Keyring {
     }
 
     /// Accepts this user with the password of which this is the bcrypt hash.
-    pub(crate) fn push_user(&mut self, name: &str, hash: &str) {
+    pub(crate) fn add_user(&mut self, name: &str, hash: &str) {
         // The hash is in no message: a password given in its place would be.
         let fault = if name.contains(':') || name.chars().any(char::is_control) {
             Some(
@@ -90,6 +89,7 @@ impl Keyring {
                     self.users.push(User { name: name.to_owned(), name_sha: sha(name.as_bytes()), hash });
                     None
                 }
+                Err(error @ UnusableHash::TooCostly(_)) => Some(format!("has {error}")),
                 Err(error) => Some(format!("has no bcrypt hash: {error}")),
             }
         };
@@ -101,18 +101,18 @@ impl Keyring {
         &self.faults
     }
 
-    /// Whether there is a lock at all. There is one also if nothing opens it because all that was given has a fault.
-    pub(crate) fn is_locked(&self) -> bool {
+    /// Whether credentials are asked for. They are also if nobody has any because all that were given have a fault.
+    pub(crate) fn are_required(&self) -> bool {
         !(self.tokens.is_empty() && self.users.is_empty() && self.faults.is_empty())
     }
 
     /// How many users there are.
-    pub(crate) fn users(&self) -> usize {
+    pub(super) fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// The values of `WWW-Authenticate`, each for a line of its own: there are clients that can not read a list of them.
-    pub(crate) fn challenges(&self) -> impl Iterator<Item = String> {
+    /// The values of `WWW-Authenticate`, each for a line of its own: some clients cannot read a list of them.
+    pub(super) fn challenges(&self) -> impl Iterator<Item = String> {
         // A 401 has at least one (RFC 9110, section 15.5.2).
         let basic = !self.users.is_empty();
         let bearer = !self.tokens.is_empty() || !basic;
@@ -121,50 +121,47 @@ impl Keyring {
         bearer.into_iter().chain(basic.then(|| format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")))
     }
 
-    /// What the lines of `Authorization` are worth.
-    pub(crate) fn judge<'h>(&self, lines: impl Iterator<Item = &'h [u8]>) -> Claim {
+    /// Evaluates the lines of `Authorization`.
+    pub(super) fn evaluate<'h>(&self, lines: impl Iterator<Item = &'h [u8]>) -> Evaluation {
         match authorization::read(lines) {
-            Presented::Nothing => Claim::None,
-            Presented::Bearer(token) if self.accepts(token) => Claim::Proven,
+            Presented::Nothing => Evaluation::Missing,
+            Presented::Bearer(token) if self.accepts(token) => Evaluation::Accepted,
             Presented::Basic { user, password } if !self.users.is_empty() => {
-                Claim::Login(self.login(&user, &password))
+                Evaluation::Login(self.login(&user, password.into_bytes()))
             }
-            Presented::Bearer(_) | Presented::Basic { .. } => Claim::Wrong,
+            Presented::Bearer(_) | Presented::Basic { .. } => Evaluation::Wrong,
         }
     }
 
-    /// Digests are compared, and all of them, so that time tells neither which nor how much of it was right.
+    /// Digests are compared, and all of them, so that the time tells neither which nor how much of it was right.
     fn accepts(&self, token: &[u8]) -> bool {
         let given = sha(token);
         let accepted = |any: Choice, token: &Sha| any | token.ct_eq(&given);
         self.tokens.iter().fold(Choice::from(0), accepted).into()
     }
 
-    /// An unknown user is verified against the hash of a known one, in vain, and so costs what that one costs.
+    /// An unknown user is verified against the hash of a known one, in vain, and so costs as much.
     ///
-    /// Which one, the name decides, together with what only we know: if users' hashes cost differently, an unknown name
-    /// costs what some user's costs, the same each time, also after a restart. One cost for all who are unknown would tell
-    /// them from those whose hash costs something else.
-    fn login(&self, name: &str, password: &str) -> Login {
+    /// The name decides which one, together with the hashes, which only we know: if they differ in cost, an unknown name costs
+    /// as much as some user, and the same each time, also after a restart. One cost for all unknown names would tell them from
+    /// users whose hash has another.
+    fn login(&self, name: &str, password: Vec<u8>) -> Login {
         let name_sha = sha(name.as_bytes());
-        let mut place = self.decoy(name.as_bytes());
+        let mut index = self.decoy(name.as_bytes());
         let mut known = Choice::from(0);
-        for (index, user) in (0..).zip(&self.users) {
+        for (other, user) in (0..).zip(&self.users) {
             let found = user.name_sha.ct_eq(&name_sha);
-            place.conditional_assign(&index, found);
+            index.conditional_assign(&other, found);
             known |= found;
         }
-        // One of theirs: there are users, or there would be no login.
-        let place = usize::try_from(place).unwrap_or_default();
-        let hash = &self.users[place].hash;
-        Login {
-            user: bool::from(known).then_some(place),
-            entry: Entry::new(&[name.as_bytes(), &hash.bytes(), password.as_bytes()]),
-            verification: Verification::new(hash.clone(), password.as_bytes()),
-        }
+        // There are users, or there would be no login.
+        let index = usize::try_from(index).unwrap_or_default();
+        let hash = self.users[index].hash.clone();
+        let digest = LoginDigest::new(&[name.as_bytes(), &hash.bytes(), &password]);
+        Login { user: bool::from(known).then_some(index), digest, hash, password }
     }
 
-    /// The place of the user whose hash an unknown user of this name is verified against.
+    /// The index of the user whose hash an unknown user of this name is verified against.
     fn decoy(&self, name: &[u8]) -> u64 {
         let mut digest = Sha256::new();
         for user in &self.users {
@@ -177,9 +174,18 @@ impl Keyring {
     }
 }
 
-/// Whether passwords can be verified against this text.
-pub(crate) fn is_hash(text: &str) -> bool {
-    text.parse::<Hash>().is_ok()
+impl Login {
+    /// The index of the user, if there is this user and this is the password. Takes as long as bcrypt does, also if not.
+    pub(super) fn verify(&self) -> Option<usize> {
+        // An unknown user may have the password of the known one whose hash stands in for theirs.
+        let is_right = self.hash.verify(&self.password);
+        self.user.filter(|_| is_right)
+    }
+}
+
+/// Checks that passwords can be verified against this text.
+pub(crate) fn check_hash(text: &str) -> Result<(), UnusableHash> {
+    text.parse::<Hash>().map(drop)
 }
 
 fn sha(bytes: &[u8]) -> Sha {
@@ -187,10 +193,10 @@ fn sha(bytes: &[u8]) -> Sha {
 }
 
 /// No names either: people type their password where the name belongs.
-impl fmt::Debug for Keyring {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Keyring { tokens, users, faults } = self;
-        f.debug_struct("Keyring")
+        let Credentials { tokens, users, faults } = self;
+        f.debug_struct("Credentials")
             .field("tokens", &tokens.len())
             .field("users", &users.len())
             .field("faults", &faults.len())
@@ -201,17 +207,6 @@ impl fmt::Debug for Keyring {
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Claim::None => "None",
-            Claim::Proven => "Proven",
-            Claim::Wrong => "Wrong",
-            Claim::Login(_) => "Login",
-        })
     }
 }
 

@@ -1,15 +1,19 @@
 //! What a request has to pass before it is answered.
 
 use std::fmt;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+#[cfg(feature = "auth")]
+use http::header::AUTHORIZATION;
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 
-use crate::auth::Verdict;
-use crate::auth::authenticator::Gate;
+#[cfg(feature = "auth")]
+use crate::auth::authenticator::{Authenticator, Decision};
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::allowed_hosts::Hosts;
@@ -34,10 +38,19 @@ pub(crate) struct Locks {
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
+/// Checks the credentials of requests.
+pub(crate) trait Authenticate: Send + Sync {
+    /// Passes or rejects a request from this peer.
+    fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a>;
+}
+
+type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
+
 /// What may change while the server runs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Rules {
-    pub(crate) gate: Option<Arc<Gate>>,
+    /// None: requests need no credentials.
+    pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
     pub(crate) rate_limit: Option<RateLimit>,
     /// For every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -45,7 +58,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(
-        gate: Option<Arc<Gate>>,
+        authenticator: Option<Arc<dyn Authenticate>>,
         rate_limit: Option<RateLimit>,
         headers: Vec<(&'static str, String)>,
         telemetry: &Telemetry,
@@ -58,7 +71,7 @@ impl Rules {
         if rate_limit.is_some() {
             telemetry.show_denials(&[Denial::Rate]);
         }
-        Rules { gate, rate_limit, headers }
+        Rules { authenticator, rate_limit, headers }
     }
 }
 
@@ -71,7 +84,7 @@ pub(crate) enum Refusal {
     /// With what `WWW-Authenticate` says.
     Unauthorized(Vec<HeaderValue>),
     TooMany(Duration),
-    /// Its credentials could not be judged in time.
+    /// Its credentials could not be checked in time.
     Timeout,
 }
 
@@ -102,18 +115,11 @@ impl Locks {
         head: &Parts,
         deadline: Instant,
     ) -> Result<(), Refusal> {
-        if let Some(gate) = &rules.gate {
-            let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-            match tokio::time::timeout_at(deadline.into(), gate.check(peer, lines)).await {
-                Ok(Verdict::Admitted) => {}
-                Ok(Verdict::Unauthorized) => {
-                    // They hold a constant.
-                    let challenges = gate.challenges().filter_map(|challenge| challenge.try_into().ok());
-                    return Err(Refusal::Unauthorized(challenges.collect()));
-                }
-                Ok(Verdict::TooMany { retry_after }) => return Err(Refusal::TooMany(retry_after)),
-                Err(_) => return Err(Refusal::Timeout),
-            }
+        if let Some(authenticator) = &rules.authenticator {
+            let authentication = authenticator.authenticate(peer, head);
+            tokio::time::timeout_at(deadline.into(), authentication)
+                .await
+                .unwrap_or(Err(Refusal::Timeout))?;
         }
         // Behind the credentials: the bucket is one for all clients, and strangers would empty it. Their guesses have a
         // limit for each address.
@@ -136,6 +142,30 @@ impl Locks {
             self.telemetry.count_denial(Denial::Host);
         }
         allowed
+    }
+}
+
+#[cfg(feature = "auth")]
+impl Authenticate for Authenticator {
+    fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a> {
+        Box::pin(async move {
+            let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+            match self.check(peer, lines).await {
+                Decision::Granted => Ok(()),
+                Decision::Unauthorized => {
+                    // Constants, which are valid.
+                    let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
+                    Err(Refusal::Unauthorized(challenges.collect()))
+                }
+                Decision::TooMany { retry_after } => Err(Refusal::TooMany(retry_after)),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").finish_non_exhaustive()
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::auth::authenticator::Gate;
-use crate::auth::credentials::Keyring;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::access::{Rules, RulesInForce};
@@ -109,24 +109,24 @@ fn load(
         let sentence = format!("{}: {why}; a change like this needs a restart", path.display());
         return Err(io_error::new(io::ErrorKind::InvalidData, sentence));
     }
-    // The gate goes on with its users, for it knows who was right, and who has guessed.
-    let gate = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
-        Some(in_force) => in_force.rules.gate.clone(),
-        None => Gate::of(keyring(&users), telemetry).map(Arc::new),
+    // With the same users it is the same one, which knows who has logged in and who has failed.
+    let authenticator = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
+        Some(in_force) => in_force.rules.authenticator.clone(),
+        None => Authenticator::of(credentials(&users), telemetry).map(|authenticator| authenticator as _),
     };
     let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
-    let rules = Rules::new(gate, rate_limit, headers, telemetry);
+    let rules = Rules::new(authenticator, rate_limit, headers, telemetry);
     Ok(Version { rules: Arc::new(rules), tls, protection, warnings })
 }
 
-/// A name that no client can send is a fault of the keyring's, which the reader has warned of: it locks the door all the
-/// same, and nobody gets in by it.
-fn keyring(users: &[(String, Secret)]) -> Keyring {
-    let mut keyring = Keyring::default();
+/// The reader has warned of users that cannot log in. They are faults of the credentials, so credentials are required even if
+/// there are no other users.
+fn credentials(users: &[(String, Secret)]) -> Credentials {
+    let mut credentials = Credentials::default();
     for (name, hash) in users {
-        keyring.push_user(name, hash.expose());
+        credentials.add_user(name, hash.expose());
     }
-    keyring
+    credentials
 }
 
 fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::Loaded> {

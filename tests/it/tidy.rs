@@ -32,7 +32,8 @@ const LAYERS: &[(&str, u8)] = &[
 
 /// Who may name which library.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("blowfish", &["auth"]),
+    ("base64", &["auth"]),
+    ("bcrypt", &["auth"]),
     ("clap", &["builder"]),
     ("flate2", &["exposition"]),
     ("http", &["builder", "handler", "http", "internals", "net"]),

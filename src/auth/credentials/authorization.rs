@@ -1,6 +1,7 @@
 //! The `Authorization` header: `credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]` (RFC 9110, section 11.4).
 
-use super::base64;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// What a request presents.
 #[derive(PartialEq, Eq)]
@@ -36,9 +37,9 @@ fn read_line(line: &[u8]) -> Option<Presented<'_>> {
 }
 
 /// `user-id ":" password`, in base64; the user has no colon, neither has control characters (RFC 7617, section 2). In UTF-8,
-/// for that is what the challenge asks for (section 2.1).
+/// because the challenge asks for it (section 2.1).
 fn read_basic(token: &[u8]) -> Option<Presented<'static>> {
-    let pair = String::from_utf8(base64::decode(token)?).ok()?;
+    let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
     let (user, password) = pair.split_once(':').filter(|_| !pair.chars().any(char::is_control))?;
     Some(Presented::Basic { user: user.to_owned(), password: password.to_owned() })
 }

@@ -1,20 +1,23 @@
-//! bcrypt, in steps.
-//!
-//! Blowfish is RustCrypto's; the loop around it is ours, for those of crates run to their end: one hash of cost 18 would
-//! keep all others waiting for a quarter of a minute, and one of cost 31 a thread for days after the server is gone.
+//! bcrypt hashes, and the verification of passwords against them.
 
 use std::fmt;
 use std::str::FromStr;
 
-use blowfish::Blowfish;
+use base64::Engine;
+use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use subtle::ConstantTimeEq;
-
-use super::base64::{self, Rest};
 
 const PREFIXES: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
-/// As many bytes of a password as bcrypt looks at.
+/// A hash of this cost takes some four seconds, in which all other new logins wait; each cost above takes twice as long.
+const MAX_COST: u32 = 16;
+/// bcrypt ignores the bytes of a password after these.
 const MAX_PASSWORD: usize = 72;
+
+const DIGEST: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
+/// Some old tools leave something in the last bits of the salt.
+const SALT: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// A bcrypt hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,28 +27,15 @@ pub(super) struct Hash {
     digest: [u8; 23],
 }
 
-/// Why a text is no bcrypt hash that can be verified.
+/// Why passwords cannot be verified against a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotAHash {
+pub(crate) enum UnusableHash {
     Prefix,
     Cost,
     Salt,
     Digest,
-}
-
-/// A password on its way to a verdict.
-pub(crate) struct Verification {
-    hash: Hash,
-    /// What bcrypt takes for its key.
-    key: Vec<u8>,
-    stage: Stage,
-}
-
-/// Boxed: it is 4 KiB.
-enum Stage {
-    Waiting,
-    Expanding { state: Box<Blowfish>, rounds_left: u64 },
-    Done(bool),
+    /// A bcrypt hash, but verifying a password would take too long.
+    TooCostly(u32),
 }
 
 impl Hash {
@@ -53,87 +43,61 @@ impl Hash {
     pub(super) fn bytes(&self) -> [u8; 40] {
         let Hash { cost, salt, digest } = self;
         let mut bytes = [0; 40];
-        // At most 31.
         bytes[0] = u8::try_from(*cost).unwrap_or_default();
         bytes[1..17].copy_from_slice(salt);
         bytes[17..].copy_from_slice(digest);
         bytes
     }
-}
 
-impl FromStr for Hash {
-    type Err = NotAHash;
-
-    /// `$2b$10$`, 22 characters of salt, 31 of digest. What Go's `golang.org/x/crypto/bcrypt` refuses is refused, and what
-    /// it takes though no password can match it. `$2x$` marks hashes of a faulty implementation, `$2$` of one before them.
-    fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let rest = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).ok_or(NotAHash::Prefix)?;
-        let (cost, rest) = rest.split_once('$').ok_or(NotAHash::Cost)?;
-        let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
-        let cost = cost.parse().ok().filter(|cost| digits && COSTS.contains(cost)).ok_or(NotAHash::Cost)?;
-        let (salt, digest) = rest.as_bytes().split_at_checked(22).ok_or(NotAHash::Salt)?;
-        // There are old tools that leave something in the last bits of the salt.
-        let salt = base64::decode_bcrypt(salt, Rest::Any).and_then(|salt| salt.try_into().ok());
-        let digest = base64::decode_bcrypt(digest, Rest::Zero).and_then(|digest| digest.try_into().ok());
-        Ok(Hash { cost, salt: salt.ok_or(NotAHash::Salt)?, digest: digest.ok_or(NotAHash::Digest)? })
-    }
-}
-
-impl Verification {
-    pub(super) fn new(hash: Hash, password: &[u8]) -> Self {
-        // As C's and Go's do it: the zero at the end belongs to the key, where there is room for it.
+    /// Whether this is the password. Takes 2^cost rounds of bcrypt, some 50 ms for cost 10.
+    pub(super) fn verify(&self, password: &[u8]) -> bool {
+        // As in C and Go, the zero at the end is part of the key, if there is room for it.
         let mut key = password[..password.len().min(MAX_PASSWORD)].to_vec();
         if key.len() < MAX_PASSWORD {
             key.push(0);
         }
-        Verification { hash, key, stage: Stage::Waiting }
-    }
-
-    /// Goes on for so many of the 2^cost rounds; says whether the password is right once it is known.
-    pub(crate) fn advance(&mut self, rounds: u64) -> Option<bool> {
-        let Verification { hash, key, stage } = self;
-        if let Stage::Waiting = stage {
-            let mut state = Box::new(Blowfish::bc_init_state());
-            state.salted_expand_key(&hash.salt, key);
-            *stage = Stage::Expanding { state, rounds_left: 1 << hash.cost };
-        }
-        if let Stage::Expanding { state, rounds_left } = stage {
-            let rounds = rounds.min(*rounds_left);
-            for _ in 0..rounds {
-                state.bc_expand_key(key);
-                state.bc_expand_key(&hash.salt);
-            }
-            *rounds_left -= rounds;
-            if *rounds_left == 0 {
-                *stage = Stage::Done(digest(state).ct_eq(&hash.digest).into());
-            }
-        }
-        match stage {
-            Stage::Done(right) => Some(*right),
-            Stage::Waiting | Stage::Expanding { .. } => None,
-        }
+        let digest = bcrypt::bcrypt(self.cost, self.salt, &key);
+        digest[..self.digest.len()].ct_eq(&self.digest).into()
     }
 }
 
-/// "OrpheanBeholderScryDoubt", encrypted 64 times; its last byte is left out, as it has been since 1997.
-fn digest(state: &Blowfish) -> [u8; 23] {
-    let mut digest = [0; 23];
-    for (out, text) in digest.chunks_mut(8).zip(b"OrpheanBeholderScryDoubt".chunks(8)) {
-        let word = |at: usize| text[at..at + 4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        let [left, right] = (0..64).fold([word(0), word(4)], |block, _| state.bc_encrypt(block));
-        let block = (u64::from(left) << 32 | u64::from(right)).to_be_bytes();
-        out.copy_from_slice(&block[..out.len()]);
+impl FromStr for Hash {
+    type Err = UnusableHash;
+
+    /// `$2b$10$`, 22 characters of salt, 31 of digest. Except for the limit of the cost this accepts what Go's
+    /// `golang.org/x/crypto/bcrypt` does. `$2x$` marks hashes of a faulty implementation, `$2$` of an older one.
+    fn from_str(text: &str) -> Result<Self, UnusableHash> {
+        let rest =
+            PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).ok_or(UnusableHash::Prefix)?;
+        let (cost, rest) = rest.split_once('$').ok_or(UnusableHash::Cost)?;
+        let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
+        let cost =
+            cost.parse().ok().filter(|cost| digits && COSTS.contains(cost)).ok_or(UnusableHash::Cost)?;
+        let (salt, digest) = rest.as_bytes().split_at_checked(22).ok_or(UnusableHash::Salt)?;
+        let salt = SALT.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(UnusableHash::Salt)?;
+        let digest = DIGEST.decode(digest).ok().and_then(|digest| digest.try_into().ok());
+        let digest = digest.ok_or(UnusableHash::Digest)?;
+        if cost > MAX_COST {
+            return Err(UnusableHash::TooCostly(cost));
+        }
+        Ok(Hash { cost, salt, digest })
     }
-    digest
 }
 
-impl fmt::Display for NotAHash {
+impl fmt::Display for UnusableHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NotAHash::Prefix => "it begins with $2a$, $2b$ or $2y$",
-            NotAHash::Cost => "its cost is of two digits, 04 to 31",
-            NotAHash::Salt => "its salt is of 22 characters of bcrypt's base64",
-            NotAHash::Digest => "after the salt come 31 characters of bcrypt's base64",
+            UnusableHash::Prefix => "it begins with $2a$, $2b$ or $2y$",
+            UnusableHash::Cost => "its cost is of two digits, 04 to 31",
+            UnusableHash::Salt => "its salt is of 22 characters of bcrypt's base64",
+            UnusableHash::Digest => "after the salt come 31 characters of bcrypt's base64",
+            UnusableHash::TooCostly(cost) => {
+                return write!(
+                    f,
+                    "a bcrypt cost of {cost}, above {MAX_COST}: every login would keep all others waiting for many \
+                     seconds"
+                );
+            }
         })
     }
 }
@@ -144,12 +108,6 @@ impl fmt::Debug for Hash {
     }
 }
 
-impl fmt::Debug for Verification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Verification")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -157,12 +115,12 @@ mod tests {
     use super::*;
 
     fn verify(password: &[u8], hash: &str) -> bool {
-        Verification::new(hash.parse().unwrap(), password).advance(u64::MAX).unwrap()
+        hash.parse::<Hash>().unwrap().verify(password)
     }
 
     /// Of OpenBSD's and jBCrypt's tests, of Go's, and of crypt_blowfish's.
     #[test]
-    fn the_known_vectors() {
+    fn verifies_the_known_vectors() {
         let table: &[(&[u8], &str)] = &[
             (b"", "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s."),
             (b"a", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"),
@@ -189,33 +147,36 @@ mod tests {
     }
 
     #[test]
-    fn hashes_as_they_are_written() {
+    fn parses_hashes_as_go_does_up_to_cost_16() {
         let rest = "XajjQvNhvvRt5GSeFk1xFe5l47dONXg781AmZtd869sO8zfsHuw7C";
-        let table: &[(String, Option<NotAHash>)] = &[
+        let table: &[(String, Option<UnusableHash>)] = &[
             (format!("$2a$10${rest}"), None),
             (format!("$2b$04${rest}"), None),
-            (format!("$2y$31${rest}"), None),
-            (format!("$2x$10${rest}"), Some(NotAHash::Prefix)),
-            (format!("$2$10${rest}"), Some(NotAHash::Prefix)),
-            (format!("$3a$10${rest}"), Some(NotAHash::Prefix)),
-            (format!("%2a$10${rest}"), Some(NotAHash::Prefix)),
-            (format!(" $2a$10${rest}"), Some(NotAHash::Prefix)),
-            ("$a$a$".to_owned(), Some(NotAHash::Prefix)),
-            (String::new(), Some(NotAHash::Prefix)),
-            ("hunter2".to_owned(), Some(NotAHash::Prefix)),
-            ("$2a$".to_owned(), Some(NotAHash::Cost)),
-            (format!("$2a$03${rest}"), Some(NotAHash::Cost)),
-            (format!("$2a$32${rest}"), Some(NotAHash::Cost)),
-            (format!("$2a$5${rest}"), Some(NotAHash::Cost)),
-            (format!("$2a$+5${rest}"), Some(NotAHash::Cost)),
-            (format!("$2a$010${rest}"), Some(NotAHash::Cost)),
-            ("$2a$10$fooo".to_owned(), Some(NotAHash::Salt)),
-            (format!("$2a$10$!{}", &rest[1..]), Some(NotAHash::Salt)),
-            (format!("$2a$10${}", &rest[..52]), Some(NotAHash::Digest)),
-            (format!("$2a$10${rest}\n"), Some(NotAHash::Digest)),
-            (format!("$2a$10${}D", &rest[..52]), Some(NotAHash::Digest)),
-            (format!("$2a$10${}é", &rest[..51]), Some(NotAHash::Digest)),
-            (format!("$2a$10${}é", &rest[..21]), Some(NotAHash::Salt)),
+            (format!("$2y$16${rest}"), None),
+            (format!("$2y$17${rest}"), Some(UnusableHash::TooCostly(17))),
+            (format!("$2y$31${rest}"), Some(UnusableHash::TooCostly(31))),
+            (format!("$2y$31${rest}\n"), Some(UnusableHash::Digest)),
+            (format!("$2x$10${rest}"), Some(UnusableHash::Prefix)),
+            (format!("$2$10${rest}"), Some(UnusableHash::Prefix)),
+            (format!("$3a$10${rest}"), Some(UnusableHash::Prefix)),
+            (format!("%2a$10${rest}"), Some(UnusableHash::Prefix)),
+            (format!(" $2a$10${rest}"), Some(UnusableHash::Prefix)),
+            ("$a$a$".to_owned(), Some(UnusableHash::Prefix)),
+            (String::new(), Some(UnusableHash::Prefix)),
+            ("hunter2".to_owned(), Some(UnusableHash::Prefix)),
+            ("$2a$".to_owned(), Some(UnusableHash::Cost)),
+            (format!("$2a$03${rest}"), Some(UnusableHash::Cost)),
+            (format!("$2a$32${rest}"), Some(UnusableHash::Cost)),
+            (format!("$2a$5${rest}"), Some(UnusableHash::Cost)),
+            (format!("$2a$+5${rest}"), Some(UnusableHash::Cost)),
+            (format!("$2a$010${rest}"), Some(UnusableHash::Cost)),
+            ("$2a$10$fooo".to_owned(), Some(UnusableHash::Salt)),
+            (format!("$2a$10$!{}", &rest[1..]), Some(UnusableHash::Salt)),
+            (format!("$2a$10${}", &rest[..52]), Some(UnusableHash::Digest)),
+            (format!("$2a$10${rest}\n"), Some(UnusableHash::Digest)),
+            (format!("$2a$10${}D", &rest[..52]), Some(UnusableHash::Digest)),
+            (format!("$2a$10${}é", &rest[..51]), Some(UnusableHash::Digest)),
+            (format!("$2a$10${}é", &rest[..21]), Some(UnusableHash::Salt)),
         ];
         for (text, expected) in table {
             assert_eq!(text.parse::<Hash>().err(), *expected, "{text:?}");
@@ -235,22 +196,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_can_be_done_in_any_steps() {
-        let hash = bcrypt::hash_with_salt("secret", 5, [7; 16]).unwrap().to_string();
-        for step in [1, 3, 31, 32, 33] {
-            let mut verification = Verification::new(hash.parse().unwrap(), b"secret");
-            let steps = (1..).find(|_| verification.advance(step).is_some());
-            assert_eq!(steps, Some(32_u64.div_ceil(step)), "{step}");
-            assert_eq!(verification.advance(step), Some(true), "{step}");
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn as_the_crate_verifies(password in prop::collection::vec(any::<u8>(), 0..80), salt: [u8; 16], other in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn verifies_as_the_crate_does(password in prop::collection::vec(any::<u8>(), 0..80), salt: [u8; 16], other in prop::collection::vec(any::<u8>(), 0..80)) {
             let hash = bcrypt::hash_with_salt(&password, 4, salt).unwrap().to_string();
             prop_assert!(verify(&password, &hash));
             prop_assert_eq!(verify(&other, &hash), bcrypt::verify(&other, &hash).unwrap());

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::deferred::Deferred;
-use crate::auth::authenticator::Gate;
-use crate::auth::credentials::Keyring;
+#[cfg(feature = "auth")]
+use crate::auth::authenticator::Authenticator;
+#[cfg(feature = "auth")]
+use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::{Locks, Rules, RulesInForce};
+use crate::http::access::{Authenticate, Locks, Rules, RulesInForce};
 use crate::http::allowed_hosts::Hosts;
 use crate::net::stream::Secure;
 use crate::telemetry::{Denial, Telemetry};
@@ -25,7 +27,8 @@ pub(crate) type OpenWebConfig =
 
 #[derive(Debug, Default)]
 pub(crate) struct AccessOptions {
-    pub(crate) credentials: Keyring,
+    #[cfg(feature = "auth")]
+    pub(crate) credentials: Credentials,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) allowed_hosts: Hosts,
     pub(crate) auth_for_health: bool,
@@ -40,7 +43,10 @@ pub(crate) struct AccessOptions {
 impl AccessOptions {
     /// What is wrong with all of it together.
     pub(crate) fn faults(&self) -> Vec<String> {
+        #[cfg(feature = "auth")]
         let mut faults = self.credentials.faults().to_vec();
+        #[cfg(not(feature = "auth"))]
+        let mut faults = Vec::new();
         let tls = match (&self.tls, &self.tls_files, &self.tls_client_ca) {
             (Some(_), Some(_), _) => "tls_files: tls_config has a certificate already",
             (Some(_), None, Some(_)) => "tls_client_ca: tls_config has a verifier of its own",
@@ -54,7 +60,8 @@ impl AccessOptions {
             let has_tls = self.tls.is_some() || self.tls_files.is_some() || self.tls_client_ca.is_some();
             let others = [
                 ("tls_config, tls_files, tls_client_ca", has_tls),
-                ("bearer_token, basic_auth", self.credentials.is_locked()),
+                #[cfg(feature = "auth")]
+                ("bearer_token, basic_auth", self.credentials.are_required()),
                 ("rate_limit", self.rate_limit.is_some()),
             ];
             let others = others.iter().filter(|(_, is_set)| *is_set);
@@ -68,6 +75,7 @@ impl AccessOptions {
     /// Reads what is in files, if anything is.
     pub(crate) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<dyn Secure>>)> {
         let AccessOptions {
+            #[cfg(feature = "auth")]
             credentials,
             rate_limit,
             allowed_hosts,
@@ -80,6 +88,10 @@ impl AccessOptions {
         if !allowed_hosts.is_empty() {
             telemetry.show_denials(&[Denial::Host]);
         }
+        #[cfg(feature = "auth")]
+        let authenticator = Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _);
+        #[cfg(not(feature = "auth"))]
+        let authenticator = None;
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls_files.is_some();
         let (rules, tls) = if let Some((_, Deferred(open))) = web_config {
@@ -89,7 +101,7 @@ impl AccessOptions {
                 Some(Deferred(open)) => Some(open(tls_client_ca, telemetry, &grants)?),
                 None => tls,
             };
-            (settled(credentials, rate_limit, tls.clone(), telemetry), tls)
+            (settled(authenticator, rate_limit, tls.clone(), telemetry), tls)
         };
         let telemetry = Arc::clone(telemetry);
         Ok((Locks { hosts: allowed_hosts, auth_for_health, rules, grants, follows_files, telemetry }, tls))
@@ -112,13 +124,12 @@ impl AccessOptions {
 
 /// Rules that do not change while the server runs. Certificates may.
 fn settled(
-    credentials: Keyring,
+    authenticator: Option<Arc<dyn Authenticate>>,
     rate_limit: Option<RateLimit>,
     tls: Option<Arc<dyn Secure>>,
     telemetry: &Arc<Telemetry>,
 ) -> RulesInForce {
-    let gate = Gate::of(credentials, telemetry).map(Arc::new);
-    let rules = Arc::new(Rules::new(gate, rate_limit, Vec::new(), telemetry));
+    let rules = Arc::new(Rules::new(authenticator, rate_limit, Vec::new(), telemetry));
     Box::new(move || {
         // A connection that is kept for weeks has no handshake, and the gauges of the certificate must stay true.
         if let Some(tls) = &tls {

@@ -1,4 +1,4 @@
-//! How many wrong guesses an address has.
+//! How many wrong logins an address may try.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use crate::auth::rate_limit::Bucket;
 
-/// Guesses that an address has at once: a person who mistypes, a fleet that starts with yesterday's password.
-pub(super) const GUESSES: u32 = 10;
-/// In which it gets one more.
+/// Guesses that an address may make at once: a person who mistypes, a fleet that starts with yesterday's password.
+const GUESSES: u32 = 10;
+/// After which it may make one more.
 const INTERVAL: Duration = Duration::from_secs(6);
-/// Of which no more is kept: some ten kilobytes.
+/// The most addresses that are kept: some ten kilobytes.
 const ADDRESSES: usize = 1024;
 
-/// Where a request comes from, as far as limits are concerned.
+/// Where a request comes from, as the limits tell clients apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Origin {
+pub(super) enum Origin {
     V4(Ipv4Addr),
-    /// The first 64 bits: whoever has one address of such a network has all of it.
+    /// The first 64 bits: a client that has one address of such a network has all of them.
     V6(u64),
     /// Unix sockets have no addresses.
     Local,
 }
 
 impl Origin {
-    pub(crate) fn of(peer: Option<IpAddr>) -> Self {
+    pub(super) fn of(peer: Option<IpAddr>) -> Self {
         match peer.map(|peer| peer.to_canonical()) {
             None => Origin::Local,
             Some(IpAddr::V4(address)) => Origin::V4(address),
@@ -36,23 +36,26 @@ impl Origin {
     }
 }
 
-/// A bucket of guesses for each address that has made some lately. There is none for all: addresses lock out nobody but
-/// themselves.
+/// A bucket of guesses for each address that has made some lately. There is none for all addresses together: an address cannot
+/// keep others from logging in.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(HashMap<Origin, Bucket>);
+pub(super) struct FailedLogins(HashMap<Origin, Bucket>);
 
-impl Failures {
-    /// Counts a guess before it is known to be wrong, so that many at once are not all let through; says when there may be
-    /// another, if this one may not be.
-    pub(crate) fn guess(&mut self, origin: Origin, now: Instant) -> Result<(), Duration> {
+impl FailedLogins {
+    /// Counts a login as failed before it is known to be, so that many at once do not all pass.
+    ///
+    /// # Errors
+    ///
+    /// The time until the next login may be tried, if this one may not be.
+    pub(super) fn count(&mut self, origin: Origin, now: Instant) -> Result<(), Duration> {
         if self.0.len() >= ADDRESSES && !self.0.contains_key(&origin) {
             self.forget_one(now);
         }
         self.0.entry(origin).or_insert_with(|| Bucket::new(INTERVAL, GUESSES)).take(now)
     }
 
-    /// That one was not wrong.
-    pub(crate) fn take_back(&mut self, origin: Origin, now: Instant) {
+    /// Takes one back that has not failed.
+    pub(super) fn take_back(&mut self, origin: Origin, now: Instant) {
         if let Some(bucket) = self.0.get_mut(&origin) {
             bucket.give_back(now);
             if bucket.debt(now).is_zero() {
@@ -61,8 +64,8 @@ impl Failures {
         }
     }
 
-    /// Forgets who has the fewest failures on record. Not who came first: a guess from each of a thousand addresses would
-    /// wipe the slate of the one that guesses most.
+    /// Forgets the address with the fewest failures. Not the oldest one: a guess from each of a thousand addresses would clear
+    /// the record of the one that guesses most.
     fn forget_one(&mut self, now: Instant) {
         let least = self.0.iter().min_by_key(|(_, bucket)| bucket.debt(now)).map(|(origin, _)| *origin);
         if let Some(origin) = least {
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn which_addresses_are_one() {
+    fn one_ipv6_network_is_one_origin() {
         let table: &[(&str, &str, bool)] = &[
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
@@ -98,37 +101,37 @@ mod tests {
     }
 
     #[test]
-    fn an_address_locks_out_itself_alone_and_not_for_long() {
-        let mut failures = Failures::default();
+    fn limits_each_address_by_itself() {
+        let mut failures = FailedLogins::default();
         let (bad, good, start) = (origin("192.0.2.1"), origin("192.0.2.2"), Instant::now());
         for guess in 0..GUESSES {
-            assert_eq!(failures.guess(bad, start), Ok(()), "{guess}");
+            assert_eq!(failures.count(bad, start), Ok(()), "{guess}");
         }
-        assert_eq!(failures.guess(bad, start), Err(INTERVAL));
-        assert_eq!(failures.guess(good, start), Ok(()));
-        assert_eq!(failures.guess(bad, start + INTERVAL), Ok(()));
-        assert_eq!(failures.guess(bad, start + INTERVAL), Err(INTERVAL));
+        assert_eq!(failures.count(bad, start), Err(INTERVAL));
+        assert_eq!(failures.count(good, start), Ok(()));
+        assert_eq!(failures.count(bad, start + INTERVAL), Ok(()));
+        assert_eq!(failures.count(bad, start + INTERVAL), Err(INTERVAL));
     }
 
     #[test]
-    fn what_is_not_wrong_leaves_no_trace() {
-        let (mut failures, start) = (Failures::default(), Instant::now());
+    fn a_login_that_succeeds_leaves_no_record() {
+        let (mut failures, start) = (FailedLogins::default(), Instant::now());
         for _ in 0..10 * GUESSES {
-            assert_eq!(failures.guess(Origin::Local, start), Ok(()));
+            assert_eq!(failures.count(Origin::Local, start), Ok(()));
             failures.take_back(Origin::Local, start);
         }
         assert!(failures.0.is_empty());
     }
 
     #[test]
-    fn many_addresses_neither_grow_it_nor_clear_a_name() {
-        let (mut failures, start) = (Failures::default(), Instant::now());
+    fn many_addresses_neither_grow_it_nor_clear_a_record() {
+        let (mut failures, start) = (FailedLogins::default(), Instant::now());
         let bad = origin("192.0.2.1");
-        (0..GUESSES).for_each(|_| failures.guess(bad, start).unwrap());
+        (0..GUESSES).for_each(|_| failures.count(bad, start).unwrap());
         for network in 0..10 * ADDRESSES as u64 {
-            assert_eq!(failures.guess(Origin::V6(network), start), Ok(()), "{network}");
+            assert_eq!(failures.count(Origin::V6(network), start), Ok(()), "{network}");
             assert!(failures.0.len() <= ADDRESSES);
         }
-        assert_eq!(failures.guess(bad, start), Err(INTERVAL));
+        assert_eq!(failures.count(bad, start), Err(INTERVAL));
     }
 }
