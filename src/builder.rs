@@ -25,7 +25,7 @@ use crate::net::connection_limit;
 use crate::net::listener::Socket;
 use crate::scrape::Contents;
 use crate::server::{Server, ServerOptions};
-use crate::telemetry::{Denial, Telemetry};
+use crate::telemetry::{RejectReason, Telemetry};
 
 pub use metrics::IntoRegistry;
 pub use run::Run;
@@ -115,7 +115,7 @@ impl Builder {
         faults.of_bind()?;
         let telemetry = Arc::new(Telemetry::new());
         if !options.allow.is_empty() {
-            telemetry.show_denials(&[Denial::Address]);
+            telemetry.show_rejections(&[RejectReason::Address]);
         }
         let (policy, tls) = access.open(&telemetry)?;
         let sockets = listeners.open()?;

@@ -21,7 +21,7 @@ use crate::net::connection_limit::{Connections, default_max_connections};
 use crate::net::listener::{Listeners, Socket};
 use crate::net::stream::Secure;
 use crate::scrape::Scraper;
-use crate::telemetry::{Cause, Denial};
+use crate::telemetry::{Cause, RejectReason};
 use crate::util::unwind::{caught, caught_in_polls};
 
 /// How long the accept loop pauses after a panic that no accepted connection has caused: one that comes at every poll must
@@ -219,7 +219,7 @@ impl Accepting {
                     if allow.allows(peer) {
                         break (stream, peer, queued);
                     }
-                    telemetry.count_denial(Denial::Address);
+                    telemetry.count_rejection(RejectReason::Address);
                     tracing::debug!(?peer, "an address that is not allowed: closed");
                 };
                 let evicted = connections.evict_for_newcomer(queued).await;

@@ -9,136 +9,90 @@ use prometheus::{
     Registry, core::Collector,
 };
 
-/// Why something went wrong: the closed set of values of `prometheus_exporter_errors_total{cause}`.
-/// Nothing that a client sends ever becomes a label (CVE-2022-21698).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// Accepting a connection failed. A connection that its client gave up before that does not count.
-    Accept,
-    /// A connection ended by an error of I/O or protocol, or amid a request or a response at a deadline.
-    Connection,
-    /// A connection was evicted: for a newcomer at the connection limit, or because too much was unsent.
-    Evicted,
-    /// The server itself failed to serve a scrape or a probe: a panic outside of collectors, no thread, no compression.
-    Gather,
-    /// A connection has not become one of TLS: no handshake in time, plain HTTP, a client that is not let in.
-    Handshake,
-    /// A family or metric was left out of the exposition: nameless, empty, doubled, not to be encoded; or a sample by the
-    /// collector that was to make it.
-    LeftOut,
-    /// A collector or a probe panicked, or a subscriber of the host program in the accept loop.
-    Panic,
-    /// A scrape was not done at its deadline.
-    Timeout,
-    /// Two sources have one name under two types.
-    TypeConflict,
+use crate::util::throttle::Throttle;
+
+/// An enum whose variants are the closed set of values of a label. Nothing that a client sends ever becomes a label
+/// (CVE-2022-21698).
+macro_rules! label_values {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $value:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$of_variant])* $variant,)* }
+
+        impl $name {
+            #[allow(dead_code, reason = "not every label shows all its values from the start")]
+            const ALL: &[$name] = &[$($name::$variant,)*];
+
+            fn label(self) -> &'static str {
+                match self { $($name::$variant => $value,)* }
+            }
+        }
+    };
 }
 
-impl Cause {
-    const ALL: [Cause; 9] = [
-        Cause::Accept,
-        Cause::Connection,
-        Cause::Evicted,
-        Cause::Gather,
-        Cause::Handshake,
-        Cause::LeftOut,
-        Cause::Panic,
-        Cause::Timeout,
-        Cause::TypeConflict,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Cause::Accept => "accept",
-            Cause::Connection => "connection",
-            Cause::Evicted => "evicted",
-            Cause::Gather => "gather",
-            Cause::Handshake => "handshake",
-            Cause::LeftOut => "left_out",
-            Cause::Panic => "panic",
-            Cause::Timeout => "timeout",
-            Cause::TypeConflict => "type_conflict",
-        }
+label_values! {
+    /// Why something went wrong: the values of `prometheus_exporter_errors_total{cause}`.
+    Cause {
+        /// Accepting a connection failed, except for connections that their client gave up.
+        Accept = "accept",
+        /// A connection ended by an error of I/O or protocol, or during a request or a response at a deadline.
+        Connection = "connection",
+        /// A connection was closed in favour of a new one.
+        Evicted = "evicted",
+        /// The server itself failed to serve a scrape or a probe: a panic outside of collectors, no thread, no compression.
+        Gather = "gather",
+        /// A TLS handshake failed: too slow, plain HTTP, a client that is rejected.
+        Handshake = "handshake",
+        /// A family, metric or sample was skipped: nameless, empty, doubled, not to be encoded.
+        LeftOut = "left_out",
+        /// A collector or a probe panicked, or a subscriber of the host program in the accept loop.
+        Panic = "panic",
+        /// A scrape was not done at its deadline.
+        Timeout = "timeout",
+        /// Two sources have one name under two types.
+        TypeConflict = "type_conflict",
     }
 }
 
-/// Why a lock did not open: the closed set of values of `prometheus_exporter_denied_total{reason}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denial {
-    /// The address is not on the allow-list.
-    Address,
-    /// The Host is not on the list.
-    Host,
-    /// More requests than the rate limit has.
-    Rate,
-    /// More scrapes at once than may be answered.
-    MaxRequests,
-    /// A scrape while clients leave too much unread.
-    Unsent,
-    /// No credentials, or none that can be read.
-    NoCredentials,
-    /// Credentials that are wrong.
-    WrongCredentials,
-    /// An address with too many wrong ones lately.
-    Failures,
-    /// More logins at once than can be verified.
-    Logins,
-}
-
-impl Denial {
-    fn label(self) -> &'static str {
-        match self {
-            Denial::Address => "address",
-            Denial::Host => "host",
-            Denial::Rate => "rate",
-            Denial::MaxRequests => "max_requests",
-            Denial::Unsent => "unsent",
-            Denial::NoCredentials => "no_credentials",
-            Denial::WrongCredentials => "wrong_credentials",
-            Denial::Failures => "failures",
-            Denial::Logins => "logins",
-        }
+label_values! {
+    /// Why a connection or a request was rejected: the values of `prometheus_exporter_denied_total{reason}`.
+    RejectReason {
+        /// The address is not on the allow-list.
+        Address = "address",
+        /// The Host is not on the list.
+        Host = "host",
+        /// More requests than the rate limit has.
+        Rate = "rate",
+        /// More scrapes at once than may be answered.
+        MaxRequests = "max_requests",
+        /// A scrape while clients leave too much unread.
+        Unsent = "unsent",
+        /// No credentials, or none that can be read.
+        NoCredentials = "no_credentials",
+        /// Credentials that are wrong.
+        WrongCredentials = "wrong_credentials",
+        /// An address with too many failed logins lately.
+        Failures = "failures",
+        /// More logins at once than can wait.
+        Logins = "logins",
     }
 }
 
-/// How a probe has ended: the closed set of values of `prometheus_exporter_probes_total{outcome}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeOutcome {
-    Success,
-    /// The target could not be probed.
-    Failure,
-    /// It was not done at its deadline.
-    Timeout,
-    Panic,
-    /// The scraper has asked for what makes no sense.
-    BadRequest,
-    /// There were as many probes under way as there may be.
-    Rejected,
-    /// Its scraper has gone.
-    Cancelled,
-}
-
-impl ProbeOutcome {
-    const ALL: [ProbeOutcome; 7] = [
-        ProbeOutcome::Success,
-        ProbeOutcome::Failure,
-        ProbeOutcome::Timeout,
-        ProbeOutcome::Panic,
-        ProbeOutcome::BadRequest,
-        ProbeOutcome::Rejected,
-        ProbeOutcome::Cancelled,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            ProbeOutcome::Success => "success",
-            ProbeOutcome::Failure => "failure",
-            ProbeOutcome::Timeout => "timeout",
-            ProbeOutcome::Panic => "panic",
-            ProbeOutcome::BadRequest => "bad_request",
-            ProbeOutcome::Rejected => "rejected",
-            ProbeOutcome::Cancelled => "cancelled",
-        }
+label_values! {
+    /// How a probe has ended: the values of `prometheus_exporter_probes_total{outcome}`.
+    ProbeOutcome {
+        Success = "success",
+        /// The target could not be probed.
+        Failure = "failure",
+        /// It was not done at its deadline.
+        Timeout = "timeout",
+        Panic = "panic",
+        /// The scraper's parameters make no sense.
+        BadRequest = "bad_request",
+        /// There were as many probes under way as there may be.
+        Rejected = "rejected",
+        /// Its scraper has gone.
+        Cancelled = "cancelled",
     }
 }
 
@@ -171,152 +125,70 @@ pub(crate) struct Telemetry {
 impl Telemetry {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
+        let new = Register(&registry);
         let telemetry = Telemetry {
-            requests: register(
-                &registry,
-                IntCounter::new(
-                    "prometheus_exporter_requests_total",
-                    "HTTP requests received in metrics endpoint",
-                ),
+            requests: new
+                .counter("requests_total", "HTTP requests that were received by the metrics endpoint."),
+            request_duration: new.histogram("request_duration_seconds", "HTTP request durations in seconds."),
+            response_size: new.gauge(
+                "response_size_bytes",
+                "Size of the last HTTP response of the metrics endpoint in bytes.",
             ),
-            request_duration: register(
-                &registry,
-                Histogram::with_opts(HistogramOpts::new(
-                    "prometheus_exporter_request_duration_seconds",
-                    "HTTP request durations in seconds",
-                )),
+            in_flight: new.gauge("requests_in_flight", "HTTP requests whose response is not ready yet."),
+            ready: new
+                .gauge("ready", "Whether the program reports that it is ready, as /-/ready returns it."),
+            connections: new.gauge("connections", "Open connections to the metrics server."),
+            errors: new.counters("errors_total", "Errors of the metrics server, by cause.", &["cause"]),
+            // Without access control, hooks, probes, files and a second registry these have no series, and so are not shown.
+            denied: new.counters(
+                "denied_total",
+                "Connections and requests that the metrics server rejected, by reason.",
+                &["reason"],
             ),
-            response_size: register(
-                &registry,
-                IntGauge::new(
-                    "prometheus_exporter_response_size_bytes",
-                    "Size of the last HTTP response of the metrics endpoint in bytes",
-                ),
+            registry_up: new.gauges(
+                "registry_up",
+                "Whether the last gather of a registry succeeded.",
+                &["registry"],
             ),
-            in_flight: register(
-                &registry,
-                IntGauge::new(
-                    "prometheus_exporter_requests_in_flight",
-                    "HTTP requests whose response is not ready yet",
-                ),
+            hook_success: new.gauges("hook_success", "Whether the last run of a hook succeeded.", &["hook"]),
+            hook_duration: new.register(GaugeVec::new(
+                opts("hook_duration_seconds", "Duration of the last run of a hook in seconds."),
+                &["hook"],
+            )),
+            probes: new.counters(
+                "probes_total",
+                "Probes that were requested, by path and outcome.",
+                &["path", "outcome"],
             ),
-            ready: register(
-                &registry,
-                IntGauge::new(
-                    "prometheus_exporter_ready",
-                    "Whether the program says that it is ready: what /-/ready answers",
-                ),
+            probe_duration: new.register(HistogramVec::new(
+                HistogramOpts::from(opts(
+                    "probe_duration_seconds",
+                    "Durations of the probes that were started in seconds, by path.",
+                ))
+                .buckets(PROBE_SECONDS.to_vec()),
+                &["path"],
+            )),
+            web_config_reload_success: new.gauges(
+                "web_config_reload_success",
+                "Whether the last reload of the web config file succeeded.",
+                &[],
             ),
-            connections: register(
-                &registry,
-                IntGauge::new("prometheus_exporter_connections", "Open connections to the metrics server"),
+            certificate_reload_success: new.gauges(
+                "tls_certificate_reload_success",
+                "Whether the last reload of the certificate's files succeeded.",
+                &[],
             ),
-            errors: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "prometheus_exporter_errors_total",
-                        "What went wrong in the metrics server, by cause",
-                    ),
-                    &["cause"],
-                ),
-            ),
-            // These have no series, and so are not shown, where there are no locks, hooks, probes and but one registry.
-            denied: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "prometheus_exporter_denied_total",
-                        "Connections and requests that the metrics server has denied, by reason",
-                    ),
-                    &["reason"],
-                ),
-            ),
-            registry_up: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "prometheus_exporter_registry_up",
-                        "Whether the last gather of a registry succeeded",
-                    ),
-                    &["registry"],
-                ),
-            ),
-            hook_success: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new("prometheus_exporter_hook_success", "Whether the last run of a hook succeeded"),
-                    &["hook"],
-                ),
-            ),
-            hook_duration: register(
-                &registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "prometheus_exporter_hook_duration_seconds",
-                        "How long the last run of a hook took",
-                    ),
-                    &["hook"],
-                ),
-            ),
-            probes: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "prometheus_exporter_probes_total",
-                        "Probes that were asked for, by path and by how they ended",
-                    ),
-                    &["path", "outcome"],
-                ),
-            ),
-            probe_duration: register(
-                &registry,
-                HistogramVec::new(
-                    HistogramOpts::new(
-                        "prometheus_exporter_probe_duration_seconds",
-                        "How long probes took that were begun, by path",
-                    )
-                    .buckets(PROBE_SECONDS.to_vec()),
-                    &["path"],
-                ),
-            ),
-            web_config_reload_success: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "prometheus_exporter_web_config_reload_success",
-                        "Whether the web-config file in force is the one that is there",
-                    ),
-                    &[],
-                ),
-            ),
-            certificate_reload_success: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "prometheus_exporter_tls_certificate_reload_success",
-                        "Whether the certificate's files were good when they were last read; if not, the last good ones \
-                         are in use",
-                    ),
-                    &[],
-                ),
-            ),
-            certificate_expiry: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "prometheus_exporter_tls_certificate_expiry_timestamp_seconds",
-                        "When the certificate that is in use expires, since the epoch",
-                    ),
-                    &[],
-                ),
+            certificate_expiry: new.gauges(
+                "tls_certificate_expiry_timestamp_seconds",
+                "Time at which the certificate in use expires, in seconds since the epoch.",
+                &[],
             ),
             registry,
         };
         telemetry.set_ready(true);
         // Each series from the first scrape on, so that `increase()` sees the first error.
         for cause in Cause::ALL {
-            telemetry.count_errors(cause, 0);
+            telemetry.count_errors(*cause, 0);
         }
         telemetry
     }
@@ -324,6 +196,11 @@ impl Telemetry {
     /// The private registry.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// What counts and logs one kind of error.
+    pub(crate) fn reporter(&self, cause: Cause) -> Reporter {
+        Reporter { errors: self.errors.with_label_values(&[cause.label()]), throttle: Throttle::default() }
     }
 
     pub(crate) fn count_error(&self, cause: Cause) {
@@ -335,13 +212,13 @@ impl Telemetry {
     }
 
     /// Shows these from now on, so that `increase()` sees the first.
-    pub(crate) fn show_denials(&self, reasons: &[Denial]) {
+    pub(crate) fn show_rejections(&self, reasons: &[RejectReason]) {
         for reason in reasons {
             self.denied.with_label_values(&[reason.label()]);
         }
     }
 
-    pub(crate) fn count_denial(&self, reason: Denial) {
+    pub(crate) fn count_rejection(&self, reason: RejectReason) {
         self.denied.with_label_values(&[reason.label()]).inc();
     }
 
@@ -429,6 +306,25 @@ impl Telemetry {
     }
 }
 
+/// Counts one kind of error, and logs it: at most once a minute, because an error that comes back at every scrape would fill the
+/// log.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    errors: IntCounter,
+    throttle: Throttle,
+}
+
+impl Reporter {
+    /// Counts so many, and logs them if there are any and it is time.
+    pub(crate) fn report(&self, count: u64, log: impl FnOnce()) {
+        // First, because a subscriber of the host program may panic in the log.
+        self.errors.inc_by(count);
+        if count > 0 && self.throttle.allows() {
+            log();
+        }
+    }
+}
+
 /// A gauge that is one higher while this lives.
 #[derive(Debug)]
 pub(crate) struct Up(IntGauge);
@@ -446,12 +342,41 @@ impl Drop for Up {
     }
 }
 
-/// Both steps fail for malformed or repeated names only, and the names are the constants above, which a test registers.
-#[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
-fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
-    let metric = metric.expect("a constant, valid name");
-    registry.register(Box::new(metric.clone())).expect("a name registered once, in our own registry");
-    metric
+/// Makes metrics and registers them.
+struct Register<'r>(&'r Registry);
+
+impl Register<'_> {
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::with_opts(opts(name, help)))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(opts(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::with_opts(opts(name, help)))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(opts(name, help), labels))
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Histogram {
+        self.register(Histogram::with_opts(opts(name, help).into()))
+    }
+
+    /// Both steps fail for malformed or repeated names only, and the names are the constants above, which a test registers.
+    #[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
+    fn register<M: Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("a constant, valid name");
+        self.0.register(Box::new(metric.clone())).expect("a name registered once, in our own registry");
+        metric
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("prometheus_exporter_{name}"), help)
 }
 
 #[cfg(test)]
@@ -472,6 +397,20 @@ mod tests {
             "prometheus_exporter_response_size_bytes",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn errors_are_counted_always_and_logged_once_a_minute() {
+        let telemetry = Telemetry::new();
+        let reporter = telemetry.reporter(Cause::Gather);
+        let logged = std::cell::Cell::new(0);
+        for count in [0, 1, 2] {
+            reporter.report(count, || logged.set(logged.get() + 1));
+        }
+        assert_eq!((reporter.errors.get(), logged.get()), (3, 1));
+        // Another kind with the same cause.
+        telemetry.reporter(Cause::Gather).report(1, || logged.set(logged.get() + 1));
+        assert_eq!((reporter.errors.get(), logged.get()), (4, 2));
     }
 
     #[test]

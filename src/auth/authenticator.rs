@@ -12,7 +12,7 @@ use super::credentials::{Credentials, Evaluation, Login};
 use super::failed_logins::{FailedLogins, Origin};
 use super::login_cache::{Cached, LoginCache, LoginDigest};
 use super::login_queue::{LoginQueue, Waiting};
-use crate::telemetry::{Denial, Telemetry};
+use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::throttle::Throttle;
 use crate::util::worker::Workers;
 
@@ -60,7 +60,7 @@ pub(crate) enum Decision {
 
 /// A decision, or who will send it.
 enum Answer {
-    Now(Decision, Option<Denial>),
+    Now(Decision, Option<RejectReason>),
     Later(oneshot::Receiver<Decision>),
 }
 
@@ -71,8 +71,13 @@ impl Authenticator {
     }
 
     fn new(credentials: Credentials, telemetry: Arc<Telemetry>) -> Self {
-        let reasons = [Denial::NoCredentials, Denial::WrongCredentials, Denial::Failures, Denial::Logins];
-        telemetry.show_denials(&reasons);
+        let reasons = [
+            RejectReason::NoCredentials,
+            RejectReason::WrongCredentials,
+            RejectReason::Failures,
+            RejectReason::Logins,
+        ];
+        telemetry.show_rejections(&reasons);
         let cache = LoginCache::new(credentials.users());
         let state = Mutex::new(State { failed: FailedLogins::default(), cache, queue: LoginQueue::new() });
         Authenticator {
@@ -96,23 +101,23 @@ impl Authenticator {
         peer: Option<IpAddr>,
         authorization: impl Iterator<Item = &'h [u8]>,
     ) -> Decision {
-        let (decision, denial) = match self.evaluate(peer, authorization, Instant::now()) {
-            Answer::Now(decision, denial) => (decision, denial),
+        let (decision, reason) = match self.evaluate(peer, authorization, Instant::now()) {
+            Answer::Now(decision, reason) => (decision, reason),
             Answer::Later(decision) => {
                 // The sender is gone if the login was evicted, and if there is no thread.
                 let decision = decision.await.unwrap_or(Decision::TooMany { retry_after: QUEUE_FULL });
-                let denial = match decision {
+                let reason = match decision {
                     Decision::Granted => None,
-                    Decision::Unauthorized => Some(Denial::WrongCredentials),
-                    Decision::TooMany { .. } => Some(Denial::Logins),
+                    Decision::Unauthorized => Some(RejectReason::WrongCredentials),
+                    Decision::TooMany { .. } => Some(RejectReason::Logins),
                 };
-                (decision, denial)
+                (decision, reason)
             }
         };
-        if let Some(denial) = denial {
-            self.shared.telemetry.count_denial(denial);
+        if let Some(reason) = reason {
+            self.shared.telemetry.count_rejection(reason);
             // Without the credentials, and without the user: people type their password where the name belongs.
-            tracing::debug!(?peer, ?denial, "a request was not admitted");
+            tracing::debug!(?peer, ?reason, "a request was not admitted");
         }
         decision
     }
@@ -126,7 +131,9 @@ impl Authenticator {
         // A token is long and random, so guessing is hopeless at any speed, and a right one needs no limit.
         let login = match self.shared.credentials.evaluate(authorization) {
             Evaluation::Accepted => return Answer::Now(Decision::Granted, None),
-            Evaluation::Missing => return Answer::Now(Decision::Unauthorized, Some(Denial::NoCredentials)),
+            Evaluation::Missing => {
+                return Answer::Now(Decision::Unauthorized, Some(RejectReason::NoCredentials));
+            }
             Evaluation::Wrong => None,
             Evaluation::Login(login) => Some(login),
         };
@@ -137,7 +144,7 @@ impl Authenticator {
             return Answer::Now(Decision::Granted, None);
         }
         if let Err(retry_after) = state.failed.count(origin, now) {
-            return Answer::Now(Decision::TooMany { retry_after }, Some(Denial::Failures));
+            return Answer::Now(Decision::TooMany { retry_after }, Some(RejectReason::Failures));
         }
         match login {
             Some(Login { user: Some(user), digest, .. }) if cached == Cached::Elsewhere => {
@@ -158,7 +165,7 @@ impl Authenticator {
                 }
                 Answer::Later(decision)
             }
-            None => Answer::Now(Decision::Unauthorized, Some(Denial::WrongCredentials)),
+            None => Answer::Now(Decision::Unauthorized, Some(RejectReason::WrongCredentials)),
         }
     }
 

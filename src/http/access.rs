@@ -17,7 +17,7 @@ use crate::auth::authenticator::{Authenticator, Decision};
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::allowed_hosts::Hosts;
-use crate::telemetry::{Denial, Telemetry};
+use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::unwind::caught;
 
 /// How often files are looked after while nobody asks for anything.
@@ -69,7 +69,7 @@ impl Rules {
         };
         let headers = headers.into_iter().filter_map(header).collect();
         if rate_limit.is_some() {
-            telemetry.show_denials(&[Denial::Rate]);
+            telemetry.show_rejections(&[RejectReason::Rate]);
         }
         Rules { authenticator, rate_limit, headers }
     }
@@ -125,7 +125,7 @@ impl Locks {
         // limit for each address.
         let Some(rate_limit) = &rules.rate_limit else { return Ok(()) };
         rate_limit.take(Instant::now()).map_err(|retry_after| {
-            self.telemetry.count_denial(Denial::Rate);
+            self.telemetry.count_rejection(RejectReason::Rate);
             Refusal::TooMany(retry_after)
         })
     }
@@ -139,7 +139,7 @@ impl Locks {
         };
         let allowed = self.hosts.allow(host);
         if !allowed {
-            self.telemetry.count_denial(Denial::Host);
+            self.telemetry.count_rejection(RejectReason::Host);
         }
         allowed
     }

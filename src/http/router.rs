@@ -32,7 +32,7 @@ use crate::http::query::{self, Query};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
-use crate::telemetry::{Cause, Denial, Telemetry};
+use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 pub(crate) use scrape_timeout::ScrapeTimeouts;
 
@@ -289,7 +289,7 @@ impl Router {
         let mut response = match self.scrape_limit.as_ref().map(Semaphore::try_acquire).transpose() {
             Ok(_permit) => self.scrape(head, deadline).await,
             Err(_) => {
-                self.telemetry.count_denial(Denial::MaxRequests);
+                self.telemetry.count_rejection(RejectReason::MaxRequests);
                 late("More scrapes at once than are answered here.\n")
             }
         };
@@ -337,7 +337,7 @@ impl Router {
 
     /// The answer where the budget of unsent bytes is exceeded.
     fn unsent(&self) -> Response<Body> {
-        self.telemetry.count_denial(Denial::Unsent);
+        self.telemetry.count_rejection(RejectReason::Unsent);
         late("Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n")
     }
 

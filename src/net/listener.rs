@@ -36,8 +36,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::net::stream::Stream;
-use crate::telemetry::{Cause, Telemetry};
-use crate::util::throttle::Throttle;
+use crate::telemetry::{Cause, Reporter, Telemetry};
 
 pub(crate) use socket::{Accept, Address, Socket};
 
@@ -60,7 +59,7 @@ impl Listeners {
     pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
         let listeners = sockets
             .into_iter()
-            .map(|socket| Ok(Listener::new(socket.enter()?, Arc::clone(telemetry))))
+            .map(|socket| Ok(Listener::new(socket.enter()?, telemetry)))
             .collect::<io::Result<_>>()?;
         Ok(Listeners { listeners, first: 0 })
     }
@@ -84,15 +83,14 @@ impl Listeners {
 
 struct Listener {
     socket: Box<dyn Accept>,
-    telemetry: Arc<Telemetry>,
-    throttle: Throttle,
+    errors: Reporter,
     failures: u32,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Listener {
-    fn new(socket: Box<dyn Accept>, telemetry: Arc<Telemetry>) -> Self {
-        Listener { socket, telemetry, throttle: Throttle::default(), failures: 0, waiting: None }
+    fn new(socket: Box<dyn Accept>, telemetry: &Telemetry) -> Self {
+        Listener { socket, errors: telemetry.reporter(Cause::Accept), failures: 0, waiting: None }
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(Stream, Option<IpAddr>)> {
@@ -116,14 +114,12 @@ impl Listener {
         if is_the_connections_own(error) && self.failures <= PASSED_OVER {
             return;
         }
-        self.telemetry.count_error(Cause::Accept);
         // EMFILE and ENOMEM persist while the socket stays readable. Without a back-off this would spin.
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         self.waiting = Some(Box::pin(tokio::time::sleep(doubled.min(LONGEST_BACKOFF))));
         // Last, because a subscriber of the host's may panic here.
-        if self.throttle.allows() {
-            tracing::warn!(%error, "cannot accept connections; trying again until it works");
-        }
+        self.errors
+            .report(1, || tracing::warn!(%error, "cannot accept connections; trying again until it works"));
     }
 }
 
@@ -167,7 +163,7 @@ mod tests {
     fn script(answers: impl IntoIterator<Item = Result<u8, i32>>) -> Listener {
         let answers = answers.into_iter().map(|answer| answer.map_err(io::Error::from_raw_os_error));
         let script = Script(RefCell::new(answers.collect()));
-        Listener::new(Box::new(script), Arc::new(Telemetry::new()))
+        Listener::new(Box::new(script), &Telemetry::new())
     }
 
     async fn accept(listener: &mut Listener) -> u8 {

@@ -21,7 +21,7 @@ use crate::collector::{self, DefaultCollectors};
 use crate::exposition::encode::{self, Choice, Omissions};
 use crate::exposition::filter::Names;
 use crate::scrape::gather::{self, Families};
-use crate::telemetry::{Cause, Telemetry};
+use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::throttle::Throttle;
 
 /// A registry under the name by which `registry[]` selects it.
@@ -62,7 +62,7 @@ pub(crate) struct Work {
     writer: Writer,
     unsent: UnsentBudget,
     progress: Progress,
-    complaints: Complaints,
+    reports: Reports,
 }
 
 /// What a flight gives to those who wait for it.
@@ -102,12 +102,12 @@ const EXPLICITLY_EMPTY: &str = "\
 # register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
 ";
 
-/// What is wrong with a collector is wrong at every scrape, and whoever scrapes must not fill the log with it.
-#[derive(Debug, Default)]
-struct Complaints {
-    run: Throttle,
-    panic: Throttle,
-    type_conflict: Throttle,
+/// What counts and logs what is wrong.
+#[derive(Debug)]
+struct Reports {
+    scrape_panics: Reporter,
+    collector_panics: Reporter,
+    type_conflicts: Reporter,
     /// Whether it has been said, which is done once.
     empty: AtomicBool,
     hooks: Vec<Throttle>,
@@ -117,8 +117,13 @@ impl Work {
     pub(crate) fn new(contents: Contents, telemetry: Arc<Telemetry>) -> Self {
         let Contents { sources, by_default, hooks, default_collectors, build_info, self_metrics, max_unsent } =
             contents;
-        let hook_complaints = hooks.iter().map(|_| Throttle::default()).collect();
-        let complaints = Complaints { hooks: hook_complaints, ..Complaints::default() };
+        let reports = Reports {
+            scrape_panics: telemetry.reporter(Cause::Gather),
+            collector_panics: telemetry.reporter(Cause::Panic),
+            type_conflicts: telemetry.reporter(Cause::TypeConflict),
+            empty: AtomicBool::default(),
+            hooks: hooks.iter().map(|_| Throttle::default()).collect(),
+        };
         Work {
             sources,
             by_default,
@@ -126,11 +131,11 @@ impl Work {
             default_collectors,
             build_info,
             self_metrics,
-            writer: Writer::new(Arc::clone(&telemetry), ""),
+            writer: Writer::new(&telemetry, ""),
             unsent: UnsentBudget::new(max_unsent),
             telemetry,
             progress: Progress::default(),
-            complaints,
+            reports,
         }
     }
 
@@ -173,10 +178,8 @@ impl Work {
                 }
             }
         }
-        self.telemetry.count_errors(Cause::Panic, panics.len() as u64);
-        if !panics.is_empty() && self.complaints.panic.allows() {
-            tracing::error!(?panics, "collectors panicked, in these registries");
-        }
+        let log = || tracing::error!(?panics, "collectors panicked, in these registries");
+        self.reports.collector_panics.report(panics.len() as u64, log);
         // They log it themselves, and do not know who gathers them.
         self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
@@ -266,17 +269,16 @@ impl Work {
     /// Counts and logs what was found where registries were merged. Returns the comment in front of them.
     fn report_merged(&self, merged: &Merged) -> Option<&'static str> {
         let Merged { conflicts, is_empty, has_families, families: _ } = merged;
-        self.telemetry.count_errors(Cause::TypeConflict, conflicts.len() as u64);
-        if !conflicts.is_empty() && self.complaints.type_conflict.allows() {
+        self.reports.type_conflicts.report(conflicts.len() as u64, || {
             tracing::warn!(
                 names = ?conflicts,
                 "names under two types, in two registries: only the first one's are served"
             );
-        }
+        });
         if !*is_empty || !self.by_default && *has_families {
             return None;
         }
-        if !self.complaints.empty.swap(true, Ordering::Relaxed) {
+        if !self.reports.empty.swap(true, Ordering::Relaxed) {
             if self.by_default {
                 tracing::warn!(
                     "the default registry has no samples: nothing is registered in it, or its metrics have no series \
@@ -302,14 +304,13 @@ impl Work {
     }
 
     pub(super) fn report_panic(&self) {
-        self.telemetry.count_error(Cause::Gather);
-        if self.complaints.run.allows() {
-            tracing::error!("a scrape panicked outside of its collectors");
-        }
+        self.reports
+            .scrape_panics
+            .report(1, || tracing::error!("a scrape panicked outside of its collectors"));
     }
 
     pub(super) fn report_hook(&self, index: usize, ended: &Ended) {
-        let (Some(hook), Some(complaint)) = (self.hooks.get(index), self.complaints.hooks.get(index)) else {
+        let (Some(hook), Some(complaint)) = (self.hooks.get(index), self.reports.hooks.get(index)) else {
             return;
         };
         self.telemetry.hook_ended(hook.name(), ended.result.is_ok(), ended.duration);

@@ -1,6 +1,5 @@
 //! Writes families in the form that was asked for, and says what could not be written.
 
-use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
@@ -8,8 +7,7 @@ use bytes::Bytes;
 use super::exposition::Form;
 use crate::exposition::compress::{Coding, Compress};
 use crate::exposition::encode::{Omissions, Sink, Spares};
-use crate::telemetry::{Cause, Telemetry};
-use crate::util::throttle::Throttle;
+use crate::telemetry::{Cause, Reporter, Telemetry};
 
 /// The complete body, and what it is compressed with.
 pub(crate) type Written = (Vec<Bytes>, Coding);
@@ -21,18 +19,17 @@ pub(crate) struct Unwritten;
 /// What is wrong with a family is wrong at every scrape: its lines in the log are few.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    telemetry: Arc<Telemetry>,
     /// What each line begins with.
     prefix: &'static str,
-    left_out: Throttle,
-    compressor: Throttle,
+    skipped: Reporter,
+    compressor: Reporter,
     spares: Spares,
 }
 
 impl Writer {
-    pub(crate) fn new(telemetry: Arc<Telemetry>, prefix: &'static str) -> Self {
-        let (left_out, compressor) = (Throttle::default(), Throttle::default());
-        Writer { telemetry, prefix, left_out, compressor, spares: Spares::default() }
+    pub(crate) fn new(telemetry: &Telemetry, prefix: &'static str) -> Self {
+        let (skipped, compressor) = (telemetry.reporter(Cause::LeftOut), telemetry.reporter(Cause::Gather));
+        Writer { prefix, skipped, compressor, spares: Spares::default() }
     }
 
     /// A body in this form: the comment, where the format has some, and what `encode` writes.
@@ -49,22 +46,16 @@ impl Writer {
         }
         self.report(&encode(&mut body));
         body.compress.finish().map_err(|error| {
-            self.telemetry.count_error(Cause::Gather);
-            if self.compressor.allows() {
-                tracing::error!(%error, "{}cannot compress the metrics", self.prefix);
-            }
+            self.compressor
+                .report(1, || tracing::error!(%error, "{}cannot compress the metrics", self.prefix));
             Unwritten
         })
     }
 
     fn report(&self, omissions: &Omissions) {
-        let complain = !omissions.is_empty() && self.left_out.allows();
-        for omission in omissions.iter() {
-            self.telemetry.count_errors(Cause::LeftOut, omission.count);
-            if complain {
-                tracing::warn!("{}{omission}", self.prefix);
-            }
-        }
+        self.skipped.report(omissions.iter().map(|omission| omission.count).sum(), || {
+            omissions.iter().for_each(|omission| tracing::warn!("{}{omission}", self.prefix));
+        });
     }
 }
 

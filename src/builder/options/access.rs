@@ -14,7 +14,7 @@ use crate::auth::rate_limit::RateLimit;
 use crate::http::access::{Authenticate, Locks, Rules, RulesInForce};
 use crate::http::allowed_hosts::Hosts;
 use crate::net::stream::Secure;
-use crate::telemetry::{Denial, Telemetry};
+use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::io_error;
 
 /// Reads certificates from files. Another client CA, if there is one, revokes the grants.
@@ -86,7 +86,7 @@ impl AccessOptions {
             web_config,
         } = self;
         if !allowed_hosts.is_empty() {
-            telemetry.show_denials(&[Denial::Host]);
+            telemetry.show_rejections(&[RejectReason::Host]);
         }
         #[cfg(feature = "auth")]
         let authenticator = Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _);

@@ -16,7 +16,7 @@ use crate::http::page::{Document, Page, Places, Program};
 use crate::http::router::{Endpoints, Offer, Router, ScrapeTimeouts};
 use crate::scrape::probe::{ProbePath, Prober};
 use crate::scrape::{Contents, Hook, Source};
-use crate::telemetry::{Denial, Telemetry};
+use crate::telemetry::{RejectReason, Telemetry};
 
 #[derive(Debug)]
 pub(crate) struct MetricsOptions {
@@ -122,7 +122,7 @@ impl MetricsOptions {
             Prober::new(probes, max_probes.unwrap_or(Semaphore::MAX_PERMITS), Arc::clone(&telemetry));
         let scrape_limit = max_requests.map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         if scrape_limit.is_some() {
-            telemetry.show_denials(&[Denial::MaxRequests]);
+            telemetry.show_rejections(&[RejectReason::MaxRequests]);
         }
         let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
         let router = Router::new(endpoints, offer, timeouts, locks, telemetry);

@@ -14,8 +14,7 @@ use crate::collector::{self, registry_of};
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
 use crate::scrape::{Form, Unwritten, Writer, Written};
-use crate::telemetry::{Cause, Telemetry};
-use crate::util::throttle::Throttle;
+use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::unwind::panic_message;
 use crate::util::worker::Workers;
 
@@ -67,8 +66,9 @@ struct Job {
 
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        let writer = Writer::new(Arc::clone(&telemetry), "of a probe: ");
-        let pen = Arc::new(Pen { telemetry, writer, complaints: Complaints::default() });
+        let writer = Writer::new(&telemetry, "of a probe: ");
+        let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::LeftOut));
+        let pen = Arc::new(Pen { writer, panics, skipped });
         Exposer { workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE), pen }
     }
 
@@ -103,16 +103,9 @@ impl Exposer {
 /// What writes, and complains of what can not be written.
 #[derive(Debug)]
 struct Pen {
-    telemetry: Arc<Telemetry>,
     writer: Writer,
-    complaints: Complaints,
-}
-
-/// A probe comes again and again, and so does what is wrong with it.
-#[derive(Debug, Default)]
-struct Complaints {
-    panic: Throttle,
-    left_out: Throttle,
+    panics: Reporter,
+    skipped: Reporter,
 }
 
 impl Pen {
@@ -126,12 +119,10 @@ impl Pen {
     fn expose(&self, found: &Registry, verdict: Verdict, form: &Form) -> Outcome {
         let mut gathering = Gathering::default();
         let gathered = gathering.add(found);
-        self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
-        if let Some(first) = collector::take_first_left_out() {
-            if self.complaints.left_out.allows() {
-                tracing::warn!("of a probe: {first}");
-            }
-        }
+        let first = collector::take_first_left_out();
+        self.skipped.report(collector::take_left_out(), || {
+            first.iter().for_each(|first| tracing::warn!("of a probe: {first}"));
+        });
         if let Err(message) = gathered {
             self.report_panic(&message);
             return Err(Failed::Panic);
@@ -154,10 +145,7 @@ impl Pen {
     }
 
     fn report_panic(&self, message: &str) {
-        self.telemetry.count_error(Cause::Panic);
-        if self.complaints.panic.allows() {
-            tracing::error!(?message, "a collector of a probe's registry panicked");
-        }
+        self.panics.report(1, || tracing::error!(?message, "a collector of a probe's registry panicked"));
     }
 }
 

@@ -10,9 +10,8 @@ use tokio::task::JoinError;
 use super::exposer::{Exposer, Failed, Verdict};
 use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest, Reason};
 use crate::scrape::{Form, Written};
-use crate::telemetry::{Cause, ProbeOutcome, Telemetry};
+use crate::telemetry::{Cause, ProbeOutcome, Reporter, Telemetry};
 use crate::util::task::Task;
-use crate::util::throttle::Throttle;
 use crate::util::unwind::panic_message;
 
 /// The probes of a server.
@@ -23,14 +22,8 @@ pub(crate) struct Prober {
     limit: Arc<Semaphore>,
     exposer: Exposer,
     telemetry: Arc<Telemetry>,
-    complaints: Complaints,
-}
-
-/// A probe comes again and again, and so does what is wrong with it.
-#[derive(Debug, Default)]
-struct Complaints {
-    no_thread: Throttle,
-    panic: Throttle,
+    no_thread: Reporter,
+    panics: Reporter,
 }
 
 /// Of a reason no more is looked for beyond so many bytes.
@@ -56,8 +49,9 @@ impl Prober {
             paths: paths.into(),
             limit: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
             exposer: Exposer::new(Arc::clone(&telemetry)),
+            no_thread: telemetry.reporter(Cause::Gather),
+            panics: telemetry.reporter(Cause::Panic),
             telemetry,
-            complaints: Complaints::default(),
         }
     }
 
@@ -128,10 +122,8 @@ impl Prober {
 
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
         let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
-            self.telemetry.count_error(Cause::Gather);
-            if self.complaints.no_thread.allows() {
-                tracing::error!(%error, "cannot start the thread that writes what probes have found");
-            }
+            let what = "cannot start the thread that writes what probes have found";
+            self.no_thread.report(1, || tracing::error!(%error, "{what}"));
             Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
         })?;
         written.await.unwrap_or(Err(Failed::Panic)).map_err(|failed| match failed {
@@ -147,10 +139,8 @@ impl Prober {
             tracing::debug!(path, "a probe was cancelled with its runtime");
             return Failure::Failed(ProbeOutcome::Failure);
         };
-        self.telemetry.count_error(Cause::Panic);
-        if self.complaints.panic.allows() {
-            tracing::error!(path, message = ?panic_message(payload.as_ref()), "a probe panicked");
-        }
+        let message = panic_message(payload.as_ref());
+        self.panics.report(1, || tracing::error!(path, ?message, "a probe panicked"));
         Failure::Failed(ProbeOutcome::Panic)
     }
 }
