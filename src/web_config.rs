@@ -21,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::credentials::{UnusableHash, check_hash};
+use crate::net::tls::ClientAuth;
 use crate::util::io_error;
 use crate::util::reload::Files;
 
@@ -93,10 +94,9 @@ const HEADERS: &[(&str, &str, &[&str])] = &[
 ///
 /// The first thing that is wrong, with `file`, the line and the key: `InvalidInput`.
 pub(crate) fn parse(file: &str, text: &str) -> io::Result<WebConfig> {
-    match read(file, text)? {
-        (config, None) => Ok(config),
-        (_, Some(error)) => Err(error),
-    }
+    let config = read(file, text)?;
+    config.check(file)?;
+    Ok(config)
 }
 
 /// What a text configures, for fuzzing: how many users, and whether anything at all. What is wrong is told as it would be in
@@ -121,45 +121,32 @@ pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         error_of(&file, &Problem::new(line, "not UTF-8"))
     })?;
-    let (config, unfit) = read(&file, text)?;
+    let config = read(&file, text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let pem = match &config.tls {
-        Some(tls) => tls.pem(&file, folder, files).map(Some),
-        None => Ok(None),
-    };
-    match (pem, unfit) {
-        // That a file is not there is the first thing to say, as upstream does: it is the likelier mistake.
-        (Err(error), Some(unfit)) => Err(if error.kind() == io::ErrorKind::NotFound { error } else { unfit }),
-        (Err(error), None) | (Ok(_), Some(error)) => Err(error),
-        (Ok(pem), None) => Ok(Loaded { config, pem }),
+    let pem = config.tls.as_ref().map(|tls| tls.pem(&file, folder, files)).transpose();
+    // A path that does not exist is the likelier mistake, and upstream's first error, too.
+    if !pem.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        config.check(&file)?;
     }
+    Ok(Loaded { pem: pem?, config })
 }
 
-/// A configuration, and what is still to be said of it.
-struct Draft {
-    config: WebConfig,
-    warnings: Vec<Problem>,
-    /// What is wrong, to be said when the files have been read.
-    unfit: Option<Problem>,
-}
-
-fn read(file: &str, text: &str) -> io::Result<(WebConfig, Option<io::Error>)> {
-    let error = |problem| error_of(file, &problem);
-    let Draft { mut config, warnings, unfit } = draft(text).map_err(error)?;
+/// Reads a text, without the checks of [`WebConfig::check`].
+fn read(file: &str, text: &str) -> io::Result<WebConfig> {
+    let (mut config, warnings) = sections(text).map_err(|problem| error_of(file, &problem))?;
     config.warnings = warnings.iter().map(|warning| format!("{file}:{warning}")).collect();
-    Ok((config, unfit.map(error)))
+    Ok(config)
 }
 
-fn draft(text: &str) -> Result<Draft, Problem> {
+fn sections(text: &str) -> Result<(WebConfig, Vec<Problem>), Problem> {
     let document = yaml::read(text)?;
     let root = Section::root(document.as_ref(), KEYS)?;
     let mut warnings = Vec::new();
-    let (tls, unfit) = tls::read(root.get("tls_server_config"), &mut warnings)?;
+    let tls = tls::read(root.get("tls_server_config"), &mut warnings)?;
     let headers = http(root.get("http_server_config"))?;
     let users = users(root.get("basic_auth_users"), &mut warnings)?;
     let rate_limit = rate_limit(root.get("rate_limit"), &mut warnings)?;
-    let config = WebConfig { tls, headers, users, rate_limit, warnings: Vec::new() };
-    Ok(Draft { config, warnings, unfit })
+    Ok((WebConfig { tls, headers, users, rate_limit, warnings: Vec::new() }, warnings))
 }
 
 fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
@@ -240,6 +227,19 @@ fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<O
         1
     });
     Ok(Some(RateLimit { interval, burst }))
+}
+
+impl WebConfig {
+    /// Checks what upstream does when it has read the files.
+    fn check(&self, file: &str) -> io::Result<()> {
+        match &self.tls {
+            Some(TlsSettings { client_ca: Some(ca), client_auth: ClientAuth::NoClientCert, .. }) => {
+                let what = "client CA without a client auth type; client_auth_type: RequireAndVerifyClientCert is it";
+                Err(ca.error(Path::new(file), what))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl TlsSettings {

@@ -63,12 +63,12 @@ const KEYS: &[&str] = &[
     "curve_preferences",
 ];
 
-/// The settings, if there is TLS, and what is wrong with them that upstream says only when it has read the files.
+/// The settings, if there is TLS.
 pub(super) fn read(
     field: Option<Field<'_>>,
     warnings: &mut Vec<Problem>,
-) -> Result<(Option<TlsSettings>, Option<Problem>), Problem> {
-    let Some(here) = field else { return Ok((None, None)) };
+) -> Result<Option<TlsSettings>, Problem> {
+    let Some(here) = field else { return Ok(None) };
     let section = Section::new(PATH, field, KEYS)?;
     let cert = source(&section, "cert", "cert_file")?;
     let key = source(&section, "key", "key_file")?;
@@ -86,27 +86,20 @@ pub(super) fn read(
         if section.fields().any(|(_, field)| !field.is_null()) {
             warnings.push(here.problem("neither cert_file nor key_file: this is plain HTTP"));
         }
-        return Ok((None, None));
+        return Ok(None);
     }
     let missing = |what| here.problem(format!("one of {what} or {what}_file is missing"));
     let cert = cert.ok_or_else(|| missing("cert"))?;
     let key = key.ok_or_else(|| missing("key"))?;
 
-    let unfit = match (&client_ca, client_auth) {
-        (Some(ca), ClientAuth::NoClientCert) => {
-            let what =
-                "client CA without a client auth type; client_auth_type: RequireAndVerifyClientCert is it";
-            Some(Problem::within(ca.line, PATH, ca.key, what))
+    let client_auth = match (client_auth, auth) {
+        (ClientAuth::RequireAndVerifyClientCert, Some(auth)) if client_ca.is_none() => {
+            let what = "verification asked for, but no client CA: client_ca_file or client_ca is missing";
+            return Err(auth.problem(what));
         }
-        (None, ClientAuth::RequireAndVerifyClientCert) => auth.map(|auth| {
-            auth.problem("verification asked for, but no client CA: client_ca_file or client_ca is missing")
-        }),
-        _ => None,
-    };
-    // Nothing could be verified, and who shows nothing is let in anyway. Upstream asks the system's roots.
-    let client_auth = match client_auth {
-        ClientAuth::VerifyClientCertIfGiven if client_ca.is_none() => ClientAuth::NoClientCert,
-        other => other,
+        // There is no CA to verify by, and clients without a certificate are let in anyway. Upstream asks the system's roots.
+        (ClientAuth::VerifyClientCertIfGiven, _) if client_ca.is_none() => ClientAuth::NoClientCert,
+        (client_auth, _) => client_auth,
     };
     let settings = TlsSettings {
         cert,
@@ -120,7 +113,7 @@ pub(super) fn read(
         curve_preferences,
         prefer_server_cipher_suites,
     };
-    Ok((Some(settings), unfit))
+    Ok(Some(settings))
 }
 
 /// One of a pair of keys: the text itself, or the file that holds it.
