@@ -15,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::exposition::encode::{TEXT_004, TEXT_100};
 use crate::guard::{Guard, Reach};
 use crate::handler::Handler;
 use crate::http::page::Page;
@@ -183,8 +184,7 @@ impl Default for Builder {
             default_collectors: None,
             build_info: None,
             landing_page: Some(Page::unnamed()),
-            openmetrics: false,
-            protobuf: false,
+            formats: vec![&TEXT_004, &TEXT_100],
             compression: true,
             timeouts,
             max_requests: None,

@@ -3,14 +3,17 @@
 
 mod wire;
 
+pub use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 pub use crate::exposition::compress::{Coding, Compress, codings};
+#[cfg(feature = "protobuf")]
+pub use crate::exposition::encode::PROTOBUF;
 pub use crate::exposition::encode::{
-    Cause, Choice, Escaping, Format, Omission, Omissions, PIECE, Pieces, Sink, Spares, are_many, encode,
-    encode_consuming,
+    EscapedFormat, Escaping, Escapings, FALLBACK, FORMATS, Format, OPENMETRICS_001, OPENMETRICS_100,
+    SkipCount, SkipReason, Skipped, TEXT_004, TEXT_100, are_many, encode, encode_consuming,
 };
 pub use crate::exposition::filter::Names;
 pub use crate::http::negotiate::{Accepted, accept, accept_encoding};
-pub use crate::http::query::{Query, QueryError};
+pub use crate::http::query::{Query, QueryError, UnknownFormat};
 #[cfg(feature = "web-config")]
 pub use crate::web_config::check as check_web_config;
 pub use wire::Wire;

@@ -3,15 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use prometheus_hyper::internals::{Choice, Format, accept};
+use prometheus_hyper::internals::{
+    EscapedFormat, FORMATS, Format, OPENMETRICS_001, OPENMETRICS_100, PROTOBUF, TEXT_004, TEXT_100, accept,
+};
 
 /// What a server may have switched on beside text 0.0.4.
-const OFFERED: [&[Format]; 4] = [
-    &[],
-    &[Format::Text100],
-    &[Format::Text100, Format::OpenMetrics100, Format::OpenMetrics001],
-    &Format::ALL,
-];
+const OFFERED: [&[&Format]; 4] =
+    [&[], &[&TEXT_100], &[&TEXT_100, &OPENMETRICS_100, &OPENMETRICS_001], FORMATS];
 
 fuzz_target!(|data: &[u8]| {
     let Some((&first, header)) = data.split_first() else { return };
@@ -19,17 +17,17 @@ fuzz_target!(|data: &[u8]| {
     // Each line feed begins another header line, as no value can have one in it.
     let lines = || header.split(|&byte| byte == b'\n');
     let accepted = accept(lines(), offered);
-    let choice = accepted.choice;
+    let format = accepted.format;
 
-    assert!(choice.format == Format::Text004 || offered.contains(&choice.format), "{choice:?}");
+    assert!(*format.format() == TEXT_004 || offered.contains(&format.format()), "{format:?}");
     assert_eq!(
-        choice,
-        Choice::escaped(choice.format, choice.escaping),
+        format,
+        EscapedFormat::new(format.format(), format.escaping()),
         "an escaping that the format has not"
     );
     assert!(
-        accepted.content_type == choice.content_type()
-            || accepted.content_type == choice.format.content_type()
+        accepted.content_type == format.content_type()
+            || accepted.content_type == format.format().content_type
     );
     // Lines are one list, but for a quote that is never closed.
     if !header.contains(&b'"') {
@@ -37,13 +35,13 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(accept([joined.as_slice()], offered), accepted);
     }
     // What is switched on and not asked for by name is not given.
-    for (format, name) in [
-        (Format::Protobuf, "application/vnd.google.protobuf"),
-        (Format::OpenMetrics100, "application/openmetrics-text"),
-        (Format::OpenMetrics001, "application/openmetrics-text"),
-        (Format::Text100, "text/plain"),
+    for (named_by, name) in [
+        (&PROTOBUF, "application/vnd.google.protobuf"),
+        (&OPENMETRICS_100, "application/openmetrics-text"),
+        (&OPENMETRICS_001, "application/openmetrics-text"),
+        (&TEXT_100, "text/plain"),
     ] {
         let named = header.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name.as_bytes()));
-        assert!(choice.format != format || named, "nobody named {format:?}");
+        assert!(format.format() != named_by || named, "nobody named {named_by:?}");
     }
 });

@@ -4,19 +4,19 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
     Untyped,
 };
-use prometheus_hyper::internals::{Choice, Escaping, Format, Names, Pieces, encode, encode_consuming};
+use prometheus_hyper::internals::{EscapedFormat, Escaping, Names, PROTOBUF, encode, encode_consuming};
 use proptest::{collection::vec, prelude::*, sample::select};
 use protobuf::CodedInputStream;
 
 /// Both ways to encode, decoded.
 fn decoded(families: Vec<MetricFamily>) -> Vec<MetricFamily> {
-    let (mut pieces, mut consuming_pieces) = (Pieces::default(), Pieces::default());
-    let choice = Choice::escaped(Format::Protobuf, Escaping::AllowUtf8);
-    let omissions = encode(choice, &Names::default(), &families, &mut pieces);
-    let consuming_omissions = encode_consuming(choice, &Names::default(), families, &mut consuming_pieces);
-    assert_eq!(omissions, consuming_omissions);
-    let bytes = pieces.into_inner().concat();
-    assert_eq!(bytes, consuming_pieces.into_inner().concat());
+    let (mut chunks, mut consuming_chunks) = (Vec::new(), Vec::new());
+    let format = EscapedFormat::new(&PROTOBUF, Escaping::AllowUtf8);
+    let skipped = encode(format, &Names::default(), &families, &mut chunks);
+    let consuming_skipped = encode_consuming(format, &Names::default(), families, &mut consuming_chunks);
+    assert_eq!(skipped, consuming_skipped);
+    let bytes = chunks.concat();
+    assert_eq!(bytes, consuming_chunks.concat());
 
     let mut input = CodedInputStream::from_bytes(&bytes);
     let mut families = Vec::new();
@@ -140,7 +140,7 @@ fn a_family_of_many_pieces_comes_back() {
 
 /// With the feature `prometheus/protobuf` there is no way to an untyped value.
 #[test]
-fn untyped_is_left_out() {
+fn untyped_is_skipped() {
     let metric = Metric { untyped: Some(Untyped::default()).into(), ..Metric::default() };
     let mut family = MetricFamily::default();
     family.set_name("u".to_owned());

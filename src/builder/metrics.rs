@@ -8,6 +8,7 @@ use prometheus::Registry;
 
 use super::Builder;
 use crate::collector::BuildInfo;
+use crate::exposition::encode;
 use crate::http::page::Page;
 use crate::http::router;
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
@@ -281,7 +282,7 @@ impl Builder {
     /// Prometheus 2 does. OpenMetrics writes `le="1.0"` where the text format writes `le="1"`, which is another series to Prometheus 2,
     /// so the choice is yours.
     pub fn openmetrics(mut self, serve: bool) -> Self {
-        self.metrics.openmetrics = serve;
+        self.metrics.serve_formats(&[&encode::OPENMETRICS_100, &encode::OPENMETRICS_001], serve);
         self
     }
 
@@ -293,7 +294,7 @@ impl Builder {
     /// underscores.
     #[cfg(feature = "protobuf")]
     pub fn protobuf(mut self, serve: bool) -> Self {
-        self.metrics.protobuf = serve;
+        self.metrics.serve_formats(&[&encode::PROTOBUF], serve);
         self
     }
 

@@ -1,94 +1,111 @@
-//! Families in, the bytes of an exposition out.
+//! Encodes metric families: families in, the bytes of an exposition out.
 //!
-//! Pure: no I/O, no clock. First a [plan] gives each family its name, then a [walk] keeps out what would cost
-//! Prometheus the whole scrape, and a format's file writes what is left. The output leaves in [pieces](Sink), so
-//! it is never in memory twice.
-
-use prometheus::proto::{LabelPair, MetricFamily, MetricType};
+//! Pure: no I/O, no clock. First a [plan] gives each family its name, then a [walk] skips what would cost Prometheus
+//! the whole scrape, and the writer of a [format](FORMATS) writes the rest.
 
 mod escape;
+mod escaping;
 mod format;
 mod label;
 mod line;
 mod name;
 mod number;
-mod omission;
 mod openmetrics;
-mod piece;
+mod output;
 mod plan;
-#[cfg_attr(not(feature = "protobuf"), path = "encode/protobuf/disabled.rs")]
+#[cfg(feature = "protobuf")]
 mod protobuf;
-mod read_ahead;
 mod reading;
-#[cfg(test)]
-mod tests;
+mod skipped;
 mod text;
 mod walk;
+mod writer;
 
-pub use format::{Choice, Escaping, Format};
-pub use omission::{Cause, Omission, Omissions};
-pub use piece::{PIECE, Pieces, Sink, Spares};
+use std::borrow::Borrow;
 
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+
+pub use escaping::Escaping;
+pub use format::{EscapedFormat, Escapings, Format};
+pub use openmetrics::{OPENMETRICS_001, OPENMETRICS_100};
+#[cfg(feature = "protobuf")]
+pub use protobuf::PROTOBUF;
+pub use skipped::{SkipCount, SkipReason, Skipped};
+pub use text::{TEXT_004, TEXT_100};
+
+use crate::exposition::chunk::Sink;
 use crate::exposition::filter::Names;
-use label::LabelNames;
-use piece::Output;
+use output::Output;
 use plan::Naming;
-use protobuf::Messages;
-use reading::Sample;
-use text::Lines;
-use walk::{Metrics, Walk};
+use walk::Walk;
+use writer::{Head, Writer};
 
-/// Fewer metrics are dropped once their exposition has been handed over, for nobody need wait for that. Where they are
-/// more, memory counts, and each goes as it is encoded. A thousand histograms of a dozen buckets are lines of 1.5 MB.
+/// Every format, the one that wins a tie first: the order of Prometheus' own `scrape_protocols` with all of them on
+/// (`DefaultProtoFirstScrapeProtocols`). Both ends had to ask for those before text 1.0.0, so a tie means that they are
+/// wanted; text 0.0.4 is last because it is what all others fall back to.
+pub static FORMATS: &[&Format] = &[
+    #[cfg(feature = "protobuf")]
+    &PROTOBUF,
+    &OPENMETRICS_100,
+    &OPENMETRICS_001,
+    &TEXT_100,
+    &TEXT_004,
+];
+
+/// The format for clients that ask for nothing that is served.
+pub const FALLBACK: EscapedFormat = EscapedFormat::plain(&TEXT_004);
+
+/// Fewer metrics are dropped only after their exposition has been handed over, because nobody needs to wait for that.
+/// More are dropped one by one as they are encoded, to save memory. A thousand histograms of a dozen buckets are lines of
+/// 1.5 MB.
 const MANY: usize = 1024;
 
 /// Whether the families hold so many metrics that they are to be consumed where nobody else needs them.
 pub fn are_many(families: &[MetricFamily]) -> bool {
-    metrics(families) >= MANY
+    families.iter().map(|family| family.get_metric().len()).sum::<usize>() >= MANY
 }
 
-fn metrics(families: &[MetricFamily]) -> usize {
-    families.iter().map(|family| family.get_metric().len()).sum()
-}
-
-/// Writes those of the `families` that `names` wants to `sink` and leaves them as they are.
+/// Writes those of the `families` that `names` wants to `sink` and leaves them unchanged.
 ///
-/// What cannot be served without breaking the scrape is left out; the result tells what and why. A filter
+/// What cannot be served without breaking the scrape is skipped; the result tells what and why. A filter
 /// shows a part of the whole: what a family is called does not depend on which others are wanted.
-pub fn encode(choice: Choice, names: &Names, families: &[MetricFamily], sink: &mut impl Sink) -> Omissions {
-    let choice = Choice::escaped(choice.format, choice.escaping);
-    let mut encoding = Encoding::new(choice, families, sink);
-    for (family, naming) in families.iter().zip(plan::names(choice, families)) {
+pub fn encode(
+    format: EscapedFormat,
+    names: &Names,
+    families: &[MetricFamily],
+    sink: &mut dyn Sink,
+) -> Skipped {
+    let mut encoder = Encoder::new(format, sink);
+    for (family, naming) in families.iter().zip(plan::names(format, families)) {
         if wanted(names, family, &naming) {
-            encoding.family(family, naming, family.get_metric().iter());
+            encoder.family(family, naming, family.get_metric());
         }
     }
-    encoding.finish()
+    encoder.finish()
 }
 
 /// Writes `families` to `sink` and drops each metric once it is written, so that the peak is about the
 /// families plus what the sink keeps. Otherwise the same as [`encode`].
 pub fn encode_consuming(
-    choice: Choice,
+    format: EscapedFormat,
     names: &Names,
     families: Vec<MetricFamily>,
-    sink: &mut impl Sink,
-) -> Omissions {
-    let choice = Choice::escaped(choice.format, choice.escaping);
-    let mut encoding = Encoding::new(choice, &families, sink);
-    let namings = plan::names(choice, &families);
+    sink: &mut dyn Sink,
+) -> Skipped {
+    let mut encoder = Encoder::new(format, sink);
+    let namings = plan::names(format, &families);
     for (mut family, naming) in families.into_iter().zip(namings) {
         if wanted(names, &family, &naming) {
-            let metrics = family.take_metric().into_iter();
-            encoding.family(&family, naming, metrics);
+            let metrics = family.take_metric();
+            encoder.family(&family, naming, metrics);
         }
     }
-    encoding.finish()
+    encoder.finish()
 }
 
 /// Whether the filter wants a family, by its name or by that of one of its samples: as they were gathered, and as the
 /// client sees them.
-fn wanted(names: &Names, family: &MetricFamily, naming: &Result<Naming, Cause>) -> bool {
+fn wanted(names: &Names, family: &MetricFamily, naming: &Result<Naming, SkipReason>) -> bool {
     let suffixes: &[&str] = match family.get_field_type() {
         MetricType::HISTOGRAM => &["_bucket", "_sum", "_count"],
         MetricType::SUMMARY => &["_sum", "_count"],
@@ -98,120 +115,61 @@ fn wanted(names: &Names, family: &MetricFamily, naming: &Result<Naming, Cause>) 
         || naming.as_ref().is_ok_and(|naming| names.want(naming.name(family), suffixes))
 }
 
-/// What stands at the head of a family.
-struct Head<'f> {
-    /// As it is written.
-    name: &'f str,
-    /// As it is announced, which is not always what its values are read as.
-    kind: MetricType,
-    help: &'f str,
-}
-
-/// One metric, checked and ready to be written.
-struct Series<'m> {
-    names: &'m LabelNames,
-    labels: &'m [LabelPair],
-    /// Milliseconds since the epoch, or zero for none.
-    timestamp: i64,
-    sample: Sample<'m>,
-    /// Whether a histogram's or a summary's sum is written.
-    sum: bool,
-}
-
-/// What writes the families.
-#[allow(clippy::large_enum_variant, reason = "there is one, and it stays where it is")]
-enum Form {
-    Lines(Lines),
-    Messages(Messages),
-}
-
-impl Form {
-    fn new(format: Format) -> Self {
-        match Messages::of(format) {
-            Some(messages) => Form::Messages(messages),
-            None if format.is_openmetrics() => Form::Lines(Lines::new(&openmetrics::DIALECT)),
-            None => Form::Lines(Lines::new(&text::DIALECT)),
-        }
-    }
-
-    /// Writes what comes before the metrics of a family, whose messages take `bytes` in all.
-    fn head(&mut self, out: &mut Output<'_, impl Sink>, head: &Head<'_>, bytes: usize) {
-        match self {
-            Form::Lines(lines) => lines.head(out, head),
-            Form::Messages(messages) => messages.head(out, head, bytes),
-        }
-    }
-
-    fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
-        match self {
-            Form::Lines(lines) => lines.metric(out, series),
-            Form::Messages(messages) => messages.metric(out, series),
-        }
-    }
-
-    fn end(self, out: &mut Output<'_, impl Sink>) {
-        match self {
-            Form::Lines(lines) => lines.end(out),
-            Form::Messages(_) => {}
-        }
-    }
-}
-
-/// One exposition in the making.
-struct Encoding<'s, S: Sink> {
-    out: Output<'s, S>,
-    form: Form,
+/// Encodes one exposition.
+struct Encoder<'s> {
+    out: Output<'s>,
+    writer: Box<dyn Writer>,
     walk: Walk,
-    omissions: Omissions,
+    skipped: Skipped,
 }
 
-impl<'s, S: Sink> Encoding<'s, S> {
-    fn new(choice: Choice, families: &[MetricFamily], sink: &'s mut S) -> Self {
+impl<'s> Encoder<'s> {
+    fn new(format: EscapedFormat, sink: &'s mut dyn Sink) -> Self {
         Self {
             out: Output::new(sink),
-            form: Form::new(choice.format),
-            walk: Walk::new(choice, families),
-            omissions: Omissions::default(),
+            writer: (format.format().writer)(),
+            walk: Walk::new(format),
+            skipped: Skipped::default(),
         }
     }
 
-    fn family<M: Metrics>(&mut self, family: &MetricFamily, naming: Result<Naming, Cause>, metrics: M) {
-        let Self { out, form, walk, omissions } = self;
+    fn family<M>(&mut self, family: &MetricFamily, naming: Result<Naming, SkipReason>, metrics: M)
+    where
+        M: AsRef<[Metric]> + IntoIterator<Item: Borrow<Metric>>,
+    {
+        let Self { out, writer, walk, skipped } = self;
         let naming = match naming {
             Ok(naming) => naming,
-            Err(Cause::Nameless) => return omissions.add(Cause::Nameless, family.help()),
-            Err(cause) => return omissions.add(cause, family.name()),
+            Err(SkipReason::Nameless) => return skipped.add(SkipReason::Nameless, family.help()),
+            Err(reason) => return skipped.add(reason, family.name()),
         };
         let head = Head { name: naming.name(family), kind: naming.kind, help: family.help() };
-        let lead = match form {
-            Form::Lines(_) => text::lead(head.name),
-            Form::Messages(_) => label::bare,
-        };
-        walk.start_family(family.get_field_type(), &head, lead);
+        walk.start_family(family.get_field_type(), &head, writer.lead(head.name));
 
-        // A message begins with its length. Measuring walks the same way as writing, so both leave out the same.
+        // Measuring walks the same way as writing, so both skip the same.
         let mut bytes = 0;
-        if let Form::Messages(messages) = form {
-            walk.metrics(metrics.to_come().iter(), &mut |_| {}, |series| {
-                bytes += messages.metric_size(series)
-            });
+        if let Some(size) = writer.metric_size() {
+            walk.metrics(metrics.as_ref(), &mut |_| {}, |series| bytes += size(series));
         }
         // A head without a series says nothing, so it waits for the first one that is served.
         let mut headed = false;
-        let mut omit = |cause| omissions.add(cause, family.name());
-        walk.metrics(metrics, &mut omit, |series| {
+        let mut skip = |reason| skipped.add(reason, family.name());
+        walk.metrics(metrics, &mut skip, |series| {
             if !headed {
-                form.head(out, &head, bytes);
+                writer.head(out, &head, bytes);
                 headed = true;
             }
-            form.metric(out, series);
+            writer.metric(out, series);
         });
     }
 
-    fn finish(self) -> Omissions {
-        let Self { mut out, form, walk: _, omissions } = self;
-        form.end(&mut out);
+    fn finish(self) -> Skipped {
+        let Self { mut out, mut writer, walk: _, skipped } = self;
+        writer.end(&mut out);
         out.finish();
-        omissions
+        skipped
     }
 }
+
+#[cfg(test)]
+mod tests;

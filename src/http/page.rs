@@ -10,8 +10,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
 
+use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
-use crate::exposition::encode::{Format, Sink};
+use crate::exposition::encode::Format;
 
 pub use landing::Page;
 pub(crate) use landing::Program;
@@ -36,7 +37,7 @@ pub(crate) const SECURITY_POLICY: &str = concat!(
 pub(crate) struct Places<'a> {
     pub(crate) metrics: &'a str,
     /// Those a scraper may choose from.
-    pub(crate) formats: &'a [Format],
+    pub(crate) formats: &'a [&'static Format],
     /// The paths of the probes, each of which takes a `target`.
     pub(crate) probes: &'a [&'a str],
 }
@@ -66,7 +67,7 @@ impl Document {
         compressed.map_or_else(plain, |cell| {
             let made = cell.get_or_try_init(|| {
                 let mut compress = Compress::once(coding);
-                compress.piece(self.plain.to_vec());
+                compress.chunk(&mut self.plain.to_vec());
                 compress.finish()
             });
             // Short of memory: the next one may have more luck.
@@ -121,10 +122,8 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
 }
 
 /// What `?format=` shows in a browser, and what it is called.
-fn shown(formats: &[Format]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let table =
-        [(true, "text", "Text"), (formats.contains(&Format::OpenMetrics100), "openmetrics", "OpenMetrics")];
-    table.into_iter().filter_map(|(switched_on, format, text)| switched_on.then_some((format, text)))
+fn shown(formats: &[&'static Format]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    formats.iter().filter_map(|format| Some((format.query_name?, format.title)))
 }
 
 /// Text as HTML text or a quoted attribute's value.
@@ -152,12 +151,12 @@ mod tests {
     use sha2::Digest;
 
     use super::*;
+    use crate::exposition::encode::{OPENMETRICS_001, OPENMETRICS_100, TEXT_004, TEXT_100};
 
     const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{script}}";
 
     fn rendered(page: &Page, metrics: &str, probes: &[&str]) -> String {
-        let formats = [Format::Text004, Format::OpenMetrics100, Format::Protobuf];
-        let places = Places { metrics, formats: &formats, probes };
+        let places = Places { metrics, formats: &[&TEXT_004, &OPENMETRICS_100], probes };
         render(page, Program { name: Some("program"), version: Some("1.2.3") }, &places)
     }
 
@@ -201,10 +200,10 @@ mod tests {
 
     #[test]
     fn formats_that_are_switched_on_are_linked() {
-        let table: &[(&[Format], &[&str])] = &[
-            (&[Format::Text004], &["text"]),
-            (&[Format::Text004, Format::OpenMetrics100], &["text", "openmetrics"]),
-            (&[Format::Text004, Format::Protobuf], &["text"]),
+        let table: &[(&[&'static Format], &[&str])] = &[
+            (&[&TEXT_004], &["text"]),
+            (&[&TEXT_004, &OPENMETRICS_100], &["text", "openmetrics"]),
+            (&[&TEXT_004, &TEXT_100, &OPENMETRICS_001], &["text"]),
         ];
         for (formats, linked) in table {
             assert_eq!(&shown(formats).map(|(format, _)| format).collect::<Vec<_>>(), linked, "{formats:?}");
@@ -224,7 +223,7 @@ mod tests {
     #[test]
     fn it_is_small() {
         let page = Page::new("A program of some name").description("And a sentence.").link("Docs", "/docs");
-        let places = Places { metrics: "/metrics", formats: &[Format::Text004], probes: &[] };
+        let places = Places { metrics: "/metrics", formats: &[&TEXT_004], probes: &[] };
         let document = Document::new(&page, Program { name: None, version: None }, &places);
         assert!(document.plain.len() < 40_000, "{} bytes", document.plain.len());
         for coding in crate::exposition::compress::codings() {

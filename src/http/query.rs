@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::exposition::encode::Format;
+use crate::exposition::encode::{FORMATS, Format};
 use crate::exposition::filter::Names;
 use crate::scrape::probe::Parameters;
 
@@ -16,15 +16,12 @@ pub struct Query {
     pub registries: Vec<String>,
     /// `format`: what to answer with, whatever `Accept` says, for people with a browser. An error if it names no such
     /// format; a probe may have a parameter of that name with other values.
-    pub format: Result<Option<Format>, UnknownFormat>,
+    pub format: Result<Option<&'static Format>, UnknownFormat>,
 }
 
-/// `format` names none of [`BY_NAME`].
+/// `format` names no format that has such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UnknownFormat;
-
-/// The formats that `format` may name.
-const BY_NAME: [(&str, Format); 2] = [("text", Format::Text004), ("openmetrics", Format::OpenMetrics100)];
 
 /// Why a query string selects nothing. It says so without a word of the client's, for it goes into a body
 /// that a browser may show.
@@ -105,14 +102,15 @@ impl std::error::Error for QueryError {}
 
 impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Unknown format. Use one of: {}.", BY_NAME.map(|(name, _)| name).join(", "))
+        let names: Vec<&str> = FORMATS.iter().rev().filter_map(|format| format.query_name).collect();
+        write!(f, "Unknown format. Use one of: {}.", names.join(", "))
     }
 }
 
-fn named_format(value: &str) -> Result<Option<Format>, UnknownFormat> {
+fn named_format(value: &str) -> Result<Option<&'static Format>, UnknownFormat> {
     let value = decode(value).map_err(|_| UnknownFormat)?;
-    let named = BY_NAME.iter().find(|(name, _)| *name == value);
-    named.map(|(_, format)| Some(*format)).ok_or(UnknownFormat)
+    let named = FORMATS.iter().find(|format| format.query_name == Some(&value));
+    Ok(Some(*named.ok_or(UnknownFormat)?))
 }
 
 fn sorted(mut values: Vec<String>) -> Vec<String> {
@@ -150,11 +148,12 @@ fn decode(encoded: &str) -> Result<Cow<'_, str>, QueryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::encode::{OPENMETRICS_100, TEXT_004};
     use proptest::prelude::*;
 
     const HISTOGRAM: &[&str] = &["_bucket", "_sum", "_count"];
 
-    fn query(names: &[&str], registries: &[&str], format: Option<Format>) -> Query {
+    fn query(names: &[&str], registries: &[&str], format: Option<&'static Format>) -> Query {
         let owned = |values: &[&str]| values.iter().map(|value| value.to_string()).collect();
         Query { names: Names::new(owned(names)), registries: owned(registries), format: Ok(format) }
     }
@@ -189,14 +188,11 @@ mod tests {
             ("x=%zz&%zz=x&name[]%=x&%ff=x&x=%ff", Ok(query(&[], &[], None))),
             ("%zzname[]=%zz", Ok(query(&[], &[], None))),
             // Formats.
-            ("format=text", Ok(query(&[], &[], Some(Format::Text004)))),
-            ("format=openmetrics", Ok(query(&[], &[], Some(Format::OpenMetrics100)))),
-            ("form%61t=open%6detrics", Ok(query(&[], &[], Some(Format::OpenMetrics100)))),
-            (
-                "format=%zz&format=%ff&format=text&format=openmetrics",
-                Ok(query(&[], &[], Some(Format::Text004))),
-            ),
-            ("format=text&format=json", Ok(query(&[], &[], Some(Format::Text004)))),
+            ("format=text", Ok(query(&[], &[], Some(&TEXT_004)))),
+            ("format=openmetrics", Ok(query(&[], &[], Some(&OPENMETRICS_100)))),
+            ("form%61t=open%6detrics", Ok(query(&[], &[], Some(&OPENMETRICS_100)))),
+            ("format=%zz&format=%ff&format=text&format=openmetrics", Ok(query(&[], &[], Some(&TEXT_004)))),
+            ("format=text&format=json", Ok(query(&[], &[], Some(&TEXT_004)))),
             ("format=json", Ok(unknown_format())),
             ("format=protobuf", Ok(unknown_format())),
             ("format=&format", Ok(unknown_format())),

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::rate_limit::whole_seconds;
 use crate::exposition::compress::Coding;
-use crate::exposition::encode::{Choice, Format};
+use crate::exposition::encode::{EscapedFormat, Format};
 use crate::exposition::filter::Names;
 use crate::http::access::{Locks, Refusal, Rules};
 use crate::http::body::Body;
@@ -80,7 +80,7 @@ pub(crate) struct Endpoints {
 /// What a client may choose from, beside text 0.0.4 as it is.
 #[derive(Debug)]
 pub(crate) struct Offer {
-    pub(crate) formats: Vec<Format>,
+    pub(crate) formats: Vec<&'static Format>,
     pub(crate) codings: Vec<Coding>,
 }
 
@@ -386,17 +386,17 @@ impl Router {
     }
 
     /// In which form a client wants what is selected.
-    fn form(&self, head: &Parts, named: Option<Format>, names: Names) -> (Form, HeaderValue) {
-        let (choice, content_type) = match named.filter(|format| self.offer.formats.contains(format)) {
+    fn form(&self, head: &Parts, named: Option<&'static Format>, names: Names) -> (Form, HeaderValue) {
+        let (format, content_type) = match named.filter(|format| self.offer.formats.contains(format)) {
             // For people: a browser shows it and does not offer to save it.
-            Some(format) => (Choice::plain(format), TEXT),
+            Some(format) => (EscapedFormat::plain(format), TEXT),
             None => {
                 let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
-                (accepted.choice, HeaderValue::from_static(accepted.content_type))
+                (accepted.format, HeaderValue::from_static(accepted.content_type))
             }
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
-        (Form { choice, coding, names }, content_type)
+        (Form { format, coding, names }, content_type)
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {

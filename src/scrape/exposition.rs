@@ -7,13 +7,13 @@ use super::delivery::Receipt;
 use super::selection::Selection;
 use super::unsent::Unsent;
 use crate::exposition::compress::Coding;
-use crate::exposition::encode::Choice;
+use crate::exposition::encode::EscapedFormat;
 use crate::exposition::filter::Names;
 
 /// How an exposition is written. Of each gather each distinct representation is encoded once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Form {
-    pub(crate) choice: Choice,
+    pub(crate) format: EscapedFormat,
     pub(crate) coding: Coding,
     pub(crate) names: Names,
 }

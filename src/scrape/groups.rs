@@ -55,14 +55,14 @@ pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> 
 mod tests {
     use super::*;
     use crate::exposition::compress::Coding;
-    use crate::exposition::encode::Choice;
+    use crate::exposition::encode::FALLBACK;
     use crate::http::query::Query;
 
     #[test]
     fn whole_expositions_come_first_then_the_most_wanted() {
         let form = |query: &str, coding| {
             let names = Query::parse(query).unwrap().names;
-            Form { choice: Choice::FALLBACK, coding, names }
+            Form { format: FALLBACK, coding, names }
         };
         let plain = |query| form(query, Coding::Identity);
         let gzip = form("", Coding::Gzip);

@@ -10,7 +10,7 @@ use prometheus::{IntCounter, Registry};
 
 use super::*;
 use crate::exposition::compress::Coding;
-use crate::exposition::encode::Choice;
+use crate::exposition::encode::FALLBACK;
 use crate::exposition::filter::Names;
 use crate::telemetry::Telemetry;
 
@@ -24,7 +24,7 @@ impl Scraper {
     }
 
     async fn ask_until(&self, timeout: Duration, deadline: Instant) -> Outcome {
-        let form = Form { choice: Choice::FALLBACK, coding: Coding::Identity, names: Names::default() };
+        let form = Form { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
         self.scrape(form, Selection::All, timeout, deadline).await
     }
 }

@@ -16,9 +16,10 @@ use super::hooks::{Ended, Failure, Hook};
 use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::unsent::UnsentBudget;
-use super::writer::{InTurns, Unwritten, Writer};
+use super::writer::{Unwritten, Writer};
 use crate::collector::{self, DefaultCollectors};
-use crate::exposition::encode::{self, Choice, Omissions};
+use crate::exposition::chunk::Sink;
+use crate::exposition::encode::{self, EscapedFormat, Skipped};
 use crate::exposition::filter::Names;
 use crate::scrape::gather::{self, Families};
 use crate::telemetry::{Cause, Reporter, Telemetry};
@@ -239,12 +240,12 @@ impl Work {
                 Some(_) if self.unsent.is_exceeded() && group.is_of_a_part() => Err(ScrapeError::Unsent),
                 Some(families) if many && is_last => {
                     let families = std::mem::take(families);
-                    self.write(&group.form, comment, receipt, |choice, names, body| {
-                        encode::encode_consuming(choice, names, families, body)
+                    self.write(&group.form, comment, receipt, |format, names, body| {
+                        encode::encode_consuming(format, names, families, body)
                     })
                 }
-                Some(families) => self.write(&group.form, comment, receipt, |choice, names, body| {
-                    encode::encode(choice, names, families, body)
+                Some(families) => self.write(&group.form, comment, receipt, |format, names, body| {
+                    encode::encode(format, names, families, body)
                 }),
                 None => Err(ScrapeError::Collector),
             };
@@ -258,9 +259,9 @@ impl Work {
         form: &Form,
         comment: Option<&'static str>,
         receipt: &Receipt,
-        encode: impl FnOnce(Choice, &Names, &mut InTurns) -> Omissions,
+        encode: impl FnOnce(EscapedFormat, &Names, &mut dyn Sink) -> Skipped,
     ) -> Outcome {
-        let written = self.writer.write(form, comment, |body| encode(form.choice, &form.names, body));
+        let written = self.writer.write(form, comment, |body| encode(form.format, &form.names, body));
         let (pieces, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
         let unsent = self.unsent.count(pieces.iter().map(Bytes::len).sum());
         Ok(Exposition { pieces, coding, unsent, receipt: receipt.clone() })

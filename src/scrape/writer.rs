@@ -5,8 +5,9 @@ use std::thread;
 use bytes::Bytes;
 
 use super::exposition::Form;
+use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
-use crate::exposition::encode::{Omissions, Sink, Spares};
+use crate::exposition::encode::Skipped;
 use crate::telemetry::{Cause, Reporter, Telemetry};
 
 /// The complete body, and what it is compressed with.
@@ -23,13 +24,12 @@ pub(crate) struct Writer {
     prefix: &'static str,
     skipped: Reporter,
     compressor: Reporter,
-    spares: Spares,
 }
 
 impl Writer {
     pub(crate) fn new(telemetry: &Telemetry, prefix: &'static str) -> Self {
         let (skipped, compressor) = (telemetry.reporter(Cause::LeftOut), telemetry.reporter(Cause::Gather));
-        Writer { prefix, skipped, compressor, spares: Spares::default() }
+        Writer { prefix, skipped, compressor }
     }
 
     /// A body in this form: the comment, where the format has some, and what `encode` writes.
@@ -37,12 +37,11 @@ impl Writer {
         &self,
         form: &Form,
         comment: Option<&'static str>,
-        encode: impl FnOnce(&mut InTurns) -> Omissions,
+        encode: impl FnOnce(&mut dyn Sink) -> Skipped,
     ) -> Result<Written, Unwritten> {
-        let mut body = InTurns { compress: Compress::reusing(form.coding, &self.spares), begun: false };
-        if let Some(comment) = comment.filter(|_| form.choice.format.has_comments()) {
-            let buffer = body.piece(comment.as_bytes().to_vec());
-            body.end(buffer);
+        let mut body = InTurns { compress: Compress::new(form.coding), begun: false };
+        if let Some(comment) = comment.filter(|_| form.format.format().has_comments) {
+            body.chunk(&mut comment.as_bytes().to_vec());
         }
         self.report(&encode(&mut body));
         body.compress.finish().map_err(|error| {
@@ -52,33 +51,25 @@ impl Writer {
         })
     }
 
-    fn report(&self, omissions: &Omissions) {
-        self.skipped.report(omissions.iter().map(|omission| omission.count).sum(), || {
-            omissions.iter().for_each(|omission| tracing::warn!("{}{omission}", self.prefix));
+    fn report(&self, skipped: &Skipped) {
+        self.skipped.report(skipped.iter().map(|entry| entry.count).sum(), || {
+            skipped.iter().for_each(|entry| tracing::warn!("{}{entry}", self.prefix));
         });
     }
 }
 
-/// A body in the making; between two pieces the host's other threads have their turn.
-pub(crate) struct InTurns {
+/// A body in the making; between two chunks the host's other threads have their turn.
+struct InTurns {
     compress: Compress,
     begun: bool,
 }
 
 impl Sink for InTurns {
-    fn begin(&mut self) -> Vec<u8> {
-        self.compress.begin()
-    }
-
-    fn piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
+    fn chunk(&mut self, buffer: &mut Vec<u8>) {
         if self.begun {
             thread::yield_now();
         }
         self.begun = true;
-        self.compress.piece(piece)
-    }
-
-    fn end(&mut self, buffer: Vec<u8>) {
-        self.compress.end(buffer);
+        self.compress.chunk(buffer);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use prometheus_hyper::internals::{Choice, Escaping, Format};
+use prometheus_hyper::internals::{EscapedFormat, Escaping, OPENMETRICS_001, OPENMETRICS_100, TEXT_100};
 
 type Complaint = String;
 
@@ -15,11 +15,11 @@ struct Current {
     sampled: bool,
 }
 
-pub(crate) fn check(choice: Choice, body: &[u8]) -> Result<(), Complaint> {
+pub(crate) fn check(format: EscapedFormat, body: &[u8]) -> Result<(), Complaint> {
     let body = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let openmetrics = matches!(choice.format, Format::OpenMetrics100 | Format::OpenMetrics001);
-    let quotes = choice.escaping == Escaping::AllowUtf8
-        && matches!(choice.format, Format::OpenMetrics100 | Format::Text100);
+    let openmetrics = [&OPENMETRICS_100, &OPENMETRICS_001].contains(&format.format());
+    let quotes =
+        format.escaping() == Escaping::AllowUtf8 && [&OPENMETRICS_100, &TEXT_100].contains(&format.format());
     let body = match openmetrics {
         true => body.strip_suffix("# EOF\n").ok_or("OpenMetrics ends with # EOF")?,
         false => body,

@@ -9,71 +9,70 @@ mod plan;
 use libfuzzer_sys::fuzz_target;
 use plan::Plan;
 use prometheus_hyper::internals::{
-    Choice, Coding, Compress, Escaping, Format, Names, Pieces, Query, codings, encode, encode_consuming,
+    Coding, Compress, EscapedFormat, Escaping, FORMATS, Names, PROTOBUF, Query, codings, encode,
+    encode_consuming,
 };
 use prometheus_hyper::prometheus::proto::MetricFamily;
 
 fuzz_target!(|plan: Plan| {
     let families = plan.families();
     let all = Names::default();
-    let choices = every_choice();
-    for &choice in &choices {
-        let mut pieces = Pieces::default();
-        let omissions = encode(choice, &all, &families, &mut pieces);
-        for omission in omissions.iter() {
-            assert!(!omission.to_string().contains('\n'), "a log line: {omission}");
+    let formats = every_format();
+    for &format in &formats {
+        let mut chunks = Vec::new();
+        let skipped = encode(format, &all, &families, &mut chunks);
+        for entry in skipped.iter() {
+            assert!(!entry.to_string().contains('\n'), "a log line: {entry}");
         }
-        let body = pieces.into_inner().concat();
-        check(choice, &body);
-        if families.is_empty() || omissions.is_empty() && families.iter().all(is_plain) {
+        let body = chunks.concat();
+        check(format, &body);
+        if families.is_empty() || skipped.is_empty() && families.iter().all(is_plain) {
             let expected: usize = families.iter().map(|family| family.get_metric().len()).sum();
-            assert!(expected == 0 || body.len() > expected, "something is missing: {choice:?}");
+            assert!(expected == 0 || body.len() > expected, "something is missing: {format:?}");
         }
     }
 
-    // One of the choices, by the other ways to it.
-    let choice = choices[usize::from(plan.choice) % choices.len()];
-    let mut pieces = Pieces::default();
-    let omissions = encode(choice, &all, &families, &mut pieces);
-    let body = pieces.into_inner().concat();
+    // One of the formats, by the other ways to it.
+    let format = formats[usize::from(plan.choice) % formats.len()];
+    let mut chunks = Vec::new();
+    let skipped = encode(format, &all, &families, &mut chunks);
+    let body = chunks.concat();
     for coding in codings() {
         let mut compress = Compress::new(coding);
-        let consumed = encode_consuming(choice, &all, families.clone(), &mut compress);
-        assert_eq!(format!("{omissions:?}"), format!("{consumed:?}"));
-        let (pieces, coding) = compress.finish().expect("there is memory");
-        assert!(decode(coding, &pieces.concat()) == body, "{coding:?} of {choice:?}");
+        let consumed = encode_consuming(format, &all, families.clone(), &mut compress);
+        assert_eq!(format!("{skipped:?}"), format!("{consumed:?}"));
+        let (chunks, coding) = compress.finish().expect("there is memory");
+        assert!(decode(coding, &chunks.concat()) == body, "{coding:?} of {format:?}");
     }
 
     // A filter shows a part of the whole: some of its lines, in their order.
     let names = Query::parse(&plan.filter()).expect("well-formed").names;
-    let mut pieces = Pieces::default();
-    encode(choice, &names, &families, &mut pieces);
-    let part = pieces.into_inner().concat();
-    check(choice, &part);
-    if choice.format != Format::Protobuf {
+    let mut chunks = Vec::new();
+    encode(format, &names, &families, &mut chunks);
+    let part = chunks.concat();
+    check(format, &part);
+    if *format.format() != PROTOBUF {
         let mut lines = body.split(|&byte| byte == b'\n');
         for line in part.split(|&byte| byte == b'\n') {
-            assert!(lines.any(|of_whole| of_whole == line), "{choice:?}: the filter made this line");
+            assert!(lines.any(|of_whole| of_whole == line), "{format:?}: the filter made this line");
         }
     }
 });
 
-fn every_choice() -> Vec<Choice> {
-    let mut choices: Vec<Choice> =
-        Format::ALL.into_iter().flat_map(|format| Escaping::ALL.map(|escaping| Choice::escaped(format, escaping))).collect();
-    choices.dedup();
-    choices
+fn every_format() -> Vec<EscapedFormat> {
+    let mut formats: Vec<EscapedFormat> = FORMATS
+        .iter()
+        .flat_map(|format| Escaping::ALL.map(|escaping| EscapedFormat::new(format, escaping)))
+        .collect();
+    formats.dedup();
+    formats
 }
 
-fn check(choice: Choice, body: &[u8]) {
-    let result = match choice.format {
-        Format::Protobuf => messages::check(body),
-        Format::OpenMetrics100 | Format::OpenMetrics001 | Format::Text100 | Format::Text004 => {
-            exposition::check(choice, body)
-        }
-    };
+fn check(format: EscapedFormat, body: &[u8]) {
+    let is_protobuf = *format.format() == PROTOBUF;
+    let result = if is_protobuf { messages::check(body) } else { exposition::check(format, body) };
     if let Err(complaint) = result {
-        panic!("{choice:?}: {complaint}\n{}", String::from_utf8_lossy(body));
+        panic!("{format:?}: {complaint}\n{}", String::from_utf8_lossy(body));
     }
 }
 

@@ -30,8 +30,7 @@ pub(crate) struct MetricsOptions {
     pub(crate) default_collectors: Option<bool>,
     pub(crate) build_info: Option<BuildInfo>,
     pub(crate) landing_page: Option<Page>,
-    pub(crate) openmetrics: bool,
-    pub(crate) protobuf: bool,
+    pub(crate) formats: Vec<&'static Format>,
     pub(crate) compression: bool,
     pub(crate) timeouts: ScrapeTimeouts,
     /// Zero is no limit, as is none.
@@ -40,6 +39,14 @@ pub(crate) struct MetricsOptions {
 }
 
 impl MetricsOptions {
+    /// Switches these formats on or off.
+    pub(crate) fn serve_formats(&mut self, formats: &[&'static Format], serve: bool) {
+        self.formats.retain(|format| !formats.contains(format));
+        if serve {
+            self.formats.extend(formats);
+        }
+    }
+
     /// Adds a registry. The name of one without is its place.
     pub(crate) fn push(&mut self, name: Option<String>, registry: Registry) {
         let sources = &mut self.contents.sources;
@@ -79,8 +86,7 @@ impl MetricsOptions {
             default_collectors,
             build_info,
             landing_page,
-            openmetrics,
-            protobuf,
+            formats,
             compression,
             timeouts,
             max_requests,
@@ -96,13 +102,6 @@ impl MetricsOptions {
         contents.default_collectors = default_collectors.then(DefaultCollectors::default);
         contents.build_info = build_info.clone().map(registry_of);
 
-        let mut formats = vec![Format::Text004, Format::Text100];
-        if openmetrics {
-            formats.extend([Format::OpenMetrics100, Format::OpenMetrics001]);
-        }
-        if protobuf {
-            formats.push(Format::Protobuf);
-        }
         let codings = if compression { compress::codings() } else { Vec::new() };
         let offer = Offer { formats, codings };
 

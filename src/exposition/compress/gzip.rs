@@ -5,7 +5,7 @@ use std::io;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{Compressor, Cut, Effort};
+use super::compressor::{ChunkWriter, Compressor, Effort};
 
 /// The fastest that compresses: to a tenth. The next takes half as much time again for a fifth less; the time is the
 /// host's. `LEVELS=1 cargo bench --bench scrape` prints the table.
@@ -18,11 +18,11 @@ pub(super) fn start(effort: Effort) -> io::Result<Box<dyn Compressor>> {
         Effort::Often => LEVEL,
         Effort::Once => BEST,
     };
-    Ok(Box::new(GzEncoder::new(Cut::default(), Compression::new(level))))
+    Ok(Box::new(GzEncoder::new(ChunkWriter::default(), Compression::new(level))))
 }
 
-impl Compressor for GzEncoder<Cut> {
-    fn finish(self: Box<Self>) -> io::Result<Cut> {
+impl Compressor for GzEncoder<ChunkWriter> {
+    fn finish(self: Box<Self>) -> io::Result<ChunkWriter> {
         GzEncoder::finish(*self)
     }
 }

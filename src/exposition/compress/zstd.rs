@@ -4,7 +4,7 @@ use std::io;
 
 use zstd::stream::write::Encoder;
 
-use super::{Compressor, Cut, Effort};
+use super::compressor::{ChunkWriter, Compressor, Effort};
 
 /// Faster ones make a third more bytes in about the same time, slower ones save nothing.
 /// `LEVELS=1 cargo bench --bench scrape --all-features` prints the table.
@@ -21,13 +21,13 @@ pub(super) fn start(effort: Effort) -> io::Result<Box<dyn Compressor>> {
         Effort::Often => LEVEL,
         Effort::Once => BEST,
     };
-    let mut encoder = Encoder::new(Cut::default(), level)?;
+    let mut encoder = Encoder::new(ChunkWriter::default(), level)?;
     encoder.window_log(WINDOW_LOG)?;
     Ok(Box::new(encoder))
 }
 
-impl Compressor for Encoder<'static, Cut> {
-    fn finish(self: Box<Self>) -> io::Result<Cut> {
+impl Compressor for Encoder<'static, ChunkWriter> {
+    fn finish(self: Box<Self>) -> io::Result<ChunkWriter> {
         Encoder::finish(*self)
     }
 }

@@ -7,11 +7,9 @@ use std::borrow::Cow;
 
 use prometheus::proto::{LabelPair, Metric};
 
-use super::{
-    Choice, Escaping, escape,
-    line::{self, Line},
-    name,
-};
+use super::escaping::Escaping;
+use super::line::{self, Line};
+use super::{escape, name};
 
 /// Makes what is written before the value in place `at` of a label with this name.
 pub(super) type Lead = fn(at: usize, name: &str) -> String;
@@ -53,16 +51,12 @@ pub(super) enum Judgement {
 }
 
 impl LabelNames {
-    pub(super) fn new(choice: Choice) -> Self {
+    pub(super) fn new(escaping: Escaping, is_openmetrics: bool) -> Self {
         Self {
-            escaping: choice.escaping,
+            escaping,
             // OpenMetrics: "Label names beginning with underscores are RESERVED". The strict parser, and this,
             // take one underscore.
-            private: if choice.format.is_openmetrics() {
-                |name| name.starts_with("__")
-            } else {
-                |name| name == "__name__"
-            },
+            private: if is_openmetrics { |name| name.starts_with("__") } else { |name| name == "__name__" },
             family: Family { lead: bare, reserved: None },
             given: Vec::new(),
             leads: Vec::new(),
@@ -137,7 +131,7 @@ mod tests {
     use super::{super::text, *};
 
     fn text_names() -> LabelNames {
-        LabelNames::new(Choice::FALLBACK)
+        LabelNames::new(Escaping::Underscores, false)
     }
 
     fn labels(pairs: &[(&str, &str)]) -> Vec<LabelPair> {

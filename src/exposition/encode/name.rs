@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use super::Escaping;
+use super::escaping::Escaping;
 
 /// `name` as a metric name. An empty one stays empty.
 pub(super) fn metric_name(name: &str, escaping: Escaping) -> Cow<'_, str> {

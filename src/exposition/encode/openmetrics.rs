@@ -6,9 +6,37 @@ use std::borrow::Cow;
 
 use prometheus::proto::{Histogram, MetricType, Summary};
 
-use super::{escape, number, reading::Sample, text::Dialect};
+use super::format::{Escapings, Format, announced};
+use super::reading::Sample;
+use super::text::{Dialect, Lines};
+use super::{escape, number};
 
-pub(super) static DIALECT: Dialect = Dialect {
+/// OpenMetrics text, 1.0.0.
+pub static OPENMETRICS_100: Format = Format {
+    title: "OpenMetrics",
+    query_name: Some("openmetrics"),
+    media_type: "application/openmetrics-text",
+    parameters: &[("version", "1.0.0")],
+    // Prometheus 2.40.0 asks so for whatever is current.
+    is_default_version: true,
+    content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    escapings: announced!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    has_comments: false,
+    is_openmetrics: true,
+    writer: || Lines::boxed(&DIALECT),
+};
+
+/// The same body as [`OPENMETRICS_100`] under the version that Prometheus before 2.40 asked for.
+pub static OPENMETRICS_001: Format = Format {
+    query_name: None,
+    parameters: &[("version", "0.0.1")],
+    is_default_version: false,
+    content_type: "application/openmetrics-text; version=0.0.1; charset=utf-8",
+    escapings: Escapings::Underscores,
+    ..OPENMETRICS_100
+};
+
+static DIALECT: Dialect = Dialect {
     counter_suffix: TOTAL,
     untyped: b" unknown\n",
     // "The ordering SHOULD be TYPE, UNIT, HELP."

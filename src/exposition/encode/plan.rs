@@ -6,7 +6,9 @@ use std::{borrow::Cow, collections::HashSet};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::{Cause, Choice, name, openmetrics};
+use super::format::EscapedFormat;
+use super::skipped::SkipReason;
+use super::{name, openmetrics};
 
 /// The name and the type under which a family is served.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,13 +31,13 @@ impl Naming {
     }
 }
 
-/// Names each family, or says why it is left out.
+/// Names each family, or says why it is skipped.
 ///
 /// A family with a name that needs no escape takes no notice of those whose names do: one bad collector must
 /// not cost another its samples. Among equals the first wins.
-pub(super) fn names(choice: Choice, families: &[MetricFamily]) -> Vec<Result<Naming, Cause>> {
-    let mut namings: Vec<_> = families.iter().map(|family| naming(choice, family)).collect();
-    let openmetrics = choice.format.is_openmetrics();
+pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Result<Naming, SkipReason>> {
+    let mut namings: Vec<_> = families.iter().map(|family| naming(format, family)).collect();
+    let openmetrics = format.format().is_openmetrics;
     let mut taken = HashSet::with_capacity(families.len());
     for escaped in [false, true] {
         for (entry, family) in namings.iter_mut().zip(families) {
@@ -43,7 +45,7 @@ pub(super) fn names(choice: Choice, families: &[MetricFamily]) -> Vec<Result<Nam
             if naming.escaped.is_some() == escaped {
                 let suffixes = if openmetrics { openmetrics::suffixes(naming.kind) } else { &[] };
                 if !take(&mut taken, naming.written(family), suffixes) {
-                    *entry = Err(Cause::NameTaken);
+                    *entry = Err(SkipReason::NameTaken);
                 }
             }
         }
@@ -63,19 +65,19 @@ pub(super) fn names(choice: Choice, families: &[MetricFamily]) -> Vec<Result<Nam
     namings
 }
 
-fn naming(choice: Choice, family: &MetricFamily) -> Result<Naming, Cause> {
+fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipReason> {
     if family.name().is_empty() {
-        return Err(Cause::Nameless);
+        return Err(SkipReason::Nameless);
     }
     if family.get_metric().is_empty() {
-        return Err(Cause::Empty);
+        return Err(SkipReason::Empty);
     }
-    let escaped = match name::metric_name(family.name(), choice.escaping) {
+    let escaped = match name::metric_name(family.name(), format.escaping()) {
         Cow::Borrowed(_) => None,
         Cow::Owned(escaped) => Some(escaped),
     };
     let kind = match family.get_field_type() {
-        MetricType::COUNTER if choice.format.is_openmetrics() => MetricType::UNTYPED,
+        MetricType::COUNTER if format.format().is_openmetrics => MetricType::UNTYPED,
         kind => kind,
     };
     Ok(Naming { escaped, kind })
@@ -100,16 +102,16 @@ fn take<'f>(taken: &mut HashSet<Cow<'f, str>>, name: Cow<'f, str>, suffixes: &[&
 mod tests {
     use prometheus::proto::Metric;
 
-    use super::{
-        super::{Escaping, Format},
-        *,
-    };
+    use super::super::escaping::Escaping;
+    use super::super::openmetrics::OPENMETRICS_100;
+    use super::super::text::TEXT_004;
+    use super::*;
 
-    const TEXT: Choice = Choice::FALLBACK;
-    const OPENMETRICS: Choice = Choice::plain(Format::OpenMetrics100);
-    const UTF8: Choice = Choice::escaped(Format::OpenMetrics100, Escaping::AllowUtf8);
+    const TEXT: EscapedFormat = EscapedFormat::plain(&TEXT_004);
+    const OPENMETRICS: EscapedFormat = EscapedFormat::plain(&OPENMETRICS_100);
+    const UTF8: EscapedFormat = EscapedFormat::new(&OPENMETRICS_100, Escaping::AllowUtf8);
 
-    fn named(choice: Choice, families: &[(&str, MetricType)]) -> Vec<String> {
+    fn named(format: EscapedFormat, families: &[(&str, MetricType)]) -> Vec<String> {
         let families: Vec<_> = families
             .iter()
             .map(|&(name, kind)| {
@@ -120,17 +122,17 @@ mod tests {
                 family
             })
             .collect();
-        let named = |(naming, family): (Result<Naming, Cause>, &MetricFamily)| match naming {
+        let named = |(naming, family): (Result<Naming, SkipReason>, &MetricFamily)| match naming {
             Ok(naming) => format!("{} {:?}", naming.name(family), naming.kind),
-            Err(cause) => format!("{cause:?}"),
+            Err(reason) => format!("{reason:?}"),
         };
-        names(choice, &families).into_iter().zip(&families).map(named).collect()
+        names(format, &families).into_iter().zip(&families).map(named).collect()
     }
 
     #[test]
     fn nothing_clashes_and_who_needs_no_escape_wins() {
         use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY, UNTYPED};
-        type Row = (Choice, &'static [(&'static str, MetricType)], &'static [&'static str]);
+        type Row = (EscapedFormat, &'static [(&'static str, MetricType)], &'static [&'static str]);
         let rows: [Row; 19] = [
             (TEXT, &[("a.b", GAUGE), ("a_b", COUNTER)], &["NameTaken", "a_b COUNTER"]),
             (TEXT, &[("a.b", GAUGE), ("a-b", COUNTER)], &["a_b GAUGE", "NameTaken"]),
@@ -176,8 +178,8 @@ mod tests {
             (OPENMETRICS, &[("s_count", COUNTER), ("s", SUMMARY)], &["s_count UNTYPED", "NameTaken"]),
             (OPENMETRICS, &[("s", SUMMARY), ("s_bucket", GAUGE)], &["s SUMMARY", "s_bucket GAUGE"]),
         ];
-        for (choice, families, expected) in rows {
-            assert_eq!(named(choice, families), expected, "{choice:?} {families:?}");
+        for (format, families, expected) in rows {
+            assert_eq!(named(format, families), expected, "{format:?} {families:?}");
         }
     }
 }

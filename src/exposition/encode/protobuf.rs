@@ -6,29 +6,36 @@
 mod schema;
 mod wire;
 
-use super::{
-    Format, Head, Series,
-    piece::{Output, Sink},
-};
+use super::format::{Escapings, Format};
+use super::output::Output;
+use super::writer::{Head, Series, Writer};
 use schema::{FAMILY_METRIC, FamilyHead, Fields, Message};
 use wire::{Size, Wire};
 
+/// Protobuf.
+pub static PROTOBUF: Format = Format {
+    title: "Protobuf",
+    query_name: None,
+    media_type: "application/vnd.google.protobuf",
+    parameters: &[("proto", "io.prometheus.client.MetricFamily"), ("encoding", "delimited")],
+    is_default_version: false,
+    content_type: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    escapings: Escapings::Silent,
+    has_comments: false,
+    is_openmetrics: false,
+    writer: || Box::new(Messages),
+};
+
 /// Writes families as messages.
-pub(super) struct Messages;
+struct Messages;
 
-impl Messages {
-    /// `None` if the format is none of messages.
-    pub(super) fn of(format: Format) -> Option<Self> {
-        (format == Format::Protobuf).then_some(Messages)
+impl Writer for Messages {
+    /// A message begins with its length.
+    fn metric_size(&self) -> Option<fn(&Series<'_>) -> usize> {
+        Some(|series| Size::of_field(FAMILY_METRIC, series))
     }
 
-    /// The bytes that a metric takes in its family.
-    pub(super) fn metric_size(&self, series: &Series<'_>) -> usize {
-        Size::of_field(FAMILY_METRIC, series)
-    }
-
-    /// Writes a family's own fields. Its metrics follow, of so many `bytes` in all.
-    pub(super) fn head(&mut self, out: &mut Output<'_, impl Sink>, head: &Head<'_>, bytes: usize) {
+    fn head(&mut self, out: &mut Output<'_>, head: &Head<'_>, bytes: usize) {
         let head = FamilyHead(head);
         let size = Size::of(&head);
         out.line(|line| {
@@ -38,7 +45,7 @@ impl Messages {
         });
     }
 
-    pub(super) fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
+    fn metric(&mut self, out: &mut Output<'_>, series: &Series<'_>) {
         out.line(|line| Wire(line).message(FAMILY_METRIC, series));
     }
 }

@@ -14,28 +14,28 @@ use prometheus::proto::{
 };
 
 use super::*;
-use crate::http::query::Query;
+use crate::exposition::chunk::CHUNK_SIZE;
 
-/// Both ways to encode must write the same and leave out the same.
-fn written(choice: Choice, query: &str, families: &[MetricFamily]) -> (Vec<u8>, Omissions) {
-    let names = Query::parse(query).unwrap().names;
-    let (mut pieces, mut consuming_pieces) = (Pieces::default(), Pieces::default());
-    let omissions = encode(choice, &names, families, &mut pieces);
-    let consuming_omissions = encode_consuming(choice, &names, families.to_vec(), &mut consuming_pieces);
-    let (pieces, consuming_pieces) = (pieces.into_inner(), consuming_pieces.into_inner());
-    assert_eq!(pieces, consuming_pieces);
-    assert_eq!(omissions, consuming_omissions);
-    (pieces.concat(), omissions)
+/// Both ways to encode must write the same and skip the same.
+fn written(format: EscapedFormat, names: &[&str], families: &[MetricFamily]) -> (Vec<u8>, Skipped) {
+    let names = Names::new(names.iter().map(|name| (*name).to_owned()).collect());
+    let (mut chunks, mut consuming_chunks) = (Vec::new(), Vec::new());
+    let skipped = encode(format, &names, families, &mut chunks);
+    let consuming_skipped = encode_consuming(format, &names, families.to_vec(), &mut consuming_chunks);
+    let (chunks, consuming_chunks) = (chunks, consuming_chunks);
+    assert_eq!(chunks, consuming_chunks);
+    assert_eq!(skipped, consuming_skipped);
+    (chunks.concat(), skipped)
 }
 
 /// The same for text of which all is wanted.
-fn as_text(choice: Choice, families: &[MetricFamily]) -> (String, Omissions) {
-    let (bytes, omissions) = written(choice, "", families);
-    (String::from_utf8(bytes).unwrap(), omissions)
+fn as_text(format: EscapedFormat, families: &[MetricFamily]) -> (String, Skipped) {
+    let (bytes, skipped) = written(format, &[], families);
+    (String::from_utf8(bytes).unwrap(), skipped)
 }
 
-fn counted(omissions: &Omissions) -> Vec<(Cause, u64)> {
-    omissions.iter().map(|entry| (entry.cause, entry.count)).collect()
+fn counted(skipped: &Skipped) -> Vec<(SkipReason, u64)> {
+    skipped.iter().map(|entry| (entry.reason, entry.count)).collect()
 }
 
 fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

@@ -5,13 +5,36 @@
 
 use prometheus::proto::{Histogram, MetricType, Summary};
 
-use super::{
-    Head, Series, escape,
-    label::Lead,
-    line::{self, Line},
-    name, number,
-    piece::{Output, Sink},
-    reading::Sample,
+use super::format::{Escapings, Format, announced};
+use super::label::Lead;
+use super::line::{self, Line};
+use super::output::Output;
+use super::reading::Sample;
+use super::writer::{Head, Series, Writer};
+use super::{escape, name, number};
+
+/// Text 0.0.4, which every scraper and every browser reads.
+pub static TEXT_004: Format = Format {
+    title: "Text",
+    query_name: Some("text"),
+    media_type: "text/plain",
+    parameters: &[("version", "0.0.4")],
+    is_default_version: true,
+    content_type: "text/plain; version=0.0.4; charset=utf-8",
+    escapings: Escapings::Underscores,
+    has_comments: true,
+    is_openmetrics: false,
+    writer: || Lines::boxed(&DIALECT),
+};
+
+/// Text 1.0.0: 0.0.4 plus quoted names.
+pub static TEXT_100: Format = Format {
+    query_name: None,
+    parameters: &[("version", "1.0.0")],
+    is_default_version: false,
+    content_type: "text/plain; version=1.0.0; charset=utf-8",
+    escapings: announced!("text/plain; version=1.0.0; charset=utf-8"),
+    ..TEXT_004
 };
 
 /// So many lines of a histogram are written at once.
@@ -33,7 +56,7 @@ pub(super) struct Dialect {
     pub(super) end: &'static [u8],
 }
 
-pub(super) static DIALECT: Dialect = Dialect {
+static DIALECT: Dialect = Dialect {
     counter_suffix: "",
     untyped: b" untyped\n",
     // As everybody writes it.
@@ -54,19 +77,13 @@ pub(super) struct Lines {
     quantiles: Bounds,
 }
 
-impl Lines {
-    pub(super) fn new(dialect: &'static Dialect) -> Self {
-        Self {
-            dialect,
-            names: SampleNames::default(),
-            start: Vec::new(),
-            upper_bounds: Bounds::new("le", dialect.bound),
-            quantiles: Bounds::new("quantile", dialect.bound),
-        }
+impl Writer for Lines {
+    fn lead(&self, family: &str) -> Lead {
+        lead(family)
     }
 
-    /// Writes a family's `HELP` and `TYPE` lines.
-    pub(super) fn head(&mut self, out: &mut Output<'_, impl Sink>, head: &Head<'_>) {
+    /// Writes the `HELP` and `TYPE` lines.
+    fn head(&mut self, out: &mut Output<'_>, head: &Head<'_>, _bytes: usize) {
         self.names.start_family(head.name, head.kind);
         let name = match head.kind {
             MetricType::COUNTER => head.name.strip_suffix(self.dialect.counter_suffix).unwrap_or(head.name),
@@ -91,8 +108,7 @@ impl Lines {
         });
     }
 
-    /// Writes all sample lines of one metric.
-    pub(super) fn metric(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>) {
+    fn metric(&mut self, out: &mut Output<'_>, series: &Series<'_>) {
         match series.sample {
             Sample::Counter(value) | Sample::Gauge(value) | Sample::Untyped(value) => {
                 self.single(out, series, value);
@@ -102,9 +118,21 @@ impl Lines {
         }
     }
 
-    /// Writes what stands after the last family.
-    pub(super) fn end(self, out: &mut Output<'_, impl Sink>) {
+    fn end(&mut self, out: &mut Output<'_>) {
         out.line(|line| line.put(self.dialect.end));
+    }
+}
+
+impl Lines {
+    /// Returns a writer of this dialect.
+    pub(super) fn boxed(dialect: &'static Dialect) -> Box<dyn Writer> {
+        Box::new(Self {
+            dialect,
+            names: SampleNames::default(),
+            start: Vec::new(),
+            upper_bounds: Bounds::new("le", dialect.bound),
+            quantiles: Bounds::new("quantile", dialect.bound),
+        })
     }
 
     fn type_line(&self, lines: &mut Line<'_>, name: &str, kind: MetricType) {
@@ -119,7 +147,7 @@ impl Lines {
         });
     }
 
-    fn single(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, value: f64) {
+    fn single(&self, out: &mut Output<'_>, series: &Series<'_>, value: f64) {
         out.line(|line| {
             line.put(&self.names.own);
             series.names.write(line, series.labels);
@@ -134,7 +162,7 @@ impl Lines {
         });
     }
 
-    fn histogram(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, histogram: &Histogram) {
+    fn histogram(&mut self, out: &mut Output<'_>, series: &Series<'_>, histogram: &Histogram) {
         start(&mut self.start, &self.names, &self.names.bucket, series);
         let (buckets, count) = (histogram.get_bucket(), histogram.get_sample_count());
         for (at, bucket) in buckets.iter().enumerate() {
@@ -170,7 +198,7 @@ impl Lines {
         self.end_line(line, series);
     }
 
-    fn summary(&mut self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, summary: &Summary) {
+    fn summary(&mut self, out: &mut Output<'_>, series: &Series<'_>, summary: &Summary) {
         start(&mut self.start, &self.names, &self.names.own, series);
         for (at, quantile) in summary.get_quantile().iter().enumerate() {
             self.quantiles.prepare(at, quantile.quantile());
@@ -188,7 +216,7 @@ impl Lines {
         self.count(out, series, labels, summary.sample_count());
     }
 
-    fn sum(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], sum: f64) {
+    fn sum(&self, out: &mut Output<'_>, series: &Series<'_>, labels: &[u8], sum: f64) {
         out.line(|line| {
             self.total(line, &self.names.sum, labels);
             number::value(line, sum);
@@ -196,7 +224,7 @@ impl Lines {
         });
     }
 
-    fn count(&self, out: &mut Output<'_, impl Sink>, series: &Series<'_>, labels: &[u8], count: u64) {
+    fn count(&self, out: &mut Output<'_>, series: &Series<'_>, labels: &[u8], count: u64) {
         out.line(|line| {
             self.total(line, &self.names.count, labels);
             number::count(line, count);

@@ -1,49 +1,30 @@
 //! The way through the metrics of a family: which can be served, and why the others can not.
 
-use std::{borrow::Borrow, slice, vec};
+use std::borrow::Borrow;
 
-use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricType};
 
-use super::{
-    Cause, Choice, Head, Series,
-    label::{self, Judgement, LabelNames, Lead},
-    openmetrics::{self, Ruling},
-    read_ahead::ReadAhead,
-    reading,
-};
-
-/// The metrics of one family, borrowed or owned, with a view of those to come.
-pub(super) trait Metrics: Iterator<Item: Borrow<Metric>> {
-    fn to_come(&self) -> &[Metric];
-}
-
-impl Metrics for slice::Iter<'_, Metric> {
-    fn to_come(&self) -> &[Metric] {
-        self.as_slice()
-    }
-}
-
-impl Metrics for vec::IntoIter<Metric> {
-    fn to_come(&self) -> &[Metric] {
-        self.as_slice()
-    }
-}
+use super::format::EscapedFormat;
+use super::label::{self, Judgement, LabelNames, Lead};
+use super::openmetrics::{self, Ruling};
+use super::reading;
+use super::skipped::SkipReason;
+use super::writer::{Head, Series};
 
 /// Walks family after family, each as often as its format needs.
 pub(super) struct Walk {
     names: LabelNames,
-    read_ahead: ReadAhead,
     openmetrics: bool,
     /// What the values of the family are read as, and what they are announced as.
     kinds: (MetricType, MetricType),
 }
 
 impl Walk {
-    pub(super) fn new(choice: Choice, families: &[MetricFamily]) -> Self {
+    pub(super) fn new(format: EscapedFormat) -> Self {
+        let openmetrics = format.format().is_openmetrics;
         Self {
-            names: LabelNames::new(choice),
-            read_ahead: ReadAhead::for_families(families),
-            openmetrics: choice.format.is_openmetrics(),
+            names: LabelNames::new(format.escaping(), openmetrics),
+            openmetrics,
             kinds: Default::default(),
         }
     }
@@ -54,31 +35,29 @@ impl Walk {
         self.kinds = (kind, head.kind);
     }
 
-    /// Serves each metric that can be served; for whatever is left out `omit` is told the cause.
-    pub(super) fn metrics<M: Metrics>(
+    /// Serves each metric that can be served; for whatever is skipped `skip` is told the cause.
+    pub(super) fn metrics<M: Borrow<Metric>>(
         &mut self,
-        mut metrics: M,
-        omit: &mut dyn FnMut(Cause),
+        metrics: impl IntoIterator<Item = M>,
+        skip: &mut dyn FnMut(SkipReason),
         mut serve: impl FnMut(&Series<'_>),
     ) {
         let (kind, announced) = self.kinds;
-        let mut previous: Option<M::Item> = None;
-        loop {
-            self.read_ahead.step(metrics.to_come());
-            let Some(item) = metrics.next() else { break };
+        let mut previous: Option<M> = None;
+        for item in metrics {
             let metric = item.borrow();
             let names = self.names.follow(metric.get_label());
             if names == Judgement::Unusable {
-                omit(Cause::Labels);
+                skip(SkipReason::Labels);
                 continue;
             }
-            let repeats = |previous: &M::Item| label::same_values(previous.borrow(), metric);
+            let repeats = |previous: &M| label::same_values(previous.borrow(), metric);
             if names == Judgement::AsBefore && previous.as_ref().is_some_and(repeats) {
-                omit(Cause::Repeated);
+                skip(SkipReason::Repeated);
                 continue;
             }
             let Some(sample) = reading::sample(kind, metric) else {
-                omit(Cause::Unreadable);
+                skip(SkipReason::Unreadable);
                 continue;
             };
             let mut sum = true;
@@ -86,11 +65,11 @@ impl Walk {
                 match openmetrics::ruling(announced, &sample) {
                     Ruling::Whole => {}
                     Ruling::WithoutSum => {
-                        omit(Cause::Sum);
+                        skip(SkipReason::Sum);
                         sum = false;
                     }
                     Ruling::Forbidden => {
-                        omit(Cause::Forbidden);
+                        skip(SkipReason::Forbidden);
                         continue;
                     }
                 }

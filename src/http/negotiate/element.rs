@@ -47,18 +47,18 @@ impl<'a> Element<'a> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Its parameters but for the weight, in the order in which they stand.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> + use<'a> {
-        all_parameters(self.parameters).filter(|(name, _)| !is_weight(name))
+    /// Its parameter of this name, which knows no case (RFC 9110, section 5.6.6). Prometheus 3.0 to 3.2 send `escaping`
+    /// twice; the last counts, as in `expfmt`.
+    pub(super) fn parameter(&self, name: &str) -> Option<Value<'a>> {
+        let named = |(found, _): &(&[u8], Value<'_>)| found.eq_ignore_ascii_case(name.as_bytes());
+        all_parameters(self.parameters).filter(named).last().map(|(_, value)| value)
     }
 
     /// Its weight. A `q` is one wherever it stands: "Recipients SHOULD process any parameter named "q" as
     /// weight, regardless of parameter ordering." (RFC 9110, section 12.5.1)
     pub(super) fn weight(&self) -> Weight {
-        match all_parameters(self.parameters).filter(|(name, _)| is_weight(name)).last() {
-            None => DEFAULT_WEIGHT,
-            Some((_, Value(value))) => read_weight(value).unwrap_or(UNREADABLE_WEIGHT),
-        }
+        self.parameter("q")
+            .map_or(DEFAULT_WEIGHT, |Value(value)| read_weight(value).unwrap_or(UNREADABLE_WEIGHT))
     }
 }
 
@@ -85,10 +85,6 @@ fn all_parameters(parameters: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)>
         let (name, value) = cut(parameter, b'=');
         Some((name.trim_ascii(), Value(value?.trim_ascii())))
     })
-}
-
-fn is_weight(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"q")
 }
 
 /// `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` (RFC 9110, section 12.4.2). Decimals after

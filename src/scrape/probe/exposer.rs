@@ -11,6 +11,7 @@ use prometheus::{Gauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::collector::{self, registry_of};
+use crate::exposition::chunk::Sink;
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
 use crate::scrape::{Form, Unwritten, Writer, Written};
@@ -140,7 +141,7 @@ impl Pen {
             let _ = gathering.add(&registry_of(gauge(name, help, value)));
         }
         let (families, _) = gathering.merge();
-        let encode = |body: &mut _| encode::encode_consuming(form.choice, &form.names, families, body);
+        let encode = |body: &mut dyn Sink| encode::encode_consuming(form.format, &form.names, families, body);
         self.writer.write(form, None, encode)
     }
 

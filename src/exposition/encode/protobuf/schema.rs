@@ -7,7 +7,8 @@
 
 use prometheus::proto::{Bucket, Histogram, LabelPair, MetricType, Quantile, Summary};
 
-use super::super::{Head, Series, reading::Sample};
+use super::super::reading::Sample;
+use super::super::writer::{Head, Series};
 
 /// Takes the fields of a message, each by its number.
 pub(super) trait Fields {

@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::{super::line, generated::finite, *};
+use super::{super::line, super::reading::Sample, generated::finite, *};
 
 /// Names the interpreter of the strictest reader.
 const PYTHON: &str = "PYTHON";
@@ -25,8 +25,8 @@ type Label = (String, String);
 /// A sample as a reader shows it: name, sorted labels, value, milliseconds.
 type Read = (String, Vec<Label>, f64, Option<i64>);
 
-const FORMATS: [(Format, &str); 3] =
-    [(Format::Text004, "text"), (Format::Text100, "text"), (Format::OpenMetrics100, "openmetrics")];
+const FORMATS: [(&Format, &str); 3] =
+    [(&TEXT_004, "text"), (&TEXT_100, "text"), (&OPENMETRICS_100, "openmetrics")];
 
 /// An untyped metric can not be read in every build.
 const KINDS: [MetricType; 4] =
@@ -52,14 +52,14 @@ fn corpus() -> String {
         for (families, come_back) in [(lawful.current(), true), (any.current(), false)] {
             for (format, reader) in FORMATS {
                 // Its parser of the text format has rules of its own about reserved label names.
-                if !come_back && !format.is_openmetrics() {
+                if !come_back && !format.is_openmetrics {
                     continue;
                 }
                 for escaping in Escaping::ALL {
-                    let choice = Choice::escaped(format, escaping);
-                    let (body, omissions) = as_text(choice, &families);
-                    assert!(!come_back || omissions.is_empty(), "{omissions:?}");
-                    let samples = come_back.then(|| expected(choice, &families));
+                    let format = EscapedFormat::new(format, escaping);
+                    let (body, skipped) = as_text(format, &families);
+                    assert!(!come_back || skipped.is_empty(), "{skipped:?}");
+                    let samples = come_back.then(|| expected(format, &families));
                     case(&mut corpus, reader, &body, samples);
                 }
             }
@@ -74,10 +74,10 @@ proptest! {
         // It takes labels apart at commas, equals signs and braces, and has no escapes and no colons.
         families in lawful_with("[a-z_]{0,5}", "[a-z/. ]{0,8}".boxed()),
     ) {
-        let (body, _) = as_text(Choice::FALLBACK, &families);
+        let (body, _) = as_text(FALLBACK, &families);
         let now = prometheus_parse::Scrape::parse(body.lines().map(|line| Ok(line.to_owned()))).unwrap();
         let mut found: Vec<_> = now.samples.iter().flat_map(read_in_rust).collect();
-        let mut expected: Vec<_> = expected(Choice::FALLBACK, &families)
+        let mut expected: Vec<_> = expected(FALLBACK, &families)
             .into_iter()
             .map(|(name, mut labels, value, _)| {
                 // The suffix that Python wants.
@@ -119,17 +119,17 @@ fn read_in_rust(sample: &prometheus_parse::Sample) -> Vec<(String, Vec<Label>, u
 }
 
 /// The samples that the families hold, told in another way than any format does.
-fn expected(choice: Choice, families: &[MetricFamily]) -> Vec<Read> {
+fn expected(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Read> {
     let mut samples = Vec::new();
     for family in families {
-        let name = name::metric_name(family.name(), choice.escaping);
+        let name = name::metric_name(family.name(), format.escaping());
         for metric in family.get_metric() {
             let mut sample = |suffix: &str, bound: Option<(&str, f64)>, value: f64| {
                 let given = metric.get_label().iter();
                 let mut labels: Vec<_> = given
                     .map(|label| {
                         (
-                            name::label_name(label.name(), choice.escaping).into_owned(),
+                            name::label_name(label.name(), format.escaping()).into_owned(),
                             label.value().to_owned(),
                         )
                     })
@@ -137,7 +137,7 @@ fn expected(choice: Choice, families: &[MetricFamily]) -> Vec<Read> {
                 if let Some((label, bound)) = bound {
                     let mut text = Vec::new();
                     line::into(&mut text, |text| {
-                        if choice.format.is_openmetrics() {
+                        if format.format().is_openmetrics {
                             number::canonical(text, bound);
                         } else {
                             number::value(text, bound);
@@ -151,7 +151,7 @@ fn expected(choice: Choice, families: &[MetricFamily]) -> Vec<Read> {
             };
             match reading::sample(family.get_field_type(), metric).unwrap() {
                 // Python gives a counter of the text format the suffix of one of OpenMetrics.
-                Sample::Counter(value) if !choice.format.is_openmetrics() && !name.ends_with("_total") => {
+                Sample::Counter(value) if !format.format().is_openmetrics && !name.ends_with("_total") => {
                     sample("_total", None, value);
                 }
                 Sample::Counter(value) | Sample::Gauge(value) | Sample::Untyped(value) => {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const OPENMETRICS: Choice = Choice::plain(Format::OpenMetrics100);
+const OPENMETRICS: EscapedFormat = EscapedFormat::plain(&OPENMETRICS_100);
 
 #[test]
 fn one_of_everything() {
@@ -48,10 +48,10 @@ s_sum 2
 s_count 2
 # EOF
 "#;
-    for format in [Format::OpenMetrics100, Format::OpenMetrics001] {
-        let (text, omissions) = as_text(Choice::plain(format), &families);
+    for format in [&OPENMETRICS_100, &OPENMETRICS_001] {
+        let (text, skipped) = as_text(EscapedFormat::plain(format), &families);
         assert_eq!(text, expected);
-        assert!(omissions.is_empty(), "{omissions:?}");
+        assert!(skipped.is_empty(), "{skipped:?}");
     }
     assert_eq!(as_text(OPENMETRICS, &[]).0, "# EOF\n");
 }
@@ -62,9 +62,9 @@ fn a_counter_whose_other_name_is_taken_is_unknown() {
         family("a", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
         family("a_total", MetricType::COUNTER, vec![counter(&[], -1.0)]),
     ];
-    let (text, omissions) = as_text(OPENMETRICS, &families);
+    let (text, skipped) = as_text(OPENMETRICS, &families);
     assert_eq!(text, "# TYPE a gauge\na 1\n# TYPE a_total unknown\na_total -1\n# EOF\n");
-    assert!(omissions.is_empty(), "{omissions:?}");
+    assert!(skipped.is_empty(), "{skipped:?}");
 }
 
 #[test]
@@ -79,17 +79,17 @@ fn a_filter_shows_a_part_and_changes_no_name() {
         family("h_sum", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
     ];
     let histogram = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 0\nh_sum 0\nh_count 0\n";
-    for (query, expected, omitted) in [
-        ("name[]=a_total", "# TYPE a_total unknown\na_total 1\n", 0),
-        ("name[]=b.c", "# TYPE b_c gauge\nb_c 1\n", 0),
-        ("name[]=b_c", "# TYPE b_c gauge\nb_c 1\n", 0),
-        ("name[]=h_count", histogram, 0),
-        ("name[]=h_sum", histogram, 1),
-        ("name[]=", "", 0),
+    for (name, expected, skips) in [
+        ("a_total", "# TYPE a_total unknown\na_total 1\n", 0),
+        ("b.c", "# TYPE b_c gauge\nb_c 1\n", 0),
+        ("b_c", "# TYPE b_c gauge\nb_c 1\n", 0),
+        ("h_count", histogram, 0),
+        ("h_sum", histogram, 1),
+        ("", "", 0),
     ] {
-        let (bytes, omissions) = written(OPENMETRICS, query, &families);
-        assert_eq!(String::from_utf8(bytes).unwrap(), format!("{expected}# EOF\n"), "{query}");
-        assert_eq!(omissions.iter().count(), omitted, "{query}");
+        let (bytes, skipped) = written(OPENMETRICS, &[name], &families);
+        assert_eq!(String::from_utf8(bytes).unwrap(), format!("{expected}# EOF\n"), "{name}");
+        assert_eq!(skipped.iter().count(), skips, "{name}");
     }
 }
 
@@ -107,14 +107,14 @@ fn what_the_specification_forbids_is_left_out_and_counted() {
         (SUMMARY, metric)
     };
     let (nan, infinity) = (f64::NAN, f64::INFINITY);
-    let forbidden = Some((Cause::Forbidden, 1));
-    let without_sum = Some((Cause::Sum, 1));
+    let forbidden = Some((SkipReason::Forbidden, 1));
+    let without_sum = Some((SkipReason::Sum, 1));
     let rows = [
         ((COUNTER, counter(&[], nan)), forbidden, ""),
         ((COUNTER, counter(&[], -1.0)), forbidden, ""),
         ((COUNTER, counter(&[], -0.0)), None, "_total -0\n"),
         ((COUNTER, counter(&[], infinity)), None, "_total +Inf\n"),
-        ((GAUGE, gauge(&[("__private", "")], 1.0)), Some((Cause::Labels, 1)), ""),
+        ((GAUGE, gauge(&[("__private", "")], 1.0)), Some((SkipReason::Labels, 1)), ""),
         ((GAUGE, gauge(&[("_private", "")], 1.0)), None, "_total{_private=\"\"} 1\n"),
         // Buckets that do not ascend, are not cumulative, or do not end with the count.
         (one_histogram(&[(1.0, 1), (1.0, 1)], 1.0, 1), forbidden, ""),
@@ -142,18 +142,18 @@ fn what_the_specification_forbids_is_left_out_and_counted() {
         (one_summary(&[(nan, 1.0)], 1.0), forbidden, ""),
         (one_summary(&[(0.5, -1.0)], 1.0), forbidden, ""),
     ];
-    for (at, ((kind, metric), omitted, expected)) in rows.into_iter().enumerate() {
+    for (at, ((kind, metric), skips, expected)) in rows.into_iter().enumerate() {
         let families = [family("x_total", kind, vec![metric])];
-        let (text, omissions) = as_text(OPENMETRICS, &families);
+        let (text, skipped) = as_text(OPENMETRICS, &families);
         let lines = match text.split_once('\n') {
             Some((head, rest)) if head.starts_with("# TYPE") => rest,
             _ => &text,
         };
         let expected = if expected.is_empty() { String::new() } else { format!("x{expected}") };
         assert_eq!(lines, format!("{expected}# EOF\n"), "row {at}");
-        assert_eq!(counted(&omissions), Vec::from_iter(omitted), "row {at}");
+        assert_eq!(counted(&skipped), Vec::from_iter(skips), "row {at}");
         // Prometheus takes all of it, and in text it is served.
-        let (_, omissions) = as_text(Choice::FALLBACK, &families);
-        assert!(omissions.is_empty() || kind == SUMMARY || kind == GAUGE, "row {at}: {omissions:?}");
+        let (_, skipped) = as_text(FALLBACK, &families);
+        assert!(skipped.is_empty() || kind == SUMMARY || kind == GAUGE, "row {at}: {skipped:?}");
     }
 }

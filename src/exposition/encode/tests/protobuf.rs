@@ -26,37 +26,37 @@ fn messages_are_delimited() {
         b"\x1a\x0b\x08\x01\x11\0\0\0\0\0\0\xf0\x3f",
         b"\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
     ];
-    let choice = Choice::escaped(Format::Protobuf, Escaping::AllowUtf8);
-    let (bytes, omissions) = written(choice, "", &families());
-    assert!(omissions.is_empty(), "{omissions:?}");
+    let format = EscapedFormat::new(&PROTOBUF, Escaping::AllowUtf8);
+    let (bytes, skipped) = written(format, &[], &families());
+    assert!(skipped.is_empty(), "{skipped:?}");
     assert_eq!(bytes, expected.concat());
 }
 
 #[test]
-fn what_is_left_out_is_not_measured() {
+fn what_is_skipped_is_not_measured() {
     let metrics = || vec![gauge(&[("a", "1")], 1.0), gauge(&[("b", "1")], 1.0)];
     let bad = || vec![gauge(&[("a", "1")], 2.0), gauge(&[("__name__", "1")], 1.0)];
     let with_bad = [metrics()[..1].to_vec(), bad(), metrics()[1..].to_vec()].concat();
     let (expected, _) =
-        written(Choice::plain(Format::Protobuf), "", &[family("g", MetricType::GAUGE, metrics())]);
+        written(EscapedFormat::plain(&PROTOBUF), &[], &[family("g", MetricType::GAUGE, metrics())]);
     let families = [
         family("g", MetricType::GAUGE, with_bad),
         family("only_bad", MetricType::GAUGE, bad()[1..].to_vec()),
     ];
-    let (bytes, omissions) = written(Choice::plain(Format::Protobuf), "", &families);
+    let (bytes, skipped) = written(EscapedFormat::plain(&PROTOBUF), &[], &families);
     assert_eq!(bytes, expected);
-    assert_eq!(counted(&omissions), [(Cause::Repeated, 1), (Cause::Labels, 2)]);
+    assert_eq!(counted(&skipped), [(SkipReason::Repeated, 1), (SkipReason::Labels, 2)]);
 }
 
 #[test]
-fn pieces_are_cut_between_metrics() {
+fn chunks_are_cut_between_metrics() {
     let metrics = (0..50_000).map(|at| gauge(&[("at", &at.to_string())], 1.0)).collect();
-    let mut pieces = Pieces::default();
+    let mut chunks = Vec::new();
     let families = [family("g", MetricType::GAUGE, metrics)];
-    encode(Choice::plain(Format::Protobuf), &Names::default(), &families, &mut pieces);
-    let pieces = pieces.into_inner();
-    assert!(pieces.len() > 10);
-    for piece in &pieces[1..] {
-        assert!(piece.len() <= PIECE && piece[0] == 0x22, "{}", piece.len());
+    encode(EscapedFormat::plain(&PROTOBUF), &Names::default(), &families, &mut chunks);
+    let chunks = chunks;
+    assert!(chunks.len() > 10);
+    for chunk in &chunks[1..] {
+        assert!(chunk.len() <= CHUNK_SIZE && chunk[0] == 0x22, "{}", chunk.len());
     }
 }

@@ -38,8 +38,8 @@ fn names_are_quoted_where_utf8_is_allowed() {
 # TYPE plain gauge
 plain{"\""="1",b="2"} 1
 "#;
-    let choice = Choice::escaped(Format::Text100, Escaping::AllowUtf8);
-    assert_eq!(as_text(choice, &families()).0, text);
+    let format = EscapedFormat::new(&TEXT_100, Escaping::AllowUtf8);
+    assert_eq!(as_text(format, &families()).0, text);
 
     let openmetrics = text
         .replace("# HELP \"http.status_total\" Help.\n", "")
@@ -48,8 +48,8 @@ plain{"\""="1",b="2"} 1
             "# TYPE \"http.status\" counter\n# HELP \"http.status\" Help.\n",
         )
         .replace("le=\"1\"", "le=\"1.0\"");
-    let choice = Choice::escaped(Format::OpenMetrics100, Escaping::AllowUtf8);
-    assert_eq!(as_text(choice, &families()).0, format!("{openmetrics}# EOF\n"));
+    let format = EscapedFormat::new(&OPENMETRICS_100, Escaping::AllowUtf8);
+    assert_eq!(as_text(format, &families()).0, format!("{openmetrics}# EOF\n"));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn names_are_escaped_where_it_is_not() {
         ),
     ];
     for (escaping, [counter, bucket, label, colon]) in rows {
-        let (text, omissions) = as_text(Choice::escaped(Format::Text100, escaping), &families());
-        assert!(omissions.is_empty(), "{omissions:?}");
+        let (text, skipped) = as_text(EscapedFormat::new(&TEXT_100, escaping), &families());
+        assert!(skipped.is_empty(), "{skipped:?}");
         for line in [
             format!("# TYPE {counter} counter\n{counter} 1\n{counter}{{code=\"200\",{label}=\"x\\\"\"}} 2\n"),
             format!("\n{bucket}{{le=\"1\"}} 1\n"),
@@ -72,24 +72,24 @@ fn names_are_escaped_where_it_is_not() {
         ] {
             assert!(text.contains(&line), "{line:?} not in\n{text}");
         }
-        // 0.0.4 and 0.0.1 are always `underscores`, even for one who makes a choice by hand.
-        let underscores = as_text(Choice::FALLBACK, &families()).0;
-        let by_hand = Choice { format: Format::Text004, escaping };
-        assert_eq!(as_text(by_hand, &families()).0, underscores);
+        // 0.0.4 and 0.0.1 are always `underscores`, whatever is asked for.
+        let underscores = as_text(FALLBACK, &families()).0;
+        let asked_for = EscapedFormat::new(&TEXT_004, escaping);
+        assert_eq!(as_text(asked_for, &families()).0, underscores);
         assert!(!underscores.contains("{\""));
     }
 }
 
 #[test]
-fn whole_pieces_of_long_names() {
-    let name = "\"".repeat(PIECE);
+fn whole_chunks_of_long_names() {
+    let name = "\"".repeat(CHUNK_SIZE);
     let mut metric = labelled(&[(&name, "1")]);
     metric.set_histogram(histogram(&[], 0.0, 0));
     let families = [family(&name, MetricType::HISTOGRAM, vec![metric])];
-    let choice = Choice::escaped(Format::Text100, Escaping::AllowUtf8);
-    let mut pieces = Pieces::default();
-    encode(choice, &Names::default(), &families, &mut pieces);
-    for piece in pieces.into_inner() {
-        assert_eq!(piece.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    let format = EscapedFormat::new(&TEXT_100, Escaping::AllowUtf8);
+    let mut chunks = Vec::new();
+    encode(format, &Names::default(), &families, &mut chunks);
+    for chunk in chunks {
+        assert_eq!(chunk.iter().filter(|&&byte| byte == b'\n').count(), 1);
     }
 }

@@ -5,8 +5,8 @@ use prometheus::{Encoder, TextEncoder, proto::Untyped};
 
 use super::*;
 
-pub(super) fn ours(families: &[MetricFamily]) -> (String, Omissions) {
-    as_text(Choice::FALLBACK, families)
+pub(super) fn ours(families: &[MetricFamily]) -> (String, Skipped) {
+    as_text(FALLBACK, families)
 }
 
 pub(super) fn theirs(families: &[MetricFamily]) -> String {
@@ -44,9 +44,9 @@ s{a="b",quantile="NaN"} +Inf
 s_sum{a="b"} -Inf
 s_count{a="b"} 0
 "#;
-    let (text, omissions) = ours(&families);
+    let (text, skipped) = ours(&families);
     assert_eq!(text, expected);
-    assert!(omissions.is_empty(), "{omissions:?}");
+    assert!(skipped.is_empty(), "{skipped:?}");
 }
 
 /// `prometheus::TextEncoder` panics here.
@@ -67,26 +67,26 @@ fn an_untyped_metric_is_served_where_its_value_can_be_read() {
         metric.set_untyped(untyped);
         metric
     };
-    let (text, omissions) = ours(&[family("u", MetricType::UNTYPED, vec![metric])]);
-    if omissions.is_empty() {
+    let (text, skipped) = ours(&[family("u", MetricType::UNTYPED, vec![metric])]);
+    if skipped.is_empty() {
         assert_eq!(text, "# TYPE u untyped\nu{a=\"b\"} 1.5\n");
     } else {
         assert_eq!(text, "");
-        let omission = Omission { cause: Cause::Unreadable, count: 1, first: "u".to_owned() };
-        assert_eq!(omissions.iter().collect::<Vec<_>>(), [&omission]);
+        let unreadable = SkipCount { reason: SkipReason::Unreadable, count: 1, first: "u".to_owned() };
+        assert_eq!(skipped.iter().collect::<Vec<_>>(), [&unreadable]);
     }
 }
 
 #[test]
-fn what_would_cost_the_scrape_is_left_out_and_counted() {
+fn what_would_cost_the_scrape_is_skipped_and_counted() {
     use MetricType::{GAUGE, HISTOGRAM, SUMMARY};
     let one = |labels: &[(&str, &str)]| vec![gauge(labels, 1.0)];
     let ok = || family("ok", GAUGE, one(&[]));
     let served = "# TYPE ok gauge\nok 1\n";
     let head = |name: &str, text: &str| format!("# TYPE {name} gauge\n{text}");
-    for (what, families, omitted, text) in [
-        ("nameless", vec![family("", GAUGE, one(&[]))], Some((Cause::Nameless, 1)), String::new()),
-        ("empty", vec![family("e", GAUGE, vec![])], Some((Cause::Empty, 1)), String::new()),
+    for (what, families, skips, text) in [
+        ("nameless", vec![family("", GAUGE, one(&[]))], Some((SkipReason::Nameless, 1)), String::new()),
+        ("empty", vec![family("e", GAUGE, vec![])], Some((SkipReason::Empty, 1)), String::new()),
         (
             "escaped",
             vec![family("1.é", GAUGE, one(&[("b.c", "d")]))],
@@ -96,19 +96,19 @@ fn what_would_cost_the_scrape_is_left_out_and_counted() {
         (
             "same name",
             vec![family("a", GAUGE, one(&[])), family("a", SUMMARY, one(&[]))],
-            Some((Cause::NameTaken, 1)),
+            Some((SkipReason::NameTaken, 1)),
             head("a", "a 1\n"),
         ),
         (
             "same name once escaped",
             vec![family("a.b", GAUGE, one(&[])), family("a_b", GAUGE, one(&[]))],
-            Some((Cause::NameTaken, 1)),
+            Some((SkipReason::NameTaken, 1)),
             head("a_b", "a_b 1\n"),
         ),
         (
             "same name once escaped, and to whom it belongs",
             vec![family("a.b", GAUGE, one(&[])), family("a_b", GAUGE, vec![gauge(&[], 2.0)])],
-            Some((Cause::NameTaken, 1)),
+            Some((SkipReason::NameTaken, 1)),
             head("a_b", "a_b 2\n"),
         ),
         (
@@ -123,15 +123,20 @@ fn what_would_cost_the_scrape_is_left_out_and_counted() {
                     gauge(&[("__name__", "1")], 4.0),
                 ],
             )],
-            Some((Cause::Labels, 3)),
+            Some((SkipReason::Labels, 3)),
             head("a", "a{b=\"1\",c=\"2\"} 3\n"),
         ),
-        ("le", vec![family("h", HISTOGRAM, one(&[("le", "1")]))], Some((Cause::Labels, 1)), String::new()),
+        (
+            "le",
+            vec![family("h", HISTOGRAM, one(&[("le", "1")]))],
+            Some((SkipReason::Labels, 1)),
+            String::new(),
+        ),
         ("le on a gauge", vec![family("a", GAUGE, one(&[("le", "1")]))], None, head("a", "a{le=\"1\"} 1\n")),
         (
             "quantile",
             vec![family("s", SUMMARY, one(&[("quantile", "1")]))],
-            Some((Cause::Labels, 1)),
+            Some((SkipReason::Labels, 1)),
             String::new(),
         ),
         (
@@ -147,7 +152,7 @@ fn what_would_cost_the_scrape_is_left_out_and_counted() {
                     gauge(&[("c_", "1")], 5.0),
                 ],
             )],
-            Some((Cause::Repeated, 2)),
+            Some((SkipReason::Repeated, 2)),
             head("a", "a{b=\"1\"} 1\na{c=\"1\"} 3\na{c_=\"1\"} 4\n"),
         ),
         ("repeated", vec![family("a", GAUGE, one(&[])), ok()], None, head("a", "a 1\n")),
@@ -156,17 +161,17 @@ fn what_would_cost_the_scrape_is_left_out_and_counted() {
         if families.last().map(MetricFamily::name) != Some("ok") {
             families.push(ok());
         }
-        let (found, omissions) = ours(&families);
+        let (found, skipped) = ours(&families);
         assert_eq!(found, text + served, "{what}");
-        assert_eq!(counted(&omissions), Vec::from_iter(omitted), "{what}");
+        assert_eq!(counted(&skipped), Vec::from_iter(skips), "{what}");
     }
 }
 
-/// Labels of 20 MB exist. Such a line is a piece of its own, but for those that are written together with it, and the others
+/// Labels of 20 MB exist. Such a line is a chunk of its own, but for those that are written together with it, and the others
 /// stay in theirs.
 #[test]
 fn a_line_that_is_bigger_than_a_piece() {
-    let value = "\"x".repeat(PIECE);
+    let value = "\"x".repeat(CHUNK_SIZE);
     let mut metric = labelled(&[("a", &value)]);
     metric.set_histogram(histogram(&[(1.0, 1), (2.0, 2)], 1.0, 2));
     let families = [
@@ -176,10 +181,10 @@ fn a_line_that_is_bigger_than_a_piece() {
     ];
     assert_eq!(ours(&families).0, theirs(&families));
 
-    let mut pieces = Pieces::default();
-    encode(Choice::FALLBACK, &Names::default(), &families, &mut pieces);
+    let mut chunks = Vec::new();
+    encode(FALLBACK, &Names::default(), &families, &mut chunks);
     let lines: Vec<usize> =
-        pieces.into_inner().iter().map(|piece| piece.iter().filter(|&&byte| byte == b'\n').count()).collect();
+        chunks.iter().map(|chunk| chunk.iter().filter(|&&byte| byte == b'\n').count()).collect();
     assert_eq!(lines, [3, 2, 1, 1, 1, 2]);
 }
 
@@ -190,15 +195,15 @@ fn many_metrics_and_pieces() {
         |family: usize| (0..731 + family).map(|at| gauge(&[("at", &format!("{at:05}"))], at as f64));
     let families: Vec<_> =
         (0..9).map(|at| family(&format!("family_{at}"), MetricType::GAUGE, metrics(at).collect())).collect();
-    let (text, omissions) = ours(&families);
-    assert!(omissions.is_empty(), "{omissions:?}");
+    let (text, skipped) = ours(&families);
+    assert!(skipped.is_empty(), "{skipped:?}");
     assert!(text == theirs(&families));
 
-    let mut pieces = Pieces::default();
-    encode(Choice::FALLBACK, &Names::default(), &families, &mut pieces);
-    let pieces = pieces.into_inner();
-    assert!(pieces.len() > 2);
-    for piece in &pieces[..pieces.len() - 1] {
-        assert!((PIECE - 1024..=PIECE).contains(&piece.len()), "{}", piece.len());
+    let mut chunks = Vec::new();
+    encode(FALLBACK, &Names::default(), &families, &mut chunks);
+    let chunks = chunks;
+    assert!(chunks.len() > 2);
+    for chunk in &chunks[..chunks.len() - 1] {
+        assert!((CHUNK_SIZE - 1024..=CHUNK_SIZE).contains(&chunk.len()), "{}", chunk.len());
     }
 }

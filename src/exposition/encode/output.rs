@@ -1,0 +1,117 @@
+//! The output: lines in, chunks out.
+
+use std::hint::black_box;
+
+use super::line::{self, Line};
+use crate::exposition::chunk::{CHUNK_SIZE, Sink};
+
+/// So many bytes of a chunk are made ready to be written to at once: a small exposition does not touch a whole chunk, and
+/// they are still in the cache when they are written to.
+const STEP: usize = 8 * 1024;
+
+/// The chunk that is being filled, and where it goes when it is full.
+pub(super) struct Output<'s> {
+    /// Ready to be written to; what is written are the first `filled` bytes.
+    chunk: Vec<u8>,
+    filled: usize,
+    sink: &'s mut dyn Sink,
+}
+
+impl<'s> Output<'s> {
+    pub(super) fn new(sink: &'s mut dyn Sink) -> Self {
+        Self { chunk: Vec::new(), filled: 0, sink }
+    }
+
+    /// Writes a line, or some, between which no chunk ends. If there is too little room, it is written again.
+    #[inline(always)]
+    pub(super) fn line(&mut self, write: impl Fn(&mut Line<'_>)) {
+        loop {
+            let room = self.chunk.get_mut(self.filled..).unwrap_or_default();
+            // Otherwise the compiler takes the making of numbers, for any magnitude, out of what may be repeated.
+            match line::within(room, black_box(&write)) {
+                Ok(bytes) => return self.filled += bytes,
+                Err(missing) => self.make_room(missing),
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) {
+        self.hand_on();
+    }
+
+    #[cold]
+    fn make_room(&mut self, missing: usize) {
+        let room = self.chunk.len() - self.filled + missing;
+        if self.filled > 0 && self.filled + room > CHUNK_SIZE {
+            self.hand_on();
+        }
+        // A line may take more than a chunk.
+        let most = (self.filled + room).max(CHUNK_SIZE);
+        let ready = (self.filled + room).max(self.chunk.len() + STEP).min(most);
+        self.chunk.truncate(most);
+        self.chunk.reserve_exact(most - self.chunk.len());
+        self.chunk.resize(ready, 0);
+    }
+
+    fn hand_on(&mut self) {
+        self.chunk.truncate(self.filled);
+        if !self.chunk.is_empty() {
+            self.sink.chunk(&mut self.chunk);
+        }
+        self.filled = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// A chunk's length and its capacity.
+    type Cut = (usize, usize);
+
+    /// Leaves each buffer, as a compressor does.
+    #[derive(Default)]
+    struct Cuts(Vec<Cut>);
+
+    impl Sink for Cuts {
+        fn chunk(&mut self, buffer: &mut Vec<u8>) {
+            self.0.push((buffer.len(), buffer.capacity()));
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_handed_on_before_it_would_grow() {
+        let big = 4 * CHUNK_SIZE;
+        let rows: [(&[usize], &[Cut]); 6] = [
+            (&[], &[]),
+            (&[0, 1], &[(1, CHUNK_SIZE)]),
+            (&[CHUNK_SIZE], &[(CHUNK_SIZE, CHUNK_SIZE)]),
+            (&[CHUNK_SIZE, 1], &[(CHUNK_SIZE, CHUNK_SIZE), (1, CHUNK_SIZE)]),
+            (&[CHUNK_SIZE - 1, 2], &[(CHUNK_SIZE - 1, CHUNK_SIZE), (2, CHUNK_SIZE)]),
+            // A buffer that had to be bigger once is not filled beyond CHUNK_SIZE again.
+            (&[1, big, CHUNK_SIZE, 1], &[(1, CHUNK_SIZE), (big, big), (CHUNK_SIZE, big), (1, big)]),
+        ];
+        for (writes, expected) in rows {
+            let mut cuts = Cuts::default();
+            let mut output = Output::new(&mut cuts);
+            for &bytes in writes {
+                output.line(|line| line.put(&vec![0; bytes]));
+            }
+            output.finish();
+            assert_eq!(cuts.0, expected, "{writes:?}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_kept_without_a_copy() {
+        let mut buffer = b"up 1\n".to_vec();
+        let address = buffer.as_ptr();
+        let mut chunks: Vec<Bytes> = Vec::new();
+        chunks.chunk(&mut buffer);
+        assert_eq!(buffer.capacity(), 0);
+        assert_eq!(chunks, ["up 1\n"]);
+        assert_eq!(chunks[0].as_ptr(), address);
+    }
+}
