@@ -3,7 +3,10 @@
 pub(crate) mod access;
 pub(crate) mod allowed_hosts;
 pub(crate) mod body;
+mod host;
 pub(crate) mod negotiate;
 pub(crate) mod page;
 pub(crate) mod query;
+mod responses;
 pub(crate) mod router;
+mod scrape_timeout;

@@ -1,9 +1,5 @@
 //! A request's head in, a response out. No socket, no runtime.
 
-mod host;
-mod scrape_timeout;
-
-use std::fmt::Display;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,43 +7,37 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, VARY,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
-use crate::auth::rate_limit::whole_seconds;
 use crate::exposition::compress::Coding;
 use crate::exposition::encode::{EscapedFormat, Format};
 use crate::exposition::filter::Names;
 use crate::http::access::{Locks, Refusal, Rules};
 use crate::http::body::Body;
+use crate::http::host::host_is_valid;
 use crate::http::negotiate;
 use crate::http::page::{Document, SECURITY_POLICY};
 use crate::http::query::{self, Query};
+use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
+use crate::http::scrape_timeout::deadline;
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
-pub(crate) use scrape_timeout::ScrapeTimeouts;
-
-use host::host_is_valid;
-use scrape_timeout::deadline;
+pub(crate) use crate::http::scrape_timeout::ScrapeTimeouts;
 
 const HEALTHY_PATH: &str = "/-/healthy";
 const READY_PATH: &str = "/-/ready";
 const PAGE_PATH: &str = "/";
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// What the page's script says of itself with its scrapes.
 const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// All that answers requests; shared by every connection of a server.
 #[derive(Debug)]
@@ -138,7 +128,7 @@ impl Router {
         // Whose address that server knows, and not we.
         let served = async {
             if !self.locks.allow_host(head) {
-                return host_not_allowed();
+                return responses::host_not_allowed();
             }
             let deadline = self.deadline(head);
             match self.locks.pass(&rules, None, head, deadline).await {
@@ -154,8 +144,8 @@ impl Router {
 
     /// The answer where there is no runtime to serve on.
     pub(crate) fn refuse(head: &Parts) -> Response<Body> {
-        let response = text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can not be served here.\n");
-        Self::finish(&Rules::default(), head, response)
+        let response = internal_error("The metrics can not be served here.\n");
+        responses::complete(response, &head.method, &[])
     }
 
     /// Whether what answers this is for its client alone, so that it ends when that one goes.
@@ -178,27 +168,7 @@ impl Router {
         let started = Instant::now();
         let response = response.await;
         self.telemetry.observe_request(started.elapsed());
-        Self::finish(rules, head, response)
-    }
-
-    /// What each answer has.
-    fn finish(rules: &Rules, head: &Parts, mut response: Response<Body>) -> Response<Body> {
-        // A 204 must not have one (RFC 9110, section 8.6).
-        if response.status() != StatusCode::NO_CONTENT {
-            let length = response.body().len();
-            response.headers_mut().insert(CONTENT_LENGTH, length.into());
-        }
-        // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper omits it, but not every server
-        // that mounts the handler does.
-        if head.method == Method::HEAD {
-            *response.body_mut() = Body::default();
-        }
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        for (name, value) in &rules.headers {
-            response.headers_mut().insert(name, value.clone());
-        }
-        response
+        responses::complete(response, &head.method, &rules.headers)
     }
 
     async fn route(
@@ -209,20 +179,18 @@ impl Router {
         deadline: Instant,
     ) -> Response<Body> {
         if !host_is_valid(head) {
-            let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            return response;
+            return responses::invalid_host();
         }
         // CONNECT names an authority, not a path (RFC 9110, section 9.3.6); there is none that it is allowed for.
         if head.method == Method::CONNECT {
-            return method_not_allowed();
+            return responses::method_not_allowed();
         }
         let endpoint = self.endpoint(head.uri.path());
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
         // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that
         // a page elsewhere cannot make a browser guess with the ones it remembers.
         if !is_health && !self.locks.allow_host(head) {
-            return host_not_allowed();
+            return responses::host_not_allowed();
         }
         // Also what is not there is told to nobody who may not ask.
         if !is_health || self.locks.auth_for_health {
@@ -231,7 +199,7 @@ impl Router {
             }
         }
         let Some(endpoint) = endpoint else {
-            return text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n");
+            return responses::not_found();
         };
         self.serve(endpoint, head, deadline).await
     }
@@ -246,13 +214,8 @@ impl Router {
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
                 Endpoint::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "Not ready.\n"),
             },
-            Method::OPTIONS => {
-                let mut response = Response::new(Body::default());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(ALLOW, METHODS);
-                response
-            }
-            _ => method_not_allowed(),
+            Method::OPTIONS => responses::options(),
+            _ => responses::method_not_allowed(),
         }
     }
 
@@ -276,7 +239,7 @@ impl Router {
     fn page(&self, page: &Document, head: &Parts) -> Response<Body> {
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
         let (pieces, coding) = page.body(coding);
-        let mut response = exposed(HTML, pieces, coding);
+        let mut response = coded(HTML, pieces, coding);
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SECURITY_POLICY));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -290,7 +253,7 @@ impl Router {
             Ok(_permit) => self.scrape(head, deadline).await,
             Err(_) => {
                 self.telemetry.count_rejection(RejectReason::MaxRequests);
-                late("More scrapes at once than are answered here.\n")
+                unavailable("More scrapes at once than are answered here.\n")
             }
         };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -317,20 +280,18 @@ impl Router {
                 // The page keeps no values: it must not take a job's last ones from Prometheus. HEAD drops the receipt with the body.
                 let receipt = (!head.headers.contains_key(FROM_PAGE)).then_some(receipt);
                 let delivery = Delivery { unsent, receipt };
-                let response = exposed(content_type, pieces, coding).map(|body| body.with_delivery(delivery));
+                let response = coded(content_type, pieces, coding).map(|body| body.with_delivery(delivery));
                 self.telemetry.set_response_size(response.body().len());
                 response
             }
             Err(ScrapeError::Collector) => {
-                text(StatusCode::INTERNAL_SERVER_ERROR, "A collector failed. The program's log has more.\n")
+                internal_error("A collector failed. The program's log has more.\n")
             }
-            Err(ScrapeError::Gatherer) => {
-                text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be gathered.\n")
-            }
+            Err(ScrapeError::Gatherer) => internal_error("The metrics could not be gathered.\n"),
             Err(ScrapeError::Unsent) => self.unsent(),
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
-                late("The metrics could not be gathered in time.\n")
+                unavailable("The metrics could not be gathered in time.\n")
             }
         }
     }
@@ -338,7 +299,9 @@ impl Router {
     /// The answer where the budget of unsent bytes is exceeded.
     fn unsent(&self) -> Response<Body> {
         self.telemetry.count_rejection(RejectReason::Unsent);
-        late("Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n")
+        unavailable(
+            "Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n",
+        )
     }
 
     /// What a target says that the scraper names.
@@ -368,20 +331,18 @@ impl Router {
         // A probe may have a parameter of that name with other values.
         let (form, content_type) = self.form(head, query.format.unwrap_or_default(), query.names);
         let Some(runtime) = self.scraper.runtime_of_hooks() else {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "There is nowhere to probe from.\n");
+            return internal_error("There is nowhere to probe from.\n");
         };
         match self.prober.probe(place, parameters, form, runtime, deadline).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((pieces, coding)) => {
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
-                exposed(content_type, pieces, coding)
+                coded(content_type, pieces, coding)
                     .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))
             }
             Err(Unanswered::BadRequest(reason)) => bad_request(reason),
-            Err(Unanswered::Busy) => late("There are as many probes under way as there may be.\n"),
-            Err(Unanswered::Unwritten) => {
-                text(StatusCode::INTERNAL_SERVER_ERROR, "What was found could not be written.\n")
-            }
+            Err(Unanswered::Busy) => unavailable("There are as many probes under way as there may be.\n"),
+            Err(Unanswered::Unwritten) => internal_error("What was found could not be written.\n"),
         }
     }
 
@@ -401,43 +362,14 @@ impl Router {
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
         match refusal {
-            Refusal::Unauthorized(challenges) => {
-                let mut response = text(StatusCode::UNAUTHORIZED, "Who are you?\n");
-                for challenge in challenges {
-                    response.headers_mut().append(WWW_AUTHENTICATE, challenge);
-                }
-                response
-            }
-            Refusal::TooMany(retry_after) => {
-                let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n");
-                response.headers_mut().insert(RETRY_AFTER, whole_seconds(retry_after).into());
-                response
-            }
+            Refusal::Unauthorized(challenges) => responses::unauthorized(challenges),
+            Refusal::TooMany(retry_after) => responses::too_many_requests(retry_after),
             Refusal::Timeout => {
                 self.telemetry.count_error(Cause::Timeout);
-                late("The credentials could not be verified in time.\n")
+                unavailable("The credentials could not be verified in time.\n")
             }
         }
     }
-}
-
-/// What is there to show, as it is compressed.
-fn exposed(content_type: HeaderValue, pieces: Vec<Bytes>, coding: Coding) -> Response<Body> {
-    let mut response = respond(StatusCode::OK, content_type, Body::new(pieces));
-    if let Some(coding) = coding.content_encoding() {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
-    }
-    response
-}
-
-fn bad_request(reason: impl Display) -> Response<Body> {
-    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
-}
-
-fn late(sentence: &'static str) -> Response<Body> {
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }
 
 /// The values of a header, line by line.
@@ -455,30 +387,6 @@ pub(crate) fn path_is_valid(path: &str) -> bool {
         && path.is_ascii()
         && ![HEALTHY_PATH, READY_PATH].contains(&path)
         && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
-}
-
-fn host_not_allowed() -> Response<Body> {
-    text(
-        StatusCode::FORBIDDEN,
-        "The host of this request is not allowed. Use one that allowed_hosts names.\n",
-    )
-}
-
-fn method_not_allowed() -> Response<Body> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and OPTIONS are served here.\n");
-    response.headers_mut().insert(ALLOW, METHODS);
-    response
-}
-
-fn text(status: StatusCode, sentence: &'static str) -> Response<Body> {
-    respond(status, TEXT, sentence)
-}
-
-fn respond(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
 }
 
 #[cfg(test)]

@@ -1,0 +1,127 @@
+//! Responses: what each has, and the short ones in full.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
+    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Response, StatusCode};
+
+use crate::auth::rate_limit::whole_seconds;
+use crate::exposition::compress::Coding;
+use crate::http::body::Body;
+
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Adds what every response has, and the configured headers.
+pub(super) fn complete<'h>(
+    mut response: Response<Body>,
+    method: &Method,
+    configured: impl IntoIterator<Item = &'h (HeaderName, HeaderValue)>,
+) -> Response<Body> {
+    // A 204 must not have one (RFC 9110, section 8.6).
+    if response.status() != StatusCode::NO_CONTENT {
+        let length = response.body().len();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper omits it, but not every server
+    // that mounts the handler does.
+    if method == Method::HEAD {
+        *response.body_mut() = Body::default();
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in configured {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+pub(super) fn respond(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Body>,
+) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+pub(super) fn text(status: StatusCode, sentence: &'static str) -> Response<Body> {
+    respond(status, TEXT, sentence)
+}
+
+/// A 200 whose chunks have this coding already.
+pub(super) fn coded(content_type: HeaderValue, chunks: Vec<Bytes>, coding: Coding) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, content_type, Body::new(chunks));
+    if let Some(coding) = coding.content_encoding() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+/// The answer to OPTIONS.
+pub(super) fn options() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+pub(super) fn bad_request(reason: impl Display) -> Response<Body> {
+    respond(StatusCode::BAD_REQUEST, TEXT, Bytes::from(format!("{reason}\n")))
+}
+
+pub(super) fn invalid_host() -> Response<Body> {
+    let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+pub(super) fn unauthorized(challenges: Vec<HeaderValue>) -> Response<Body> {
+    let mut response = text(StatusCode::UNAUTHORIZED, "Who are you?\n");
+    for challenge in challenges {
+        response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+pub(super) fn host_not_allowed() -> Response<Body> {
+    text(
+        StatusCode::FORBIDDEN,
+        "The host of this request is not allowed. Use one that allowed_hosts names.\n",
+    )
+}
+
+pub(super) fn not_found() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n")
+}
+
+pub(super) fn method_not_allowed() -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and OPTIONS are served here.\n");
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+pub(super) fn too_many_requests(retry_after: Duration) -> Response<Body> {
+    let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n");
+    response.headers_mut().insert(RETRY_AFTER, whole_seconds(retry_after).into());
+    response
+}
+
+/// A 503 for what may succeed a second later.
+pub(super) fn unavailable(sentence: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+pub(super) fn internal_error(sentence: &'static str) -> Response<Body> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, sentence)
+}
