@@ -44,7 +44,7 @@ label_values! {
         /// A TLS handshake failed: too slow, plain HTTP, a client that is rejected.
         Handshake = "handshake",
         /// A family, metric or sample was skipped: nameless, empty, doubled, not to be encoded.
-        LeftOut = "left_out",
+        Skipped = "skipped",
         /// A collector or a probe panicked, or a subscriber of the host program in the accept loop.
         Panic = "panic",
         /// A scrape was not done at its deadline.

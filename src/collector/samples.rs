@@ -67,7 +67,7 @@ use super::left_out::{LeftOut, Reason};
 /// * a series that was there before in this gather, its labels in whatever order;
 /// * a timestamp that can not be served: see [`Samples::timestamp`].
 ///
-/// The server that gathers counts each, at each gather, in `prometheus_exporter_errors_total{cause="left_out"}`. The first
+/// The server that gathers counts each, at each gather, in `prometheus_exporter_errors_total{cause="skipped"}`. The first
 /// bad sample of a collector is a line in the log, at level warn, with its name and the reason; its later ones are not. Of a
 /// [`Registry::gather`](prometheus::Registry::gather) that the program itself calls there is the line alone.
 ///

@@ -182,7 +182,7 @@ impl Work {
         let log = || tracing::error!(?panics, "collectors panicked, in these registries");
         self.reports.collector_panics.report(panics.len() as u64, log);
         // They log it themselves, and do not know who gathers them.
-        self.telemetry.count_errors(Cause::LeftOut, collector::take_left_out());
+        self.telemetry.count_errors(Cause::Skipped, collector::take_left_out());
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
         let default_collectors = self.default_collectors.iter().flat_map(DefaultCollectors::registries);
         for families in default_collectors.chain(&self.build_info).flat_map(gather::gather) {

@@ -28,7 +28,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(telemetry: &Telemetry, prefix: &'static str) -> Self {
-        let (skipped, compressor) = (telemetry.reporter(Cause::LeftOut), telemetry.reporter(Cause::Gather));
+        let (skipped, compressor) = (telemetry.reporter(Cause::Skipped), telemetry.reporter(Cause::Gather));
         Writer { prefix, skipped, compressor }
     }
 

@@ -95,7 +95,7 @@ fn an_explicit_registry_gives_way_to_them() {
     let series: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("process_threads")).collect();
     assert_eq!(series.len(), 1, "{series:?}");
     assert_eq!(series[0] == "process_threads -7", !cfg!(feature = "process"), "{series:?}");
-    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"left_out\"}"), Some(0.0));
+    assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"skipped\"}"), Some(0.0));
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}"), Some(0.0));
 }
 
@@ -109,7 +109,7 @@ fn each_series_of_the_process_is_there_once() {
             body.lines().filter(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         assert_eq!(count.count(), usize::from(cfg!(feature = "process")), "{series}: {body}");
     }
-    let errors = get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"left_out\"}");
+    let errors = get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"skipped\"}");
     assert_eq!(errors, Some(0.0));
 }
 

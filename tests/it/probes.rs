@@ -327,7 +327,7 @@ fn samples_that_are_left_out_of_probes_are_counted() {
     for _ in 0..5 {
         assert_eq!(get(addr, "/probe").sample("probe_success"), Some(1.0));
     }
-    let count = get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"left_out\"}");
+    let count = get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"skipped\"}");
     assert_eq!(count, Some(5.0));
 }
 

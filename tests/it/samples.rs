@@ -12,7 +12,7 @@ use crate::support::client::get;
 use crate::support::log::Log;
 use crate::support::server::start;
 
-const LEFT_OUT: &str = "prometheus_exporter_errors_total{cause=\"left_out\"}";
+const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
 
 fn registered(collect: impl Fn(&mut Samples) + Send + Sync + 'static) -> Registry {
     let registry = Registry::new();
@@ -52,10 +52,10 @@ fn a_bad_sample_is_counted_once_a_scrape_and_the_page_has_the_rest() {
             seconds_sum 1.5 1700000000123\n\
             seconds_count 3 1700000000123\n";
         assert!(answer.body.ends_with(page), "{}", answer.body);
-        assert_eq!(answer.sample(LEFT_OUT), Some(3.0 * f64::from(scrape)), "{}", answer.body);
+        assert_eq!(answer.sample(SKIPPED), Some(3.0 * f64::from(scrape)), "{}", answer.body);
     }
     // By the server that gathers, and by no other.
-    assert_eq!(get(other_addr, "/metrics").sample(LEFT_OUT), Some(3.0));
+    assert_eq!(get(other_addr, "/metrics").sample(SKIPPED), Some(3.0));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_the_host_gathers_counts_with_no_server() {
     });
     let (_guard, addr) = start(Server::builder().registry(&registry));
     assert_eq!(registry.gather().len(), 0);
-    assert_eq!(get(addr, "/metrics").sample(LEFT_OUT), Some(1.0));
+    assert_eq!(get(addr, "/metrics").sample(SKIPPED), Some(1.0));
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn what_was_left_out_beside_a_panic_is_counted_in_that_scrape() {
     let answer = get(addr, "/metrics");
     assert_eq!(answer.sample("good"), Some(1.0));
     assert_eq!(answer.sample("prometheus_exporter_registry_up{registry=\"moody\"}"), Some(0.0));
-    assert_eq!(answer.sample(LEFT_OUT), Some(1.0), "those of a registry that panics are no samples");
+    assert_eq!(answer.sample(SKIPPED), Some(1.0), "those of a registry that panics are no samples");
     panics.store(false, Ordering::SeqCst);
-    assert_eq!(get(addr, "/metrics").sample(LEFT_OUT), Some(1.0 + 2.0));
+    assert_eq!(get(addr, "/metrics").sample(SKIPPED), Some(1.0 + 2.0));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn what_is_large_is_served() {
     let answer = get(addr, "/metrics");
     assert!(answer.body.len() > 20 << 20);
     assert_eq!(answer.sample("beside_total"), Some(0.0));
-    assert_eq!(answer.sample(LEFT_OUT), Some(1.0));
+    assert_eq!(answer.sample(SKIPPED), Some(1.0));
 }
 
 #[test]

@@ -119,7 +119,9 @@ impl MetricsOptions {
         // Zero is no limit.
         let prober =
             Prober::new(probes, max_probes.unwrap_or(Semaphore::MAX_PERMITS), Arc::clone(&telemetry));
-        let scrape_limit = max_requests.map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let scrape_limit = max_requests
+            .filter(|most| *most > 0)
+            .map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         if scrape_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::MaxRequests]);
         }

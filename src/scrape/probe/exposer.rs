@@ -68,7 +68,7 @@ struct Job {
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
         let writer = Writer::new(&telemetry, "of a probe: ");
-        let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::LeftOut));
+        let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::Skipped));
         let pen = Arc::new(Pen { writer, panics, skipped });
         Exposer { workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE), pen }
     }
