@@ -53,12 +53,9 @@ pub(crate) struct Contents {
 /// What is gathered, and what is told about it.
 #[derive(Debug)]
 pub(crate) struct Work {
-    sources: Vec<Source>,
-    by_default: bool,
+    /// Without its hooks.
+    contents: Contents,
     hooks: Arc<[Hook]>,
-    default_collectors: Option<DefaultCollectors>,
-    build_info: Option<Registry>,
-    self_metrics: bool,
     telemetry: Arc<Telemetry>,
     writer: Writer,
     unsent: UnsentBudget,
@@ -115,9 +112,8 @@ struct Reports {
 }
 
 impl Work {
-    pub(crate) fn new(contents: Contents, telemetry: Arc<Telemetry>) -> Self {
-        let Contents { sources, by_default, hooks, default_collectors, build_info, self_metrics, max_unsent } =
-            contents;
+    pub(crate) fn new(mut contents: Contents, telemetry: Arc<Telemetry>) -> Self {
+        let hooks = std::mem::take(&mut contents.hooks);
         let reports = Reports {
             scrape_panics: telemetry.reporter(Cause::Gather),
             collector_panics: telemetry.reporter(Cause::Panic),
@@ -126,14 +122,10 @@ impl Work {
             hooks: hooks.iter().map(|_| Throttle::default()).collect(),
         };
         Work {
-            sources,
-            by_default,
             hooks: hooks.into(),
-            default_collectors,
-            build_info,
-            self_metrics,
             writer: Writer::new(&telemetry, ""),
-            unsent: UnsentBudget::new(max_unsent),
+            unsent: UnsentBudget::new(contents.max_unsent),
+            contents,
             telemetry,
             progress: Progress::default(),
             reports,
@@ -141,7 +133,7 @@ impl Work {
     }
 
     pub(super) fn sources(&self) -> &[Source] {
-        &self.sources
+        &self.contents.sources
     }
 
     pub(super) fn unsent(&self) -> &UnsentBudget {
@@ -153,14 +145,15 @@ impl Work {
     }
 
     pub(super) fn default_collectors(&self) -> Option<&DefaultCollectors> {
-        self.default_collectors.as_ref()
+        self.contents.default_collectors.as_ref()
     }
 
     /// Gathers these registries, each by itself, and what comes along.
     pub(super) fn gather(&self, registries: &Selection) -> Gathered {
         let mut gathered = Gathered::default();
         let mut panics = Vec::new();
-        let selected = self.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
+        let selected =
+            self.contents.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
         for (index, source) in selected {
             let progress = self.progress.begin(index, Instant::now());
             let result = gather::gather(&source.registry);
@@ -168,7 +161,7 @@ impl Work {
                 let seconds = time.as_secs();
                 tracing::info!(registry = ?source.name, seconds, "collector returned; its registry is served again");
             }
-            if self.sources.len() > 1 {
+            if self.contents.sources.len() > 1 {
                 self.telemetry.set_registry_up(&source.name, result.is_ok());
             }
             match result {
@@ -184,12 +177,13 @@ impl Work {
         // They log it themselves, and do not know who gathers them.
         self.telemetry.count_errors(Cause::Skipped, collector::take_left_out());
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
-        let default_collectors = self.default_collectors.iter().flat_map(DefaultCollectors::registries);
-        for families in default_collectors.chain(&self.build_info).flat_map(gather::gather) {
+        let default_collectors =
+            self.contents.default_collectors.iter().flat_map(DefaultCollectors::registries);
+        for families in default_collectors.chain(&self.contents.build_info).flat_map(gather::gather) {
             gathered.push_first(families);
         }
         // After the others, for it tells how they fared.
-        if self.self_metrics {
+        if self.contents.self_metrics {
             gathered.push_own(gather::gather(self.telemetry.registry()).unwrap_or_default());
         }
         gathered
@@ -276,11 +270,11 @@ impl Work {
                 "names under two types, in two registries: only the first one's are served"
             );
         });
-        if !*is_empty || !self.by_default && *has_families {
+        if !*is_empty || !self.contents.by_default && *has_families {
             return None;
         }
         if !self.reports.empty.swap(true, Ordering::Relaxed) {
-            if self.by_default {
+            if self.contents.by_default {
                 tracing::warn!(
                     "the default registry has no samples: nothing is registered in it, or its metrics have no series \
                      yet. If you registered metrics, look for a second version of prometheus with `cargo tree -d`"
@@ -292,13 +286,13 @@ impl Work {
                 );
             }
         }
-        Some(if self.by_default { EMPTY } else { EXPLICITLY_EMPTY })
+        Some(if self.contents.by_default { EMPTY } else { EXPLICITLY_EMPTY })
     }
 
     /// Logs that a registry has been gathered for as long as this or longer, for a scrape whose deadline has passed.
     pub(super) fn report_if_stuck(&self, limit: Duration) {
         let Some(Stuck { registry, time }) = self.progress.report(limit, Instant::now()) else { return };
-        if let Some(source) = self.sources.get(registry) {
+        if let Some(source) = self.contents.sources.get(registry) {
             let seconds = time.as_secs();
             tracing::warn!(registry = ?source.name, seconds, "collector has not returned; scrapes of its registry time out");
         }
