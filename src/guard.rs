@@ -1,4 +1,4 @@
-//! A server that runs on threads of its own, and how it ends.
+//! A running server, and how it stops.
 
 use std::error::Error;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::scrape::{Deliveries, Epoch};
 /// what is in flight within [`drain_timeout`](crate::Builder::drain_timeout), and its threads end. That holds on a
 /// runtime's thread and outside one, after the runtime is gone, and while unwinding. To wait for the end use
 /// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking), to be scraped once more before it
-/// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to have none, [`detach`](Self::detach).
+/// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to let the server run on, [`detach`](Self::detach).
 ///
 /// Its `Display` is where to find the metrics: `http://localhost:9184/metrics`, `http://unix:/run/app.sock:/metrics`.
 ///
@@ -66,12 +66,12 @@ impl Guard {
         Guard { reach, router, last_scrape: Some(last_scrape), stop, running, detached: false }
     }
 
-    /// The first TCP address that the server listens on, with its real port where 0 was asked for.
+    /// Returns the first TCP address that the server listens on, with its real port where 0 was asked for.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.reach.local_addrs.first().copied()
     }
 
-    /// All TCP addresses that the server listens on, in the order in which the builder was told, with their real ports.
+    /// Returns all TCP addresses that the server listens on, in the builder's order, with their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.reach.local_addrs
     }
@@ -93,15 +93,15 @@ impl Guard {
         Readiness { router: Weak::clone(&self.router) }
     }
 
-    /// The token behind this guard: cancelling it stops the server, and a stop, whoever caused it, cancels it.
+    /// Returns the token behind this guard: cancelling it stops the server, and any stop cancels it.
     ///
-    /// A token that has been handed out does not keep the server running.
+    /// The token does not keep the server running.
     pub fn cancellation_token(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Completes when the server has stopped, whoever stopped it: its listeners are closed, its connections have
-    /// ended, its threads are about to be gone. A collector that hangs keeps its thread. The future borrows nothing and may outlive the guard.
+    /// Completes when the server has stopped, for whatever reason: its listeners are closed, its connections have ended, its
+    /// threads are about to end. A collector that hangs keeps its thread. The future borrows nothing and may outlive the guard.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.running.stopped().clone().cancelled_owned()
     }
@@ -139,10 +139,9 @@ impl Guard {
     ///
     /// [`NotScraped`] if there was no such scrape.
     ///
-    /// Whoever comes first counts: the second of two Prometheus is not waited for, and a browser at the metrics' path, or a
-    /// scrape that asks for a part (`name[]`, `registry[]`), is a scrape. The page at `/`, which scrapes while somebody looks at
-    /// it, does not count: its requests have the header `X-Prometheus-Hyper-Page`. Prometheus comes once per scrape interval, so
-    /// let `limit` be a little more than that. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
+    /// The first scrape counts: the server does not wait for a second Prometheus. A browser at the metrics' path and a scrape of a
+    /// part (`name[]`, `registry[]`) count, too. The page at `/` does not: its requests have the header
+    /// `X-Prometheus-Hyper-Page`. Let `limit` be a little more than Prometheus' scrape interval. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
     ///
     /// ```no_run
     /// # async fn job() {}

@@ -25,15 +25,15 @@ use crate::util::throttle::Throttle;
 /// [`Builder::into_handler`](crate::Builder::into_handler) returns it.
 ///
 /// It negotiates, coalesces and keeps deadlines as a [`Server`](crate::Server) does, on threads of its own; clones are the same
-/// handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other
-/// methods with a 405. A request's body is not looked at.
+/// handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other methods with a 405.
+/// A request's body is not read.
 ///
-/// It is a [`hyper::service::Service`], and with feature `tower`, which is on by default, a `tower_service::Service`, which is what axum takes. Its
-/// responses are complete, with an exact `Content-Length`, and it never returns an error. It omits
+/// It is a [`hyper::service::Service`], and with feature `tower`, which is on by default, a `tower_service::Service`, which is
+/// what axum takes. Its responses are complete, with an exact `Content-Length`, and it never returns an error. It omits
 /// `prometheus_exporter_ready` and `prometheus_exporter_connections`, which only the surrounding server knows.
 ///
-/// The first call starts two threads, which end with the last clone. Any executor may poll the calls: nothing of the work is
-/// done on the host's threads. Hooks run on the tokio runtime in which `into_handler` was called, else on that of the first
+/// The first call starts two threads, which end with the last clone. Any executor may poll the calls, because none of the
+/// work is done on your program's threads. Hooks run on the tokio runtime in which `into_handler` was called, else on that of the first
 /// call, else on the handler's own.
 ///
 /// ```
@@ -53,16 +53,16 @@ use crate::util::throttle::Throttle;
 /// ```
 #[derive(Clone)]
 pub struct Handler {
-    shared: Arc<Shared>,
+    mounted: Arc<Mounted>,
 }
 
-struct Shared {
+struct Mounted {
     router: Arc<Router>,
     /// None before the first call.
     engine: Mutex<Option<Running>>,
     /// Ends the engine.
     stop: CancellationToken,
-    complaint: Throttle,
+    no_engine: Throttle,
 }
 
 /// The future of a [`Handler`]'s response. It never fails.
@@ -85,18 +85,18 @@ impl fmt::Debug for ResponseFuture {
 
 impl Handler {
     pub(crate) fn new(router: Router) -> Self {
-        let shared = Shared {
+        let mounted = Mounted {
             router: Arc::new(router),
             engine: Mutex::default(),
             stop: CancellationToken::new(),
-            complaint: Throttle::default(),
+            no_engine: Throttle::default(),
         };
-        Handler { shared: Arc::new(shared) }
+        Handler { mounted: Arc::new(mounted) }
     }
 
     fn answer(&self, head: Parts) -> ResponseFuture {
-        let shared = Arc::clone(&self.shared);
-        ResponseFuture(Box::pin(async move { shared.answer(head).await }))
+        let mounted = Arc::clone(&self.mounted);
+        ResponseFuture(Box::pin(async move { mounted.answer(head).await }))
     }
 }
 
@@ -131,12 +131,12 @@ impl fmt::Debug for Handler {
     }
 }
 
-impl Shared {
+impl Mounted {
     async fn answer(&self, head: Parts) -> Response<Body> {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                if self.complaint.allows() {
+                if self.no_engine.allows() {
                     tracing::error!(%error, "cannot start the thread that serves the metrics");
                 }
                 return Router::refuse(&head);
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Mounted {
     fn drop(&mut self) {
         self.stop.cancel();
     }

@@ -18,7 +18,7 @@
 //! That serves the default registry, the one that the `register_*!` macros of `prometheus` fill, on
 //! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on threads of its own: with a tokio
 //! runtime around it or without one, and still when that runtime is blocked, which is when the metrics are needed
-//! most. Beside what is registered it serves what a Go or a Python program would tell, too: see [`collector`].
+//! most. In addition to what is registered it serves what a Go or a Python program would show: see [`collector`].
 //!
 //! # An explicit registry, a future
 //!
@@ -73,40 +73,40 @@
 //!
 //! # A scrape
 //!
-//! * **Shared.** A gather serves all who ask before its result is encoded, in whatever form each wants it; who asks later
-//!   waits for the next. A hundred scrapers at once cost two gathers at most.
-//! * **On time.** Past the scraper's own timeout, which Prometheus sends along, less a margin, the answer is a 503, also
-//!   while a collector hangs; that costs one thread, and no second gather is begun.
-//! * **Isolated.** Each registry is gathered by itself; one whose collector panics is left out and shown.
-//! * **After async work**, if need be: [`Builder::before_scrape`].
+//! * **Coalesced.** A scrape joins the running gather if encoding has not started; a later one waits for the next gather. A
+//!   hundred scrapers at once cost two gathers at most.
+//! * **On time.** Past the scraper's own timeout, which Prometheus sends, less a margin, the response is a 503, also while a
+//!   collector hangs. That costs one thread, and no second gather starts.
+//! * **Isolated.** Each registry is gathered by itself; one whose collector panics is omitted, and a metric shows it.
+//! * **After async work**, if you have some: [`Builder::before_scrape`].
 //!
 //! # Exporters
 //!
 //! * [`Builder::probe`] scrapes what a request names: the multi-target pattern, with deadlines, limits and `probe_success`.
 //! * [`collector::from_fn`] makes a collector from a closure, for values that are copied from elsewhere.
 //! * `Builder::web_args` (feature `cli`) takes the flags of Prometheus' exporters from a parser of clap.
-//! * [`Builder::landing_page`] gives the page at `/`, where the metrics are to be seen live, a name and links.
+//! * [`Builder::landing_page`] gives the page at `/`, which shows the metrics live, a name and links.
 //!
-//! # Doors and locks
+//! # Listeners and access control
 //!
-//! It listens on any number of TCP and Unix sockets, on sockets that exist and on those of systemd. An allow-list, TLS with
-//! client certificates, bearer tokens, basic auth and a rate limit keep others out, from the builder or from the web-config file
-//! that Prometheus' exporters share; all of it is off until it is asked for. See [`Builder`].
+//! The server listens on any number of TCP and Unix sockets, on sockets that exist and on those of systemd. Access control is
+//! off by default: an allow-list, TLS with client certificates, bearer tokens, basic auth and a rate limit, set by the builder or
+//! in the web-config file that Prometheus' exporters share. See [`Builder`].
 //!
 //! # The host comes first
 //!
-//! * Collectors are asked, and the exposition is written, on a thread of the server's own: a collector that takes
-//!   its time, or hangs, stalls no runtime and keeps no process from exiting. One that panics is a log line and, if it
-//!   is the only registry's, a 500 (in a program built with `panic = "abort"` it is the end of the program; nobody can change that).
+//! * Collectors run, and the exposition is written, on a thread of the server: a collector that is slow or hangs stalls no
+//!   runtime and keeps no process from exiting. A panic is logged. If no registry is left, the scrape returns 500. In a program
+//!   built with `panic = "abort"` it ends the program.
 //! * Connections, request heads, idle times, slow readers and stops have limits; see [`Builder`].
-//! * Running out of descriptors is waited out; connections take no more than a quarter of them.
+//! * Without descriptors the server backs off; connections take no more than a quarter of them.
 //! * What clients do wrong is logged at debug level, never above, and never becomes a label.
 //!
 //! # Features
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for those who ask for it |
+//! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for clients that accept it |
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
@@ -115,7 +115,7 @@
 //! | `protobuf` | no | adds `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
 //! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
-//! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` wants a C compiler |
+//! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` needs a C compiler |
 //! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
 //! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
 //! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
@@ -124,14 +124,14 @@
 //!
 //! * In a library: leave it to the program, and register into a [`Registry`] that it hands you.
 //! * In a program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
-//! * For jobs that can not wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
+//! * For jobs that cannot wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
 //! * If your metrics are not `prometheus`' but those of the `metrics` facade: `metrics-exporter-prometheus`.
 //!
 //! # One `prometheus` only
 //!
-//! Two versions of `prometheus` in one program are two default registries, and an empty page without an error. Use the
-//! one that is re-exported here, [`prometheus_hyper::prometheus`](prometheus), or see to it that `cargo tree -d` does not
-//! list `prometheus`. A page that is empty for that reason says so.
+//! Two versions of `prometheus` in one program have two default registries, and the exposition is empty without an error. Use the
+//! re-exported one, [`prometheus_hyper::prometheus`](prometheus), or make sure that `cargo tree -d` does not list `prometheus`.
+//! An exposition that is empty for that reason says so in a comment.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
@@ -187,8 +187,7 @@ pub use signal::shutdown_signal;
 pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;
 
-/// Registers metrics into a registry: the shape in which a part of a program can hand its metrics to whoever owns
-/// the [`Registry`].
+/// Registers metrics into a registry: how a part of a program can hand its metrics to the owner of the [`Registry`].
 pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>>;
 
 /// Serves the default registry on `addr`, from threads of its own, until the guard is dropped.
@@ -212,7 +211,7 @@ pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
     Server::builder().listen_on(|| addrs).start()
 }
 
-/// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and what is in flight then has been
+/// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and the requests in flight have been
 /// answered.
 ///
 /// `shutdown` is polled where this future is polled; it may borrow. Any executor may poll it. Dropping the future stops the

@@ -63,12 +63,12 @@ pub(crate) struct ServerOptions {
 }
 
 impl Server {
-    /// The first TCP address that it listens on, with its real port where 0 was asked for.
+    /// Returns the first TCP address that it listens on, with its real port if 0 was given.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.reach.local_addrs.first().copied()
     }
 
-    /// All TCP addresses that it listens on, in the order in which the [`Builder`](crate::Builder) was told, with their real ports.
+    /// Returns all TCP addresses that it listens on, in the [`Builder`](crate::Builder)'s order, with their real ports.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.reach.local_addrs
     }
@@ -95,7 +95,7 @@ impl Server {
             Ok(async move {
                 // A stop cancels the token, whoever causes it.
                 let _stop = stop.clone().drop_guard();
-                accepting.until(the_end(&stop, asked_for_the_last, router.scraper())).await;
+                accepting.until(stop_requested(&stop, asked_for_the_last, router.scraper())).await;
             })
         })?;
         Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, running))
@@ -151,7 +151,7 @@ impl fmt::Debug for Server {
 
 /// Completes when a server is to stop: its token is cancelled, or the guard has asked for one last
 /// scrape, and that has been delivered or is given up.
-async fn the_end(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>, scraper: &Scraper) {
+async fn stop_requested(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>, scraper: &Scraper) {
     let last_scrape = async {
         match asked.await {
             Ok(LastScrape { epoch, until: Some(until) }) => {
