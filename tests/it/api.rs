@@ -174,7 +174,7 @@ async fn run_borrows_registry_and_address_for_the_call_alone() {
 }
 
 #[test]
-fn one_line_serves_what_is_registered_before_and_after_it() {
+fn start_serves_metrics_registered_before_and_after_it() {
     let before = register_int_counter!("api_before_total", "help").unwrap();
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     let after = register_int_counter!("api_after_total", "help").unwrap();
@@ -236,7 +236,7 @@ fn an_unspecified_address_is_shown_as_localhost() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_by_bind_and_names_the_option() {
+fn bind_rejects_invalid_value_and_names_the_option() {
     let sound = || Server::builder().listen("127.0.0.1:0");
     let table: Vec<(Builder, &str)> = vec![
         (Server::builder(), "listen"),
@@ -311,7 +311,7 @@ fn bind_reports_all_faults_one_a_line_and_of_an_option_its_last_value() {
 }
 
 #[test]
-fn an_address_in_use_is_told_with_the_address_and_its_kind() {
+fn bind_names_address_in_use_and_keeps_the_error_kind() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     let error = prometheus_hyper::start(addr).unwrap_err();
@@ -320,7 +320,7 @@ fn an_address_in_use_is_told_with_the_address_and_its_kind() {
 }
 
 #[test]
-fn of_several_addresses_the_first_that_works_is_taken() {
+fn listen_binds_the_first_address_that_works() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addrs = [taken.local_addr().unwrap(), SocketAddr::from(([127, 0, 0, 1], 0))];
     let guard = prometheus_hyper::start(&addrs[..]).unwrap();

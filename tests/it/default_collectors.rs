@@ -27,7 +27,7 @@ fn default_collectors(addr: SocketAddr) -> (bool, bool) {
 }
 
 #[test]
-fn they_come_with_the_default_registry_or_when_they_are_asked_for() {
+fn default_collectors_come_with_default_registry_or_on_request() {
     type Options = fn(Builder) -> Builder;
     let explicit = Registry::new();
     let table: [(&str, bool, Options, bool); 4] = [
@@ -73,7 +73,7 @@ fn serve_watches_the_runtime_that_it_is_on() {
 }
 
 #[test]
-fn a_name_under_another_type_gives_way_to_them_without_a_word() {
+fn default_collectors_replace_names_of_another_type_silently() {
     let registry = Registry::new();
     registry.register(Box::new(Gauge::new("process_cpu_seconds_total", "theirs").unwrap())).unwrap();
     let (_guard, addr) = start(Server::builder().registry(&registry).default_collectors(true));
@@ -127,7 +127,7 @@ fn a_build_is_told_when_the_builder_is() {
 }
 
 #[test]
-fn readiness_is_what_the_guard_was_told() {
+fn guard_sets_readiness() {
     let (guard, addr) = start(Server::builder().registry(&Registry::new()));
     for (ready, status) in [(true, 200), (false, 503), (false, 503), (true, 200)] {
         guard.set_ready(ready);

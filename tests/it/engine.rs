@@ -149,7 +149,7 @@ fn child_that_hangs() {
 }
 
 #[test]
-fn a_collector_that_is_now_and_then_slow_delays_no_health_check() {
+fn occasionally_slow_collector_delays_no_health_check() {
     let served = Served::new(builder());
     let hang = || {
         let mut hangs = served.hang();
@@ -205,7 +205,7 @@ fn a_hang_in_one_server_does_not_touch_another() {
 }
 
 #[test]
-fn a_stop_a_drop_and_the_end_of_main_do_not_wait_for_a_hang() {
+fn stop_drop_and_end_of_main_do_not_wait_for_a_hang() {
     for how in ["stop", "drop", "drop serve", "main"] {
         let output = run_alone("engine::child_that_ends", how, &[]);
         assert!(output.contains("main is about to return"), "{how}: {output}");

@@ -141,7 +141,7 @@ fn odd_first_lines_have_one_answer() {
 
 /// RFC 9112, sections 3.2 and 9.3.
 #[test]
-fn versions_and_hosts_are_as_the_rfc_has_them() {
+fn versions_and_hosts_follow_the_rfc() {
     // Version, headers, status, and whether a second request on the connection is answered.
     let table = [
         ("1.1", "Host: a\r\n", "200", true),
@@ -212,7 +212,7 @@ fn junk_in_headers_is_answered() {
 }
 
 #[test]
-fn who_resets_or_speaks_something_else_hurts_nobody() {
+fn reset_or_foreign_protocol_harms_no_other_connection() {
     let (_guard, addr) = server();
     let reset = |client: &Client| SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
     for sent in
@@ -316,7 +316,7 @@ fn series_of(line: &str) -> String {
 
 /// Names, labels and help are a collector's, but what they hold may be a stranger's.
 #[test]
-fn what_a_label_holds_breaks_neither_lines_nor_headers() {
+fn label_values_break_neither_lines_nor_headers() {
     let evil = [
         "\r\nSet-Cookie: a=b\r\n\r\n<script>alert(1)</script>",
         "\"} 1\nforged_total 1\n",

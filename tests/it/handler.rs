@@ -49,7 +49,7 @@ async fn read(mut body: Body) -> String {
 }
 
 #[test]
-fn it_serves_the_metrics_wherever_it_is() {
+fn handler_serves_metrics_at_any_mount_path() {
     let handler = handler(&registry());
     let table = [
         (Method::GET, "/metrics", 200, true),
@@ -84,7 +84,7 @@ fn it_serves_the_metrics_wherever_it_is() {
 }
 
 #[test]
-fn it_negotiates_and_keeps_deadlines() {
+fn handler_negotiates_and_keeps_deadlines() {
     let registry = registry();
     let gated = Gated::register(&registry, true);
     let handler = Server::builder().registry(&registry).openmetrics(true).into_handler().unwrap();
@@ -152,7 +152,7 @@ where
 
 #[cfg(feature = "tower")]
 #[test]
-fn on_axum_it_is_a_route() {
+fn handler_is_a_route_of_axum() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
@@ -175,7 +175,7 @@ fn on_axum_it_is_a_route() {
 }
 
 #[test]
-fn any_executor_may_call_it() {
+fn handler_runs_on_any_executor() {
     let handler = handler(&registry());
     let request = || Request::get("/metrics").body(()).unwrap();
     let mut bare = std::pin::pin!(handler.call(request()));
@@ -219,7 +219,7 @@ fn hooks_run_where_it_is_mounted() {
 type Options<'o> = Box<dyn Fn(Builder) -> Builder + 'o>;
 
 #[test]
-fn rejects_options_that_make_no_sense_as_bind_does() {
+fn handler_rejects_invalid_options_as_bind_does() {
     let one = registry();
     let table: [(&str, Options<'_>); 3] = [
         ("registry_named: \"db\"", Box::new(|b| b.registry_named("db", &one).registry_named("db", &one))),
@@ -287,7 +287,7 @@ fn omits_the_metrics_that_it_cannot_know() {
 
 /// A place is one's who is answered, and goes with the wait for the answer.
 #[test]
-fn a_scrape_that_is_given_up_makes_room_for_another() {
+fn abandoned_scrape_releases_its_permit() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let handler = Server::builder().registry(&registry).max_requests(1).into_handler().unwrap();

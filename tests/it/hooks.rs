@@ -22,7 +22,7 @@ fn success(answer: &Answer, hook: &str) -> Option<f64> {
 }
 
 #[test]
-fn what_a_hook_sets_is_in_the_scrape_it_ran_before() {
+fn scrape_has_the_values_that_its_hook_set() {
     let registry = Registry::new();
     let depth = gauge(&registry, "depth");
     let (_guard, addr) =
@@ -174,7 +174,7 @@ fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
 
 /// A client with a timeout of 0.1 s, over and over: all of Prometheus' scrapes were 200 without the value of a hook of 200 ms.
 #[test]
-fn hooks_are_not_cut_short_for_an_impatient_client_beside_a_patient_one() {
+fn impatient_client_does_not_cut_hooks_of_a_patient_one() {
     let registry = Registry::new();
     let value = gauge(&registry, "value");
     let (begun, may_end) = (Arc::new(AtomicU64::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
@@ -204,7 +204,7 @@ fn hooks_are_not_cut_short_for_an_impatient_client_beside_a_patient_one() {
 
 /// A client that said 120 s left Prometheus with a 503.
 #[test]
-fn hook_that_hangs_has_half_of_the_default_timeout_whatever_a_client_says() {
+fn hanging_hook_gets_half_the_default_timeout() {
     let begun = Arc::new(AtomicU64::new(0));
     let begins = Arc::clone(&begun);
     let builder = Server::builder().registry(&Registry::new()).scrape_timeout(Duration::from_secs(2));
@@ -223,7 +223,7 @@ fn hook_that_hangs_has_half_of_the_default_timeout_whatever_a_client_says() {
 
 /// No client writes the host's log above debug; a hook that takes all the time there is does.
 #[test]
-fn hook_is_warned_of_if_it_was_late_and_not_if_a_client_was_impatient() {
+fn late_hook_is_a_warning_and_impatient_client_is_not() {
     let name = "warned of";
     let log = Log::default();
     let builder = Server::builder().registry(&Registry::new()).scrape_timeout(Duration::from_secs(2));

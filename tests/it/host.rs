@@ -52,7 +52,7 @@ fn a_guard_dropped_while_unwinding_stops_the_server() {
 }
 
 #[test]
-fn a_collector_that_blocks_for_ever_does_not_block_the_hosts_runtime() {
+fn blocked_collector_does_not_block_the_hosts_runtime() {
     let registry = Registry::new();
     let was_asked = Hangs::register(&registry);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

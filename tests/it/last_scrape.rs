@@ -36,7 +36,7 @@ fn job() -> (Guard, std::net::SocketAddr, IntCounter) {
 }
 
 #[test]
-fn the_final_values_are_scraped_once_more_and_then_the_server_stops() {
+fn server_stops_after_the_final_values_are_scraped() {
     let (guard, addr, rows) = job();
     assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(0.0));
     rows.inc_by(7);
@@ -47,7 +47,7 @@ fn the_final_values_are_scraped_once_more_and_then_the_server_stops() {
 }
 
 #[test]
-fn the_blocking_twin_does_the_same_on_a_runtime_and_off_it() {
+fn blocking_wait_works_on_and_off_a_runtime() {
     for inside in [false, true] {
         let (guard, addr, rows) = job();
         rows.inc_by(7);
@@ -70,7 +70,7 @@ fn the_blocking_twin_does_the_same_on_a_runtime_and_off_it() {
 }
 
 #[test]
-fn what_brings_nobody_the_values_does_not_count() {
+fn only_delivered_values_count_as_last_scrape() {
     let (guard, addr, _) = job();
     let token = guard.cancellation_token();
     let scraped = guard.shutdown_after_scrape(None);
@@ -110,7 +110,7 @@ fn the_page_does_not_take_the_last_scrape() {
 }
 
 #[test]
-fn what_was_gathered_before_the_call_does_not_count_and_nobody_joins_it() {
+fn last_scrape_ignores_gather_started_before_the_call() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (guard, addr) = start(Server::builder().registry(&registry));
@@ -157,7 +157,7 @@ fn a_body_counts_once_it_is_written_whole() {
 }
 
 #[test]
-fn a_limit_ends_the_wait() {
+fn limit_ends_the_wait_for_the_last_scrape() {
     for limit in [Duration::ZERO, Duration::from_millis(50)] {
         let (guard, addr, _) = job();
         wait(guard.shutdown_after_scrape(limit)).expect_err(&format!("{limit:?}"));
@@ -210,7 +210,7 @@ fn a_scrape_that_ends_within_the_drain_counts() {
 
 /// Its drop stopped the server at once.
 #[test]
-fn on_the_servers_own_thread_it_does_not_wait_and_the_server_goes_on() {
+fn blocking_shutdown_on_the_servers_thread_does_not_wait() {
     let registry = Registry::new();
     let slot: Arc<Mutex<Option<Guard>>> = Arc::default();
     let taken = Arc::clone(&slot);

@@ -39,7 +39,7 @@ fn sending(addr: SocketAddr, bytes: impl AsRef<[u8]>) -> Client {
 }
 
 #[test]
-fn a_head_that_is_not_finished_in_time_ends_its_connection() {
+fn head_timeout_closes_connection() {
     let (server, addr) = bound(Server::builder().head_timeout(Duration::from_millis(500)));
     let begun = ["", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"];
     let clients = begun.map(|begun| (begun, sending(addr, begun)));
@@ -54,7 +54,7 @@ fn a_head_that_is_not_finished_in_time_ends_its_connection() {
 }
 
 #[test]
-fn an_idle_connection_outlives_the_heads_limit_and_ends_at_its_own() {
+fn idle_connection_outlives_head_timeout_and_ends_at_its_own() {
     let head = Duration::from_millis(500);
     let (server, addr) = bound(Server::builder().head_timeout(head).idle_timeout(4 * head));
     let mut client = sending(addr, HEALTHY);
@@ -68,7 +68,7 @@ fn an_idle_connection_outlives_the_heads_limit_and_ends_at_its_own() {
 
 /// A client kept its connection from newcomers by asking again and again.
 #[test]
-fn evicts_the_longest_waiting_and_closes_after_answers_at_the_limit() {
+fn limit_evicts_longest_waiting_and_closes_after_answers() {
     let (_guard, addr) = start(Server::builder().max_connections(2));
     let ask = |client: &mut Client| {
         client.send(HEALTHY);
@@ -102,7 +102,7 @@ fn many_silent_sockets_do_not_keep_a_scrape_out() {
 
 /// Connections were evicted before their complete requests had been looked at.
 #[test]
-fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
+fn burst_of_complete_requests_above_the_cap_is_answered() {
     let (server, addr) = bound(Server::builder().max_connections(8));
     let request = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut clients: Vec<Client> = (0..40).map(|_| sending(addr, request)).collect();
@@ -116,7 +116,7 @@ fn a_burst_of_complete_requests_is_answered_although_it_is_above_the_cap() {
 /// of progress, and who took nothing cost memory in which nobody shared.
 #[test]
 #[cfg(target_os = "linux")]
-fn of_an_answer_that_nobody_reads_little_lies_in_the_kernel() {
+fn unread_response_leaves_little_in_the_kernel() {
     let registry = Registry::new();
     let help = "x".repeat(8 * 1024 * 1024);
     registry.register(Box::new(IntGauge::new("large", help).unwrap())).unwrap();
@@ -173,7 +173,7 @@ fn clients_that_read_nothing_do_not_keep_a_scrape_out() {
 
 /// Go's exporters answer forty at once, by promhttp, and those beyond at once, with a 503.
 #[test]
-fn beyond_max_requests_a_scrape_is_a_503_at_once_and_nothing_else_is() {
+fn scrape_beyond_max_requests_is_a_503_at_once() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let builder = patient(Server::builder().registry(&registry).max_requests(2));
@@ -201,7 +201,7 @@ fn beyond_max_requests_a_scrape_is_a_503_at_once_and_nothing_else_is() {
 }
 
 #[test]
-fn without_max_requests_nobody_is_turned_away_and_nothing_is_shown() {
+fn no_max_requests_rejects_nobody_and_shows_nothing() {
     for builder in [Server::builder(), Server::builder().max_requests(None)] {
         let registry = Registry::new();
         let gated = Gated::register(&registry, false);

@@ -116,7 +116,7 @@ fn assert_says_when(answer: &Answer) {
 }
 
 #[test]
-fn three_hundred_wrong_logins_hold_up_nobody_who_is_right() {
+fn three_hundred_wrong_logins_delay_no_right_one() {
     const GUESSES: usize = 300;
     let served = Served::start(|builder| {
         let builder = builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2);

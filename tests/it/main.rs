@@ -5,22 +5,21 @@
     reason = "registries are borrowed, as most programs do it"
 )]
 
-mod answers;
+mod access_control;
 mod api;
 mod default_collectors;
-#[cfg(unix)]
-mod doors;
 mod drop_in;
 mod engine;
 mod faults;
-mod forms;
+mod formats;
 mod handler;
 mod hooks;
 mod host;
 mod judges;
 mod last_scrape;
 mod limits;
-mod locks;
+#[cfg(unix)]
+mod listeners;
 mod log;
 // Elsewhere than on Linux the loopback has one address.
 #[cfg(all(feature = "auth", target_os = "linux"))]
@@ -29,6 +28,7 @@ mod own_metrics;
 mod page;
 mod probes;
 mod public_api;
+mod responses;
 mod samples;
 #[cfg(feature = "runtime")]
 mod scheduling_delay;

@@ -10,7 +10,7 @@ fn start(builder: Builder) -> Guard {
 }
 
 #[test]
-fn they_count_and_can_be_switched_off() {
+fn self_metrics_count_and_can_be_disabled() {
     let registry = Registry::new();
     let guard = start(Server::builder().registry(&registry));
     let addr = guard.local_addr().unwrap();
@@ -41,7 +41,7 @@ fn they_count_and_can_be_switched_off() {
 }
 
 #[test]
-fn a_name_of_ours_in_a_registry_of_yours_hurts_nobody() {
+fn registry_may_have_a_metric_named_as_ours() {
     let registry = Registry::new();
     let gauge = Gauge::new("prometheus_exporter_requests_total", "yours, and of another type").unwrap();
     registry.register(Box::new(gauge)).unwrap();

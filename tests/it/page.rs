@@ -27,7 +27,7 @@ const POLICY: &[&str] = &[
 ];
 
 #[test]
-fn a_browser_is_told_what_it_may_do_with_the_page_and_with_nothing_else() {
+fn page_has_a_content_security_policy_and_metrics_have_none() {
     let (_guard, addr) = serve(|builder| builder);
     for method in ["GET", "HEAD"] {
         let mut client = Client::connect(addr);
@@ -53,7 +53,7 @@ fn a_browser_is_told_what_it_may_do_with_the_page_and_with_nothing_else() {
 }
 
 #[test]
-fn without_a_page_there_is_nothing_at_the_root() {
+fn root_is_404_without_a_landing_page() {
     let (_guard, addr) = serve(|builder| builder.landing_page(None));
     for (request, status) in [("GET", 404), ("HEAD", 404), ("OPTIONS", 404), ("POST", 404)] {
         let mut client = Client::connect(addr);
@@ -98,7 +98,7 @@ fn the_page_has_the_name_that_is_known_best() {
 }
 
 #[test]
-fn what_a_user_says_is_text() {
+fn page_escapes_user_texts() {
     let evil = "\"'&<script>alert(1)</script><!--";
     let page = Page::new(evil).description(evil).version(evil).link(evil, "/\"><script>alert(1)</script>");
     let (_guard, addr) = serve(|builder| builder.landing_page(page));
@@ -126,7 +126,7 @@ fn a_link_that_would_run_is_refused() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn the_page_comes_compressed_to_those_who_accept_it() {
+fn page_is_compressed_if_the_client_accepts_it() {
     let ask = |addr, accept: &str| {
         let mut client = Client::connect(addr);
         client.send(format!("GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accept}\r\n\r\n"));

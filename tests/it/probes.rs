@@ -69,7 +69,7 @@ impl Collector for Panics {
 }
 
 #[test]
-fn the_table_of_answers() {
+fn probe_outcomes_have_their_answers() {
     let (_guard, addr) = start(Server::builder().probe("/probe", probe));
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n";
     // What is asked for, the header; the status, `probe_success`, the outcome that is counted.
@@ -135,7 +135,7 @@ fn a_probe_knows_what_was_asked_for_and_by_when() {
 }
 
 #[test]
-fn formats_codings_and_names_are_those_of_the_metrics() {
+fn probe_negotiates_formats_codings_and_names_as_metrics() {
     let (_guard, addr) = start(Server::builder().openmetrics(true).probe("/probe", probe));
     let ask = |query: &str, headers: &str| -> Answer {
         let mut client = Client::connect(addr);
@@ -221,7 +221,7 @@ fn a_probe_ends_when_its_client_closes_its_side() {
 }
 
 #[test]
-fn one_probe_too_many_is_a_503_and_a_place_that_is_left_is_free() {
+fn probe_above_the_limit_is_a_503_until_one_ends() {
     let (_guard, addr, told) = endless(Server::builder().max_probes(2));
     let clients = [(); 2].map(|()| ask_and_be_heard(addr, "/probe", ""));
     for _ in &clients {
@@ -258,7 +258,7 @@ fn a_stop_ends_a_probe_at_the_drain_limit() {
 
 /// The metrics are for all, and a client that half-closes waits for them.
 #[test]
-fn a_client_of_the_metrics_that_closes_its_side_while_it_waits_gets_the_whole_answer() {
+fn half_closed_client_waiting_for_metrics_gets_whole_body() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let opened = Arc::clone(&gate);
     let (_guard, addr) = start(patient(Server::builder()).before_scrape("slow", move |_| {
@@ -332,7 +332,7 @@ fn samples_that_are_left_out_of_probes_are_counted() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_by_bind() {
+fn bind_rejects_invalid_values() {
     let at = |path: &str| Server::builder().listen("127.0.0.1:0").probe(path, probe);
     let table = [
         (at("probe"), "probe: \"probe\""),

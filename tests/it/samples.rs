@@ -21,7 +21,7 @@ fn registered(collect: impl Fn(&mut Samples) + Send + Sync + 'static) -> Registr
 }
 
 #[test]
-fn a_bad_sample_is_counted_once_a_scrape_and_the_page_has_the_rest() {
+fn bad_sample_is_counted_once_a_scrape_and_rest_is_served() {
     let registry = registered(|s| {
         s.counter("copied_total", "help", &[("from", "a")], 17.0);
         s.counter("copied_total", "help", &[("from", "a")], 18.0);
@@ -59,7 +59,7 @@ fn a_bad_sample_is_counted_once_a_scrape_and_the_page_has_the_rest() {
 }
 
 #[test]
-fn what_the_host_gathers_counts_with_no_server() {
+fn gather_of_the_host_counts_no_server_request() {
     let registry = registered(|s| {
         s.gauge("bad name", "help", &[], 1.0);
     });
@@ -69,7 +69,7 @@ fn what_the_host_gathers_counts_with_no_server() {
 }
 
 #[test]
-fn what_was_left_out_beside_a_panic_is_counted_in_that_scrape() {
+fn skipped_samples_beside_a_panic_are_counted_in_that_scrape() {
     let panics = Arc::new(AtomicBool::new(true));
     let panic = Arc::clone(&panics);
     let moody = registered(move |s| {
@@ -90,7 +90,7 @@ fn what_was_left_out_beside_a_panic_is_counted_in_that_scrape() {
 }
 
 #[test]
-fn what_is_large_is_served() {
+fn large_exposition_is_served() {
     let large = "x".repeat(20 << 20);
     let registry = registered(move |s| {
         s.gauge("large", "help", &[("label", &large)], 1.0);

@@ -20,7 +20,7 @@ fn scrape(addr: SocketAddr, path: &str, headers: &str) -> Answer {
 }
 
 #[test]
-fn a_hundred_scrapes_at_once_in_five_forms_are_two_gathers() {
+fn hundred_scrapes_in_five_representations_gather_twice() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (_guard, addr) = start(patient(Server::builder().registry(&registry).openmetrics(true)));
@@ -44,7 +44,7 @@ fn a_hundred_scrapes_at_once_in_five_forms_are_two_gathers() {
 }
 
 #[test]
-fn as_many_filters_as_clients_are_no_more_gathers() {
+fn different_filters_need_no_more_gathers() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (_guard, addr) = start(patient(Server::builder().registry(&registry).self_metrics(false)));
@@ -62,7 +62,7 @@ fn as_many_filters_as_clients_are_no_more_gathers() {
 }
 
 #[test]
-fn who_asks_after_a_gather_gets_a_new_one_and_who_stalls_delays_nobody() {
+fn late_scrape_gets_new_gather_and_stalled_one_delays_nobody() {
     let registry = Registry::new();
     let _gated = Gated::register(&registry, true);
     // More than the sockets of one who does not read hold.
@@ -82,7 +82,7 @@ fn who_asks_after_a_gather_gets_a_new_one_and_who_stalls_delays_nobody() {
 }
 
 #[test]
-fn a_collector_that_hangs_costs_one_thread_and_a_503_in_time_until_it_returns() {
+fn hanging_collector_costs_one_thread_and_timely_503s() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (guard, addr) = start(Server::builder().registry(&registry));
@@ -110,7 +110,7 @@ fn a_collector_that_hangs_costs_one_thread_and_a_503_in_time_until_it_returns() 
 
 /// The gather that an impatient client had begun was thrown away for those who had joined it, who were left with a 503.
 #[test]
-fn gather_is_for_all_who_joined_it_when_its_first_client_is_gone() {
+fn gather_serves_joined_clients_when_the_first_is_gone() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (_guard, addr) = start(Server::builder().registry(&registry));
@@ -127,7 +127,7 @@ fn gather_is_for_all_who_joined_it_when_its_first_client_is_gone() {
 
 /// Eight registries, and clients each with another part of them: each part was a gather, and an honest scrape waited for all.
 #[test]
-fn as_many_selections_as_clients_are_no_more_gathers() {
+fn different_selections_need_no_more_gathers() {
     let registries = [(); 8].map(|()| Registry::new());
     let counting = registries.each_ref().map(|registry| Gated::register(registry, true));
     let first = Registry::new();
@@ -169,7 +169,7 @@ fn as_many_selections_as_clients_are_no_more_gathers() {
 
 /// Nothing was logged, and the counter of errors could not be scraped.
 #[test]
-fn collector_that_hangs_is_a_warning_and_its_return_a_line() {
+fn hanging_collector_logs_a_warning_and_its_return() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let name = "registry that hangs";
@@ -219,7 +219,7 @@ fn collector_that_outlasts_an_impatient_client_is_not_logged() {
 }
 
 #[test]
-fn a_collector_that_registers_deadlocks_its_registry_and_nothing_else() {
+fn registering_collector_deadlocks_only_its_registry() {
     struct Registers(Desc, Registry);
     impl Collector for Registers {
         fn desc(&self) -> Vec<&Desc> {
@@ -287,7 +287,7 @@ fn all_registries_failing_is_a_500_and_one_registry_has_no_up() {
 }
 
 #[test]
-fn names_given_twice_are_told_by_bind() {
+fn bind_rejects_duplicate_names() {
     let registry = Registry::new();
     let twice = Server::builder().registry(&registry).registry_named("default", &registry);
     let error = twice.listen("127.0.0.1:0").bind().unwrap_err();
@@ -299,7 +299,7 @@ fn names_given_twice_are_told_by_bind() {
 }
 
 #[test]
-fn a_filter_is_a_familys_name_or_that_of_its_samples() {
+fn filter_matches_names_of_families_and_samples() {
     let registry = Registry::new();
     for name in ["a_total", "b_total", "c d_total"] {
         let name = name.replace(' ', "_");

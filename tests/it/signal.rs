@@ -71,7 +71,7 @@ fn shutdown_signal_is_pending() {
 }
 
 #[test]
-fn without_a_runtime_or_its_driver_it_is_logged_and_nothing_panics() {
+fn shutdown_signal_logs_missing_runtime_or_driver() {
     run_alone("signal::child_without_drivers", "", &[]);
 }
 

@@ -80,7 +80,7 @@ fn clients_with_nothing_in_flight(addr: SocketAddr) -> [Client; 3] {
 }
 
 #[test]
-fn nothing_in_flight_is_a_stop_at_once_and_a_free_port() {
+fn stop_with_nothing_in_flight_frees_the_port_at_once() {
     let (guard, addr) = start(&Registry::new(), None);
     let clients = clients_with_nothing_in_flight(addr);
     let closed = guard.stopped();
@@ -95,7 +95,7 @@ fn nothing_in_flight_is_a_stop_at_once_and_a_free_port() {
 }
 
 #[test]
-fn what_is_in_flight_is_answered_in_full() {
+fn stop_answers_requests_in_flight_in_full() {
     let registry = Registry::new();
     let (has_begun, open) = Gate::register(&registry);
     let (guard, addr) = start(&registry, PATIENCE);
@@ -130,7 +130,7 @@ fn a_reader_that_reads_is_given_the_rest_of_its_body() {
 
 /// hyper's graceful shutdown alone waits for ever here.
 #[test]
-fn a_reader_that_reads_nothing_and_a_stuck_collector_are_cut_at_the_limit() {
+fn drain_timeout_cuts_stalled_reader_and_stuck_collector() {
     // Longer than the default: so whoever waits for this one has not been cut at that one.
     let drain = Builder::DEFAULT_DRAIN_TIMEOUT + Duration::from_millis(500);
     let (guard, addr) = start(&large(), drain);
@@ -217,7 +217,7 @@ fn dropping_the_serve_future_stops_the_server() {
 }
 
 #[test]
-fn a_thousand_starts_and_stops_leak_no_thread_and_no_descriptor() {
+fn thousand_starts_and_stops_leak_no_thread_or_descriptor() {
     run_alone("stop::child_that_starts_and_stops", "", &[]);
 }
 

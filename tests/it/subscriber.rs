@@ -131,7 +131,7 @@ fn child_without_descriptors() {
 
 /// What it logs about a panic panicked, too, and that ended the thread.
 #[test]
-fn a_panic_on_the_gathering_thread_ends_neither_it_nor_what_probes_have() {
+fn gathering_thread_and_probes_survive_a_panic_in_the_log() {
     run_alone("subscriber::child_that_gathers", "", &[]);
 }
 
@@ -217,7 +217,7 @@ fn child_that_gathers() {
 /// The gauge said for good that all was well.
 #[test]
 #[cfg(feature = "web-config")]
-fn a_panic_at_a_reload_is_shown_by_the_gauge_all_the_same() {
+fn reload_gauge_survives_a_panic_in_the_log() {
     run_alone("subscriber::child_that_reloads", "", &[]);
 }
 

@@ -48,7 +48,7 @@ fn the_parser_is_sound() {
 }
 
 #[test]
-fn addresses_take_the_place_of_all_that_the_builder_listens_on() {
+fn address_flags_replace_all_listeners_of_the_builder() {
     type Before = fn(Builder) -> Builder;
     let own: Before = |builder| builder.listen("127.0.0.9:0");
     let existing: Before =
@@ -137,7 +137,7 @@ fn errors_of_bind_name_the_flag_and_the_value() {
 }
 
 #[test]
-fn what_has_a_slash_is_a_unix_socket() {
+fn address_with_a_slash_is_a_unix_socket() {
     let folder = Scratch::new("flags");
     let path = folder.path("s");
     let flag = format!("--web.listen-address={}", path.display());
@@ -149,7 +149,7 @@ fn what_has_a_slash_is_a_unix_socket() {
 
 /// "Instead of port listeners": upstream looks at no address then.
 #[test]
-fn the_sockets_of_systemd_take_the_place_of_addresses() {
+fn systemd_sockets_replace_addresses() {
     for flags in [
         &["--web.systemd-socket"][..],
         &["--web.listen-address=127.0.0.1:0", "--web.systemd-socket"],
@@ -171,7 +171,7 @@ fn without_an_address_anywhere_bind_says_so() {
 }
 
 #[test]
-fn the_path_of_the_metrics_is_the_flags_else_the_builders() {
+fn metrics_path_flag_overrides_builder() {
     let table: &[(&[&str], &str, &str)] = &[
         (&[], "/own", "/given"),
         (&["--web.telemetry-path=/given"], "/given", "/own"),
@@ -203,7 +203,7 @@ fn the_exporters_own_metrics_go_with_a_flag() {
 }
 
 #[test]
-fn the_web_config_file_locks_the_door() {
+fn web_config_flag_requires_login() {
     let folder = Scratch::new("flags");
     let hash = bcrypt::hash("secret", 4).unwrap();
     let file = folder.write("web.yml", format!("basic_auth_users:\n  ann: {hash}\n"));
@@ -222,7 +222,7 @@ fn the_web_config_file_locks_the_door() {
 }
 
 #[test]
-fn so_many_scrapes_at_once_as_the_flag_says_else_the_builder_else_forty() {
+fn max_requests_flag_overrides_builder_and_default_of_forty() {
     // What the builder has been told, if anything.
     type Before = Option<Option<usize>>;
     let table: &[(Before, &[&str], Option<usize>)] = &[
@@ -255,7 +255,7 @@ fn so_many_scrapes_at_once_as_the_flag_says_else_the_builder_else_forty() {
 }
 
 #[test]
-fn what_is_wrong_with_a_value_is_claps_error_and_names_the_flag() {
+fn clap_rejects_wrong_value_and_names_the_flag() {
     let table: &[(&str, &str, ErrorKind)] = &[
         ("--web.listen-address", "", ErrorKind::ValueValidation),
         ("--web.listen-address", "9184", ErrorKind::ValueValidation),
@@ -335,7 +335,7 @@ fn a_program_gives_a_flag_its_default() {
 }
 
 #[test]
-fn the_environment_says_what_flags_say() {
+fn environment_variables_set_flags() {
     let folder = Scratch::new("flags");
     let file = folder.write("web.yml", "");
     let config = format!("WEB_CONFIG_FILE={}", file.display());

@@ -2,11 +2,11 @@
 //!
 //! That it is not read at every request is asked in `src/util/reload.rs`, where the time can be told.
 
-mod keys;
-mod locks;
+mod access_control;
 mod refused;
 mod reload;
 mod revoked;
+mod settings;
 mod shared;
 mod tls;
 mod tls_keys;

@@ -102,13 +102,13 @@ fn values_appear_and_move() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run judges"]
-fn what_is_told_of_a_time_is_of_that_time() {
+fn page_shows_values_of_the_time_it_names() {
     play("windows", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run judges"]
-fn what_is_no_sample_is_no_family_and_types_are_what_they_are() {
+fn page_ignores_lines_that_are_no_sample_and_keeps_types() {
     play("lines", plain(), |_| ());
     play("types", plain(), |_| ());
 }
@@ -139,7 +139,7 @@ fn metrics_are_found_by_word_label_and_group() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run judges"]
-fn it_asks_one_thing_at_a_time_and_nothing_while_paused() {
+fn page_requests_one_thing_at_a_time_and_nothing_while_paused() {
     play("pause", plain(), |_| ());
     play("honest", plain(), |_| ());
     play("patience", plain(), |_| ());
@@ -178,7 +178,7 @@ fn ten_thousand_series_are_few_nodes() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run judges"]
-fn a_fault_is_told_and_overcome() {
+fn page_reports_a_fault_and_recovers() {
     play("faults", plain(), |_| ());
     play("fault", plain(), |_| ());
     play("login", plain(), |_| ());

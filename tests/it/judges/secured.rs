@@ -36,7 +36,7 @@ const UNAUTHORIZED: &[&str] = &["server returned HTTP status 401 Unauthorized"];
 
 #[test]
 #[ignore = "needs a Prometheus: .ci/run judges"]
-fn prometheus_is_let_in_with_what_is_right_and_says_what_is_wrong() {
+fn prometheus_authenticates_and_reports_wrong_credentials() {
     let scratch = Scratch::new("judges");
     let path = |name: &str| scratch.path(name).display().to_string();
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));

@@ -169,7 +169,7 @@ fn bind_names_a_file_that_can_not_be_read() {
 
 /// The reader said that such a name never gets in, and then `bind` refused the whole file, without the line.
 #[test]
-fn a_name_that_no_client_can_send_keeps_nobody_else_out() {
+fn unsendable_user_name_locks_out_no_other_user() {
     let folder = Scratch::new("colon");
     let hash = hash("first");
     for (name, shown) in [("a:b", "a:b"), ("a\\tb", "(not shown)")] {

@@ -28,7 +28,7 @@ fn scrape(addr: SocketAddr, name: &str) -> Answer {
 }
 
 #[test]
-fn who_may_come_in_follows_the_file() {
+fn reload_changes_who_may_log_in() {
     let folder = Scratch::new("users-reload");
     let path = folder.write("web.yml", users(&["one"]));
     let (_guard, addr) = start(builder(path));
@@ -62,7 +62,7 @@ fn who_may_come_in_follows_the_file() {
 
 /// An editor that writes in place shows an empty file for a moment, and the door stood open.
 #[test]
-fn no_version_takes_the_users_away() {
+fn no_reload_drops_authentication() {
     let folder = Scratch::new("emptied");
     let path = folder.write("web.yml", users(&["one"]));
     let (_guard, addr) = start(builder(&path));
@@ -97,7 +97,7 @@ fn users_that_stay_keep_what_is_known_of_them() {
 }
 
 #[test]
-fn a_broken_version_keeps_the_last_good_one_and_says_so_once() {
+fn broken_file_keeps_last_good_config_and_warns_once() {
     let folder = Scratch::new("broken-reload");
     let good = users(&["one"]);
     let path = folder.write("web.yml", &good);
@@ -250,7 +250,7 @@ fn a_cut_file_keeps_the_allowed_names() {
 }
 
 #[test]
-fn no_version_takes_the_rate_limit_away() {
+fn no_reload_drops_the_rate_limit() {
     let folder = Scratch::new("limit-reload");
     let limit = "rate_limit: {interval: 1h, burst: 100000}\n";
     let path = folder.write("web.yml", limit);
@@ -295,7 +295,7 @@ fn certificates_are_swapped_when_both_halves_are_there() {
 }
 
 #[test]
-fn who_is_let_in_by_his_certificate_follows_the_file() {
+fn reload_changes_which_client_certificates_are_accepted() {
     let folder = Scratch::new("ca-reload");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");

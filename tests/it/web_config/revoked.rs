@@ -158,7 +158,7 @@ fn kept(addr: SocketAddr, user: &str) -> Client {
 }
 
 #[test]
-fn idle_connections_end_when_a_user_is_gone_or_has_another_password() {
+fn removed_user_or_new_password_closes_idle_connections() {
     let folder = Scratch::new("users-revoked");
     let users = |names: &[(&str, &str)]| {
         let users = names.iter().map(|(name, password)| format!("  {name}: {}\n", hash(password)));

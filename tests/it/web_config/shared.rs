@@ -12,7 +12,7 @@ use rcgen::{IsCa, KeyPair};
 use crate::support::client::get;
 use crate::support::server::start;
 
-use super::keys::five_headers_on_every_response;
+use super::settings::five_headers_on_every_response;
 use super::tls::{Ca, Pair, TLS12, TLS13, TlsClient};
 use super::tls_keys::PLAIN_HTTP;
 use super::{Scratch, basic, builder, logged, warnings};

@@ -169,7 +169,7 @@ fn versions_are_those_between_the_two() {
 }
 
 #[test]
-fn cipher_suites_are_those_of_the_list_in_whose_order_it_says() {
+fn cipher_suites_follow_the_list_and_the_preferred_order() {
     use CipherSuite::{
         TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as AES_128,
         TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as AES_256,

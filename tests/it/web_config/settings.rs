@@ -18,7 +18,7 @@ const HEADERS: &str = "http_server_config:
 ";
 
 #[test]
-fn users_get_in_and_nobody_else() {
+fn only_users_of_the_file_authenticate() {
     let folder = Scratch::new("users");
     // Of each kind of hash that there is.
     let (one, two, three) = (hash("first"), hash("second"), hash("third"));
@@ -98,7 +98,7 @@ fn headers_stand_on_every_response() {
 }
 
 #[test]
-fn without_headers_there_are_none_but_ours() {
+fn no_configured_headers_add_none() {
     let folder = Scratch::new("no-headers");
     let (_guard, addr) = start(builder(folder.write("web.yml", "# nothing\n")));
     let answer = fetch(addr, "/metrics", "");
@@ -138,7 +138,7 @@ fn limited(builder: Builder) -> ((usize, Vec<String>), String) {
 }
 
 #[test]
-fn so_many_requests_and_no_more() {
+fn rate_limit_of_the_file_is_enforced() {
     let folder = Scratch::new("rate");
     // The burst, how many get in, what is warned of. The interval is so long that no second one passes.
     let without = "web_config: {file}:1: rate_limit: without a burst it is 1; upstream refuses every request";

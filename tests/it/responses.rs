@@ -90,7 +90,7 @@ fn each_path_and_method_has_its_answer() {
 
 /// Requests that end the connection: what is sent, and the status of the last answer before the close.
 #[test]
-fn what_is_wrong_is_answered_and_closed() {
+fn malformed_request_is_answered_and_closed() {
     let long = |bytes: usize| {
         let head = format!("GET /metrics HTTP/1.1\r\n{HOST}\r\nX: \r\n\r\n");
         head.replace("X: ", &format!("X: {}", "x".repeat(bytes - head.len())))
@@ -135,7 +135,7 @@ fn what_is_wrong_is_answered_and_closed() {
 
 /// The answer comes although the client's body never does, and says that the connection is over.
 #[test]
-fn a_body_that_is_not_at_its_end_gets_the_final_answer_at_once() {
+fn unfinished_request_body_gets_the_final_answer_at_once() {
     let (_guard, addr) = server(&registry());
     for extra in ["", "Expect: 100-continue\r\n"] {
         let mut client = Client::connect(addr);
@@ -216,7 +216,7 @@ fn the_metrics_may_be_at_the_root() {
 }
 
 #[test]
-fn the_body_is_what_the_text_encoder_makes_of_the_registry() {
+fn body_equals_output_of_text_encoder() {
     let registry = registry();
     let guard = Server::builder()
         .registry(&registry)
@@ -247,7 +247,7 @@ impl Collector for Moody {
 }
 
 #[test]
-fn a_collector_that_panics_is_a_500_without_internals_and_the_server_lives_on() {
+fn panicking_collector_returns_500_without_internals() {
     let registry = Registry::new();
     let panics = Arc::new(AtomicBool::new(true));
     let counter = IntCounter::new("moody_total", "help").unwrap();

@@ -1,4 +1,4 @@
-//! In the right form: what is asked for is what comes.
+//! Formats and codings: what is asked for is what comes.
 
 use std::net::SocketAddr;
 
@@ -34,7 +34,7 @@ const PROMETHEUS_2: &str = "Accept: application/openmetrics-text;version=1.0.0,a
 const PROMETHEUS_3: &str = "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n";
 
 #[test]
-fn the_format_is_the_one_asked_for_if_it_is_switched_on() {
+fn format_parameter_selects_enabled_formats() {
     let plain_3 = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     let openmetrics_3 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     // Accept, and the answer's type without OpenMetrics and with it.
@@ -66,7 +66,7 @@ fn the_format_is_the_one_asked_for_if_it_is_switched_on() {
 }
 
 #[test]
-fn a_browser_can_ask_for_a_format_where_it_is_switched_on() {
+fn browser_can_ask_for_a_format_that_is_enabled() {
     let (_guard, addr) = start(|builder| builder.openmetrics(true));
     let shown = "text/plain; charset=utf-8";
     let table = [("/metrics?format=text", shown, false), ("/metrics?format=openmetrics", shown, true)];
@@ -115,7 +115,7 @@ fn bodies_are_compressed_for_those_who_ask() {
 
 /// Names that `prometheus` itself does not let pass, but for the prefix of a registry.
 #[test]
-fn names_outside_the_legacy_alphabet_go_out_as_the_client_wants_them() {
+fn utf8_names_are_escaped_as_the_client_asks() {
     let registry = Registry::new_custom(Some("http.server".to_owned()), None).unwrap();
     let vec = IntCounterVec::new(Opts::new("requests", "help"), &["code"]).unwrap();
     vec.with_label_values(&["200"]).inc();

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Who may connect and log in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn only_addresses_of_the_list_may_connect() {
 }
 
 #[test]
-fn an_ipv4_peer_of_a_dual_stack_socket_is_its_ipv4_self() {
+fn dual_stack_socket_matches_ipv4_peers_as_ipv4() {
     let (guard, _) = {
         let builder = Server::builder().registry(&Registry::new()).allow_network("127.0.0.1");
         let guard = builder.listen("[::]:0").bind().unwrap().start().unwrap();
@@ -70,7 +70,7 @@ fn peers_on_a_unix_socket_pass() {
 }
 
 #[test]
-fn beyond_the_rate_there_is_a_429_and_health_is_exempt() {
+fn rate_limit_returns_429_and_exempts_health() {
     let hour = Duration::from_secs(3600);
     let (_guard, addr) = server(|builder| builder.rate_limit(hour, 3));
     for path in ["/metrics", "/", "/nowhere"] {
@@ -187,7 +187,7 @@ fn allowed_hosts_hold_for_a_mounted_handler() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_by_bind() {
+fn bind_rejects_invalid_values() {
     type Options = fn(Builder) -> Builder;
     let table: &[(Options, &str)] = &[
         (|builder| builder.allow_network("10.0.0.0/33"), "allow_network: \"10.0.0.0/33\""),
@@ -247,7 +247,7 @@ mod credentials {
     }
 
     #[test]
-    fn either_kind_opens_the_door_and_nothing_else_does() {
+    fn token_or_password_authenticates_and_nothing_else() {
         let (_guard, addr) = locked();
         let table = [
             (bearer("old-token"), 200),
@@ -281,7 +281,7 @@ mod credentials {
     }
 
     #[test]
-    fn everything_is_locked_but_health() {
+    fn all_paths_but_health_need_login() {
         let (_guard, addr) = locked();
         for path in ["/metrics", "/", "/nowhere", "/-/nowhere"] {
             assert_eq!(ask(addr, path, "").status, 401, "{path}");
@@ -298,7 +298,7 @@ mod credentials {
     }
 
     #[test]
-    fn who_guesses_has_to_wait_and_who_was_right_has_not() {
+    fn rate_limits_failed_logins_but_not_cached_ones() {
         let (_guard, addr) = locked();
         assert_eq!(ask(addr, "/metrics", &basic("dave:dave123")).status, 200);
         let begun = Instant::now();
@@ -347,7 +347,7 @@ mod credentials {
 
     /// The bucket was taken before the credentials, so strangers used up Prometheus' tokens.
     #[test]
-    fn strangers_take_nothing_of_the_rate_limit() {
+    fn failed_logins_take_no_tokens_of_the_rate_limit() {
         let hour = Duration::from_secs(3600);
         let (_guard, addr) = server(|builder| {
             builder.bearer_token("new-token").basic_auth("dave", hash()).rate_limit(hour, 2)
@@ -393,7 +393,7 @@ mod credentials {
     }
 
     #[test]
-    fn a_mounted_handler_is_locked_too() {
+    fn mounted_handler_needs_login() {
         use http::Request;
         use hyper::service::Service;
 

@@ -13,7 +13,7 @@ use crate::support::client::{get, get_unix, wait_for};
 use crate::support::{Scratch, run_alone};
 
 #[test]
-fn it_listens_on_all_that_it_is_given() {
+fn server_listens_on_all_listeners() {
     let folder = Scratch::new("all");
     let (ours, theirs) = (folder.0.join("ours"), folder.0.join("theirs"));
     let existing = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -85,7 +85,7 @@ fn a_unix_socket_has_the_mode_that_it_was_given() {
 }
 
 #[test]
-fn what_fails_later_leaves_no_file() {
+fn failed_bind_removes_the_unix_socket() {
     let folder = Scratch::new("later");
     let path = folder.0.join("s");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -110,9 +110,9 @@ fn a_killed_server_does_not_keep_the_next_one_out() {
 }
 
 #[test]
-fn a_relative_path_is_removed_after_a_change_of_directory() {
+fn relative_socket_path_is_removed_after_change_of_directory() {
     let folder = Scratch::new("chdir");
-    run_alone("doors::child_that_moves", folder.0.to_str().unwrap(), &[]);
+    run_alone("listeners::child_that_moves", folder.0.to_str().unwrap(), &[]);
 }
 
 /// The directory is the whole process's.
@@ -166,7 +166,7 @@ mod systemd {
             unix.as_raw_fd(),
         );
         let mode = format!("{addr} {}", path.display());
-        run_alone("doors::systemd::child_of_systemd", &mode, &["bash", "-c", &script]);
+        run_alone("listeners::systemd::child_of_systemd", &mode, &["bash", "-c", &script]);
         let mut told = [0; 64];
         for expected in ["READY=1\n", "STOPPING=1\n"] {
             let length = notified.recv(&mut told).unwrap();

@@ -1,4 +1,4 @@
-//! What is locked, and the handler, which is locked as well.
+//! What needs a login, also on a mounted handler.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use super::tls::Ca;
 use super::{Scratch, basic, builder, fetch, hash};
 
 #[test]
-fn health_is_open_unless_it_is_protected_and_all_else_is_locked() {
+fn health_needs_no_login_unless_protected_and_all_else_does() {
     let folder = Scratch::new("health");
     let path = folder.write("web.yml", format!("basic_auth_users: {{one: {}}}\n", hash("first")));
     // Without credentials, and the same protected; with them.
@@ -76,7 +76,7 @@ fn a_handler_has_users_headers_and_the_rate_limit() {
 }
 
 #[test]
-fn there_is_no_handler_with_a_broken_file() {
+fn broken_file_fails_the_handler() {
     let folder = Scratch::new("broken-handler");
     let text = format!("basic_auth_users: {{one: {}}}\nusers: {{}}\n", hash("first"));
     let error = handler(&folder, &text).unwrap_err().to_string();
@@ -100,7 +100,7 @@ fn there_is_no_handler_that_should_secure_connections() {
 }
 
 #[test]
-fn there_is_no_handler_with_two_kinds_of_locks() {
+fn conflicting_auth_fails_the_handler() {
     let folder = Scratch::new("handler-both");
     let path = folder.write("web.yml", "http_server_config: {headers: {X-Frame-Options: deny}}\n");
     let error = builder(path).bearer_token("token").into_handler().unwrap_err().to_string();
@@ -108,7 +108,7 @@ fn there_is_no_handler_with_two_kinds_of_locks() {
 }
 
 #[test]
-fn the_builder_does_not_say_what_the_file_says() {
+fn bind_rejects_auth_and_tls_options_beside_a_web_config_file() {
     let folder = Scratch::new("both");
     let path = folder.write("web.yml", "");
     let one = || Server::builder().web_config(&path);
