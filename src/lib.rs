@@ -135,8 +135,6 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
-// What only some features use is looked for with all of them, in CI.
-#![cfg_attr(not(all(feature = "auth", feature = "web-config")), allow(dead_code))]
 
 mod auth;
 mod builder;

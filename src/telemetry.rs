@@ -101,6 +101,7 @@ const PROBE_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 /// The server's own metrics, one set per server.
+#[cfg_attr(not(feature = "web-config"), expect(dead_code, reason = "those of files that are not read"))]
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     registry: Registry,
@@ -275,26 +276,6 @@ impl Telemetry {
         }
     }
 
-    /// `not_after` is the last second in which the certificate is valid, since the epoch.
-    pub(crate) fn certificate_loaded(&self, not_after: i64) {
-        self.certificate_reload_success.with_label_values::<&str>(&[]).set(1);
-        self.certificate_expiry.with_label_values::<&str>(&[]).set(not_after);
-    }
-
-    pub(crate) fn web_config_loaded(&self) {
-        self.web_config_reload_success.with_label_values::<&str>(&[]).set(1);
-    }
-
-    /// The last good one stays in force.
-    pub(crate) fn web_config_reload_failed(&self) {
-        self.web_config_reload_success.with_label_values::<&str>(&[]).set(0);
-    }
-
-    /// The last good one stays in use.
-    pub(crate) fn certificate_reload_failed(&self) {
-        self.certificate_reload_success.with_label_values::<&str>(&[]).set(0);
-    }
-
     /// Counts a request as in flight while the answer lives.
     pub(crate) fn request_in_flight(&self) -> Up {
         Up::new(&self.in_flight)
@@ -303,6 +284,28 @@ impl Telemetry {
     /// Counts a connection as open while the answer lives.
     pub(crate) fn open_connection(&self) -> Up {
         Up::new(&self.connections)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Telemetry {
+    /// `not_after` is the last second in which the certificate is valid, since the epoch.
+    pub(crate) fn certificate_loaded(&self, not_after: i64) {
+        self.certificate_reload_success.with_label_values::<&str>(&[]).set(1);
+        self.certificate_expiry.with_label_values::<&str>(&[]).set(not_after);
+    }
+
+    /// The last good one stays in use.
+    pub(crate) fn certificate_reload_failed(&self) {
+        self.certificate_reload_success.with_label_values::<&str>(&[]).set(0);
+    }
+}
+
+#[cfg(feature = "web-config")]
+impl Telemetry {
+    /// Whether the version in force is the one that is there.
+    pub(crate) fn web_config_reloaded(&self, success: bool) {
+        self.web_config_reload_success.with_label_values::<&str>(&[]).set(success.into());
     }
 }
 

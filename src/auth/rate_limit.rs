@@ -46,6 +46,7 @@ impl Bucket {
     }
 
     /// Puts a token back.
+    #[cfg(any(feature = "auth", test))]
     pub(crate) fn give_back(&mut self, now: Instant) {
         self.settle(now);
         self.debt = self.debt.saturating_sub(self.interval);

@@ -82,6 +82,7 @@ pub(crate) type RulesInForce = Box<dyn Fn() -> Arc<Rules> + Send + Sync>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// With what `WWW-Authenticate` says.
+    #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
     Unauthorized(Vec<HeaderValue>),
     TooMany(Duration),
     /// Its credentials could not be checked in time.

@@ -47,7 +47,7 @@ pub(crate) fn open(
                 tell(version, &of_report);
             }
             Reloaded::Bad(_) | Reloaded::Panicked => {
-                of_report.web_config_reload_failed();
+                of_report.web_config_reloaded(false);
                 // Which of the files it was that could not be used is in the log.
                 if before.tls.is_some() {
                     of_report.certificate_reload_failed();
@@ -79,7 +79,7 @@ pub(crate) fn open(
 }
 
 fn tell(version: &Version, telemetry: &Telemetry) {
-    telemetry.web_config_loaded();
+    telemetry.web_config_reloaded(true);
     if let Some(tls) = &version.tls {
         telemetry.certificate_loaded(tls.not_after);
     }

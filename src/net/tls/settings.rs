@@ -40,6 +40,10 @@ pub(crate) struct Settings {
 }
 
 /// When a client must show a certificate, and whether it is looked at.
+#[cfg_attr(
+    not(any(feature = "web-config", test)),
+    expect(dead_code, reason = "the builder configures two of them")
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ClientAuth {
     /// It is not asked for one.
