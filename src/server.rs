@@ -137,7 +137,7 @@ impl Server {
             Arc::clone(router.telemetry()),
         );
         let notice = notify.map(Notice::ready);
-        let (stop, telemetry) = (router.locks().grants.all(), Arc::clone(router.telemetry()));
+        let (stop, telemetry) = (router.access().grants.all(), Arc::clone(router.telemetry()));
         let service = Service { responder: router, tls, deadlines, stop, telemetry };
         Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
     }
@@ -202,8 +202,8 @@ impl Accepting {
         let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
         let telemetry = Arc::clone(&service.telemetry);
         let router = Arc::clone(&service.responder);
-        let grants = &router.locks().grants;
-        let mut following = pin!(router.locks().follow_files());
+        let grants = &router.access().grants;
+        let mut following = pin!(router.access().follow_files());
         let mut shutdown = pin!(shutdown);
         let mut pause = Duration::ZERO;
         loop {

@@ -1,11 +1,11 @@
-//! Which connections may stay: each is admitted under the access rules of its time, and ends once they no longer hold.
+//! Which connections may stay: each is admitted under the policy of its time, and ends once that no longer holds.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Gives a token to each connection. It is cancelled when the rules under which the connection was admitted no longer hold, and
+/// Gives a token to each connection. It is cancelled when the policy under which the connection was admitted no longer holds, and
 /// when the server stops; to the connection these are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grants(Arc<Shared>);
@@ -13,7 +13,7 @@ pub(crate) struct Grants(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     all: CancellationToken,
-    /// That of the rules in force.
+    /// That of the policy in force.
     current: Mutex<CancellationToken>,
 }
 
@@ -30,13 +30,13 @@ impl Grants {
         self.0.all.clone()
     }
 
-    /// The token for a connection that is admitted now. It is taken before any rule is looked at, so that no connection passes
-    /// by old rules and stays by new ones.
+    /// The token for a connection that is admitted now. It is taken before the policy is looked at, so that no connection passes
+    /// by an old one and stays by a new one.
     pub(crate) fn current(&self) -> CancellationToken {
         self.0.current.lock().clone()
     }
 
-    /// Ends the connections that have been admitted so far. The new rules are in force by then.
+    /// Ends the connections that have been admitted so far. The new policy is in force by then.
     #[cfg(any(feature = "tls", test))]
     pub(crate) fn revoke(&self) {
         let new = self.0.all.child_token();

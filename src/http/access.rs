@@ -16,24 +16,24 @@ use http::request::Parts;
 use crate::auth::authenticator::{Authenticator, Decision};
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::allowed_hosts::Hosts;
+use crate::http::allowed_hosts::AllowedHosts;
 use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::unwind::caught;
 
 /// How often files are looked after while nobody asks for anything.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// The locks of a server.
-pub(crate) struct Locks {
+/// The access control of a server.
+pub(crate) struct AccessControl {
     /// The names in `Host` that are answered; any if there are none.
-    pub(crate) hosts: Hosts,
+    pub(crate) hosts: AllowedHosts,
     /// Whether `/-/healthy` and `/-/ready` are locked, too.
     pub(crate) auth_for_health: bool,
     /// Those in force.
-    pub(crate) rules: RulesInForce,
+    pub(crate) policy: PolicyInForce,
     /// What connections are admitted by.
     pub(crate) grants: Grants,
-    /// Whether the rules, or the certificates, come from files that are read again.
+    /// Whether the policy, or the certificates, come from files that are read again.
     pub(crate) follows_files: bool,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -44,11 +44,11 @@ pub(crate) trait Authenticate: Send + Sync {
     fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a>;
 }
 
-type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
+type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send + 'a>>;
 
 /// What may change while the server runs.
 #[derive(Default)]
-pub(crate) struct Rules {
+pub(crate) struct Policy {
     /// None: requests need no credentials.
     pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -56,7 +56,7 @@ pub(crate) struct Rules {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Rules {
+impl Policy {
     pub(crate) fn new(
         authenticator: Option<Arc<dyn Authenticate>>,
         rate_limit: Option<RateLimit>,
@@ -71,16 +71,16 @@ impl Rules {
         if rate_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::Rate]);
         }
-        Rules { authenticator, rate_limit, headers }
+        Policy { authenticator, rate_limit, headers }
     }
 }
 
 /// Returns the rules of the moment.
-pub(crate) type RulesInForce = Box<dyn Fn() -> Arc<Rules> + Send + Sync>;
+pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
 
 /// Why a request is not answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejection {
     /// With what `WWW-Authenticate` says.
     #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
     Unauthorized(Vec<HeaderValue>),
@@ -89,9 +89,9 @@ pub(crate) enum Refusal {
     Timeout,
 }
 
-impl Locks {
-    pub(crate) fn rules(&self) -> Arc<Rules> {
-        (self.rules)()
+impl AccessControl {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        (self.policy)()
     }
 
     /// Looks after the files once a second, for ever. At requests and handshakes alone a change would not end the connections
@@ -104,30 +104,30 @@ impl Locks {
             tokio::time::sleep(FOLLOW_EVERY).await;
             // This is the accept loop's task, and a new version is logged: a layer of the host's that panics at an event must
             // not end the server.
-            caught(|| drop(self.rules()));
+            caught(|| drop(self.policy()));
         }
     }
 
     /// Lets a request pass, by this time.
     pub(crate) async fn pass(
         &self,
-        rules: &Rules,
+        policy: &Policy,
         peer: Option<IpAddr>,
         head: &Parts,
         deadline: Instant,
-    ) -> Result<(), Refusal> {
-        if let Some(authenticator) = &rules.authenticator {
+    ) -> Result<(), Rejection> {
+        if let Some(authenticator) = &policy.authenticator {
             let authentication = authenticator.authenticate(peer, head);
             tokio::time::timeout_at(deadline.into(), authentication)
                 .await
-                .unwrap_or(Err(Refusal::Timeout))?;
+                .unwrap_or(Err(Rejection::Timeout))?;
         }
         // Behind the credentials: the bucket is one for all clients, and strangers would empty it. Their guesses have a
         // limit for each address.
-        let Some(rate_limit) = &rules.rate_limit else { return Ok(()) };
+        let Some(rate_limit) = &policy.rate_limit else { return Ok(()) };
         rate_limit.take(Instant::now()).map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);
-            Refusal::TooMany(retry_after)
+            Rejection::TooMany(retry_after)
         })
     }
 
@@ -156,22 +156,22 @@ impl Authenticate for Authenticator {
                 Decision::Unauthorized => {
                     // Constants, which are valid.
                     let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
-                    Err(Refusal::Unauthorized(challenges.collect()))
+                    Err(Rejection::Unauthorized(challenges.collect()))
                 }
-                Decision::TooMany { retry_after } => Err(Refusal::TooMany(retry_after)),
+                Decision::TooMany { retry_after } => Err(Rejection::TooMany(retry_after)),
             }
         })
     }
 }
 
-impl fmt::Debug for Rules {
+impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").finish_non_exhaustive()
+        f.debug_struct("Policy").finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Locks {
+impl fmt::Debug for AccessControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Locks").finish_non_exhaustive()
+        f.debug_struct("AccessControl").finish_non_exhaustive()
     }
 }

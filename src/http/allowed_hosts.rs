@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 
 /// Exact names, without case and port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hosts(Vec<Host>);
+pub(crate) struct AllowedHosts(Vec<Host>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
@@ -17,7 +17,7 @@ enum Host {
     V6(Ipv6Addr),
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// Adds a name or an address, IPv6 with brackets or without; says whether it is one. A port is none of its business.
     pub(crate) fn push(&mut self, host: &str) -> bool {
         let v6 = host.parse().map(Host::V6).ok();
@@ -90,7 +90,7 @@ mod tests {
             ("bücher.example", false),
         ];
         for (host, expected) in table {
-            assert_eq!(Hosts::default().push(host), *expected, "{host:?}");
+            assert_eq!(AllowedHosts::default().push(host), *expected, "{host:?}");
         }
     }
 
@@ -123,13 +123,13 @@ mod tests {
             (Some("::1"), false),
             (Some("localhost"), false),
         ];
-        let mut hosts = Hosts::default();
+        let mut hosts = AllowedHosts::default();
         listed.iter().for_each(|host| assert!(hosts.push(host), "{host:?}"));
         for (host, expected) in table {
             assert_eq!(hosts.allow(host.map(str::as_bytes)), *expected, "{host:?}");
         }
         for (host, _) in table {
-            assert!(Hosts::default().allow(host.map(str::as_bytes)), "no list: {host:?}");
+            assert!(AllowedHosts::default().allow(host.map(str::as_bytes)), "no list: {host:?}");
         }
     }
 }

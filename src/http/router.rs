@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::exposition::compress::Coding;
 use crate::exposition::encode::{EscapedFormat, Format};
 use crate::exposition::filter::Names;
-use crate::http::access::{Locks, Refusal, Rules};
+use crate::http::access::{AccessControl, Policy, Rejection};
 use crate::http::body::Body;
 use crate::http::host::host_is_valid;
 use crate::http::negotiate;
@@ -51,7 +51,7 @@ pub(crate) struct Router {
     scrape_limit: Option<Semaphore>,
     scraper: Scraper,
     prober: Prober,
-    locks: Locks,
+    access: AccessControl,
     telemetry: Arc<Telemetry>,
 }
 
@@ -90,20 +90,30 @@ impl Router {
         endpoints: Endpoints,
         offer: Offer,
         scrape_timeouts: ScrapeTimeouts,
-        locks: Locks,
+        access: AccessControl,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let Endpoints { metrics_path, contents, scrape_limit, prober, page } = endpoints;
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
-        Router { metrics_path, page, offer, scrape_timeouts, scrape_limit, scraper, prober, locks, telemetry }
+        Router {
+            metrics_path,
+            page,
+            offer,
+            scrape_timeouts,
+            scrape_limit,
+            scraper,
+            prober,
+            access,
+            telemetry,
+        }
     }
 
     pub(crate) fn scraper(&self) -> &Scraper {
         &self.scraper
     }
 
-    pub(crate) fn locks(&self) -> &Locks {
-        &self.locks
+    pub(crate) fn access(&self) -> &AccessControl {
+        &self.access
     }
 
     pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
@@ -117,26 +127,26 @@ impl Router {
 
     /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
     pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
-        let rules = self.locks.rules();
-        self.complete(&rules, head, self.route(head, peer, &rules, self.deadline(head))).await
+        let policy = self.access.policy();
+        self.complete(&policy, head, self.route(head, peer, &policy, self.deadline(head))).await
     }
 
     /// Answers one request with the metrics, whatever its path, which the surrounding server has routed. Of its Host only
     /// the allowed names count, if there are any.
     pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
-        let rules = self.locks.rules();
+        let policy = self.access.policy();
         // Whose address that server knows, and not we.
         let served = async {
-            if !self.locks.allow_host(head) {
+            if !self.access.allow_host(head) {
                 return responses::host_not_allowed();
             }
             let deadline = self.deadline(head);
-            match self.locks.pass(&rules, None, head, deadline).await {
+            match self.access.pass(&policy, None, head, deadline).await {
                 Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
-                Err(refusal) => self.refused(refusal),
+                Err(rejection) => self.refused(rejection),
             }
         };
-        let mut response = self.complete(&rules, head, served).await;
+        let mut response = self.complete(&policy, head, served).await;
         // Nobody waits for it there, and nobody there evicts slow clients.
         response.body_mut().take_delivery();
         response
@@ -160,7 +170,7 @@ impl Router {
 
     async fn complete(
         &self,
-        rules: &Rules,
+        policy: &Policy,
         head: &Parts,
         response: impl Future<Output = Response<Body>>,
     ) -> Response<Body> {
@@ -168,14 +178,14 @@ impl Router {
         let started = Instant::now();
         let response = response.await;
         self.telemetry.observe_request(started.elapsed());
-        responses::complete(response, &head.method, &rules.headers)
+        responses::complete(response, &head.method, &policy.headers)
     }
 
     async fn route(
         &self,
         head: &Parts,
         peer: Option<IpAddr>,
-        rules: &Rules,
+        policy: &Policy,
         deadline: Instant,
     ) -> Response<Body> {
         if !host_is_valid(head) {
@@ -189,13 +199,13 @@ impl Router {
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
         // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that
         // a page elsewhere cannot make a browser guess with the ones it remembers.
-        if !is_health && !self.locks.allow_host(head) {
+        if !is_health && !self.access.allow_host(head) {
             return responses::host_not_allowed();
         }
         // Also what is not there is told to nobody who may not ask.
-        if !is_health || self.locks.auth_for_health {
-            if let Err(refusal) = self.locks.pass(rules, peer, head, deadline).await {
-                return self.refused(refusal);
+        if !is_health || self.access.auth_for_health {
+            if let Err(rejection) = self.access.pass(policy, peer, head, deadline).await {
+                return self.refused(rejection);
             }
         }
         let Some(endpoint) = endpoint else {
@@ -360,11 +370,11 @@ impl Router {
         (Form { format, coding, names }, content_type)
     }
 
-    fn refused(&self, refusal: Refusal) -> Response<Body> {
-        match refusal {
-            Refusal::Unauthorized(challenges) => responses::unauthorized(challenges),
-            Refusal::TooMany(retry_after) => responses::too_many_requests(retry_after),
-            Refusal::Timeout => {
+    fn refused(&self, rejection: Rejection) -> Response<Body> {
+        match rejection {
+            Rejection::Unauthorized(challenges) => responses::unauthorized(challenges),
+            Rejection::TooMany(retry_after) => responses::too_many_requests(retry_after),
+            Rejection::Timeout => {
                 self.telemetry.count_error(Cause::Timeout);
                 unavailable("The credentials could not be verified in time.\n")
             }

@@ -9,7 +9,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::{Rules, RulesInForce};
+use crate::http::access::{Policy, PolicyInForce};
 use crate::net::stream::Secure;
 use crate::net::tls::{self, Part, Settings, Tls};
 use crate::telemetry::Telemetry;
@@ -20,7 +20,7 @@ use crate::web_config::{self, Loaded, PemBytes, Protection, Secret, TlsSettings,
 
 /// A version of the file.
 struct Version {
-    rules: Arc<Rules>,
+    policy: Arc<Policy>,
     tls: Option<tls::Loaded>,
     protection: Protection,
     warnings: Vec<String>,
@@ -32,7 +32,7 @@ pub(crate) fn open(
     option: &'static str,
     telemetry: &Arc<Telemetry>,
     grants: &Grants,
-) -> io::Result<(RulesInForce, Option<Arc<dyn Secure>>)> {
+) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)> {
     let grants = grants.clone();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files, in_force: Option<&Version>| {
@@ -74,8 +74,8 @@ pub(crate) fn open(
         };
         Arc::new(Tls::of(config)) as Arc<dyn Secure>
     });
-    let rules = move || Arc::clone(&reload.current(Instant::now()).rules);
-    Ok((Box::new(rules), tls))
+    let policy = move || Arc::clone(&reload.current(Instant::now()).policy);
+    Ok((Box::new(policy), tls))
 }
 
 fn tell(version: &Version, telemetry: &Telemetry) {
@@ -111,12 +111,12 @@ fn load(
     }
     // With the same users it is the same one, which knows who has logged in and who has failed.
     let authenticator = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
-        Some(in_force) => in_force.rules.authenticator.clone(),
+        Some(in_force) => in_force.policy.authenticator.clone(),
         None => Authenticator::of(credentials(&users), telemetry).map(|authenticator| authenticator as _),
     };
     let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
-    let rules = Rules::new(authenticator, rate_limit, headers, telemetry);
-    Ok(Version { rules: Arc::new(rules), tls, protection, warnings })
+    let policy = Policy::new(authenticator, rate_limit, headers, telemetry);
+    Ok(Version { policy: Arc::new(policy), tls, protection, warnings })
 }
 
 /// The reader has warned of users that cannot log in. They are faults of the credentials, so credentials are required even if

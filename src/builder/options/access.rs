@@ -11,8 +11,8 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::{Authenticate, Locks, Rules, RulesInForce};
-use crate::http::allowed_hosts::Hosts;
+use crate::http::access::{AccessControl, Authenticate, Policy, PolicyInForce};
+use crate::http::allowed_hosts::AllowedHosts;
 use crate::net::stream::Secure;
 use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::io_error;
@@ -22,15 +22,16 @@ pub(crate) type OpenTls =
     dyn FnOnce(Option<PathBuf>, &Arc<Telemetry>, &Grants) -> io::Result<Arc<dyn Secure>> + Send + Sync;
 
 /// Reads a web-config file.
-pub(crate) type OpenWebConfig =
-    dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(RulesInForce, Option<Arc<dyn Secure>>)> + Send + Sync;
+pub(crate) type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)>
+    + Send
+    + Sync;
 
 #[derive(Debug, Default)]
 pub(crate) struct AccessOptions {
     #[cfg(feature = "auth")]
     pub(crate) credentials: Credentials,
     pub(crate) rate_limit: Option<RateLimit>,
-    pub(crate) allowed_hosts: Hosts,
+    pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) auth_for_health: bool,
     /// The user's own configuration.
     pub(crate) tls: Option<Arc<dyn Secure>>,
@@ -73,7 +74,10 @@ impl AccessOptions {
     }
 
     /// Reads what is in files, if anything is.
-    pub(crate) fn open(self, telemetry: &Arc<Telemetry>) -> io::Result<(Locks, Option<Arc<dyn Secure>>)> {
+    pub(crate) fn open(
+        self,
+        telemetry: &Arc<Telemetry>,
+    ) -> io::Result<(AccessControl, Option<Arc<dyn Secure>>)> {
         let AccessOptions {
             #[cfg(feature = "auth")]
             credentials,
@@ -94,7 +98,7 @@ impl AccessOptions {
         let authenticator = None;
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls_files.is_some();
-        let (rules, tls) = if let Some((_, Deferred(open))) = web_config {
+        let (policy, tls) = if let Some((_, Deferred(open))) = web_config {
             open(telemetry, &grants)?
         } else {
             let tls = match tls_files {
@@ -104,37 +108,40 @@ impl AccessOptions {
             (settled(authenticator, rate_limit, tls.clone(), telemetry), tls)
         };
         let telemetry = Arc::clone(telemetry);
-        Ok((Locks { hosts: allowed_hosts, auth_for_health, rules, grants, follows_files, telemetry }, tls))
+        Ok((
+            AccessControl { hosts: allowed_hosts, auth_for_health, policy, grants, follows_files, telemetry },
+            tls,
+        ))
     }
 
     /// The same for a mounted handler, which has no connections to secure.
-    pub(crate) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> io::Result<Locks> {
+    pub(crate) fn open_for_handler(self, telemetry: &Arc<Telemetry>) -> io::Result<AccessControl> {
         let file = self.web_config.as_ref().map(|(file, _)| file.clone());
-        let (locks, tls) = self.open(telemetry)?;
+        let (access, tls) = self.open(telemetry)?;
         match (tls, file) {
             (Some(_), Some(file)) => {
                 let reason = "a mounted handler has no connections: secure them in the server around it";
                 let sentence = format!("{file}: tls_server_config: {reason}");
                 Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
             }
-            _ => Ok(locks),
+            _ => Ok(access),
         }
     }
 }
 
-/// Rules that do not change while the server runs. Certificates may.
+/// A policy that does not change while the server runs. Certificates may.
 fn settled(
     authenticator: Option<Arc<dyn Authenticate>>,
     rate_limit: Option<RateLimit>,
     tls: Option<Arc<dyn Secure>>,
     telemetry: &Arc<Telemetry>,
-) -> RulesInForce {
-    let rules = Arc::new(Rules::new(authenticator, rate_limit, Vec::new(), telemetry));
+) -> PolicyInForce {
+    let policy = Arc::new(Policy::new(authenticator, rate_limit, Vec::new(), telemetry));
     Box::new(move || {
         // A connection that is kept for weeks has no handshake, and the gauges of the certificate must stay true.
         if let Some(tls) = &tls {
             tls.look();
         }
-        Arc::clone(&rules)
+        Arc::clone(&policy)
     })
 }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::exposition::compress;
 use crate::exposition::encode::Format;
-use crate::http::access::Locks;
+use crate::http::access::AccessControl;
 use crate::http::page::{Document, Page, Places, Program};
 use crate::http::router::{Endpoints, Offer, Router, ScrapeTimeouts};
 use crate::scrape::probe::{ProbePath, Prober};
@@ -76,7 +76,7 @@ impl MetricsOptions {
         faults
     }
 
-    pub(crate) fn router(self, locks: Locks, telemetry: Arc<Telemetry>) -> Router {
+    pub(crate) fn router(self, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
         let MetricsOptions {
             mut contents,
             metrics_path,
@@ -126,7 +126,7 @@ impl MetricsOptions {
             telemetry.show_rejections(&[RejectReason::MaxRequests]);
         }
         let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
-        let router = Router::new(endpoints, offer, timeouts, locks, telemetry);
+        let router = Router::new(endpoints, offer, timeouts, access, telemetry);
         if let Ok(runtime) = Handle::try_current() {
             router.scraper().watch(&runtime);
             router.scraper().run_hooks_on(runtime);
