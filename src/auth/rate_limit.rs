@@ -1,4 +1,4 @@
-//! So many at once, and one more per interval: a token bucket as Go's `golang.org/x/time/rate.Limiter`.
+//! A token bucket, as Go's `golang.org/x/time/rate.Limiter`.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 /// A bucket of `burst` tokens, full at first, that gets one back per `interval`.
 ///
-/// It counts what is owed, not what is left: then all is whole nanoseconds, and no time is too long.
+/// It counts what is owed instead of what is left, so all values are whole nanoseconds and no interval is too long.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     interval: Duration,
@@ -21,14 +21,18 @@ pub(crate) struct Bucket {
 pub(crate) struct RateLimit(Mutex<Bucket>);
 
 impl Bucket {
-    /// No interval is no limit, whatever the burst; a burst of none refuses everything: both as Go has them.
+    /// An interval of zero is no limit, whatever the burst; a burst of zero rejects everything. Go does the same.
     pub(crate) fn new(interval: Duration, burst: u32) -> Self {
         // So that the debt of a whole burst can be counted.
         let interval = interval.min(Duration::MAX / burst.max(1));
         Bucket { interval, burst, debt: Duration::ZERO, at: None }
     }
 
-    /// Takes a token; if there is none, says how long it takes until there is one again.
+    /// Takes a token.
+    ///
+    /// # Errors
+    ///
+    /// The time until there is a token again.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         if self.interval.is_zero() {
             return Ok(());
@@ -60,7 +64,7 @@ impl Bucket {
 
     fn settle(&mut self, now: Instant) {
         self.debt = self.debt(now);
-        // Threads that ask at once come in any order: time does not go back.
+        // Concurrent callers come in any order, so `now` may be before the last one.
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
     }
 }
@@ -70,13 +74,18 @@ impl RateLimit {
         RateLimit(Mutex::new(Bucket::new(interval, burst)))
     }
 
-    /// Lets one pass, or says when the next can.
+    /// Takes a token.
+    ///
+    /// # Errors
+    ///
+    /// The time until there is a token again.
     pub(crate) fn take(&self, now: Instant) -> Result<(), Duration> {
         self.0.lock().take(now)
     }
 }
 
-/// As `Retry-After` has it (RFC 9110, section 10.2.3): whole seconds, and who keeps to them comes not too early.
+/// The value of `Retry-After`: whole seconds (RFC 9110, section 10.2.3), rounded up, so that a client that waits for them is not
+/// too early.
 pub(crate) fn whole_seconds(retry_after: Duration) -> u64 {
     retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0)).max(1)
 }
@@ -90,7 +99,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn tokens_come_back_one_by_one() {
+    fn returns_tokens_one_by_one() {
         // (interval, burst), then (at, what it says), all in milliseconds.
         type Row = (u32, u32, &'static [(u32, Result<(), u32>)]);
         let table: &[Row] = &[
@@ -133,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_taken() {
+    fn a_token_that_is_put_back_can_be_taken() {
         let start = Instant::now();
         let mut bucket = Bucket::new(1000 * MS, 1);
         assert_eq!(bucket.take(start), Ok(()));
@@ -144,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_in_seconds_is_never_too_short() {
+    fn rounds_a_wait_up_to_seconds() {
         let table = [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (2000, 2)];
         for (wait, expected) in table {
             assert_eq!(whole_seconds(wait * MS), expected, "{wait}");
@@ -155,7 +164,7 @@ mod tests {
     proptest! {
         /// As Go's `reserveN` and `advance` do it, with tokens.
         #[test]
-        fn as_go_counts(interval in 1u32..5000, burst in 0u32..6, steps in prop::collection::vec(0u32..4000, 0..60)) {
+        fn counts_as_go_does(interval in 1u32..5000, burst in 0u32..6, steps in prop::collection::vec(0u32..4000, 0..60)) {
             let start = Instant::now();
             let mut bucket = Bucket::new(interval * MS, burst);
             // In units of 1/interval of a token.

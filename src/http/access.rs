@@ -20,18 +20,18 @@ use crate::http::allowed_hosts::AllowedHosts;
 use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::unwind::caught;
 
-/// How often files are looked after while nobody asks for anything.
+/// How often files are checked while there are no requests.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// The access control of a server.
 pub(crate) struct AccessControl {
     /// The names in `Host` that are answered; any if there are none.
     pub(crate) hosts: AllowedHosts,
-    /// Whether `/-/healthy` and `/-/ready` are locked, too.
+    /// Whether `/-/healthy` and `/-/ready` need credentials, too.
     pub(crate) auth_for_health: bool,
-    /// Those in force.
+    /// The one in force.
     pub(crate) policy: PolicyInForce,
-    /// What connections are admitted by.
+    /// Ends connections whose policy no longer holds.
     pub(crate) grants: Grants,
     /// Whether the policy, or the certificates, come from files that are read again.
     pub(crate) follows_files: bool,
@@ -94,21 +94,25 @@ impl AccessControl {
         (self.policy)()
     }
 
-    /// Looks after the files once a second, for ever. At requests and handshakes alone a change would not end the connections
-    /// that are idle, and would count only at the second one after it.
+    /// Checks the files once a second, for ever. If only requests and handshakes did, a change would not end idle connections, and
+    /// would count only at the second one after it.
     pub(crate) async fn follow_files(&self) {
         if !self.follows_files {
             std::future::pending::<()>().await;
         }
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
-            // This is the accept loop's task, and a new version is logged: a layer of the host's that panics at an event must
-            // not end the server.
+            // This is the accept loop's task, and a new version is logged: a panic in a layer of the host program must not end
+            // the server.
             caught(|| drop(self.policy()));
         }
     }
 
-    /// Lets a request pass, by this time.
+    /// Passes or rejects a request, before this time.
+    ///
+    /// # Errors
+    ///
+    /// Why it is rejected.
     pub(crate) async fn pass(
         &self,
         policy: &Policy,
@@ -122,8 +126,8 @@ impl AccessControl {
                 .await
                 .unwrap_or(Err(Rejection::Timeout))?;
         }
-        // Behind the credentials: the bucket is one for all clients, and strangers would empty it. Their guesses have a
-        // limit for each address.
+        // After the credentials: there is one bucket for all clients, and strangers would empty it. Their guesses are limited by
+        // address.
         let Some(rate_limit) = &policy.rate_limit else { return Ok(()) };
         rate_limit.take(Instant::now()).map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);

@@ -1,7 +1,7 @@
-//! Under which names a server may be asked.
+//! The names in `Host` that a server answers.
 //!
-//! DNS rebinding: a page of an attacker's makes its own name point here, and a browser inside the network reads for it what
-//! it could not reach. The request then carries the attacker's name as its Host.
+//! They protect from DNS rebinding: an attacker's page makes its own name point here, and a browser inside the network reads for
+//! the page what it could not reach. The request then carries the attacker's name as its Host.
 
 use core::net::Ipv6Addr;
 
@@ -11,14 +11,14 @@ pub(crate) struct AllowedHosts(Vec<Host>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
-    /// In lower case; IPv4 addresses, too, for they have one way to be written.
+    /// In lower case; also IPv4 addresses, which can be written in one way only.
     Name(Vec<u8>),
-    /// These have many.
+    /// They can be written in many ways.
     V6(Ipv6Addr),
 }
 
 impl AllowedHosts {
-    /// Adds a name or an address, IPv6 with brackets or without; says whether it is one. A port is none of its business.
+    /// Adds a name or an address, IPv6 with brackets or without. Returns whether it is one, without a port.
     pub(crate) fn push(&mut self, host: &str) -> bool {
         let v6 = host.parse().map(Host::V6).ok();
         let host =
@@ -35,7 +35,7 @@ impl AllowedHosts {
         usable
     }
 
-    /// Whether a request with this Host may be answered. One without, as HTTP/1.0 has it, names none of the list.
+    /// Whether a request with this Host may be answered. A request without one, as in HTTP/1.0, names none of the list.
     pub(crate) fn allow(&self, host: Option<&[u8]>) -> bool {
         self.0.is_empty() || host.and_then(split).is_some_and(|(host, _)| self.0.contains(&host))
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_names_can_be_listed() {
+    fn accepts_names_and_addresses_without_ports() {
         let table: &[(&str, bool)] = &[
             ("metrics.example", true),
             ("LOCALHOST", true),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn which_hosts_are_answered() {
+    fn allows_listed_hosts_on_any_port() {
         let listed = ["metrics.example", "127.0.0.1", "::1", "[2001:DB8::1]"];
         let table: &[(Option<&str>, bool)] = &[
             (Some("metrics.example"), true),

@@ -1,4 +1,4 @@
-//! What Linux says that this process may use: proc_pid_limits(5), as text; nothing is read here.
+//! The limits of a process on Linux, proc_pid_limits(5), as text. Nothing is read here.
 
 /// The soft limit in the row that begins with `name`; `u64::MAX` if there is none.
 pub(crate) fn soft_limit(limits: &str, name: &str) -> Option<u64> {

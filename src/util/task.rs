@@ -1,4 +1,4 @@
-//! A task that ends with those who wait for it.
+//! A task that ends with its waiter.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
-/// A spawned task, which is aborted when this is dropped. Any executor may wait for it.
+/// A spawned task, which is aborted when this is dropped. Any executor may poll it.
 #[derive(Debug)]
 pub(crate) struct Task<T>(JoinHandle<T>);
 

@@ -1,20 +1,20 @@
-//! Keeps what goes wrong again and again from filling the host's log.
+//! Keeps repeated errors from filling the host program's log.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long a line is enough for all that follows of its kind.
+/// The time between two lines of the same kind.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
-/// Lets one pass, and no other for as long as [`QUIET`].
+/// Allows one line, and no other for [`QUIET`].
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Mutex<Option<Instant>>,
 }
 
 impl Throttle {
-    /// Whether this one passes.
+    /// Whether this line may be logged.
     pub(crate) fn allows(&self) -> bool {
         self.allows_at(Instant::now())
     }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_a_minute_passes_however_many_there_are() {
+    fn allows_one_line_a_minute() {
         let throttle = Throttle::default();
         let start = Instant::now();
         let passed: Vec<u32> =

@@ -15,7 +15,7 @@ pub(super) enum Presented<'h> {
     },
 }
 
-/// Reads the lines of the header. It is no list: there is one line, or none that counts.
+/// Reads the lines of the header. It is not a list, so of several lines none counts.
 pub(super) fn read<'h>(mut lines: impl Iterator<Item = &'h [u8]>) -> Presented<'h> {
     match (lines.next(), lines.next()) {
         (Some(line), None) => read_line(line).unwrap_or(Presented::Nothing),
@@ -26,7 +26,7 @@ pub(super) fn read<'h>(mut lines: impl Iterator<Item = &'h [u8]>) -> Presented<'
 fn read_line(line: &[u8]) -> Option<Presented<'_>> {
     let (scheme, rest) = line.split_at(line.iter().position(|&byte| byte == b' ')?);
     let token = &rest[rest.iter().position(|&byte| byte != b' ')?..];
-    // Schemes know no case (section 11.1).
+    // Schemes are case-insensitive (section 11.1).
     if scheme.eq_ignore_ascii_case(b"Bearer") {
         is_b64token(token).then_some(Presented::Bearer(token))
     } else if scheme.eq_ignore_ascii_case(b"Basic") {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_as_they_are_sent() {
+    fn reads_bearer_and_basic() {
         let table: &[(&[&str], &str)] = &[
             (&[], "nothing"),
             (&[""], "nothing"),
@@ -116,7 +116,7 @@ mod tests {
 
     /// As much as the head of a request can hold.
     #[test]
-    fn junk_is_read_once() {
+    fn reads_junk_in_linear_time() {
         for (start, junk) in
             [("Basic ", "A"), ("Basic ", "="), ("Bearer ", "="), ("Bearer ", " "), ("", " "), ("", "x")]
         {
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_a_panic(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3), scheme in "(Basic|Bearer) {0,2}") {
+        fn never_panics(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3), scheme in "(Basic|Bearer) {0,2}") {
             let _ = read(lines.iter().map(Vec::as_slice));
             for line in lines {
                 let line = [scheme.as_bytes(), &line].concat();
