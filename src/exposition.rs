@@ -1,5 +1,6 @@
 //! From metric families to bytes. Pure: no I/O, no clock, no async.
 
+pub(crate) mod buffer_pool;
 pub(crate) mod chunk;
 pub(crate) mod compress;
 pub(crate) mod encode;

@@ -3,6 +3,7 @@
 
 mod wire;
 
+pub use crate::exposition::buffer_pool::{BufferPool, PooledChunks};
 pub use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 pub use crate::exposition::compress::{Coding, Compress, codings};
 #[cfg(feature = "protobuf")]

@@ -12,6 +12,11 @@ pub const CHUNK_SIZE: usize = 64 * 1024;
 
 /// Takes an exposition chunk by chunk.
 pub trait Sink {
+    /// Returns a buffer for the next chunk. What is in it does not matter, and it may be without capacity.
+    fn buffer(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// Takes the chunk, which is never empty, out of `buffer`, or does what there is to do with it. What is left in the
     /// buffer does not matter: it is used again.
     fn chunk(&mut self, buffer: &mut Vec<u8>);

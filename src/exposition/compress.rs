@@ -10,6 +10,7 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::exposition::buffer_pool::{BufferPool, PooledChunks};
 use crate::exposition::chunk::Sink;
 use compressor::{Compressor, Effort, Start};
 
@@ -74,7 +75,7 @@ pub struct Compress {
 
 enum State {
     /// The chunks are the body.
-    Plain(Vec<Bytes>),
+    Plain(PooledChunks),
     /// So far there is only a beginning, which is too small to be worth it if it is all.
     Begun {
         start: Start,
@@ -88,18 +89,23 @@ enum State {
 impl Compress {
     /// Begins a body. What this build has no compressor for is not compressed.
     pub fn new(coding: Coding) -> Self {
-        Self::with(coding, Effort::Often)
+        Self::reusing(coding, &BufferPool::default())
+    }
+
+    /// The same, in buffers of this pool where it is not compressed.
+    pub fn reusing(coding: Coding, pool: &BufferPool) -> Self {
+        Self::with(coding, Effort::Often, pool)
     }
 
     /// Begins a body that is made once and sent to many: smaller, for more time.
     pub fn once(coding: Coding) -> Self {
-        Self::with(coding, Effort::Once)
+        Self::with(coding, Effort::Once, &BufferPool::default())
     }
 
-    fn with(coding: Coding, effort: Effort) -> Self {
+    fn with(coding: Coding, effort: Effort, pool: &BufferPool) -> Self {
         let state = match TABLE.iter().find(|(row, _)| *row == coding) {
             Some(&(_, start)) => State::Begun { start, effort, beginning: Vec::new() },
-            None => State::Plain(Vec::new()),
+            None => State::Plain(PooledChunks::new(pool)),
         };
         Compress { coding, state }
     }
@@ -111,7 +117,7 @@ impl Compress {
     /// Those of the compressor, which is short of memory.
     pub fn finish(self) -> io::Result<(Vec<Bytes>, Coding)> {
         match self.state {
-            State::Plain(chunks) => Ok((chunks, Coding::Identity)),
+            State::Plain(chunks) => Ok((chunks.into_inner(), Coding::Identity)),
             State::Begun { beginning: all, .. } if all.is_empty() => Ok((Vec::new(), Coding::Identity)),
             State::Begun { beginning: all, .. } => Ok((vec![all.into()], Coding::Identity)),
             State::Compressing(compressor) => Ok((compressor.finish()?.into_chunks(), self.coding)),
@@ -138,6 +144,10 @@ impl Compress {
 }
 
 impl Sink for Compress {
+    fn buffer(&mut self) -> Vec<u8> {
+        if let State::Plain(chunks) = &mut self.state { chunks.buffer() } else { Vec::new() }
+    }
+
     fn chunk(&mut self, buffer: &mut Vec<u8>) {
         if let State::Plain(chunks) = &mut self.state {
             chunks.chunk(buffer);

@@ -5,6 +5,7 @@ use std::thread;
 use bytes::Bytes;
 
 use super::exposition::Form;
+use crate::exposition::buffer_pool::BufferPool;
 use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
 use crate::exposition::encode::Skipped;
@@ -24,12 +25,13 @@ pub(crate) struct Writer {
     prefix: &'static str,
     skipped: Reporter,
     compressor: Reporter,
+    buffers: BufferPool,
 }
 
 impl Writer {
     pub(crate) fn new(telemetry: &Telemetry, prefix: &'static str) -> Self {
         let (skipped, compressor) = (telemetry.reporter(Cause::Skipped), telemetry.reporter(Cause::Gather));
-        Writer { prefix, skipped, compressor }
+        Writer { prefix, skipped, compressor, buffers: BufferPool::default() }
     }
 
     /// A body in this form: the comment, where the format has some, and what `encode` writes.
@@ -39,7 +41,7 @@ impl Writer {
         comment: Option<&'static str>,
         encode: impl FnOnce(&mut dyn Sink) -> Skipped,
     ) -> Result<Written, Unwritten> {
-        let mut body = InTurns { compress: Compress::new(form.coding), begun: false };
+        let mut body = InTurns { compress: Compress::reusing(form.coding, &self.buffers), begun: false };
         if let Some(comment) = comment.filter(|_| form.format.format().has_comments) {
             body.chunk(&mut comment.as_bytes().to_vec());
         }
@@ -65,6 +67,10 @@ struct InTurns {
 }
 
 impl Sink for InTurns {
+    fn buffer(&mut self) -> Vec<u8> {
+        self.compress.buffer()
+    }
+
     fn chunk(&mut self, buffer: &mut Vec<u8>) {
         if self.begun {
             thread::yield_now();

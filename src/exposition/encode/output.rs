@@ -45,6 +45,9 @@ impl<'s> Output<'s> {
         if self.filled > 0 && self.filled + room > CHUNK_SIZE {
             self.hand_on();
         }
+        if self.chunk.capacity() == 0 {
+            self.chunk = self.sink.buffer();
+        }
         // A line may take more than a chunk.
         let most = (self.filled + room).max(CHUNK_SIZE);
         let ready = (self.filled + room).max(self.chunk.len() + STEP).min(most);
