@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -33,6 +34,9 @@ const SHORT: Duration = Duration::from_millis(5);
 
 /// How often the standby looks after the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Bytes that are a large block to glibc, 1 KiB and more, and no reason to give memory back to the system, 64 KiB and more.
+const LARGE: usize = 4096;
 
 /// What the threads gather, one gather at a time.
 pub(crate) trait Gather: Send + Sync + 'static {
@@ -301,7 +305,7 @@ impl<G: Gather> Engine<G> {
                 let rest = self.try_to_deliver(done);
                 // The answers are written before the families are dropped, for which nobody need wait.
                 tokio::task::yield_now().await;
-                caught(|| drop(rest));
+                drop_rest(rest);
             }
             let next = async {
                 loop {
@@ -385,7 +389,7 @@ impl<G: Gather> Engine<G> {
         let Some(done) = gathered else { return };
         let rest = self.try_to_deliver(done);
         // By now the driver may have begun the next gather, which must not be abandoned for a panic here.
-        caught(|| drop(rest));
+        drop_rest(rest);
     }
 
     fn try_to_deliver(&self, done: G::Done) -> Option<impl Send> {
@@ -414,6 +418,13 @@ impl<G: Gather> Engine<G> {
         caught(|| self.gather.end());
         drop(last);
     }
+}
+
+fn drop_rest<R>(rest: R) {
+    caught(|| drop(rest));
+    // glibc joins freed small blocks with their neighbours when a large block is next asked for (`malloc_consolidate`). Without
+    // this the next scrape asks for it, to read its head into, and its client waits while those blocks come back into the cache.
+    drop(black_box(Vec::<u8>::with_capacity(LARGE)));
 }
 
 struct Panicked;
