@@ -1,6 +1,8 @@
 //! All options with their defaults. `bind` and `into_handler` make something of them.
 
 mod access;
+#[cfg(feature = "auth")]
+mod credentials;
 mod faults;
 mod metrics;
 mod options;

@@ -8,6 +8,7 @@ mod duration;
 mod in_force;
 mod problem;
 mod protection;
+mod secret;
 mod section;
 mod tables;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::util::reload::Files;
 
 pub(crate) use in_force::open;
 pub(crate) use protection::Protection;
+pub(crate) use secret::Secret;
 pub(crate) use tls::{Pem, Source, TlsSettings};
 
 use problem::{Problem, error_of};
@@ -57,10 +59,6 @@ pub(crate) struct RateLimit {
     /// Zero refuses every request.
     pub(crate) burst: u32,
 }
-
-/// What no log may show.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
 
 /// A web-config file and all that it names.
 #[derive(Debug)]
@@ -270,22 +268,6 @@ impl Source {
 
     fn problem(&self, what: impl Into<String>) -> Problem {
         Problem::within(self.line, tls::PATH, self.key, what)
-    }
-}
-
-impl Secret {
-    fn new(text: &str) -> Secret {
-        Secret(text.to_owned())
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(not shown)")
     }
 }
 

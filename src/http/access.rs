@@ -79,10 +79,10 @@ impl Policy {
 pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
 
 /// Why a request is not answered.
+#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
     /// With what `WWW-Authenticate` says.
-    #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
     Unauthorized(Vec<HeaderValue>),
     TooMany(Duration),
     /// Its credentials could not be checked in time.

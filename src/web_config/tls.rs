@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Secret;
 use super::problem::Problem;
+use super::secret::Secret;
 use super::section::{Field, Section, none_of};
 use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, Curve, VERSIONS};
 use crate::net::tls::{ClientAuth, Version};

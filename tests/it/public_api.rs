@@ -167,7 +167,7 @@ fn read(source: &str) -> BTreeMap<String, Vec<String>> {
     let mut derives = Vec::new();
     let mut lines = source.lines().peekable();
     while let Some(line) = lines.next() {
-        if line == "#[cfg(test)]" && lines.peek().is_some_and(|next| next.starts_with("mod tests")) {
+        if line == "#[cfg(test)]" && lines.peek().is_some_and(|next| next.starts_with("mod tests {")) {
             break;
         }
         if line.starts_with("#[derive") {

@@ -73,29 +73,6 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("zstd", &["exposition"]),
 ];
 
-/// Circles that are left to open: none may come back, so each line goes with its circle.
-const KNOWN: &[&[&str]] = &[
-    &["builder.rs", "builder/served.rs", "builder/transport.rs"],
-    &["builder/locked.rs", "builder/web_config.rs", "builder/web_config/disabled.rs"],
-    &["collector/process.rs", "collector/process/elsewhere.rs", "collector/process/linux.rs"],
-    &["collector/runtime.rs", "collector/runtime/probe.rs"],
-    &["exposition/compress.rs", "exposition/compress/gzip.rs", "exposition/compress/zstd.rs"],
-    &[
-        "exposition/encode.rs",
-        "exposition/encode/openmetrics.rs",
-        "exposition/encode/plan.rs",
-        "exposition/encode/protobuf.rs",
-        "exposition/encode/protobuf/disabled.rs",
-        "exposition/encode/protobuf/readable.rs",
-        "exposition/encode/protobuf/schema.rs",
-        "exposition/encode/protobuf/wire.rs",
-        "exposition/encode/read_ahead.rs",
-        "exposition/encode/text.rs",
-        "exposition/encode/walk.rs",
-    ],
-    &["web_config.rs", "web_config/tls.rs"],
-];
-
 /// Pure files in modules that are not.
 const PURE: [&str; 3] = ["scrape/coalescer.rs", "scrape/gathered.rs", "scrape/selection.rs"];
 
@@ -119,31 +96,35 @@ const PURE_IN_NET: [&str; 4] =
 /// The files that may name a feature: they declare the modules and have the tables.
 const NAME_FEATURES: &[&str] = &[
     "auth.rs",
+    "auth/credentials.rs",
+    "auth/grants.rs",
+    "auth/rate_limit.rs",
     "builder.rs",
+    "builder/metrics.rs",
+    "builder/options/access.rs",
+    "builder/options/listeners.rs",
+    "builder/server.rs",
+    "builder/tls.rs",
     "collector.rs",
+    "collector/defaults.rs",
     "exposition/compress.rs",
     "exposition/encode.rs",
     "handler.rs",
+    "http/access.rs",
     "internals.rs",
     "lib.rs",
     "net.rs",
     "net/listener.rs",
     "net/tls.rs",
+    "net/tls/settings.rs",
+    "telemetry.rs",
     "util.rs",
 ];
 
 /// With their tests.
 const MOST_LINES: usize = 450;
 /// Files that are still longer: none may come back.
-const TOO_LONG: &[&str] = &[
-    "src/builder.rs",
-    "src/collector/runtime.rs",
-    "src/collector/samples.rs",
-    "src/engine.rs",
-    "src/http/negotiate/accept.rs",
-    "src/http/router.rs",
-    "src/telemetry.rs",
-];
+const TOO_LONG: &[&str] = &["src/collector/samples.rs", "src/engine.rs", "src/net/connection/tests.rs"];
 /// Neither blank nor comment, without tests.
 const MOST_CODE: usize = 12_600;
 const MEDIAN_CODE: usize = 120;
@@ -206,7 +187,7 @@ fn imports_make_no_circle_between_files() {
     let found = library.circles();
     let arrows: String =
         found.iter().map(|circle| format!("{circle:?}\n{}", library.arrows_among(circle))).collect();
-    assert_eq!(found, KNOWN, "circles on the left, those that are known on the right:\n{arrows}");
+    assert!(found.is_empty(), "circles:\n{arrows}");
 }
 
 #[test]

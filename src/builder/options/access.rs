@@ -1,14 +1,11 @@
 //! Who may ask, and how connections are secured.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::deferred::Deferred;
-#[cfg(feature = "auth")]
-use crate::auth::authenticator::Authenticator;
-#[cfg(feature = "auth")]
-use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::access::{AccessControl, Authenticate, Policy, PolicyInForce};
@@ -26,10 +23,22 @@ pub(crate) type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Resu
     + Send
     + Sync;
 
+/// Tokens and users. One that has a fault is required all the same, and opens nothing.
+#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "nothing adds to them"))]
+pub(crate) trait CredentialOptions: fmt::Debug + Send + Sync {
+    fn add_token(&mut self, token: &[u8]);
+
+    fn add_user(&mut self, name: &str, hash: &str);
+
+    /// What cannot be used, beginning with the option's name.
+    fn faults(&self) -> &[String];
+
+    fn authenticator(self: Box<Self>, telemetry: &Arc<Telemetry>) -> Option<Arc<dyn Authenticate>>;
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct AccessOptions {
-    #[cfg(feature = "auth")]
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: Option<Box<dyn CredentialOptions>>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) auth_for_health: bool,
@@ -44,10 +53,8 @@ pub(crate) struct AccessOptions {
 impl AccessOptions {
     /// What is wrong with all of it together.
     pub(crate) fn faults(&self) -> Vec<String> {
-        #[cfg(feature = "auth")]
-        let mut faults = self.credentials.faults().to_vec();
-        #[cfg(not(feature = "auth"))]
-        let mut faults = Vec::new();
+        let mut faults =
+            self.credentials.as_ref().map(|credentials| credentials.faults().to_vec()).unwrap_or_default();
         let tls = match (&self.tls, &self.tls_files, &self.tls_client_ca) {
             (Some(_), Some(_), _) => "tls_files: tls_config has a certificate already",
             (Some(_), None, Some(_)) => "tls_client_ca: tls_config has a verifier of its own",
@@ -61,8 +68,7 @@ impl AccessOptions {
             let has_tls = self.tls.is_some() || self.tls_files.is_some() || self.tls_client_ca.is_some();
             let others = [
                 ("tls_config, tls_files, tls_client_ca", has_tls),
-                #[cfg(feature = "auth")]
-                ("bearer_token, basic_auth", self.credentials.are_required()),
+                ("bearer_token, basic_auth", self.credentials.is_some()),
                 ("rate_limit", self.rate_limit.is_some()),
             ];
             let others = others.iter().filter(|(_, is_set)| *is_set);
@@ -79,7 +85,6 @@ impl AccessOptions {
         telemetry: &Arc<Telemetry>,
     ) -> io::Result<(AccessControl, Option<Arc<dyn Secure>>)> {
         let AccessOptions {
-            #[cfg(feature = "auth")]
             credentials,
             rate_limit,
             allowed_hosts,
@@ -92,10 +97,7 @@ impl AccessOptions {
         if !allowed_hosts.is_empty() {
             telemetry.show_rejections(&[RejectReason::Host]);
         }
-        #[cfg(feature = "auth")]
-        let authenticator = Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _);
-        #[cfg(not(feature = "auth"))]
-        let authenticator = None;
+        let authenticator = credentials.and_then(|credentials| credentials.authenticator(telemetry));
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls_files.is_some();
         let (policy, tls) = if let Some((_, Deferred(open))) = web_config {
