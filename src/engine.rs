@@ -10,27 +10,30 @@
 //!
 //! Neither is on the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from ever returning.
 
-use std::cell::Cell;
+mod expected;
+mod running;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::runtime::{self, Handle, Runtime};
+use tokio::runtime::{self, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::util::throttle::Throttle;
 use crate::util::unwind::{caught, caught_in_polls};
 
-/// A gather that is expected to take longer goes to the standby. To hand it over costs 15 to 60 µs, and more where caches are
-/// cold: a scrape a second of 1,000 series takes 4 ms there, and 0.4 back to back. Nobody notices I/O that pauses for this long.
-const SHORT: Duration = Duration::from_millis(5);
+pub(crate) use running::Running;
+
+use expected::Expected;
+use running::OF_ENGINE;
 
 /// How often the standby looks after the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
@@ -107,45 +110,6 @@ enum Standby<J> {
 struct Last {
     _stopped: DropGuard,
     _sender: Sender<Infallible>,
-}
-
-/// An engine that runs.
-#[derive(Debug)]
-pub(crate) struct Running {
-    runtime: Handle,
-    /// Cancelled when the engine has ended.
-    stopped: CancellationToken,
-    /// Disconnected at the same moment, for those who block.
-    end: Mutex<Receiver<Infallible>>,
-    id: usize,
-}
-
-impl Running {
-    /// The engine's own runtime.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
-    /// Cancelled when the engine has ended: its runtime is gone, and at most a gather that hangs is left of it.
-    pub(crate) fn stopped(&self) -> &CancellationToken {
-        &self.stopped
-    }
-
-    /// Blocks until the engine has ended; on one of its own threads, where that would wait for itself, returns false at once.
-    pub(crate) fn join(&self) -> bool {
-        if OF_ENGINE.get() == self.id {
-            return false;
-        }
-        let end = self.end.lock();
-        // An error, for nothing is ever sent.
-        let _ = end.recv();
-        true
-    }
-}
-
-thread_local! {
-    /// Of which engine this thread is: the address of its state; 0 is none.
-    static OF_ENGINE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Starts an engine, whose threads have this name, and which ends with the future that `main` gives: a future to be spawned on
@@ -462,28 +426,6 @@ impl<J> Standby<J> {
                 *self = other;
                 None
             }
-        }
-    }
-}
-
-/// How long the next gather may take: the longest of the last ones of each part, of which each counts for an eighth less than
-/// the one after it. So a part that hung for seconds once is expected to do so again for some sixty gathers of it.
-#[derive(Clone, Debug, Default)]
-struct Expected(Vec<Duration>);
-
-impl Expected {
-    /// An unknown part is long.
-    fn is_long(&self, parts: &[usize]) -> bool {
-        parts.iter().any(|part| self.0.get(*part).is_none_or(|expected| *expected >= SHORT))
-    }
-
-    fn observe(&mut self, parts: &[usize], took: Duration) {
-        for &part in parts {
-            if self.0.len() <= part {
-                self.0.resize(part + 1, SHORT);
-            }
-            let expected = &mut self.0[part];
-            *expected = took.max(*expected - *expected / 8);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::{Notify, mpsc as channel, oneshot};
 
+use super::expected::SHORT;
 use super::*;
 
 /// Far beyond whatever a test waits for.
@@ -57,7 +58,7 @@ impl Gather for Closures {
     }
 
     fn gather(&self, (work, reply): Self::Job) -> Self::Done {
-        assert!(Handle::try_current().is_err(), "outside of the runtime");
+        assert!(runtime::Handle::try_current().is_err(), "outside of the runtime");
         work();
         (reply, thread::current().id())
     }

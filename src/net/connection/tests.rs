@@ -1,5 +1,7 @@
 //! Connections over pipes, on the clock of the test.
 
+mod counting;
+
 use std::future::ready;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,14 +9,14 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
 use crate::net::lingering_close::LINGER;
-use crate::net::stream::Io;
 use crate::scrape::{Deliveries, Delivery, UnsentBudget};
+use counting::Counting;
 
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(360);
@@ -126,66 +128,6 @@ async fn a_large_answer_is_written_in_many_turns() {
         assert!(all > SIZE, "{all} bytes in all, in lines of {help}");
         // Up to a piece more than the budget.
         assert!(most <= 2 * 64 * 1024, "{most} bytes at once, in lines of {help}");
-    }
-}
-
-impl Io for Counting {}
-
-/// Its input ends with an error, as that of rustls does without a closing alert.
-struct Counting {
-    io: DuplexStream,
-    written: Arc<AtomicUsize>,
-}
-
-impl Counting {
-    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.written.fetch_add(*bytes, Ordering::Relaxed);
-        }
-        written
-    }
-}
-
-impl AsyncRead for Counting {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Counting {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.count(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.count(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
