@@ -99,8 +99,9 @@ pub(super) fn host_not_allowed() -> Response<Body> {
     )
 }
 
-pub(super) fn not_found() -> Response<Body> {
-    text(StatusCode::NOT_FOUND, "There is nothing here. The metrics are elsewhere.\n")
+pub(super) fn not_found(metrics_path: &str) -> Response<Body> {
+    let sentence = format!("404: nothing here. The metrics are at {metrics_path}.\n");
+    respond(StatusCode::NOT_FOUND, TEXT, Bytes::from(sentence))
 }
 
 pub(super) fn method_not_allowed() -> Response<Body> {

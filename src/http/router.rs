@@ -209,7 +209,7 @@ impl Router {
             }
         }
         let Some(endpoint) = endpoint else {
-            return responses::not_found();
+            return responses::not_found(&self.metrics_path);
         };
         self.serve(endpoint, head, deadline).await
     }

@@ -62,7 +62,7 @@ fn each_path_and_method_has_its_answer() {
         ("FROB /metrics", 405, allow, ""),
         ("get /metrics", 405, allow, ""),
         ("CONNECT localhost:80", 405, allow, ""),
-        ("GET /metrics/", 404, None, ""),
+        ("GET /metrics/", 404, None, "404: nothing here. The metrics are at /metrics."),
         ("GET //metrics", 404, None, ""),
         ("GET /%6detrics", 404, None, ""),
         ("GET /x/../metrics", 404, None, ""),
