@@ -116,9 +116,9 @@ impl MetricsOptions {
             let places = Places { metrics: &metrics_path, formats: &offer.formats, probes: &probes };
             Document::new(&page, program, &places)
         });
-        // Zero is no limit.
         let prober =
             Prober::new(probes, max_probes.unwrap_or(Semaphore::MAX_PERMITS), Arc::clone(&telemetry));
+        // Zero is no limit, as the flag has it.
         let scrape_limit = max_requests
             .filter(|most| *most > 0)
             .map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
