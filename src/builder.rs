@@ -147,8 +147,8 @@ impl Builder {
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), as for [`bind`](Self::bind).
     /// * `InvalidInput` if an option was set that the surrounding server has to have, because connections and paths are its own:
-    ///   those of listeners, connections, TLS, [`allow_network`](Self::allow_network), the path of the metrics, the page, probes,
-    ///   readiness. All of them are named. A web-config file must have no `tls_server_config`.
+    ///   those of listeners, connections, TLS, [`allow_network`](Self::allow_network), [`max_unsent`](Self::max_unsent),
+    ///   [`auth_for_health`](Self::auth_for_health), the path of the metrics, the page, probes, readiness. All of them are named. A web-config file must have no `tls_server_config`.
     /// * What reading a web-config file failed with, the file named.
     pub fn into_handler(self) -> io::Result<Handler> {
         let Builder { mut metrics, listeners, server: _, access, mut faults } = self.checked();

@@ -173,7 +173,15 @@ impl Authenticator {
     fn wake(&self) {
         let shared = Arc::clone(&self.shared);
         if let Err(error) = self.worker.run(move || shared.verify_next()) {
-            drop(self.shared.clear_queue());
+            let unverified = {
+                let mut state = self.shared.state.lock();
+                let unverified = state.queue.clear();
+                // They were not verified, so they have not failed.
+                let now = Instant::now();
+                unverified.iter().for_each(|waiting| state.failed.take_back(waiting.origin, now));
+                unverified
+            };
+            drop(unverified);
             if self.no_thread.allows() {
                 tracing::error!(%error, "failed to spawn the password verifier thread; basic auth is unavailable");
             }

@@ -55,9 +55,8 @@ impl Builder {
     /// [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// Give it a directory of your own, as `RuntimeDirectory=` of systemd does: who else may write there can put another file
-    /// in the socket's place, even while its mode is set. To replace a socket `bind` makes a directory `.NAME.lock` beside it
-    /// for a moment, and it waits for up to a second where the socket is younger than that, for its server may be about to
-    /// listen; then two more for another one that replaces it.
+    /// in the socket's place, even while its mode is set. Two servers that replace the same socket at the same moment may both
+    /// succeed; the last one keeps the path.
     ///
     /// Prometheus scrapes Unix sockets from 3.15 on; `curl --unix-socket PATH http://localhost/metrics` does, too.
     pub fn listen_unix(self, path: impl Into<PathBuf>) -> Self {

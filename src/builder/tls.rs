@@ -65,7 +65,8 @@ impl Builder {
     ///
     /// It takes the place of [`tls_files`](Self::tls_files), [`bearer_token`](Self::bearer_token),
     /// [`basic_auth`](Self::basic_auth), [`rate_limit`](Self::rate_limit) and their kin, beside which `bind` refuses it. It is
-    /// strict: what upstream would ignore or do otherwise than written is an error that names file, line and key.
+    /// strict: what upstream would ignore or do otherwise than written is an error that names file, line and key. A user whose hash has
+    /// a cost above 16 is a warning, as upstream accepts it; that user cannot log in.
     ///
     /// It and the files it names are read again when they change; the server looks once a second, a mounted handler at a
     /// request. A new version counts once two looks in a row have seen the same bytes, so a file that is being written does

@@ -122,7 +122,7 @@ impl Router {
 
     /// How long a scraper waits that does not say so.
     pub(crate) fn scrape_timeout(&self) -> Duration {
-        self.scrape_timeouts.default
+        self.scrape_timeouts.default.min(self.scrape_timeouts.max)
     }
 
     /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.

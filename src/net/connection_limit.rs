@@ -227,9 +227,11 @@ impl Connections {
                 Eviction::Later { until: slow } => until = until.into_iter().chain(slow).min(),
             }
         }
+        // Each response notifies it, and below the limit nobody is to be evicted.
+        let is_awaited = is_exceeded || self.limit_is_reached();
         tokio::select! {
             () = self.ended() => {}
-            () = at_limit.changed.notified() => {}
+            () = at_limit.changed.notified(), if is_awaited => {}
             () = sleep_until(until) => {}
             () = unsent.until_exceeded(!is_exceeded) => {}
         }

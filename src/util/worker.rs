@@ -59,7 +59,7 @@ impl Workers {
                 thread::Builder::new().name(self.shared.name.to_owned()).spawn(move || shared.work());
             match spawned {
                 Ok(_) => queue.threads += 1,
-                // Another thread will run it.
+                // Another thread will run it, if its own job ever returns.
                 Err(_) if queue.threads > 0 => {}
                 Err(error) => return Err(error),
             }

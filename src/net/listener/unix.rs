@@ -79,19 +79,26 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     let address = SockAddr::unix(path)?;
-    if is_stale(path, &address)? {
-        fs::remove_file(path)?;
+    if let Some(stale) = stale(path, &address)? {
+        // Another server may have replaced it meanwhile, or removed it.
+        if identity(path) == Some(stale) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
     }
     let listener = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     listener.set_nonblocking(true)?;
     listener.bind(&address)?;
     let absolute = std::path::absolute(path)?;
-    let file = SocketFile { identity: identity(&absolute), path: absolute };
     // The mode goes by the path, and follows links. A program that may write to the directory can still win the race between
     // these two: no call of std's sets the mode of a link.
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+    let made = fs::symlink_metadata(path)?;
+    if !made.file_type().is_socket() {
         return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has taken the socket's place"));
     }
+    let file = SocketFile { identity: Some((made.dev(), made.ino())), path: absolute };
     // Before it listens, so that no client connects with the mode that the umask has left.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     listener.listen(BACKLOG)?;
@@ -99,25 +106,25 @@ fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     Ok(socket(Some(path.to_owned()), Owned { _file: Some(file), listener }))
 }
 
-/// Whether there is a socket that nobody answers on. False if there is no file, an error if it is to be left alone.
+/// Returns which file is a socket that nobody answers on. None if there is no file, an error if it is to be left alone.
 ///
 /// Two servers that start at the same moment may both replace a stale socket, and the last one keeps the path. A lock would
 /// have to be waited for, which `bind` must not do on a runtime's thread.
-fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => {}
+fn stale(path: &Path, address: &SockAddr) -> io::Result<Option<(u64, u64)>> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => (metadata.dev(), metadata.ino()),
         Ok(_) => {
             return Err(io_error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    }
+    };
     let client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // One whose backlog is full would keep us waiting, and is one that is served.
     client.set_nonblocking(true)?;
     match client.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         _ => Err(io_error::new(io::ErrorKind::AddrInUse, "somebody answers on this socket")),
     }
