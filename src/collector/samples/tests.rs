@@ -281,9 +281,11 @@ fn copied(values: Values) -> impl Collector {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    // `prometheus` hashes the label values of an instrument one after the other (vec.rs, `hash_label_values`), so to it `""`, `"b"`
+    // and `"b"`, `""` are one child. The bar keeps them apart.
     #[test]
     fn it_is_what_instruments_would_have_been(
-        values in btree_map((any::<String>(), "[ab]{0,2}"), vec(-1e10..1e10, 0..5), 0..8),
+        values in btree_map((any::<String>(), "\\|[ab]{0,2}"), vec(-1e10..1e10, 0..5), 0..8),
     ) {
         let instruments = instruments(&values).gather();
         prop_assert_eq!(text(&registered(copied(values)).gather()), text(&instruments));
