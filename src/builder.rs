@@ -21,7 +21,7 @@ use crate::exposition::encode::{TEXT_004, TEXT_100};
 use crate::guard::{Guard, Reach};
 use crate::handler::Handler;
 use crate::http::page::Page;
-use crate::http::router::ScrapeTimeouts;
+use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::net::allow_list::AllowList;
 use crate::net::connection::Deadlines;
 use crate::net::connection_limit;

@@ -9,4 +9,4 @@ pub(crate) mod page;
 pub(crate) mod query;
 mod responses;
 pub(crate) mod router;
-mod scrape_timeout;
+pub(crate) mod scrape_timeout;

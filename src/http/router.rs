@@ -24,13 +24,11 @@ use crate::http::negotiate;
 use crate::http::page::{Document, SECURITY_POLICY};
 use crate::http::query::{self, Query};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
-use crate::http::scrape_timeout::deadline;
+use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
-
-pub(crate) use crate::http::scrape_timeout::ScrapeTimeouts;
 
 const HEALTHY_PATH: &str = "/-/healthy";
 const READY_PATH: &str = "/-/ready";
