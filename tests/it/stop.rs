@@ -12,10 +12,10 @@ use prometheus_hyper::{Builder, Guard, Server};
 use crate::support::client::{Client, PATIENCE, get, refused, wait_for};
 use crate::support::server::{LARGE, large};
 use crate::support::{reserved, run_alone};
+use testing::usage::Usage;
 
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// On a port that nobody else has when it is free again.
 /// As a drain timeout.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -225,13 +225,14 @@ fn thousand_starts_and_stops_leak_no_thread_or_descriptor() {
 #[test]
 #[ignore = "run by another test"]
 fn child_that_starts_and_stops() {
-    let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
-    // A stop does not wait for the end of the server's threads, and what is theirs goes with them. A thread that has just been
-    // made still has the name of its maker, so all are counted: there may be no more than before the first server.
-    let threads = count("task");
+    let usage = || Usage::of(std::process::id()).unwrap();
+    // A stop does not wait for the end of the server's threads, which own descriptors. A new thread has the name of its maker at
+    // first, so all are counted. The kernel counts them in `Threads:`; a listing of /proc/self/task misses the threads behind one
+    // that exits while it is read.
+    let threads = usage().threads;
     let descriptors = || {
-        wait_for("the end of the server's threads", || count("task") == threads);
-        count("fd")
+        wait_for("the end of the server's threads", || usage().threads == threads);
+        usage().descriptors
     };
     let registry = Registry::new();
     let addr = reserved();
