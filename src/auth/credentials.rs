@@ -106,6 +106,12 @@ impl Credentials {
         !(self.tokens.is_empty() && self.users.is_empty() && self.faults.is_empty())
     }
 
+    /// Whether nobody can log in, because all credentials that were given have a fault.
+    #[cfg(any(feature = "web-config", test))]
+    pub(crate) fn lock_everybody_out(&self) -> bool {
+        self.are_required() && self.tokens.is_empty() && self.users.is_empty()
+    }
+
     /// How many users there are.
     pub(super) fn users(&self) -> usize {
         self.users.len()

@@ -98,9 +98,10 @@ fn load(
     telemetry: &Arc<Telemetry>,
 ) -> io::Result<Version> {
     let loaded = web_config::load(path, files)?;
-    let protection = Protection::of(&loaded);
+    let credentials = credentials(&loaded.config.users);
+    let protection = Protection::of(&loaded, &credentials);
     let Loaded { config, pem } = loaded;
-    let WebConfig { tls, headers, users, rate_limit, warnings } = config;
+    let WebConfig { tls, headers, users: _, rate_limit, warnings } = config;
     let tls = match (tls, pem) {
         (Some(settings), Some(pem)) => Some(secure(path, settings, pem)?),
         _ => None,
@@ -112,7 +113,7 @@ fn load(
     // With the same users it is the same one, which knows who has logged in and who has failed.
     let authenticator = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
         Some(in_force) => in_force.policy.authenticator.clone(),
-        None => Authenticator::of(credentials(&users), telemetry).map(|authenticator| authenticator as _),
+        None => Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _),
     };
     let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
     let policy = Policy::new(authenticator, rate_limit, headers, telemetry);

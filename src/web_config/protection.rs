@@ -1,15 +1,19 @@
 //! What a version of the file keeps others out with, compared with what a newer one does. Reads no file and no clock.
 //!
 //! A file that was cut, emptied or overwritten by mistake is well-formed more often than not, so that a newer version
-//! which asks for less needs a restart. One that asks somebody else is a change like any other.
+//! which asks for less needs a restart, and so does one that locks everybody out. One that asks somebody else is a change like
+//! any other.
 
 use super::{Loaded, Secret};
+use crate::auth::credentials::Credentials;
 use crate::net::tls::ClientAuth;
 
 /// What a version keeps others out with.
 pub(crate) struct Protection {
     tls: Option<Clients>,
     users: Vec<(String, Secret)>,
+    /// Whether there are users, and none of them can log in.
+    locks_everybody_out: bool,
     limits_rate: bool,
 }
 
@@ -23,14 +27,20 @@ struct Clients {
 }
 
 impl Protection {
-    pub(crate) fn of(loaded: &Loaded) -> Protection {
+    /// Returns that of a version whose users have these credentials.
+    pub(crate) fn of(loaded: &Loaded, credentials: &Credentials) -> Protection {
         let Loaded { config, pem } = loaded;
         let clients = config.tls.as_ref().map(|tls| Clients {
             auth: tls.client_auth,
             ca: pem.as_ref().and_then(|pem| pem.client_ca.clone()),
             allowed_sans: tls.client_allowed_sans.clone(),
         });
-        Protection { tls: clients, users: config.users.clone(), limits_rate: config.rate_limit.is_some() }
+        Protection {
+            tls: clients,
+            users: config.users.clone(),
+            locks_everybody_out: credentials.lock_everybody_out(),
+            limits_rate: config.rate_limit.is_some(),
+        }
     }
 
     /// Why `new` may not take this one's place, if it may not.
@@ -58,6 +68,10 @@ impl Protection {
                 "client_allowed_sans: no longer names the clients that are allowed",
             ),
             (!self.users.is_empty() && new.users.is_empty(), "basic_auth_users: no longer has a user"),
+            (
+                !self.locks_everybody_out && new.locks_everybody_out,
+                "basic_auth_users: none of the users can log in",
+            ),
             (self.limits_rate && !new.limits_rate, "rate_limit: no longer limits requests"),
         ];
         table.into_iter().find_map(|(refused, why)| refused.then_some(why))

@@ -25,6 +25,7 @@ const NOT_MANDATORY: &str = "client_auth_type: no longer demands a client certif
 const NOT_VERIFIED: &str = "client_auth_type: no longer verifies client certificates by a CA";
 const NOT_NAMED: &str = "client_allowed_sans: no longer names the clients that are allowed";
 const NO_USER: &str = "basic_auth_users: no longer has a user";
+const NOBODY: &str = "basic_auth_users: none of the users can log in";
 const NO_LIMIT: &str = "rate_limit: no longer limits requests";
 
 fn users(names: &[(&str, u8)]) -> String {
@@ -45,6 +46,10 @@ fn no_version_takes_a_protection_away() {
     folder.write("other.pem", other.cert.pem());
     let (one, both) = (users(&[("one", 1)]), users(&[("one", 1), ("two", 2)]));
     let (two, changed) = (users(&[("two", 2)]), users(&[("one", 3)]));
+    // bcrypt with a cost above 16 takes too long, and no client can send a name with a colon.
+    let (costly, unsendable) = (users(&[("costly", 4)]).replace("$04$", "$17$"), users(&[("a:b", 5)]));
+    let costly_too = format!("{one}{}", costly.trim_start_matches("basic_auth_users:\n"));
+    let (costly, unsendable, costly_too) = (costly.as_str(), unsendable.as_str(), costly_too.as_str());
     let (one, both, two, changed) = (one.as_str(), both.as_str(), two.as_str(), changed.as_str());
 
     // The version in force, the new one, and why it is refused, or whether connections that were let in before end.
@@ -96,6 +101,14 @@ fn no_version_takes_a_protection_away() {
         (&[one], &[two], END),
         (&[one], &[changed], END),
         (&[], &[one], STAY),
+        // Users who cannot log in.
+        (&[one], &[costly], Err(NOBODY)),
+        (&[one], &[unsendable], Err(NOBODY)),
+        (&[], &[costly], Err(NOBODY)),
+        (&[one], &[costly_too], STAY),
+        (&[costly_too], &[one], END),
+        (&[costly], &[costly, HEADER], STAY),
+        (&[costly], &[one], END),
         // The rate limit.
         (&[RATE], &[], Err(NO_LIMIT)),
         (&[RATE], &[NO_RATE], Err(NO_LIMIT)),

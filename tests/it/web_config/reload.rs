@@ -76,6 +76,31 @@ fn no_reload_drops_authentication() {
     }
 }
 
+/// Users whose hashes all had a cost above 16 came into force, and nobody could log in before a restart.
+#[test]
+fn no_reload_locks_everybody_out() {
+    let folder = Scratch::new("locked-out");
+    let (one, costly) = (users(&["one"]), users(&["one"]).replace("$04$", "$17$"));
+    let path = folder.write("web.yml", &one);
+    let log = logged(builder(&path), |addr| {
+        let gauge = || scrape(addr, "one").sample(GAUGE);
+        assert_eq!(gauge(), Some(1.0));
+        folder.write("web.yml", &costly);
+        wait_for("a 0", || gauge() == Some(0.0));
+        folder.write("web.yml", &one);
+        wait_for("a 1", || gauge() == Some(1.0));
+    });
+    let warnings = warnings(&log);
+    assert_eq!(warnings.len(), 1, "{log}");
+    let expected = "web.yml: basic_auth_users: none of the users can log in; a change like this needs a restart";
+    assert!(warnings[0].contains("keeping the last good one") && warnings[0].contains(expected), "{log}");
+    // The start accepts the file, as exporter-toolkit does, and warns of the user.
+    let log = logged(builder(folder.write("web.yml", &costly)), |addr| {
+        assert_eq!(scrape(addr, "one").status, 401);
+    });
+    assert!(log.contains("basic_auth_users.one: a bcrypt cost of 17, above 16"), "{log}");
+}
+
 /// Each version had a gate of its own, so that a new header forgot who had guessed.
 #[test]
 fn users_that_stay_keep_what_is_known_of_them() {
