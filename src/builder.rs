@@ -124,7 +124,9 @@ impl Builder {
         let sockets = listeners.open()?;
         let addresses = sockets.iter().map(Socket::address).cloned().collect();
         let reach = Reach::new(addresses, tls.is_some(), metrics.metrics_path.clone());
-        Ok(Server { sockets, reach, tls, router: Arc::new(metrics.router(policy, telemetry)), options })
+        let host = metrics.host();
+        let router = Arc::new(metrics.router(Arc::clone(&host), policy, telemetry));
+        Ok(Server { sockets, reach, tls, host, router, options })
     }
 
     /// Starts the server: [`bind`](Self::bind) and [`Server::start`].
@@ -158,7 +160,8 @@ impl Builder {
         let telemetry = Arc::new(Telemetry::new());
         telemetry.omit_server();
         let policy = access.open_for_handler(&telemetry)?;
-        Ok(Handler::new(metrics.router(policy, telemetry)))
+        let host = metrics.host();
+        Ok(Handler::new(metrics.router(Arc::clone(&host), policy, telemetry), host))
     }
 
     /// With what is wrong with options that do not fit together.

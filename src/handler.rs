@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Running;
 use crate::http::body::Body;
 use crate::http::router::Router;
+use crate::scrape::Host;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
@@ -57,6 +58,7 @@ pub struct Handler {
 }
 
 struct Mounted {
+    host: Arc<Host>,
     router: Arc<Router>,
     /// None before the first call.
     engine: Mutex<Option<Running>>,
@@ -84,8 +86,9 @@ impl fmt::Debug for ResponseFuture {
 }
 
 impl Handler {
-    pub(crate) fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Router, host: Arc<Host>) -> Self {
         let mounted = Mounted {
+            host,
             router: Arc::new(router),
             engine: Mutex::default(),
             stop: CancellationToken::new(),
@@ -154,12 +157,10 @@ impl Mounted {
         if let Some(running) = &*engine {
             return Ok(running.runtime().clone());
         }
-        let scraper = self.router.scraper();
-        if let Ok(host) = Handle::try_current() {
-            scraper.run_hooks_on(host);
-        }
+        self.host.run_hooks_here();
         let until = self.stop.clone();
-        let running = scraper.start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
+        let running =
+            self.router.scraper().start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
         Ok(engine.insert(running).runtime().clone())
     }
 }

@@ -10,6 +10,7 @@ mod gatherer;
 mod groups;
 mod hook_tasks;
 mod hooks;
+mod host;
 pub(crate) mod probe;
 mod progress;
 mod selection;
@@ -24,7 +25,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use hooks::{BoxError, ScrapeContext};
@@ -33,6 +33,7 @@ pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Delivery};
 pub(crate) use exposition::{Exposition, Form, ScrapeError};
 pub(crate) use hooks::Hook;
+pub(crate) use host::Host;
 pub(crate) use selection::Selection;
 pub(crate) use unsent::UnsentBudget;
 pub(crate) use work::{Contents, Source, Work};
@@ -62,23 +63,6 @@ impl Scraper {
         Scraper { gatherer: Arc::new(Gatherer::new(work, standard_timeout)), standard_timeout }
     }
 
-    /// Lets hooks run on this runtime, unless they have one.
-    pub(crate) fn run_hooks_on(&self, runtime: Handle) {
-        self.gatherer.runtime().get_or_init(|| runtime);
-    }
-
-    /// Where hooks run, once it is known.
-    pub(crate) fn runtime_of_hooks(&self) -> Option<&Handle> {
-        self.gatherer.runtime().get()
-    }
-
-    /// Lets the default collectors watch this runtime, unless they watch one or there are none.
-    pub(crate) fn watch(&self, runtime: &Handle) {
-        if let Some(collectors) = self.gatherer.work().default_collectors() {
-            collectors.watch(runtime);
-        }
-    }
-
     /// Starts the engine that gathers, whose threads have this name, and which ends with this future. Hooks run on its runtime,
     /// unless they have one.
     ///
@@ -94,7 +78,7 @@ impl Scraper {
         F: Future<Output = ()> + Send + 'static,
     {
         engine::start(threads, Arc::clone(&self.gatherer), || {
-            self.run_hooks_on(Handle::current());
+            self.gatherer.work().host().run_hooks_here();
             main()
         })
     }

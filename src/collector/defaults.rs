@@ -16,17 +16,16 @@ const ALL: &[fn() -> Box<dyn DefaultCollector>] = &[
     runtime::by_default,
 ];
 
-/// Those that the features bring.
-#[derive(Debug)]
+/// Those that a server has: none by default.
+#[derive(Debug, Default)]
 pub(crate) struct DefaultCollectors(Vec<Box<dyn DefaultCollector>>);
 
-impl Default for DefaultCollectors {
-    fn default() -> Self {
+impl DefaultCollectors {
+    /// Returns those that the features bring.
+    pub(crate) fn all() -> Self {
         DefaultCollectors(ALL.iter().map(|make| make()).collect())
     }
-}
 
-impl DefaultCollectors {
     pub(crate) fn registries(&self) -> impl Iterator<Item = &Registry> {
         self.0.iter().filter_map(|collector| collector.registry())
     }

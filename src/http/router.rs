@@ -27,7 +27,7 @@ use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_erro
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
-use crate::scrape::{Contents, Delivery, Exposition, Form, ScrapeError, Scraper, Work};
+use crate::scrape::{Contents, Delivery, Exposition, Form, Host, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
@@ -47,6 +47,7 @@ pub(crate) struct Router {
     scrape_timeouts: ScrapeTimeouts,
     /// A permit for each scrape that is being answered, if their number is limited.
     scrape_limit: Option<Semaphore>,
+    host: Arc<Host>,
     scraper: Scraper,
     prober: Prober,
     access: AccessControl,
@@ -92,6 +93,7 @@ impl Router {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let Endpoints { metrics_path, contents, scrape_limit, prober, page } = endpoints;
+        let host = Arc::clone(&contents.host);
         let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
         Router {
             metrics_path,
@@ -99,6 +101,7 @@ impl Router {
             offer,
             scrape_timeouts,
             scrape_limit,
+            host,
             scraper,
             prober,
             access,
@@ -338,7 +341,7 @@ impl Router {
     ) -> Response<Body> {
         // A probe may have a parameter of that name with other values.
         let (form, content_type) = self.form(head, query.format.unwrap_or_default(), query.names);
-        let Some(runtime) = self.scraper.runtime_of_hooks() else {
+        let Some(runtime) = self.host.runtime_of_hooks() else {
             return internal_error("There is nowhere to probe from.\n");
         };
         match self.prober.probe(place, parameters, form, runtime, deadline).await {

@@ -21,11 +21,9 @@ impl Wire {
     /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
     /// there can be none, scrapes wait for their deadline.
     pub fn of(server: Server) -> Wire {
-        let Server { router, options, .. } = server;
+        let Server { host, router, options, .. } = server;
         let deadlines = options.deadlines;
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            router.scraper().run_hooks_on(runtime);
-        }
+        host.run_hooks_here();
         drop(router.scraper().start("wire".to_owned(), || Ok(std::future::pending())));
         let telemetry = Arc::clone(router.telemetry());
         Wire(Service { responder: router, tls: None, deadlines, stop: CancellationToken::new(), telemetry })

@@ -1,6 +1,6 @@
 //! What the engine gathers for the scrapes that wait: flights, one after the other, each with its hooks.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -18,8 +18,6 @@ use crate::engine;
 #[derive(Debug)]
 pub(super) struct Gatherer {
     work: Work,
-    /// The runtime of the hooks: that on which the server was bound, else its own.
-    runtime: OnceLock<Handle>,
     /// Half of it is all the time that a hook has.
     standard_timeout: Duration,
     state: Mutex<State>,
@@ -45,7 +43,6 @@ impl Gatherer {
         Gatherer {
             hooks: tokio::sync::Mutex::new(HookTasks::new(work.hooks().len())),
             work,
-            runtime: OnceLock::new(),
             standard_timeout,
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -55,10 +52,6 @@ impl Gatherer {
 
     pub(super) fn work(&self) -> &Work {
         &self.work
-    }
-
-    pub(super) fn runtime(&self) -> &OnceLock<Handle> {
-        &self.runtime
     }
 
     pub(super) fn deliveries(&self) -> &Deliveries {
@@ -96,7 +89,7 @@ impl Gatherer {
     /// any more.
     async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<Gather> {
         let count = self.work.hooks().len();
-        let Some(runtime) = self.runtime.get().filter(|_| count > 0) else {
+        let Some(runtime) = self.work.host().runtime_of_hooks().filter(|_| count > 0) else {
             return self.state().coalescer.begin_gather(Instant::now(), true);
         };
         let flight = self.state().reports.begin(count);
@@ -224,14 +217,10 @@ impl engine::Gather for Gatherer {
     }
 
     fn tick(&self) {
-        if let Some(collectors) = self.work.default_collectors() {
-            collectors.tick();
-        }
+        self.work.host().default_collectors().tick();
     }
 
     fn end(&self) {
-        if let Some(collectors) = self.work.default_collectors() {
-            collectors.end();
-        }
+        self.work.host().default_collectors().end();
     }
 }

@@ -58,10 +58,8 @@ fn gated(hooks: Vec<Hook>) -> Gated {
     registry.register(Box::new(Gate(gathers.clone(), tell.into(), opened.into()))).unwrap();
     let sources = vec![Source { name: "default".to_owned(), registry }];
     let contents = Contents { sources, hooks, ..Contents::default() };
+    contents.host.run_hooks_here();
     let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
-    if let Ok(runtime) = Handle::try_current() {
-        scraper.run_hooks_on(runtime);
-    }
     scraper.start("test".to_owned(), || Ok(std::future::pending())).unwrap();
     Gated { scraper, gathers, begun, open }
 }

@@ -13,11 +13,12 @@ use super::exposition::{Exposition, Form, Outcome, Recipient, ScrapeError};
 use super::gathered::{Gathered, Merged};
 use super::groups::{Group, group};
 use super::hooks::{Ended, Failure, Hook};
+use super::host::Host;
 use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::unsent::UnsentBudget;
 use super::writer::{Unwritten, Writer};
-use crate::collector::{self, DefaultCollectors};
+use crate::collector;
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode::{self, EscapedFormat, Skipped};
 use crate::exposition::filter::Names;
@@ -41,8 +42,9 @@ pub(crate) struct Contents {
     /// of `prometheus` is filled.
     pub(crate) by_default: bool,
     pub(crate) hooks: Vec<Hook>,
-    /// These two come along whatever is selected, and where a source has a series of theirs, it is served once: theirs.
-    pub(crate) default_collectors: Option<DefaultCollectors>,
+    /// Its default collectors and the next come along whatever is selected, and where a source has a series of theirs, it is
+    /// served once: theirs.
+    pub(crate) host: Arc<Host>,
     pub(crate) build_info: Option<Registry>,
     /// Comes along, too.
     pub(crate) self_metrics: bool,
@@ -144,8 +146,8 @@ impl Work {
         &self.hooks
     }
 
-    pub(super) fn default_collectors(&self) -> Option<&DefaultCollectors> {
-        self.contents.default_collectors.as_ref()
+    pub(super) fn host(&self) -> &Host {
+        &self.contents.host
     }
 
     /// Gathers these registries, each by itself, and what comes along.
@@ -177,8 +179,7 @@ impl Work {
         // They log it themselves, and do not know who gathers them.
         self.telemetry.count_errors(Cause::Skipped, collector::take_left_out());
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
-        let default_collectors =
-            self.contents.default_collectors.iter().flat_map(DefaultCollectors::registries);
+        let default_collectors = self.host().default_collectors().registries();
         for families in default_collectors.chain(&self.contents.build_info).flat_map(gather::gather) {
             gathered.push_first(families);
         }

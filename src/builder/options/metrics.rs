@@ -5,7 +5,6 @@ use std::env;
 use std::sync::Arc;
 
 use prometheus::Registry;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
@@ -16,7 +15,7 @@ use crate::http::page::{Document, Page, Places, Program};
 use crate::http::router::{Endpoints, Offer, Router};
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
-use crate::scrape::{Contents, Hook, Source};
+use crate::scrape::{Contents, Hook, Host, Source};
 use crate::telemetry::{RejectReason, Telemetry};
 
 #[derive(Debug)]
@@ -77,14 +76,24 @@ impl MetricsOptions {
         faults
     }
 
-    pub(crate) fn router(self, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
+    /// Returns the host program as it is where this is called: hooks run on the runtime around the call, and the default
+    /// collectors watch it.
+    pub(crate) fn host(&self) -> Arc<Host> {
+        let serve = self.default_collectors.unwrap_or(self.contents.sources.is_empty());
+        let host = Host::new(if serve { DefaultCollectors::all() } else { DefaultCollectors::default() });
+        host.run_hooks_here();
+        host.watch_here();
+        Arc::new(host)
+    }
+
+    pub(crate) fn router(self, host: Arc<Host>, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
         let MetricsOptions {
             mut contents,
             metrics_path,
             metrics_path_option: _,
             probes,
             max_probes,
-            default_collectors,
+            default_collectors: _,
             build_info,
             landing_page,
             formats,
@@ -99,8 +108,7 @@ impl MetricsOptions {
             let registry = prometheus::default_registry().clone();
             contents.sources.push(Source { name: "default".to_owned(), registry });
         }
-        let default_collectors = default_collectors.unwrap_or(contents.by_default);
-        contents.default_collectors = default_collectors.then(DefaultCollectors::default);
+        contents.host = host;
         contents.build_info = build_info.clone().map(registry_of);
 
         let codings = if compression { compress::codings() } else { Vec::new() };
@@ -127,12 +135,7 @@ impl MetricsOptions {
             telemetry.show_rejections(&[RejectReason::MaxRequests]);
         }
         let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
-        let router = Router::new(endpoints, offer, timeouts, access, telemetry);
-        if let Ok(runtime) = Handle::try_current() {
-            router.scraper().watch(&runtime);
-            router.scraper().run_hooks_on(runtime);
-        }
-        router
+        Router::new(endpoints, offer, timeouts, access, telemetry)
     }
 }
 

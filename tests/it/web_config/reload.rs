@@ -92,7 +92,8 @@ fn no_reload_locks_everybody_out() {
     });
     let warnings = warnings(&log);
     assert_eq!(warnings.len(), 1, "{log}");
-    let expected = "web.yml: basic_auth_users: none of the users can log in; a change like this needs a restart";
+    let expected =
+        "web.yml: basic_auth_users: none of the users can log in; a change like this needs a restart";
     assert!(warnings[0].contains("keeping the last good one") && warnings[0].contains(expected), "{log}");
     // The start accepts the file, as exporter-toolkit does, and warns of the user.
     let log = logged(builder(folder.write("web.yml", &costly)), |addr| {
