@@ -31,7 +31,7 @@ pub use hooks::{BoxError, ScrapeContext};
 
 pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Delivery};
-pub(crate) use exposition::{Exposition, Form, ScrapeError};
+pub(crate) use exposition::{Exposition, Representation, ScrapeError};
 pub(crate) use hooks::Hook;
 pub(crate) use host::Host;
 pub(crate) use selection::Selection;
@@ -117,19 +117,19 @@ impl Scraper {
     /// cancelled.
     pub(crate) async fn scrape(
         &self,
-        form: Form,
+        representation: Representation,
         registries: Selection,
         timeout: Duration,
         deadline: Instant,
     ) -> Result<Exposition, ScrapeError> {
         // Slow clients are evicted meanwhile.
-        if self.unsent().is_exceeded() && form.is_of_a_part(&registries) {
+        if self.unsent().is_exceeded() && representation.is_of_a_part(&registries) {
             let until = deadline.min(Instant::now() + PATIENCE_FOR_ROOM);
             let _ = tokio::time::timeout_at(until.into(), self.unsent().until_exceeded(false)).await;
         }
         let (reply, outcome) = oneshot::channel();
         let request = Request { registries, timeout, deadline };
-        let id = self.gatherer.join(request, Recipient { form, reply });
+        let id = self.gatherer.join(request, Recipient { representation, reply });
         let waiting = Waiting { gatherer: &self.gatherer, id };
         let outcome: Result<Result<Outcome, _>, _> = tokio::time::timeout_at(deadline.into(), outcome).await;
         drop(waiting);

@@ -27,7 +27,7 @@ use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_erro
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
-use crate::scrape::{Contents, Delivery, Exposition, Form, Host, ScrapeError, Scraper, Work};
+use crate::scrape::{Contents, Delivery, Exposition, Host, Representation, ScrapeError, Scraper, Work};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
@@ -283,9 +283,9 @@ impl Router {
             Ok(format) => format,
             Err(unknown) => return bad_request(unknown),
         };
-        let (form, content_type) = self.form(head, format, query.names);
+        let (representation, content_type) = self.representation(head, format, query.names);
         let timeout = self.scrape_timeouts.of(head);
-        match self.scraper.scrape(form, selection, timeout, deadline).await {
+        match self.scraper.scrape(representation, selection, timeout, deadline).await {
             Ok(exposition) => {
                 let Exposition { pieces, coding, unsent, receipt } = exposition;
                 // The page keeps no values: it must not take a job's last ones from Prometheus. HEAD drops the receipt with the body.
@@ -340,11 +340,12 @@ impl Router {
         deadline: Instant,
     ) -> Response<Body> {
         // A probe may have a parameter of that name with other values.
-        let (form, content_type) = self.form(head, query.format.unwrap_or_default(), query.names);
+        let (representation, content_type) =
+            self.representation(head, query.format.unwrap_or_default(), query.names);
         let Some(runtime) = self.host.runtime_of_hooks() else {
             return internal_error("There is nowhere to probe from.\n");
         };
-        match self.prober.probe(place, parameters, form, runtime, deadline).await {
+        match self.prober.probe(place, parameters, representation, runtime, deadline).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((pieces, coding)) => {
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
@@ -357,8 +358,13 @@ impl Router {
         }
     }
 
-    /// In which form a client wants what is selected.
-    fn form(&self, head: &Parts, named: Option<&'static Format>, names: Names) -> (Form, HeaderValue) {
+    /// Returns the representation that a client wants, and its media type.
+    fn representation(
+        &self,
+        head: &Parts,
+        named: Option<&'static Format>,
+        names: Names,
+    ) -> (Representation, HeaderValue) {
         let (format, content_type) = match named.filter(|format| self.offer.formats.contains(format)) {
             // For people: a browser shows it and does not offer to save it.
             Some(format) => (EscapedFormat::plain(format), TEXT),
@@ -368,7 +374,7 @@ impl Router {
             }
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
-        (Form { format, coding, names }, content_type)
+        (Representation { format, coding, names }, content_type)
     }
 
     fn refused(&self, rejection: Rejection) -> Response<Body> {

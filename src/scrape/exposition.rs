@@ -10,15 +10,15 @@ use crate::exposition::compress::Coding;
 use crate::exposition::encode::EscapedFormat;
 use crate::exposition::filter::Names;
 
-/// How an exposition is written. Of each gather each distinct representation is encoded once.
+/// How an exposition is written: its format, coding and filter. Of each gather each distinct one is encoded once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Form {
+pub(crate) struct Representation {
     pub(crate) format: EscapedFormat,
     pub(crate) coding: Coding,
     pub(crate) names: Names,
 }
 
-impl Form {
+impl Representation {
     /// Whether it is of a part of the metrics: of these there are as many as clients can think of.
     pub(super) fn is_of_a_part(&self, registries: &Selection) -> bool {
         *registries != Selection::All || !self.names.is_empty()
@@ -56,6 +56,6 @@ pub(super) type Outcome = Result<Exposition, ScrapeError>;
 /// Who gets an outcome, and in which representation.
 #[derive(Debug)]
 pub(super) struct Recipient {
-    pub(super) form: Form,
+    pub(super) representation: Representation,
     pub(super) reply: oneshot::Sender<Outcome>,
 }

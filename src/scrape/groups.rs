@@ -5,14 +5,14 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::exposition::{Form, Outcome, Recipient};
+use super::exposition::{Outcome, Recipient, Representation};
 use super::selection::Selection;
 
 /// Those who want one representation of one selection.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) registries: Selection,
-    pub(super) form: Form,
+    pub(super) representation: Representation,
     replies: Vec<oneshot::Sender<Outcome>>,
 }
 
@@ -28,7 +28,7 @@ impl Group {
     }
 
     pub(super) fn is_of_a_part(&self) -> bool {
-        self.form.is_of_a_part(&self.registries)
+        self.representation.is_of_a_part(&self.registries)
     }
 }
 
@@ -37,9 +37,9 @@ impl Group {
 pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut indexes = HashMap::new();
-    for (registries, Recipient { form, reply }) in recipients {
-        let index = *indexes.entry((registries.clone(), form.clone())).or_insert_with(|| {
-            groups.push(Group { registries, form, replies: Vec::new() });
+    for (registries, Recipient { representation, reply }) in recipients {
+        let index = *indexes.entry((registries.clone(), representation.clone())).or_insert_with(|| {
+            groups.push(Group { registries, representation, replies: Vec::new() });
             groups.len() - 1
         });
         groups[index].replies.push(reply);
@@ -60,12 +60,12 @@ mod tests {
 
     #[test]
     fn whole_expositions_come_first_then_the_most_wanted() {
-        let form = |query: &str, coding| {
+        let representation = |query: &str, coding| {
             let names = Query::parse(query).unwrap().names;
-            Form { format: FALLBACK, coding, names }
+            Representation { format: FALLBACK, coding, names }
         };
-        let plain = |query| form(query, Coding::Identity);
-        let gzip = form("", Coding::Gzip);
+        let plain = |query| representation(query, Coding::Identity);
+        let gzip = representation("", Coding::Gzip);
         let part = |index| Selection::of(vec![index], 3);
         // In the order in which they ask: the registries, the representation, by how many.
         let asked = [
@@ -79,15 +79,15 @@ mod tests {
             (Selection::All, gzip.clone(), 2),
         ];
         let recipients = (0..3).flat_map(|round| {
-            asked.iter().filter(move |(.., count)| *count > round).map(|(registries, form, _)| {
+            asked.iter().filter(move |(.., count)| *count > round).map(|(registries, representation, _)| {
                 let (reply, _) = oneshot::channel();
-                (registries.clone(), Recipient { form: form.clone(), reply })
+                (registries.clone(), Recipient { representation: representation.clone(), reply })
             })
         });
         let groups = group(recipients.collect());
-        let order: Vec<(Selection, Form, usize)> = groups
+        let order: Vec<(Selection, Representation, usize)> = groups
             .into_iter()
-            .map(|Group { registries, form, replies }| (registries, form, replies.len()))
+            .map(|Group { registries, representation, replies }| (registries, representation, replies.len()))
             .collect();
         let expected = [7, 6, 4, 3, 0, 2, 1, 5].map(|index| asked[index].clone());
         assert_eq!(order, expected);

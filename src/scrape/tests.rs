@@ -24,8 +24,9 @@ impl Scraper {
     }
 
     async fn ask_until(&self, timeout: Duration, deadline: Instant) -> Outcome {
-        let form = Form { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
-        self.scrape(form, Selection::All, timeout, deadline).await
+        let representation =
+            Representation { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
+        self.scrape(representation, Selection::All, timeout, deadline).await
     }
 }
 

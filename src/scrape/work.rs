@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 
 use super::delivery::Receipt;
-use super::exposition::{Exposition, Form, Outcome, Recipient, ScrapeError};
+use super::exposition::{Exposition, Outcome, Recipient, Representation, ScrapeError};
 use super::gathered::{Gathered, Merged};
 use super::groups::{Group, group};
 use super::hooks::{Ended, Failure, Hook};
@@ -235,13 +235,15 @@ impl Work {
                 Some(_) if self.unsent.is_exceeded() && group.is_of_a_part() => Err(ScrapeError::Unsent),
                 Some(families) if many && is_last => {
                     let families = std::mem::take(families);
-                    self.write(&group.form, comment, receipt, |format, names, body| {
+                    self.write(&group.representation, comment, receipt, |format, names, body| {
                         encode::encode_consuming(format, names, families, body)
                     })
                 }
-                Some(families) => self.write(&group.form, comment, receipt, |format, names, body| {
-                    encode::encode(format, names, families, body)
-                }),
+                Some(families) => {
+                    self.write(&group.representation, comment, receipt, |format, names, body| {
+                        encode::encode(format, names, families, body)
+                    })
+                }
                 None => Err(ScrapeError::Collector),
             };
             replies.outcomes.push((group, outcome));
@@ -251,12 +253,14 @@ impl Work {
 
     fn write(
         &self,
-        form: &Form,
+        representation: &Representation,
         comment: Option<&'static str>,
         receipt: &Receipt,
         encode: impl FnOnce(EscapedFormat, &Names, &mut dyn Sink) -> Skipped,
     ) -> Outcome {
-        let written = self.writer.write(form, comment, |body| encode(form.format, &form.names, body));
+        let written = self.writer.write(representation, comment, |body| {
+            encode(representation.format, &representation.names, body)
+        });
         let (pieces, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
         let unsent = self.unsent.count(pieces.iter().map(Bytes::len).sum());
         Ok(Exposition { pieces, coding, unsent, receipt: receipt.clone() })

@@ -1,10 +1,10 @@
-//! Writes families in the form that was asked for, and says what could not be written.
+//! Writes families in a representation, and says what could not be written.
 
 use std::thread;
 
 use bytes::Bytes;
 
-use super::exposition::Form;
+use super::exposition::Representation;
 use crate::exposition::buffer_pool::BufferPool;
 use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
@@ -34,15 +34,16 @@ impl Writer {
         Writer { prefix, skipped, compressor, buffers: BufferPool::default() }
     }
 
-    /// A body in this form: the comment, where the format has some, and what `encode` writes.
+    /// Writes a body in this representation: the comment, where the format has some, and what `encode` writes.
     pub(crate) fn write(
         &self,
-        form: &Form,
+        representation: &Representation,
         comment: Option<&'static str>,
         encode: impl FnOnce(&mut dyn Sink) -> Skipped,
     ) -> Result<Written, Unwritten> {
-        let mut body = InTurns { compress: Compress::reusing(form.coding, &self.buffers), begun: false };
-        if let Some(comment) = comment.filter(|_| form.format.format().has_comments) {
+        let mut body =
+            InTurns { compress: Compress::reusing(representation.coding, &self.buffers), begun: false };
+        if let Some(comment) = comment.filter(|_| representation.format.format().has_comments) {
             body.chunk(&mut comment.as_bytes().to_vec());
         }
         self.report(&encode(&mut body));

@@ -14,7 +14,7 @@ use crate::collector::{self, registry_of};
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
-use crate::scrape::{Form, Unwritten, Writer, Written};
+use crate::scrape::{Representation, Unwritten, Writer, Written};
 use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::unwind::panic_message;
 use crate::util::worker::Workers;
@@ -59,7 +59,7 @@ pub(super) struct Exposer {
 struct Job {
     found: Registry,
     verdict: Verdict,
-    form: Form,
+    form: Representation,
     reply: oneshot::Sender<Outcome>,
     /// The probe's, until all of it is done.
     _permit: OwnedSemaphorePermit,
@@ -74,7 +74,11 @@ impl Exposer {
     }
 
     /// What is there to say if nothing was found: some bytes, written here and now.
-    pub(super) fn write_verdict(&self, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+    pub(super) fn write_verdict(
+        &self,
+        verdict: Verdict,
+        form: &Representation,
+    ) -> Result<Written, Unwritten> {
         self.pen.write(Gathering::default(), verdict, form)
     }
 
@@ -83,7 +87,7 @@ impl Exposer {
         &self,
         found: Registry,
         verdict: Verdict,
-        form: Form,
+        form: Representation,
         permit: OwnedSemaphorePermit,
     ) -> io::Result<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
@@ -117,7 +121,7 @@ impl Pen {
         }
     }
 
-    fn expose(&self, found: &Registry, verdict: Verdict, form: &Form) -> Outcome {
+    fn expose(&self, found: &Registry, verdict: Verdict, form: &Representation) -> Outcome {
         let mut gathering = Gathering::default();
         let gathered = gathering.add(found);
         let first = collector::take_first_left_out();
@@ -132,7 +136,12 @@ impl Pen {
     }
 
     /// What was found, and the verdict.
-    fn write(&self, mut gathering: Gathering, verdict: Verdict, form: &Form) -> Result<Written, Unwritten> {
+    fn write(
+        &self,
+        mut gathering: Gathering,
+        verdict: Verdict,
+        form: &Representation,
+    ) -> Result<Written, Unwritten> {
         // An exporter that knows better has said so.
         let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
         let is_known = |name: &str| gathering.names().any(|known| known == name);

@@ -9,7 +9,7 @@ use tokio::task::JoinError;
 
 use super::exposer::{Exposer, Failed, Verdict};
 use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest, Reason};
-use crate::scrape::{Form, Written};
+use crate::scrape::{Representation, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Reporter, Telemetry};
 use crate::util::task::Task;
 use crate::util::unwind::panic_message;
@@ -71,7 +71,7 @@ impl Prober {
         &self,
         place: usize,
         parameters: Parameters,
-        form: Form,
+        form: Representation,
         runtime: &Handle,
         deadline: Instant,
     ) -> Result<Written, Unanswered> {
@@ -101,7 +101,7 @@ impl Prober {
         &self,
         place: usize,
         parameters: Parameters,
-        form: &Form,
+        form: &Representation,
         runtime: &Handle,
         deadline: Instant,
     ) -> Result<Written, Failure> {
