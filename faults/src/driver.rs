@@ -1,4 +1,4 @@
-//! The victim from outside: starts it, tells it, reads what it uses, ends it.
+//! The host program from outside: starts it, tells it, reads what it uses, ends it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use testing::usage::Usage;
 
-/// For the slowest answer of a victim that lives: what it is told is done on a thread that does nothing else.
+/// For the slowest answer of a host program that lives: what it is told is done on a thread that does nothing else.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Victim {
+pub struct HostProgram {
     child: Child,
     /// Closed to end it.
     orders: Option<ChildStdin>,
@@ -24,7 +24,7 @@ pub struct Victim {
     pub addr: SocketAddr,
 }
 
-impl Victim {
+impl HostProgram {
     pub fn start(options: &[&str]) -> Result<Self, String> {
         Self::start_in(&[], options)
     }
@@ -36,7 +36,7 @@ impl Victim {
         let words: Vec<&str> = wrapper.iter().copied().chain([program.as_str()]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        command.arg("victim").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("host").args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         if std::env::var_os("FAULTS_VERBOSE").is_none() {
             command.stderr(Stdio::null());
         }
@@ -56,7 +56,7 @@ impl Victim {
         let pid = number(&hello, "pid") as u32;
         let addr = hello["addr"].as_str().and_then(|addr| addr.parse().ok());
         let addr = addr.ok_or_else(|| format!("no address in {hello}"))?;
-        Ok(Victim { child, orders, answers, pid, addr })
+        Ok(HostProgram { child, orders, answers, pid, addr })
     }
 
     /// Tells it something, and waits for its answer.
@@ -84,7 +84,7 @@ impl Victim {
     }
 
     pub fn usage(&self) -> Result<Usage, String> {
-        Usage::of(self.pid).ok_or_else(|| "the victim is gone".to_owned())
+        Usage::of(self.pid).ok_or_else(|| "the host program is gone".to_owned())
     }
 
     pub fn is_alive(&mut self) -> bool {
@@ -99,7 +99,7 @@ impl Victim {
         while start.elapsed() < limit {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(start.elapsed()),
-                Ok(Some(status)) => return Err(format!("the victim ended with {status}")),
+                Ok(Some(status)) => return Err(format!("the host program ended with {status}")),
                 _ => thread::sleep(Duration::from_millis(5)),
             }
         }
@@ -107,7 +107,7 @@ impl Victim {
     }
 }
 
-/// What the victim says of itself since it was told to `reset`.
+/// What the host program says of itself since it was told to `reset`.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     pub beats: u64,
@@ -123,7 +123,7 @@ pub fn number(answer: &Value, name: &str) -> u64 {
     answer[name].as_u64().unwrap_or_default()
 }
 
-impl Drop for Victim {
+impl Drop for HostProgram {
     fn drop(&mut self) {
         self.orders = None;
         // What is within a tracer is not the child. A pid may be another's once it is gone, so its name is asked for.

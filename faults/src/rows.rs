@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::client::scrape;
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 
 /// What a row has seen, in figures, or what is wrong.
 type Outcome = Result<String, String>;
@@ -25,7 +25,7 @@ pub struct Row {
     name: &'static str,
     /// Which protection it would miss.
     proves: &'static str,
-    /// The victim without it, with which the row has to fail. None where that is not to be had; `proves` says why.
+    /// The host program without it, with which the row has to fail. None where that is not to be had; `proves` says why.
     unprotected: Option<&'static str>,
     run: fn(&Bench) -> Outcome,
 }
@@ -36,13 +36,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    fn victim(&self, options: &[&str]) -> Result<Victim, String> {
-        self.victim_in(&[], options)
+    fn host(&self, options: &[&str]) -> Result<HostProgram, String> {
+        self.host_in(&[], options)
     }
 
-    fn victim_in(&self, wrapper: &[&str], options: &[&str]) -> Result<Victim, String> {
+    fn host_in(&self, wrapper: &[&str], options: &[&str]) -> Result<HostProgram, String> {
         let options: Vec<&str> = options.iter().copied().chain(self.unprotected).collect();
-        Victim::start_in(wrapper, &options)
+        HostProgram::start_in(wrapper, &options)
     }
 }
 
@@ -100,7 +100,7 @@ pub fn main(words: &[&str]) -> ExitCode {
                 outcome = (row.run)(&bench);
             }
         }
-        // Without its protection it has to fail, and for want of that, not of a tool or of a victim.
+        // Without its protection it has to fail, and for want of that, not of a tool or of a host program.
         let passed = outcome.is_ok() != unprotected && !lacks(&bench, &outcome);
         let (Ok(seen) | Err(seen)) = &outcome;
         let verdict = match (&outcome, unprotected) {
@@ -130,16 +130,16 @@ pub fn main(words: &[&str]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether there is a tool missing, or no victim that serves without its protection.
+/// Whether there is a tool missing, or no host program that serves without its protection.
 fn lacks(bench: &Bench, outcome: &Outcome) -> bool {
     let missing = std::io::Error::from_raw_os_error(2).to_string();
     let Some(option) = bench.unprotected else { return false };
     let serves =
-        || Victim::start(&["current", option]).is_ok_and(|victim| scrape(victim.addr, SERVES).is_ok());
+        || HostProgram::start(&["current", option]).is_ok_and(|host| scrape(host.addr, SERVES).is_ok());
     outcome.as_ref().is_err_and(|what| what.contains(&missing)) || !serves()
 }
 
-/// For the first scrape of a victim that nobody harms.
+/// For the first scrape of a host program that nobody harms.
 const SERVES: Duration = Duration::from_secs(5);
 
 /// How a complaint about a late beat begins.

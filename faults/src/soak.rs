@@ -1,5 +1,5 @@
 //! Hours of all at once: good scrapers in every format and coding, slow clients, resets, hostile heads, a stop and start
-//! each minute. What the victim uses must not grow, and no good scrape may fail.
+//! each minute. What the host program uses must not grow, and no good scrape may fail.
 
 mod clients;
 mod report;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 use testing::usage::Usage;
 
 use report::Sample;
@@ -96,13 +96,13 @@ pub fn main(seconds: u64, path: &str) -> ExitCode {
 }
 
 fn soak(time: Duration) -> Result<(String, bool), String> {
-    let mut victim = Victim::start(&["multi"])?;
-    victim.tell(&format!("body {BODY_MIB}"))?;
+    let mut host = HostProgram::start(&["multi"])?;
+    host.tell(&format!("body {BODY_MIB}"))?;
     let soak = Soak::default();
-    let (addr, pid) = (victim.addr, victim.pid);
+    let (addr, pid) = (host.addr, host.pid);
     // A host without a server, for comparison: others compute here, too.
-    let mut control = Victim::start(&["alone"])?;
-    victim.tell("reset")?;
+    let mut control = HostProgram::start(&["alone"])?;
+    host.tell("reset")?;
     control.tell("reset")?;
     let start = Instant::now();
     let mut samples = Vec::new();
@@ -112,13 +112,13 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
             scope.spawn(move || clients::scrapes(soak, addr, n));
         }
         come_and_go(scope, soak, addr);
-        let ended = watch(soak, &mut victim, time, start, &mut samples);
+        let ended = watch(soak, &mut host, time, start, &mut samples);
         soak.over.store(true, Ordering::Relaxed);
         ended
     });
     ended?;
     let after = wait_for_calm(pid)?;
-    let (report, control) = (victim.report()?, control.report()?);
+    let (report, control) = (host.report()?, control.report()?);
     let faults = soak.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(report::of(time, &samples, after, (report, control), &soak.counts, &faults))
 }
@@ -146,7 +146,7 @@ fn come_and_go<'scope>(scope: &'scope Scope<'scope, '_>, soak: &'scope Soak, add
 /// Samples each second, and each minute stops the server and starts it again.
 fn watch(
     soak: &Soak,
-    victim: &mut Victim,
+    host: &mut HostProgram,
     time: Duration,
     start: Instant,
     samples: &mut Vec<Sample>,
@@ -154,14 +154,14 @@ fn watch(
     let mut minutes = 0;
     while start.elapsed() < time {
         thread::sleep(Duration::from_secs(1));
-        samples.push(Sample { at: start.elapsed(), usage: victim.usage()? });
+        samples.push(Sample { at: start.elapsed(), usage: host.usage()? });
         if start.elapsed().as_secs() / 60 == minutes {
             continue;
         }
         minutes = start.elapsed().as_secs() / 60;
         let alone = soak.server.write().unwrap_or_else(PoisonError::into_inner);
-        let stop = victim.tell("stop")?;
-        victim.tell("start")?;
+        let stop = host.tell("stop")?;
+        host.tell("start")?;
         soak.generation.fetch_add(1, Ordering::Relaxed);
         drop(alone);
         count(&soak.counts.restarts);
@@ -180,7 +180,7 @@ fn wait_for_calm(pid: u32) -> Result<Usage, String> {
     let mut last = None;
     for _ in 0..45 {
         thread::sleep(Duration::from_secs(1));
-        let usage = Usage::of(pid).ok_or("the victim is gone")?;
+        let usage = Usage::of(pid).ok_or("the host program is gone")?;
         if last.is_some_and(|last: Usage| last.descriptors <= 20 && last.descriptors == usage.descriptors) {
             return Ok(usage);
         }

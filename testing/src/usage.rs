@@ -1,4 +1,4 @@
-//! What a process uses, read from outside: a victim without a free descriptor could not tell itself.
+//! What a process uses, read from outside: a host program without a free descriptor could not tell itself.
 
 use std::fs;
 use std::path::Path;

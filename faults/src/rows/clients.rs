@@ -1,5 +1,5 @@
 //! Clients who may scrape, and what one of them can do to the others. None of it can be switched off, so that no row here has a
-//! victim without its protection.
+//! host program without its protection.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::watch::{Over, Watch};
 use super::{Bench, Outcome, Row, check, ms, wait_for};
 use crate::client::{Answer, Connection};
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -60,10 +60,10 @@ fn beside(
     (timeout, scrapes): (&str, usize),
     hooked: Option<f64>,
 ) -> Outcome {
-    let mut victim = bench.victim(options)?;
-    victim.tell(order)?;
-    let (over, addr) = (AtomicBool::new(false), victim.addr);
-    let watch = Watch::begin(&mut victim)?;
+    let mut host = bench.host(options)?;
+    host.tell(order)?;
+    let (over, addr) = (AtomicBool::new(false), host.addr);
+    let watch = Watch::begin(&mut host)?;
     let answers: Vec<_> = thread::scope(|scope| {
         let ends = Over(&over);
         for (n, timeout) in others.iter().enumerate() {
@@ -85,7 +85,7 @@ fn beside(
         drop(ends);
         answers
     });
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     let (mut good, mut slowest) = (0, Duration::ZERO);
     for answer in &answers {
         let answer = answer.as_ref().map_err(String::clone)?;
@@ -108,19 +108,19 @@ fn part(bits: usize) -> String {
 }
 
 fn hangs(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell("block")?;
-    victim.tell("reset")?;
+    let mut host = bench.host(&["current"])?;
+    host.tell("block")?;
+    host.tell("reset")?;
     for (timeout, lines) in [("1", 0), ("10", 1), ("1", 1), ("1", 1)] {
-        let answer = scrape(victim.addr, "", timeout)?;
+        let answer = scrape(host.addr, "", timeout)?;
         check(answer.status == 503, || format!("status {}", answer.status))?;
-        let seen = victim.report()?.log_lines;
+        let seen = host.report()?.log_lines;
         check(seen == lines, || format!("{seen} log lines after a scrape of {timeout} s"))?;
     }
-    victim.tell("calm")?;
-    let status = scrape(victim.addr, "", "10")?.status;
+    host.tell("calm")?;
+    let status = scrape(host.addr, "", "10")?.status;
     check(status == 200, || format!("status {status}"))?;
-    let two_lines = |victim: &mut Victim| victim.report().is_ok_and(|report| report.log_lines == 2);
-    wait_for(5 * SECOND, "a line at the end", || two_lines(&mut victim))?;
+    let two_lines = |host: &mut HostProgram| host.report().is_ok_and(|report| report.log_lines == 2);
+    wait_for(5 * SECOND, "a line at the end", || two_lines(&mut host))?;
     Ok("503 four times and one line, then 200 and another".to_owned())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
 use crate::client::{Answer, Connection, GET, scrape};
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 use testing::usage::mib;
 
 pub const ROWS: &[Row] = &[
@@ -90,15 +90,15 @@ const SECOND: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_millis(20);
 
 /// As Prometheus asks, with a timeout of two seconds: half a second less is the deadline.
-fn ask_for_two_seconds(victim: &Victim) -> Result<Answer, String> {
+fn ask_for_two_seconds(host: &HostProgram) -> Result<Answer, String> {
     let request = GET.replace("\r\n\r\n", "\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n");
     let answer =
-        Connection::open(victim.addr, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 4 * SECOND));
+        Connection::open(host.addr, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 4 * SECOND));
     answer.map_err(|error| format!("the scrape: {error}"))
 }
 
-fn is_healthy(victim: &Victim) -> Result<(), String> {
-    let health = Connection::open(victim.addr, SECOND)
+fn is_healthy(host: &HostProgram) -> Result<(), String> {
+    let health = Connection::open(host.addr, SECOND)
         .and_then(|mut it| it.ask(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", SECOND))
         .map_err(|error| format!("health: {error}"))?;
     check(health.status == 200, || format!("health: {}", health.status))
@@ -110,30 +110,30 @@ fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
 
 /// After so many scrapes that it answers, which is then what is expected of it: it hangs on the thread that does the I/O.
 fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> Outcome {
-    let mut victim = bench.victim(options)?;
+    let mut host = bench.host(options)?;
     for _ in 0..scrapes {
-        scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+        scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
     }
     // It serves by then, so its threads are there.
-    is_healthy(&victim)?;
-    let before = victim.usage()?.threads;
-    victim.tell(order)?;
-    let watch = Watch::begin(&mut victim)?;
+    is_healthy(&host)?;
+    let before = host.usage()?.threads;
+    host.tell(order)?;
+    let watch = Watch::begin(&mut host)?;
     let mut slowest = Duration::ZERO;
     for n in 0..3 {
-        let answer = ask_for_two_seconds(&victim)?;
+        let answer = ask_for_two_seconds(&host)?;
         check(answer.status == 503, || format!("scrape {n}: status {}", answer.status))?;
         // The first may wait for the thread that takes over, which comes within two seconds.
         let limit = if n == 0 && scrapes > 0 { 3 * SECOND } else { 2 * SECOND };
         check(answer.took < limit, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
         slowest = slowest.max(answer.took);
     }
-    is_healthy(&victim)?;
-    let seen = watch.end(&mut victim)?;
+    is_healthy(&host)?;
+    let seen = watch.end(&mut host)?;
     seen.host_is_well(LAG)?;
     let threads = seen.after.threads - before;
     check(threads == 0, || format!("{threads} threads more"))?;
-    let exit = victim.exit(SECOND)?;
+    let exit = host.exit(SECOND)?;
     Ok(format!(
         "503 three times, the slowest after {} of 2 s; no thread more; the process ends in {}; {}",
         ms(slowest),
@@ -143,53 +143,53 @@ fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> 
 }
 
 fn is_slow(bench: &Bench, options: &[&str]) -> Outcome {
-    let mut victim = bench.victim(options)?;
-    victim.tell("sleep 2")?;
-    let watch = Watch::begin(&mut victim)?;
-    let answer = scrape(victim.addr, 5 * SECOND).map_err(|error| error.to_string())?;
+    let mut host = bench.host(options)?;
+    host.tell("sleep 2")?;
+    let watch = Watch::begin(&mut host)?;
+    let answer = scrape(host.addr, 5 * SECOND).map_err(|error| error.to_string())?;
     check(answer.status == 200, || format!("status {}", answer.status))?;
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     seen.host_is_well(LAG)?;
     Ok(format!("200 after {}; {}", ms(answer.took), seen.figures()))
 }
 
 fn panics(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    let watch = Watch::begin(&mut victim)?;
+    let mut host = bench.host(&["current"])?;
+    let watch = Watch::begin(&mut host)?;
     let mut statuses = Vec::new();
     for order in ["panic once", "panic always"] {
-        victim.tell(order)?;
+        host.tell(order)?;
         for _ in 0..2 {
-            let answer = scrape(victim.addr, SECOND).map_err(|error| format!("{order}: {error}"))?;
+            let answer = scrape(host.addr, SECOND).map_err(|error| format!("{order}: {error}"))?;
             check(!answer.text().contains("told to"), || "the panic's words are in the body".to_owned())?;
             statuses.push(answer.status);
         }
     }
     // Its lock is poisoned now, which it does not mind.
-    victim.tell("calm")?;
-    statuses.push(scrape(victim.addr, SECOND).map_err(|error| error.to_string())?.status);
-    let seen = watch.end(&mut victim)?;
+    host.tell("calm")?;
+    statuses.push(scrape(host.addr, SECOND).map_err(|error| error.to_string())?.status);
+    let seen = watch.end(&mut host)?;
     seen.log_is_short()?;
     check(statuses == [500, 200, 500, 500, 200], || format!("{statuses:?}"))?;
     Ok(format!("once, then always, then calm: {statuses:?}; {}", seen.figures()))
 }
 
 fn rubbish(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell("rubbish")?;
-    let first = scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+    let mut host = bench.host(&["current"])?;
+    host.tell("rubbish")?;
+    let first = scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
     check(first.status == 200, || format!("status {}", first.status))?;
-    let lines = victim.report()?.log_lines;
+    let lines = host.report()?.log_lines;
     // That it serves, and of each kind of what was left out the first.
     check(lines == 3, || format!("{lines} log lines at first"))?;
-    let watch = Watch::begin(&mut victim)?;
+    let watch = Watch::begin(&mut host)?;
     let mut text = String::new();
     for _ in 0..100 {
-        let answer = scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+        let answer = scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
         check(answer.status == 200, || format!("status {}", answer.status))?;
         text = answer.text();
     }
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     // What was told once is not told again for a minute.
     check(seen.host.log_lines == 0, || format!("{} log lines more", seen.host.log_lines))?;
     check(text.contains("unruly_total{series=\"nan\"} NaN\n"), || "the good sample is not there".to_owned())?;
@@ -205,16 +205,16 @@ fn rubbish(bench: &Bench) -> Outcome {
 
 /// All at once, on connections that are open already.
 fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
-    let mut victim = bench.victim(options)?;
-    victim.tell("body 4")?;
+    let mut host = bench.host(options)?;
+    host.tell("body 4")?;
     let mut body = 0;
     for _ in 0..5 {
-        body = scrape(victim.addr, 4 * SECOND).map_err(|error| error.to_string())?.body.len() as u64;
+        body = scrape(host.addr, 4 * SECOND).map_err(|error| error.to_string())?.body.len() as u64;
     }
-    let connections: Result<Vec<_>, _> = (0..100).map(|_| Connection::open(victim.addr, SECOND)).collect();
+    let connections: Result<Vec<_>, _> = (0..100).map(|_| Connection::open(host.addr, SECOND)).collect();
     let connections = connections.map_err(|error| error.to_string())?;
-    let watch = Watch::begin(&mut victim)?;
-    let (over, pid) = (AtomicBool::new(false), victim.pid);
+    let watch = Watch::begin(&mut host)?;
+    let (over, pid) = (AtomicBool::new(false), host.pid);
     let start = Instant::now();
     // By one thread, for a hundred are not woken at once.
     for connection in &connections {
@@ -239,7 +239,7 @@ fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
         Ok::<_, String>((answers, most.join().map_err(|_| "panicked".to_owned())?))
     })?;
     let took = start.elapsed();
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     check(answers.iter().all(|answer| answer.status == 200), || "not all are 200".to_owned())?;
     let gathers = seen.host.gathers;
     check(gathers <= 2, || format!("{gathers} gathers"))?;

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::watch::{Over, Steady, Watch, memory_is_back, most_memory};
 use super::{Bench, Outcome, Row, check, ms, output, wait_for};
 use crate::client::{GET, scrape, until_closed};
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 use testing::usage::{Usage, mib};
 
 pub const ROWS: &[Row] = &[
@@ -95,25 +95,24 @@ pub fn may_open(clients: usize) -> Result<(), String> {
 
 fn heads(bench: &Bench, clients: usize) -> Outcome {
     may_open(clients)?;
-    let mut victim = bench.victim(&["current"])?;
-    siege(&mut victim, |victim| {
+    let mut host = bench.host(&["current"])?;
+    siege(&mut host, |host| {
         let (c, rate) = (clients.to_string(), (clients / 2).to_string());
         // A byte or two a second, for much longer than they may.
         let options = ["-H", "-c", &c, "-r", &rate, "-i", "1", "-x", "2", "-l", "60"];
-        let tool = Tool(slowhttptest(victim.addr, &options)?);
+        let tool = Tool(slowhttptest(host.addr, &options)?);
         // All have connected: two seconds at that rate.
         thread::sleep(Duration::from_millis(2500));
-        check(established(victim.addr) > 0, || "slowhttptest does not connect".to_owned())?;
+        check(established(host.addr) > 0, || "slowhttptest does not connect".to_owned())?;
         Ok(Box::new(tool))
     })
 }
 
 fn silent(bench: &Bench, clients: usize) -> Outcome {
     may_open(clients)?;
-    let mut victim = bench.victim(&["current"])?;
-    siege(&mut victim, |victim| {
-        let connect =
-            |_| TcpStream::connect_timeout(&victim.addr, 4 * SOON).map_err(|error| error.to_string());
+    let mut host = bench.host(&["current"])?;
+    siege(&mut host, |host| {
+        let connect = |_| TcpStream::connect_timeout(&host.addr, 4 * SOON).map_err(|error| error.to_string());
         let start = Instant::now();
         let silent: Vec<TcpStream> = (0..clients).map(connect).collect::<Result<_, _>>()?;
         eprintln!("{clients} connected in {:?}", start.elapsed());
@@ -122,36 +121,36 @@ fn silent(bench: &Bench, clients: usize) -> Outcome {
 }
 
 /// As much as the server ever needs at once: an allocator keeps that.
-fn fill_buffers(victim: &Victim) -> Result<(), String> {
-    let before = victim.usage()?.descriptors;
+fn fill_buffers(host: &HostProgram) -> Result<(), String> {
+    let before = host.usage()?.descriptors;
     let mut clients = Vec::new();
     for _ in 0..150 {
-        let mut client = TcpStream::connect_timeout(&victim.addr, SOON).map_err(|error| error.to_string())?;
+        let mut client = TcpStream::connect_timeout(&host.addr, SOON).map_err(|error| error.to_string())?;
         let _ = client.write_all(format!("GET /{}", "x".repeat(12 * 1024)).as_bytes());
         clients.push(client);
     }
     thread::sleep(Duration::from_millis(300));
     drop(clients);
-    wait_for(SOON, "they are gone", || victim.usage().is_ok_and(|usage| usage.descriptors <= before))?;
+    wait_for(SOON, "they are gone", || host.usage().is_ok_and(|usage| usage.descriptors <= before))?;
     for _ in 0..3 {
-        scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
+        scrape(host.addr, SOON).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// While clients hold on: scrapes go on, the host is well; all of theirs are closed in time, counted from the last.
 fn siege(
-    victim: &mut Victim,
-    begin: impl FnOnce(&Victim) -> Result<Box<dyn std::any::Any>, String>,
+    host: &mut HostProgram,
+    begin: impl FnOnce(&HostProgram) -> Result<Box<dyn std::any::Any>, String>,
 ) -> Outcome {
-    fill_buffers(victim)?;
-    let watch = Watch::begin(victim)?;
-    let (addr, pid, over) = (victim.addr, victim.pid, AtomicBool::new(false));
+    fill_buffers(host)?;
+    let watch = Watch::begin(host)?;
+    let (addr, pid, over) = (host.addr, host.pid, AtomicBool::new(false));
     let (closed, steady) = thread::scope(|scope| {
         let over = &over;
         let steady = scope.spawn(|| Steady::scrape_until(over, addr, SOON));
         let ends = Over(over);
-        let clients = begin(victim)?;
+        let clients = begin(host)?;
         // What is accepted by the server, among them the scraper's for a moment.
         let held = || Usage::of(pid).map_or(u64::MAX, |usage| usage.descriptors);
         let most = held();
@@ -162,7 +161,7 @@ fn siege(
         let steady = steady.join().map_err(|_| "panicked")?;
         Ok::<_, String>(((most, closed), steady))
     })?;
-    let seen = watch.end(victim)?;
+    let seen = watch.end(host)?;
     steady.is_well()?;
     seen.host_is_well(LAG)?;
     memory_is_back(seen.before.memory, seen.after.memory)?;
@@ -219,18 +218,18 @@ fn slowhttptest_reads(addr: SocketAddr) -> Result<Clients, String> {
 /// Who reads nothing is closed 30 s after it took the last byte; meanwhile one that reads slowly, and keeps moving, gets the
 /// whole.
 fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell(&format!("body {BODY_MIB}"))?;
+    let mut host = bench.host(&["current"])?;
+    host.tell(&format!("body {BODY_MIB}"))?;
     let mut body = 0;
     for _ in 0..5 {
-        body = scrape(victim.addr, 4 * SOON).map_err(|error| error.to_string())?.body.len() as u64;
+        body = scrape(host.addr, 4 * SOON).map_err(|error| error.to_string())?.body.len() as u64;
     }
     // What a hundred connections take by themselves.
-    fill_buffers(&victim)?;
+    fill_buffers(&host)?;
     // slowhttptest's come one after the other, and who asks while a gather lasts shares a body.
-    victim.tell("sleep 0.5")?;
-    let watch = Watch::begin(&mut victim)?;
-    let (addr, pid, over) = (victim.addr, victim.pid, AtomicBool::new(false));
+    host.tell("sleep 0.5")?;
+    let watch = Watch::begin(&mut host)?;
+    let (addr, pid, over) = (host.addr, host.pid, AtomicBool::new(false));
     let (held, gathers, closed, most, slow) = thread::scope(|scope| {
         let most = scope.spawn(|| most_memory(&over, pid));
         let ends = Over(&over);
@@ -240,7 +239,7 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
         let all = watch.before.descriptors + 100;
         wait_for(Duration::from_secs(10), "all have connected", || descriptors() >= all)?;
         thread::sleep(Duration::from_secs(2));
-        let (held, gathers) = (descriptors(), victim.report()?.gathers);
+        let (held, gathers) = (descriptors(), host.report()?.gathers);
         // Two for the slow reader, and one that comes.
         let base = watch.before.descriptors + 3;
         let closed = wait_for(Duration::from_secs(45), "all are closed", || descriptors() <= base)?;
@@ -248,7 +247,7 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
         let most = most.join().map_err(|_| "panicked")?;
         Ok::<_, String>((held, gathers, closed, most, slow.join().map_err(|_| "panicked")?))
     })?;
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     let (read, took) = slow?;
     let closed = closed + Duration::from_secs(2);
     check(held >= seen.before.descriptors + 100, || format!("{held} descriptors: not all are held"))?;
@@ -299,21 +298,21 @@ fn read_slowly(addr: SocketAddr) -> Result<(usize, Duration), String> {
 }
 
 fn half_close(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell(&format!("body {BODY_MIB}"))?;
-    victim.tell("sleep 0.2")?;
+    let mut host = bench.host(&["current"])?;
+    host.tell(&format!("body {BODY_MIB}"))?;
+    host.tell("sleep 0.2")?;
     // The standby's first tick brings a histogram.
     let begin = Instant::now();
     let whole = loop {
-        let whole = scrape(victim.addr, 4 * SOON).map_err(|error| error.to_string())?;
+        let whole = scrape(host.addr, 4 * SOON).map_err(|error| error.to_string())?;
         let is_whole = String::from_utf8_lossy(&whole.body).contains("tokio_scheduling_delay_seconds");
         if is_whole || begin.elapsed() > 4 * SOON {
             break whole;
         }
         std::thread::sleep(Duration::from_millis(100));
     };
-    let (host, port) = (victim.addr.ip().to_string(), victim.addr.port().to_string());
-    let script = format!("printf '{}' | nc -N {host} {port} | wc -c", GET.replace("\r\n", "\\r\\n"));
+    let (ip, port) = (host.addr.ip(), host.addr.port());
+    let script = format!("printf '{}' | nc -N {ip} {port} | wc -c", GET.replace("\r\n", "\\r\\n"));
     let mut got = Vec::new();
     for _ in 0..5 {
         let bytes: usize = output(Command::new("sh").args(["-c", &script]))?.trim().parse().unwrap_or(0);
@@ -323,7 +322,7 @@ fn half_close(bench: &Bench) -> Outcome {
         got.push(bytes);
     }
     // And nothing is left of them.
-    let mut client = TcpStream::connect(victim.addr).map_err(|error| error.to_string())?;
+    let mut client = TcpStream::connect(host.addr).map_err(|error| error.to_string())?;
     let _ = client.shutdown(std::net::Shutdown::Write);
     let closed = until_closed(&mut client, CLOSED).map_err(|error| error.to_string())?;
     let closed = closed.ok_or("who says nothing and closes its side is not closed")?;

@@ -11,10 +11,10 @@ use testing::usage::{descriptors, mib};
 
 pub const ROWS: &[Row] = &[
     Row {
-        name: "doors",
+        name: "drops",
         proves: "a drop never blocks and never panics; it is of no naive server's, which has no guard",
         unprotected: None,
-        run: doors,
+        run: drops,
     },
     Row {
         name: "child",
@@ -32,12 +32,12 @@ pub const ROWS: &[Row] = &[
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn doors(bench: &Bench) -> Outcome {
+fn drops(bench: &Bench) -> Outcome {
     let mut slowest = (String::new(), 0);
     for options in [["current"], ["multi"]] {
-        let mut victim = bench.victim(&options)?;
-        let before = victim.usage()?;
-        let times = victim.tell("doors")?;
+        let mut host = bench.host(&options)?;
+        let before = host.usage()?;
+        let times = host.tell("drops")?;
         for (place, time) in times.as_object().ok_or("no times")? {
             let time = time.as_u64().unwrap_or(u64::MAX);
             check(time < 100_000, || format!("{place}: {time} µs"))?;
@@ -45,7 +45,7 @@ fn doors(bench: &Bench) -> Outcome {
                 slowest = (place.clone(), time);
             }
         }
-        let left = || victim.usage().map_or(u64::MAX, |usage| usage.threads + usage.descriptors);
+        let left = || host.usage().map_or(u64::MAX, |usage| usage.threads + usage.descriptors);
         let before = before.threads + before.descriptors;
         super::wait_for(5 * SECOND, "threads and descriptors are as before", || left() <= before)?;
     }
@@ -54,14 +54,14 @@ fn doors(bench: &Bench) -> Outcome {
 
 /// What a child of the host finds open.
 fn child(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    let open: Result<Vec<_>, _> = (0..10).map(|_| Connection::open(victim.addr, SECOND)).collect();
+    let mut host = bench.host(&["current"])?;
+    let open: Result<Vec<_>, _> = (0..10).map(|_| Connection::open(host.addr, SECOND)).collect();
     let mut open = open.map_err(|error| error.to_string())?;
     for connection in &mut open {
         connection.ask(GET.as_bytes(), SECOND).map_err(|error| error.to_string())?;
     }
-    let child = victim.tell("child")?;
-    let own = descriptors(victim.pid).ok_or("the victim is gone")?;
+    let child = host.tell("child")?;
+    let own = descriptors(host.pid).ok_or("the host program is gone")?;
     let sockets = |open: &[String]| open.iter().filter(|what| what.starts_with("socket:")).count();
     check(sockets(&own) >= 11, || format!("{own:?}: no sockets to inherit"))?;
     let inherited = descriptors(number(&child, "child") as u32).ok_or("the child is gone")?;
@@ -71,23 +71,23 @@ fn child(bench: &Bench) -> Outcome {
 
 /// On one port, each with a connection that the server closes, so that TIME_WAIT is its.
 fn restarts(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["multi"])?;
+    let mut host = bench.host(&["multi"])?;
     let closing = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     let mut marks = Vec::new();
     let start = Instant::now();
     let mut slowest = Duration::ZERO;
     for n in 0..=1000 {
         let ask = |connection: &mut Connection| connection.ask(closing.as_bytes(), SECOND);
-        let answer = Connection::open(victim.addr, SECOND).and_then(|mut connection| ask(&mut connection));
+        let answer = Connection::open(host.addr, SECOND).and_then(|mut connection| ask(&mut connection));
         answer.map_err(|error| format!("start {n}: {error}"))?;
         if n % 250 == 0 {
-            marks.push(victim.usage()?);
+            marks.push(host.usage()?);
         }
-        slowest = slowest.max(Duration::from_micros(number(&victim.tell("stop")?, "us")));
+        slowest = slowest.max(Duration::from_micros(number(&host.tell("stop")?, "us")));
         // Fails where the port is not free.
-        victim.tell("start").map_err(|error| format!("start {n}: {error}"))?;
+        host.tell("start").map_err(|error| format!("start {n}: {error}"))?;
     }
-    scrape(victim.addr, SECOND).map_err(|error| error.to_string())?;
+    scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
     let (first, last) = (marks[1], marks[4]);
     check(last.threads <= first.threads, || format!("{} threads, then {}", first.threads, last.threads))?;
     check(last.descriptors <= first.descriptors + 1, || {

@@ -133,13 +133,13 @@ fn send(addr: SocketAddr, attack: &str) -> Result<String, String> {
 
 /// Without a proxy whatever lies behind a head that announces a body is that body.
 fn direct(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell("reset")?;
+    let mut host = bench.host(&["current"])?;
+    host.tell("reset")?;
     let attacks = attacks();
     let mut refused = 0;
     for attack in &attacks {
-        let said = send(victim.addr, attack)?;
-        let gathers = victim.report()?.gathers;
+        let said = send(host.addr, attack)?;
+        let gathers = host.report()?.gathers;
         check(gathers == 0, || format!("the hidden request was served: {attack:?}"))?;
         refused += u32::from(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5"));
     }
@@ -165,8 +165,8 @@ const NGINX: Proxy = Proxy {
              log_format uri '$upstream_status $request_uri';\naccess_log {folder}/access uri;\n\
              client_body_temp_path {folder}/a;\nproxy_temp_path {folder}/b;\nfastcgi_temp_path {folder}/c;\n\
              uwsgi_temp_path {folder}/d;\nscgi_temp_path {folder}/e;\n\
-             upstream victim {{ server {upstream}; keepalive 4; }}\n\
-             server {{ listen 127.0.0.1:{port};\nlocation / {{ proxy_pass http://victim; proxy_http_version 1.1;\n\
+             upstream host {{ server {upstream}; keepalive 4; }}\n\
+             server {{ listen 127.0.0.1:{port};\nlocation / {{ proxy_pass http://host; proxy_http_version 1.1;\n\
              proxy_set_header Connection \"\"; proxy_request_buffering off; proxy_next_upstream off; }} }} }}\n"
         )
     },
@@ -180,7 +180,7 @@ const HAPROXY: Proxy = Proxy {
             "global\n log stdout format raw local0\n\
              defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n retries 0\n\
              frontend f\n bind 127.0.0.1:{port}\n log global\n log-format \"%ST %HU %s %ts\"\n default_backend b\n\
-             backend b\n http-reuse always\n server victim {upstream}\n"
+             backend b\n http-reuse always\n server host {upstream}\n"
         )
     },
 };
@@ -234,9 +234,9 @@ impl Drop for Running {
 }
 
 fn behind(bench: &Bench, proxy: &Proxy) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    let proxy = proxy.start(victim.addr)?;
-    victim.tell("reset")?;
+    let mut host = bench.host(&["current"])?;
+    let proxy = proxy.start(host.addr)?;
+    host.tell("reset")?;
     let attacks = attacks();
     let (mut refused, mut served) = (0, 0);
     for attack in &attacks {
@@ -251,7 +251,7 @@ fn behind(bench: &Bench, proxy: &Proxy) -> Outcome {
                 format!("the next client got another's answer: {}, after {attack:?}", answer.status)
             })?;
         }
-        let gathers = victim.report()?.gathers;
+        let gathers = host.report()?.gathers;
         if gathers != served {
             // As the proxy has it, there was a second request; haproxy writes it down a little later.
             wait_for(SECOND, "requests served are requests sent", || proxy.scrapes() == gathers)

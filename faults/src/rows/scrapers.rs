@@ -74,9 +74,9 @@ fn config(job: &str, addr: SocketAddr) -> String {
 fn scraped(bench: &Bench) -> Outcome {
     let seconds =
         std::env::var("SCRAPERS_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(20);
-    let mut victim = bench.victim(&["multi"])?;
-    victim.tell("body 0.5")?;
-    let prometheus = Scraper::start("prometheus", &config("prometheus", victim.addr), |folder, addr| {
+    let mut host = bench.host(&["multi"])?;
+    host.tell("body 0.5")?;
+    let prometheus = Scraper::start("prometheus", &config("prometheus", host.addr), |folder, addr| {
         vec![
             format!("--config.file={folder}/config"),
             format!("--storage.tsdb.path={folder}/data"),
@@ -85,7 +85,7 @@ fn scraped(bench: &Bench) -> Outcome {
         ]
     })?;
     let receiver = prometheus.addr;
-    let vmagent = Scraper::start("vmagent", &config("vmagent", victim.addr), |folder, addr| {
+    let vmagent = Scraper::start("vmagent", &config("vmagent", host.addr), |folder, addr| {
         vec![
             format!("-promscrape.config={folder}/config"),
             format!("-remoteWrite.url=http://{receiver}/api/v1/write"),
@@ -93,9 +93,9 @@ fn scraped(bench: &Bench) -> Outcome {
             format!("-httpListenAddr={addr}"),
         ]
     })?;
-    let watch = Watch::begin(&mut victim)?;
-    soak::while_clients_come_and_go(victim.addr, || thread::sleep(Duration::from_secs(seconds)));
-    let seen = watch.end(&mut victim)?;
+    let watch = Watch::begin(&mut host)?;
+    soak::while_clients_come_and_go(host.addr, || thread::sleep(Duration::from_secs(seconds)));
+    let seen = watch.end(&mut host)?;
     // What vmagent has scraped last is on its way.
     thread::sleep(2 * SECOND);
     let mut figures = Vec::new();
@@ -113,7 +113,7 @@ fn scraped(bench: &Bench) -> Outcome {
         figures.push(format!("{job}: {good} of {scrapes} scrapes, {stored} series stored"));
     }
     // What no label should hold, beside what has to be left out.
-    victim.tell("rubbish")?;
+    host.tell("rubbish")?;
     thread::sleep(6 * SECOND);
     for job in ["prometheus", "vmagent"] {
         let good = query(prometheus.addr, &format!("min_over_time(up{{job=\"{job}\"}}[3s])"))?;

@@ -17,7 +17,7 @@ use super::suites::secured;
 use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
 use crate::client::{Answer, Connection};
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 use crate::flood::{Flood, Manner};
 use testing::scratch::Scratch;
 use testing::usage::{Usage, mib};
@@ -123,14 +123,14 @@ fn seconds() -> u64 {
 }
 
 fn floods(bench: &Bench, clients: usize, request: &str, reads: usize) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    besiege(&mut victim, clients, request, reads, METRICS)
+    let mut host = bench.host(&["current"])?;
+    besiege(&mut host, clients, request, reads, METRICS)
 }
 
 fn unauthorized(bench: &Bench, clients: usize) -> Outcome {
-    let mut victim = bench.victim(&["current", &format!("token={TOKEN}")])?;
+    let mut host = bench.host(&["current", &format!("token={TOKEN}")])?;
     let authorized = METRICS.replace("\r\n\r\n", &format!("\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"));
-    besiege(&mut victim, clients, METRICS, 0, &authorized)
+    besiege(&mut host, clients, METRICS, 0, &authorized)
 }
 
 /// Each asks for a large exposition in a representation of its own, and reads nothing.
@@ -140,17 +140,17 @@ fn forms(bench: &Bench) -> Outcome {
     /// The budget, an exposition beyond it, and what a gather of it takes.
     const MOST_MIB: f64 = 64.0 + 6.0 * LARGE_MIB;
     const LARGE_MIB: f64 = 7.3;
-    let mut victim = bench.victim(&["current"])?;
+    let mut host = bench.host(&["current"])?;
     may_open(CLIENTS)?;
-    victim.tell(&format!("body {LARGE_MIB}"))?;
-    let (addr, pid, before) = (victim.addr, victim.pid, victim.usage()?.memory);
+    host.tell(&format!("body {LARGE_MIB}"))?;
+    let (addr, pid, before) = (host.addr, host.pid, host.usage()?.memory);
     let manner = Manner { request: REQUEST.into(), once: true, reads: 0, receive_buffer: 4 * 1024 };
     let scrape = move || Connection::open(addr, TIMEOUT)?.ask(METRICS.as_bytes(), TIMEOUT);
     let over = AtomicBool::new(false);
     let (seen, most) = thread::scope(|scope| {
         let _over = Over(&over);
         let most = scope.spawn(|| most_memory(&over, pid));
-        let seen = under(&mut victim, &scrape, || Flood::of_clients(CLIENTS, addr, &manner));
+        let seen = under(&mut host, &scrape, || Flood::of_clients(CLIENTS, addr, &manner));
         over.store(true, Ordering::Relaxed);
         (seen, most.join().unwrap_or_default())
     });
@@ -159,9 +159,9 @@ fn forms(bench: &Bench) -> Outcome {
     Ok(figures)
 }
 
-fn besiege(victim: &mut Victim, clients: usize, request: &str, reads: usize, honest: &str) -> Outcome {
+fn besiege(host: &mut HostProgram, clients: usize, request: &str, reads: usize, honest: &str) -> Outcome {
     may_open(clients)?;
-    victim.tell(&format!("body {BODY_MIB}"))?;
+    host.tell(&format!("body {BODY_MIB}"))?;
     let manner = Manner {
         request: request.as_bytes().to_vec(),
         once: false,
@@ -169,19 +169,19 @@ fn besiege(victim: &mut Victim, clients: usize, request: &str, reads: usize, hon
         // What is read at once has to fit.
         receive_buffer: if reads > 0 { 128 * 1024 } else { 4 * 1024 },
     };
-    let addr = victim.addr;
+    let addr = host.addr;
     let scrape = move || Connection::open(addr, TIMEOUT)?.ask(honest.as_bytes(), TIMEOUT);
-    under(victim, &scrape, || Flood::of_clients(clients, addr, &manner))
+    under(host, &scrape, || Flood::of_clients(clients, addr, &manner))
 }
 
 /// So many new connections a second.
 fn handshakes(bench: &Bench, sent: fn(&Arc<ClientConfig>) -> Result<Vec<u8>, String>) -> Outcome {
     may_open(1200)?;
-    let (folder, mut victim) = secured(bench, "handshakes")?;
+    let (folder, mut host) = secured(bench, "handshakes")?;
     let config = trusting(&folder)?;
-    let (addr, sent) = (victim.addr, sent(&config)?);
+    let (addr, sent) = (host.addr, sent(&config)?);
     let scrape = move || Connection::open_tls(addr, &config, TIMEOUT)?.ask(METRICS.as_bytes(), TIMEOUT);
-    under(&mut victim, &scrape, || Flood::of_newcomers(1000, addr, sent))
+    under(&mut host, &scrape, || Flood::of_newcomers(1000, addr, sent))
 }
 
 fn trusting(folder: &Scratch) -> Result<Arc<ClientConfig>, String> {
@@ -205,16 +205,16 @@ fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, String> {
 
 /// An honest scrape each second, whatever became of the last; all have to be good.
 fn under(
-    victim: &mut Victim,
+    host: &mut HostProgram,
     scrape: &(dyn Fn() -> io::Result<Answer> + Sync),
     begin: impl FnOnce() -> io::Result<Flood>,
 ) -> Outcome {
     let alone = scrape().map_err(|error| format!("before the flood: {error}"))?.took;
-    let watch = Watch::begin(victim)?;
+    let watch = Watch::begin(host)?;
     let flood = begin().map_err(|error| error.to_string())?;
     let (seconds, outcomes) = (seconds(), Mutex::new(Vec::new()));
     let (mut descriptors, mut memory) = (0, 0);
-    let pid = victim.pid;
+    let pid = host.pid;
     let begun = thread::scope(|scope| {
         let start = Instant::now();
         for second in 1..=seconds {
@@ -241,7 +241,7 @@ fn under(
     });
     let connected = flood.connected();
     drop(flood);
-    let seen = watch.end(victim)?;
+    let seen = watch.end(host)?;
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     let longest = outcomes.iter().flatten().max().copied().unwrap_or_default();
     let good = outcomes.iter().flatten().count();
@@ -294,8 +294,8 @@ fn make(visit: &Visit, addr: SocketAddr) {
 }
 
 fn plain_log(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    victim.tell("body 0.5")?;
+    let mut host = bench.host(&["current"])?;
+    host.tell("body 0.5")?;
     let mut visits = vec![
         visit("\x00\x01\x02\x7f garbage\r\n\r\n"),
         visit("GET /metrics HTTP/9.9\r\n\r\n"),
@@ -317,11 +317,11 @@ fn plain_log(bench: &Bench) -> Outcome {
         visits.push(Visit { sent: request.into(), resets: true, reads: false });
         visits.push(Visit { sent: request.repeat(50).into_bytes(), resets: true, reads: false });
     }
-    log_stays_short(&mut victim, &visits)
+    log_stays_short(&mut host, &visits)
 }
 
 fn tls_log(bench: &Bench) -> Outcome {
-    let (folder, mut victim) = secured(bench, "strangers-log")?;
+    let (folder, mut host) = secured(bench, "strangers-log")?;
     let hello = hello(&trusting(&folder)?)?;
     let mut unnamed = hello.clone();
     // The name in it becomes one that is none.
@@ -348,14 +348,14 @@ fn tls_log(bench: &Bench) -> Outcome {
     ];
     visits.push(Visit { sent: hello.clone(), resets: true, reads: false });
     visits.push(Visit { sent: hello[..9].to_vec(), resets: true, reads: false });
-    log_stays_short(&mut victim, &visits)
+    log_stays_short(&mut host, &visits)
 }
 
 /// Each kind many times, and then all at once at the limit.
-fn log_stays_short(victim: &mut Victim, visits: &[Visit]) -> Outcome {
+fn log_stays_short(host: &mut HostProgram, visits: &[Visit]) -> Outcome {
     const TIMES: usize = 20;
-    let addr = victim.addr;
-    let watch = Watch::begin(victim)?;
+    let addr = host.addr;
+    let watch = Watch::begin(host)?;
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..TIMES).flat_map(|_| visits).for_each(|visit| make(visit, addr)));
@@ -369,8 +369,8 @@ fn log_stays_short(victim: &mut Victim, visits: &[Visit]) -> Outcome {
     }
     thread::sleep(Duration::from_secs(3));
     drop(held);
-    let debug_lines = victim.tell("report")?["debug_lines"].as_u64().unwrap_or_default();
-    let seen = watch.end(victim)?;
+    let debug_lines = host.tell("report")?["debug_lines"].as_u64().unwrap_or_default();
+    let seen = watch.end(host)?;
     let kinds = visits.len();
     check(seen.host.log_lines <= 1 + seen.time.as_secs() / 60, || {
         format!("{} lines above debug in {:.0} s", seen.host.log_lines, seen.time.as_secs_f64())

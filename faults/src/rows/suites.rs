@@ -7,7 +7,7 @@ use serde_json::Value;
 use testing::scratch::Scratch;
 
 use super::{Bench, Outcome, Row, check, output};
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -42,10 +42,10 @@ fn program(variable: &str, name: &str) -> String {
 }
 
 fn schemathesis(bench: &Bench) -> Outcome {
-    let victim = bench.victim(&["current"])?;
+    let host = bench.host(&["current"])?;
     let description = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.yaml");
     let mut command = Command::new(program("SCHEMATHESIS", "schemathesis"));
-    command.arg("run").arg(description).args(["--url", &format!("http://{}", victim.addr)]);
+    command.arg("run").arg(description).args(["--url", &format!("http://{}", host.addr)]);
     command.args(["--checks", "all", "--max-examples", "100", "--no-color", "--continue-on-failure"]);
     // It keeps what it has found in the folder in which it runs.
     let folder = Scratch::new("schemathesis");
@@ -61,11 +61,11 @@ fn schemathesis(bench: &Bench) -> Outcome {
 }
 
 fn redbot(bench: &Bench) -> Outcome {
-    let victim = bench.victim(&["current"])?;
+    let host = bench.host(&["current"])?;
     let mut notes = 0;
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/probe?target=x", "/nowhere", "/probe"] {
         let mut command = Command::new(program("REDBOT", "redbot"));
-        let said = command.args(["-o", "har"]).arg(format!("http://{}{path}", victim.addr)).output();
+        let said = command.args(["-o", "har"]).arg(format!("http://{}{path}", host.addr)).output();
         let said = said.map_err(|error| format!("redbot: {error}"))?;
         let json: Value = serde_json::from_slice(&said.stdout)
             .map_err(|error| format!("{path}: {error}: {}", String::from_utf8_lossy(&said.stderr)))?;
@@ -88,7 +88,7 @@ fn redbot(bench: &Bench) -> Outcome {
 }
 
 /// With a certificate of its own making.
-pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
+pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, HostProgram), String> {
     let folder = Scratch::new(name);
     let path = |file: &str| folder.0.join(file).to_string_lossy().into_owned();
     let mut openssl = Command::new("openssl");
@@ -105,14 +105,14 @@ pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, Victim), String> {
     ]);
     openssl.args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")]);
     output(&mut openssl)?;
-    let victim = bench.victim(&["current", &format!("tls={}", folder.0.display())])?;
-    Ok((folder, victim))
+    let host = bench.host(&["current", &format!("tls={}", folder.0.display())])?;
+    Ok((folder, host))
 }
 
 fn sslscan(bench: &Bench) -> Outcome {
-    let (_folder, victim) = secured(bench, "sslscan")?;
+    let (_folder, host) = secured(bench, "sslscan")?;
     let mut command = Command::new(program("SSLSCAN", "sslscan"));
-    let said = output(command.args(["--no-colour", "--show-ciphers", &victim.addr.to_string()]))?;
+    let said = output(command.args(["--no-colour", "--show-ciphers", &host.addr.to_string()]))?;
     for line in ["TLSv1.2   enabled", "TLSv1.3   enabled", "TLSv1.1   disabled", "TLSv1.0   disabled"] {
         check(said.contains(line), || format!("not {line:?}: {said}"))?;
     }
@@ -133,7 +133,7 @@ fn sslscan(bench: &Bench) -> Outcome {
 }
 
 fn testssl(bench: &Bench) -> Outcome {
-    let (folder, victim) = secured(bench, "testssl")?;
+    let (folder, host) = secured(bench, "testssl")?;
     let json = folder.0.join("testssl.json");
     let mut command = Command::new(program("TESTSSL", "testssl"));
     command.args([
@@ -149,7 +149,7 @@ fn testssl(bench: &Bench) -> Outcome {
         "-s",
         "--jsonfile",
     ]);
-    let said = output(command.arg(&json).arg(victim.addr.to_string()))?;
+    let said = output(command.arg(&json).arg(host.addr.to_string()))?;
     let text = std::fs::read_to_string(&json).map_err(|error| format!("{error}: {said}"))?;
     let findings: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {said}"))?;
     let findings = findings.as_array().ok_or("no findings")?;

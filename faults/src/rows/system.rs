@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::watch::{Over, Steady, Watch};
 use super::{Bench, Outcome, Row, check, ms, output, wait_for};
 use crate::client::scrape;
-use crate::driver::Victim;
+use crate::driver::HostProgram;
 use testing::usage::Usage;
 
 pub const ROWS: &[Row] = &[
@@ -68,28 +68,28 @@ const SOON: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_millis(20);
 
 fn descriptors(bench: &Bench, hogged: bool) -> Outcome {
-    let mut victim = bench.victim_in(&["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"], &["current"])?;
-    scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
+    let mut host = bench.host_in(&["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"], &["current"])?;
+    scrape(host.addr, SOON).map_err(|error| error.to_string())?;
     if hogged {
-        victim.tell("hog")?;
+        host.tell("hog")?;
     }
-    let watch = Watch::begin(&mut victim)?;
-    let connect = |_| TcpStream::connect_timeout(&victim.addr, SOON).map_err(|error| error.to_string());
+    let watch = Watch::begin(&mut host)?;
+    let connect = |_| TcpStream::connect_timeout(&host.addr, SOON).map_err(|error| error.to_string());
     let idle: Vec<TcpStream> = (0..150).map(connect).collect::<Result<_, _>>()?;
     thread::sleep(Duration::from_secs(8));
-    let held = victim.usage()?.descriptors;
+    let held = host.usage()?.descriptors;
     drop(idle);
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     if hogged {
         // Its opens fail because of itself.
         check(held >= 64, || format!("{held} descriptors: it is not short of them"))?;
         seen.log_is_short()?;
-        victim.tell("release")?;
+        host.tell("release")?;
     } else {
         seen.host_is_well(LAG)?;
     }
     seen.does_not_spin(0.05)?;
-    let next = scrape(victim.addr, 3 * SOON).map_err(|error| format!("the next scrape: {error}"))?;
+    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("the next scrape: {error}"))?;
     check(next.status == 200, || format!("the next scrape: {}", next.status))?;
     Ok(format!(
         "{held} descriptors with 150 idle connections, {} opens failed; the next scrape after {}; {}",
@@ -106,17 +106,17 @@ struct Tracer {
 }
 
 impl Tracer {
-    /// Makes `accept4` of the running victim fail.
-    fn inject(victim: &Victim, what: &str) -> Result<Self, String> {
+    /// Makes `accept4` of the running host program fail.
+    fn inject(host: &HostProgram, what: &str) -> Result<Self, String> {
         let inject = format!("inject=accept4:{what}");
-        let pid = victim.pid.to_string();
+        let pid = host.pid.to_string();
         let mut command = Command::new("strace");
         let log = std::env::temp_dir().join(format!("faults-strace-{pid}"));
         command.args(["-f", "-qq", "-e", "trace=accept4", "-e", &inject, "-p", &pid, "-o"]).arg(&log);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let strace = command.spawn().map_err(|error| format!("strace: {error}"))?;
         let tracer = Tracer { strace, log };
-        wait_for(5 * SOON, "strace has attached to each thread", || all_are_traced(victim.pid))?;
+        wait_for(5 * SOON, "strace has attached to each thread", || all_are_traced(host.pid))?;
         Ok(tracer)
     }
 
@@ -145,11 +145,11 @@ impl Drop for Tracer {
 
 /// Every second call.
 fn accept_fails(bench: &Bench, error: &str) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
-    let tracer = Tracer::inject(&victim, &format!("error={error}:when=1+2"))?;
-    let watch = Watch::begin(&mut victim)?;
-    let (addr, over) = (victim.addr, AtomicBool::new(false));
+    let mut host = bench.host(&["current"])?;
+    scrape(host.addr, SOON).map_err(|error| error.to_string())?;
+    let tracer = Tracer::inject(&host, &format!("error={error}:when=1+2"))?;
+    let watch = Watch::begin(&mut host)?;
+    let (addr, over) = (host.addr, AtomicBool::new(false));
     let steady = thread::scope(|scope| {
         let steady = scope.spawn(|| Steady::scrape_until(&over, addr, 2 * SOON));
         let ends = Over(&over);
@@ -157,7 +157,7 @@ fn accept_fails(bench: &Bench, error: &str) -> Outcome {
         drop(ends);
         steady.join().map_err(|_| "panicked".to_owned())
     })?;
-    let seen = watch.end(&mut victim)?;
+    let seen = watch.end(&mut host)?;
     let (injected, errors) = (tracer.injected(), errors_of_accept(addr)?);
     drop(tracer);
     check(injected > 20, || format!("{injected} calls have failed, so nothing is shown"))?;
@@ -176,23 +176,23 @@ fn errors_of_accept(addr: SocketAddr) -> Result<u64, String> {
 }
 
 fn accept_never_works(bench: &Bench) -> Outcome {
-    let mut victim = bench.victim(&["current"])?;
-    scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
-    let tracer = Tracer::inject(&victim, "error=EINVAL")?;
-    let watch = Watch::begin(&mut victim)?;
+    let mut host = bench.host(&["current"])?;
+    scrape(host.addr, SOON).map_err(|error| error.to_string())?;
+    let tracer = Tracer::inject(&host, "error=EINVAL")?;
+    let watch = Watch::begin(&mut host)?;
     // One that waits all the time, so that the socket stays ready.
-    let waiting = TcpStream::connect_timeout(&victim.addr, SOON).map_err(|error| error.to_string())?;
+    let waiting = TcpStream::connect_timeout(&host.addr, SOON).map_err(|error| error.to_string())?;
     thread::sleep(6 * SOON);
-    let unanswered = scrape(victim.addr, SOON).is_err();
-    let seen = watch.end(&mut victim)?;
+    let unanswered = scrape(host.addr, SOON).is_err();
+    let seen = watch.end(&mut host)?;
     drop(tracer);
-    let next = scrape(victim.addr, 3 * SOON).map_err(|error| format!("once it works again: {error}"))?;
+    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("once it works again: {error}"))?;
     drop(waiting);
     check(unanswered, || "a scrape was answered, so nothing is shown".to_owned())?;
     seen.log_is_short()?;
     // The tracer stops each system call, of the heart's, too.
     seen.does_not_spin(0.2)?;
-    let errors = errors_of_accept(victim.addr)?;
+    let errors = errors_of_accept(host.addr)?;
     check(errors > 0, || "none was counted".to_owned())?;
     Ok(format!(
         "{errors} failures counted; once it works again answered after {}; {}",
@@ -205,9 +205,9 @@ fn accept_never_works(bench: &Bench) -> Outcome {
 fn io_fails_at_random(bench: &Bench) -> Outcome {
     let control = std::env::temp_dir().join(format!("faults-fiu-{}", std::process::id()));
     let control = control.to_string_lossy().into_owned();
-    let mut victim = bench.victim_in(&["fiu-run", "-x", "-f", &control], &["current"])?;
-    scrape(victim.addr, SOON).map_err(|error| error.to_string())?;
-    let pid = victim.pid.to_string();
+    let mut host = bench.host_in(&["fiu-run", "-x", "-f", &control], &["current"])?;
+    scrape(host.addr, SOON).map_err(|error| error.to_string())?;
+    let pid = host.pid.to_string();
     let command = |words: &[&str]| {
         let mut command = Command::new("fiu-ctrl");
         for word in words {
@@ -215,8 +215,8 @@ fn io_fails_at_random(bench: &Bench) -> Outcome {
         }
         output(command.args(["-f", &control, &pid]))
     };
-    let before: Usage = victim.usage()?;
-    let watch = Watch::begin(&mut victim)?;
+    let before: Usage = host.usage()?;
+    let watch = Watch::begin(&mut host)?;
     command(&[
         "enable_random name=posix/io/net/recv,probability=0.2",
         "enable_random name=posix/io/net/send,probability=0.2",
@@ -224,7 +224,7 @@ fn io_fails_at_random(bench: &Bench) -> Outcome {
     ])?;
     let (mut answered, mut failed) = (0, 0);
     for _ in 0..200 {
-        match scrape(victim.addr, SOON / 4) {
+        match scrape(host.addr, SOON / 4) {
             Ok(_) => answered += 1,
             Err(_) => failed += 1,
         }
@@ -234,15 +234,15 @@ fn io_fails_at_random(bench: &Bench) -> Outcome {
         "disable name=posix/io/net/send",
         "disable name=posix/io/rw/writev",
     ])?;
-    let seen = watch.end(&mut victim)?;
-    check(victim.is_alive(), || "the victim is gone".to_owned())?;
+    let seen = watch.end(&mut host)?;
+    check(host.is_alive(), || "the host program is gone".to_owned())?;
     check(answered > 0 && failed > 0, || format!("{answered} answered, {failed} failed: nothing is shown"))?;
     seen.host_is_well(LAG)?;
     for _ in 0..20 {
-        scrape(victim.addr, SOON).map_err(|error| format!("after it: {error}"))?;
+        scrape(host.addr, SOON).map_err(|error| format!("after it: {error}"))?;
     }
     // Within the head's limit and the write's.
-    let pid = victim.pid;
+    let pid = host.pid;
     let calm = wait_for(45 * SOON, "no connection is left", || {
         Usage::of(pid).is_some_and(|usage| usage.descriptors <= before.descriptors)
     })?;

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use super::{LATE, check, ms};
 use crate::client::scrape;
-use crate::driver::{Report, Victim};
+use crate::driver::{HostProgram, Report};
 use testing::usage::{Usage, mib};
 
 /// A host without a server, whose heartbeat tells how late one is on this machine at this time: what others compute here is
 /// no fault of ours.
-pub struct Control(Victim);
+pub struct Control(HostProgram);
 
 impl Control {
     pub fn start() -> Result<Self, String> {
-        Victim::start(&["alone"]).map(Control)
+        HostProgram::start(&["alone"]).map(Control)
     }
 }
 
@@ -38,16 +38,16 @@ pub struct Seen {
 }
 
 impl Watch {
-    pub fn begin(victim: &mut Victim) -> Result<Self, String> {
+    pub fn begin(host: &mut HostProgram) -> Result<Self, String> {
         let mut control = Control::start()?;
-        victim.tell("reset")?;
+        host.tell("reset")?;
         control.0.tell("reset")?;
-        Ok(Watch { control, start: Instant::now(), before: victim.usage()? })
+        Ok(Watch { control, start: Instant::now(), before: host.usage()? })
     }
 
-    pub fn end(mut self, victim: &mut Victim) -> Result<Seen, String> {
-        let (time, after) = (self.start.elapsed(), victim.usage()?);
-        let host = victim.report()?;
+    pub fn end(mut self, host: &mut HostProgram) -> Result<Seen, String> {
+        let (time, after) = (self.start.elapsed(), host.usage()?);
+        let host = host.report()?;
         let control = self.control.0.report()?.lag;
         let cpu = (after.cpu - self.before.cpu).as_secs_f64() / time.as_secs_f64();
         Ok(Seen { time, host, control, cpu, before: self.before, after })

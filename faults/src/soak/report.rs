@@ -81,7 +81,7 @@ pub fn of(
         ("stops and starts", count(&counts.restarts).to_string()),
         ("the slowest stop, ms (drain limit 5,000)", format!("{:.1}", ms(&counts.slowest_stop_us))),
         ("gathers", report.gathers.to_string()),
-        ("processor time of the victim, % of one core", format!("{:.1}", 100.0 * cpu)),
+        ("processor time of the host program, % of one core", format!("{:.1}", 100.0 * cpu)),
         ("heartbeats of the host", report.beats.to_string()),
         ("the latest of them, ms", format!("{:.1}", report.lag.as_secs_f64() * 1000.0)),
         ("the latest of a host's without a server, ms", format!("{:.1}", control.lag.as_secs_f64() * 1000.0)),

@@ -3,7 +3,7 @@
 //!
 //! It is told by lines on stdin and answers each with one line of JSON on stdout.
 
-mod doors;
+mod drops;
 mod heartbeat;
 mod log;
 mod naive;
@@ -204,7 +204,7 @@ impl Host {
                 let child = child.map_err(|error| format!("sleep: {error}"))?;
                 return Ok(json!({"child": child.id()}));
             }
-            ["doors"] => return doors::all(&self.registry),
+            ["drops"] => return drops::all(&self.registry),
             _ => return Err(format!("what is {words:?}?")),
         }
         Ok(json!({}))
