@@ -1,8 +1,8 @@
 //! What is measured, one figure a file.
 
 pub(crate) mod build;
+pub(crate) mod concurrent;
 pub(crate) mod cpu;
-pub(crate) mod crowd;
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod lifetime;
@@ -31,7 +31,7 @@ pub(crate) const FIGURES: [Figure; 11] = [
     Figure { key: cpu::KEY, title: cpu::TITLE, measure: cpu::measure },
     Figure { key: memory::KEY, title: memory::TITLE, measure: memory::measure },
     Figure { key: stall::KEY, title: stall::TITLE, measure: stall::measure },
-    Figure { key: crowd::KEY, title: crowd::TITLE, measure: crowd::measure },
+    Figure { key: concurrent::KEY, title: concurrent::TITLE, measure: concurrent::measure },
     Figure { key: idle::KEY, title: idle::TITLE, measure: idle::measure },
     Figure { key: lifetime::KEY, title: lifetime::TITLE, measure: lifetime::measure },
     Figure { key: build::KEY, title: build::TITLE, measure: build::measure },

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::figures::{build, cpu, crowd, latency, memory, stall, thread, typical};
+use crate::figures::{build, concurrent, cpu, latency, memory, stall, thread, typical};
 use crate::inside;
 use crate::load::{Load, Shape};
 use crate::peers::{Programs, peer};
@@ -161,13 +161,13 @@ impl Named<'_> {
     fn others(&self, targets: &mut Vec<Target>) {
         let case = Load::mix(100_000).to_string();
         let grown = |row| self.results.number(memory::KEY, &case, row, memory::GROWTH);
-        let crowd = crowd::case(&Load::mix(10_000).to_string(), 100);
+        let at_once = concurrent::case(&Load::mix(10_000).to_string(), 100);
         let built = |row, quantity| self.results.number(build::KEY, build::CASE, row, quantity);
         let rows = [
             (
-                format!("gathers per wave, {crowd}"),
+                format!("gathers per wave, {at_once}"),
                 2.0,
-                known(self.results.number(crowd::KEY, &crowd, &self.ours, crowd::GATHERS)),
+                known(self.results.number(concurrent::KEY, &at_once, &self.ours, concurrent::GATHERS)),
             ),
             (
                 format!("growth at the peak / that of gather, {case}"),

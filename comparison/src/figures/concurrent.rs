@@ -12,7 +12,7 @@ use crate::peers::Peer;
 use crate::results::Value;
 use crate::stats::median;
 
-pub(crate) const KEY: &str = "crowd";
+pub(crate) const KEY: &str = "concurrent";
 pub(crate) const TITLE: &str = "Scrapers that ask at once: until the last has its answer, the p99 of an answer, CPU and gathers per wave";
 
 pub(crate) const GATHERS: &str = "gathers";
@@ -21,21 +21,21 @@ pub(crate) const GATHERS: &str = "gathers";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many ask at once.
-const CROWDS: [usize; 3] = [1, 10, 100];
+const SCRAPERS: [usize; 3] = [1, 10, 100];
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let load = bench.mix_of(10_000);
-    for crowd in CROWDS {
-        let case = case(&load.to_string(), crowd);
-        eprintln!("crowd: {case}");
+    for scrapers in SCRAPERS {
+        let case = case(&load.to_string(), scrapers);
+        eprintln!("{KEY}: {case}");
         let patience = bench.patience.max(PATIENCE);
-        let waves = bench.rounds(if crowd > 10 { 7 } else { 21 });
+        let waves = bench.rounds(if scrapers > 10 { 7 } else { 21 });
         let (fleet, results) = bench.parts();
         let mut members = fleet.spawn(KEY, load, None, results, Peer::is_server)?;
         // Missing ones are in the table of the load; here, too.
         results.rename(KEY, &load.to_string(), &case);
-        let mut crowds: Vec<Vec<Client>> =
-            members.iter().map(|member| scrapers(crowd, member.process.address, patience)).collect();
+        let mut clients: Vec<Vec<Client>> =
+            members.iter().map(|member| self::clients(scrapers, member.process.address, patience)).collect();
         let mut seen: Vec<Seen> = members.iter().map(|_| Seen::default()).collect();
         fleet.rounds(&mut members, waves, |at, member| {
             let seen = &mut seen[at];
@@ -44,10 +44,10 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             }
             member.work(Ask::Identity)?;
             let (cpu, gathers) = (member.process.cpu()?, member.gathers()?);
-            let wave = wave(&mut crowds[at])?;
+            let wave = wave(&mut clients[at])?;
             seen.cpu.push((member.process.cpu()? - cpu).as_secs_f64());
             seen.wall.push(wave.wall.as_secs_f64());
-            seen.lost = crowd - wave.waits.len();
+            seen.lost = scrapers - wave.waits.len();
             seen.failure = wave.failure;
             seen.waits.extend(wave.waits);
             if let (Some(before), Some(after)) = (gathers, member.gathers()?) {
@@ -64,12 +64,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     Ok(())
 }
 
-pub(crate) fn case(load: &str, crowd: usize) -> String {
-    format!("{load}, {crowd} at once")
+pub(crate) fn case(load: &str, scrapers: usize) -> String {
+    format!("{load}, {scrapers} at once")
 }
 
-fn scrapers(crowd: usize, address: SocketAddr, patience: Duration) -> Vec<Client> {
-    (0..crowd).map(|_| Client::new(address).with_patience(patience)).collect()
+fn clients(scrapers: usize, address: SocketAddr, patience: Duration) -> Vec<Client> {
+    (0..scrapers).map(|_| Client::new(address).with_patience(patience)).collect()
 }
 
 #[derive(Default)]
