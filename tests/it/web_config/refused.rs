@@ -173,7 +173,7 @@ fn unsendable_user_name_locks_out_no_other_user() {
     let folder = Scratch::new("colon");
     let hash = hash("first");
     for (name, shown) in [("a:b", "a:b"), ("a\\tb", "(not shown)")] {
-        // Alone it must not open the door either.
+        // Alone it must not let everybody in either.
         for others in ["", "\n  one: "] {
             let others = if others.is_empty() { String::new() } else { format!("{others}{hash}") };
             let text = format!("basic_auth_users:\n  \"{name}\": {hash}{others}\n");

@@ -60,7 +60,7 @@ fn reload_changes_who_may_log_in() {
     assert_eq!(fetch(addr, "/metrics", "").status, 401);
 }
 
-/// An editor that writes in place shows an empty file for a moment, and the door stood open.
+/// An editor that writes in place shows an empty file for a moment, and everybody was let in.
 #[test]
 fn no_reload_drops_authentication() {
     let folder = Scratch::new("emptied");

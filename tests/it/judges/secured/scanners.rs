@@ -1,4 +1,4 @@
-//! What sslscan and OpenSSL find in a server as users have it. OpenSSL's own, with all doors open, is scanned as well,
+//! What sslscan and OpenSSL find in a server as users have it. OpenSSL's own, with all that it offers, is scanned as well,
 //! so that it is sure that what is not found would have been.
 
 use std::io::{BufRead, BufReader};
