@@ -109,60 +109,36 @@ struct Metric {
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    value: fn(&Reading) -> Option<f64>,
+    value: Value,
 }
 
 /// The help texts are those of Go's client (process_collector.go); it has no threads, their text is `prometheus`'.
 const METRICS: [Metric; 8] = [
-    Metric {
-        name: "process_cpu_seconds_total",
-        help: "Total user and system CPU time spent in seconds.",
-        kind: Kind::Counter,
-        value: |reading| reading.cpu_seconds,
-    },
-    Metric {
-        name: "process_max_fds",
-        help: "Maximum number of open file descriptors.",
-        kind: Kind::Gauge,
-        value: |reading| reading.max_fds,
-    },
-    Metric {
-        name: "process_open_fds",
-        help: "Number of open file descriptors.",
-        kind: Kind::Gauge,
-        value: |reading| reading.open_fds,
-    },
-    Metric {
-        name: "process_resident_memory_bytes",
-        help: "Resident memory size in bytes.",
-        kind: Kind::Gauge,
-        value: |reading| reading.resident_bytes,
-    },
-    Metric {
-        name: "process_start_time_seconds",
-        help: "Start time of the process since unix epoch in seconds.",
-        kind: Kind::Gauge,
-        value: |reading| reading.start_time_seconds,
-    },
-    Metric {
-        name: "process_threads",
-        help: "Number of OS threads in the process.",
-        kind: Kind::Gauge,
-        value: |reading| reading.threads,
-    },
-    Metric {
-        name: "process_virtual_memory_bytes",
-        help: "Virtual memory size in bytes.",
-        kind: Kind::Gauge,
-        value: |reading| reading.virtual_bytes,
-    },
-    Metric {
-        name: "process_virtual_memory_max_bytes",
-        help: "Maximum amount of virtual memory available in bytes.",
-        kind: Kind::Gauge,
-        value: |reading| reading.virtual_max_bytes,
-    },
+    counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", |it| {
+        it.cpu_seconds
+    }),
+    gauge("process_max_fds", "Maximum number of open file descriptors.", |it| it.max_fds),
+    gauge("process_open_fds", "Number of open file descriptors.", |it| it.open_fds),
+    gauge("process_resident_memory_bytes", "Resident memory size in bytes.", |it| it.resident_bytes),
+    gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", |it| {
+        it.start_time_seconds
+    }),
+    gauge("process_threads", "Number of OS threads in the process.", |it| it.threads),
+    gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", |it| it.virtual_bytes),
+    gauge("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", |it| {
+        it.virtual_max_bytes
+    }),
 ];
+
+type Value = fn(&Reading) -> Option<f64>;
+
+const fn counter(name: &'static str, help: &'static str, value: Value) -> Metric {
+    Metric { name, help, kind: Kind::Counter, value }
+}
+
+const fn gauge(name: &'static str, help: &'static str, value: Value) -> Metric {
+    Metric { name, help, kind: Kind::Gauge, value }
+}
 
 fn families(reading: &Reading) -> Vec<MetricFamily> {
     let shown = |metric: &Metric| {
