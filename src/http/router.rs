@@ -27,7 +27,7 @@ use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_erro
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
-use crate::scrape::{Contents, Delivery, Exposition, Host, Representation, ScrapeError, Scraper, Work};
+use crate::scrape::{Delivery, Exposition, Host, Representation, ScrapeError, Scraper};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 const HEALTHY_PATH: &str = "/-/healthy";
@@ -40,37 +40,20 @@ const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page")
 /// All that answers requests; shared by every connection of a server.
 #[derive(Debug)]
 pub(crate) struct Router {
-    metrics_path: String,
-    /// None is a 404.
-    page: Option<Document>,
-    offer: Offer,
-    scrape_timeouts: ScrapeTimeouts,
-    /// A permit for each scrape that is being answered, if their number is limited.
-    scrape_limit: Option<Semaphore>,
-    host: Arc<Host>,
-    scraper: Scraper,
-    prober: Prober,
-    access: AccessControl,
-    telemetry: Arc<Telemetry>,
-}
-
-/// What is served, and where.
-#[derive(Debug)]
-pub(crate) struct Endpoints {
     pub(crate) metrics_path: String,
-    pub(crate) contents: Contents,
-    /// A permit for each scrape that is being answered, if their number is limited.
-    pub(crate) scrape_limit: Option<Semaphore>,
-    pub(crate) prober: Prober,
-    /// At `/`, if anything is.
+    /// At `/`; none is a 404.
     pub(crate) page: Option<Document>,
-}
-
-/// What a client may choose from, beside text 0.0.4 as it is.
-#[derive(Debug)]
-pub(crate) struct Offer {
+    /// What a client may choose from, besides text 0.0.4 uncompressed.
     pub(crate) formats: Vec<&'static Format>,
     pub(crate) codings: Vec<Coding>,
+    pub(crate) scrape_timeouts: ScrapeTimeouts,
+    /// A permit for each scrape that is being answered, if their number is limited.
+    pub(crate) scrape_limit: Option<Semaphore>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) scraper: Scraper,
+    pub(crate) prober: Prober,
+    pub(crate) access: AccessControl,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// What a path names.
@@ -85,30 +68,6 @@ enum Endpoint<'r> {
 }
 
 impl Router {
-    pub(crate) fn new(
-        endpoints: Endpoints,
-        offer: Offer,
-        scrape_timeouts: ScrapeTimeouts,
-        access: AccessControl,
-        telemetry: Arc<Telemetry>,
-    ) -> Self {
-        let Endpoints { metrics_path, contents, scrape_limit, prober, page } = endpoints;
-        let host = Arc::clone(&contents.host);
-        let scraper = Scraper::new(Work::new(contents, Arc::clone(&telemetry)), scrape_timeouts.standard());
-        Router {
-            metrics_path,
-            page,
-            offer,
-            scrape_timeouts,
-            scrape_limit,
-            host,
-            scraper,
-            prober,
-            access,
-            telemetry,
-        }
-    }
-
     pub(crate) fn scraper(&self) -> &Scraper {
         &self.scraper
     }
@@ -248,7 +207,7 @@ impl Router {
     }
 
     fn page(&self, page: &Document, head: &Parts) -> Response<Body> {
-        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.codings);
         let (pieces, coding) = page.body(coding);
         let mut response = coded(HTML, pieces, coding);
         let headers = response.headers_mut();
@@ -365,15 +324,15 @@ impl Router {
         named: Option<&'static Format>,
         names: Names,
     ) -> (Representation, HeaderValue) {
-        let (format, content_type) = match named.filter(|format| self.offer.formats.contains(format)) {
+        let (format, content_type) = match named.filter(|format| self.formats.contains(format)) {
             // For people: a browser shows it and does not offer to save it.
             Some(format) => (EscapedFormat::plain(format), TEXT),
             None => {
-                let accepted = negotiate::accept(values(head, &ACCEPT), &self.offer.formats);
+                let accepted = negotiate::accept(values(head, &ACCEPT), &self.formats);
                 (accepted.format, HeaderValue::from_static(accepted.content_type))
             }
         };
-        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.offer.codings);
+        let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.codings);
         (Representation { format, coding, names }, content_type)
     }
 

@@ -30,7 +30,7 @@ impl ScrapeTimeouts {
     }
 
     /// Returns what is left to a scraper that waits for the default timeout.
-    pub(super) fn standard(&self) -> Duration {
+    pub(crate) fn standard(&self) -> Duration {
         self.less_margin(self.default).min(DECADES)
     }
 

@@ -12,10 +12,10 @@ use crate::exposition::compress;
 use crate::exposition::encode::Format;
 use crate::http::access::AccessControl;
 use crate::http::page::{Document, Page, Places, Program};
-use crate::http::router::{Endpoints, Offer, Router};
+use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
-use crate::scrape::{Contents, Hook, Host, Source};
+use crate::scrape::{Contents, Hook, Host, Scraper, Source, Work};
 use crate::telemetry::{RejectReason, Telemetry};
 
 #[derive(Debug)]
@@ -108,11 +108,8 @@ impl MetricsOptions {
             let registry = prometheus::default_registry().clone();
             contents.sources.push(Source { name: "default".to_owned(), registry });
         }
-        contents.host = host;
+        contents.host = Arc::clone(&host);
         contents.build_info = build_info.clone().map(registry_of);
-
-        let codings = if compression { compress::codings() } else { Vec::new() };
-        let offer = Offer { formats, codings };
 
         let page = landing_page.map(|page| {
             // Read where nothing else has the name.
@@ -122,7 +119,7 @@ impl MetricsOptions {
                 version: build_info.as_ref().map(BuildInfo::version),
             };
             let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
-            let places = Places { metrics: &metrics_path, formats: &offer.formats, probes: &probes };
+            let places = Places { metrics: &metrics_path, formats: &formats, probes: &probes };
             Document::new(&page, program, &places)
         });
         let prober =
@@ -134,8 +131,20 @@ impl MetricsOptions {
         if scrape_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::MaxRequests]);
         }
-        let endpoints = Endpoints { metrics_path, contents, scrape_limit, prober, page };
-        Router::new(endpoints, offer, timeouts, access, telemetry)
+        let work = Work::new(contents, Arc::clone(&telemetry));
+        Router {
+            metrics_path,
+            page,
+            formats,
+            codings: if compression { compress::codings() } else { Vec::new() },
+            scrape_timeouts: timeouts,
+            scrape_limit,
+            host,
+            scraper: Scraper::new(work, timeouts.standard()),
+            prober,
+            access,
+            telemetry,
+        }
     }
 }
 
