@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::Response;
 #[cfg(feature = "auth")]
 use http::header::AUTHORIZATION;
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -17,7 +18,9 @@ use crate::auth::authenticator::{Authenticator, Decision};
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::allowed_hosts::AllowedHosts;
-use crate::telemetry::{RejectReason, Telemetry};
+use crate::http::body::Body;
+use crate::http::responses;
+use crate::telemetry::{Cause, RejectReason, Telemetry};
 use crate::util::unwind::caught;
 
 /// How often files are checked while there are no requests.
@@ -82,6 +85,8 @@ pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
 #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
+    /// Its Host is not on the list.
+    Host,
     /// With what `WWW-Authenticate` says.
     Unauthorized(Vec<HeaderValue>),
     TooMany(Duration),
@@ -108,23 +113,34 @@ impl AccessControl {
         }
     }
 
-    /// Passes or rejects a request, before this time.
+    /// Admits or rejects a request, before this time.
     ///
     /// # Errors
     ///
     /// Why it is rejected.
-    pub(crate) async fn pass(
+    pub(crate) async fn admit(
         &self,
         policy: &Policy,
         peer: Option<IpAddr>,
         head: &Parts,
+        is_health: bool,
         deadline: Instant,
     ) -> Result<(), Rejection> {
+        // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that a page
+        // elsewhere cannot make a browser guess with the ones it remembers.
+        if !is_health && !self.allow_host(head) {
+            self.telemetry.count_rejection(RejectReason::Host);
+            return Err(Rejection::Host);
+        }
+        if is_health && !self.auth_for_health {
+            return Ok(());
+        }
         if let Some(authenticator) = &policy.authenticator {
             let authentication = authenticator.authenticate(peer, head);
-            tokio::time::timeout_at(deadline.into(), authentication)
-                .await
-                .unwrap_or(Err(Rejection::Timeout))?;
+            tokio::time::timeout_at(deadline.into(), authentication).await.unwrap_or_else(|_| {
+                self.telemetry.count_error(Cause::Timeout);
+                Err(Rejection::Timeout)
+            })?;
         }
         // After the credentials: there is one bucket for all clients, and strangers would empty it. Their guesses are limited by
         // address.
@@ -135,18 +151,25 @@ impl AccessControl {
         })
     }
 
-    /// Whether a request with the name in this head is answered; counts those that are not. The target's own name, if it has
-    /// one, overrides Host (RFC 9112, section 3.2.2).
-    pub(crate) fn allow_host(&self, head: &Parts) -> bool {
+    /// Whether a request with the name in this head is answered. The target's own name, if it has one, overrides Host
+    /// (RFC 9112, section 3.2.2).
+    fn allow_host(&self, head: &Parts) -> bool {
         let host = match head.uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
             None => head.headers.get(HOST).map(HeaderValue::as_bytes),
         };
-        let allowed = self.hosts.allow(host);
-        if !allowed {
-            self.telemetry.count_rejection(RejectReason::Host);
+        self.hosts.allow(host)
+    }
+}
+
+impl From<Rejection> for Response<Body> {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Host => responses::host_not_allowed(),
+            Rejection::Unauthorized(challenges) => responses::unauthorized(challenges),
+            Rejection::TooMany(retry_after) => responses::too_many_requests(retry_after),
+            Rejection::Timeout => responses::unavailable("The credentials could not be verified in time.\n"),
         }
-        allowed
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::exposition::compress::Coding;
 use crate::exposition::encode::{EscapedFormat, Format};
 use crate::exposition::filter::Names;
-use crate::http::access::{AccessControl, Policy, Rejection};
+use crate::http::access::{AccessControl, Policy};
 use crate::http::body::Body;
 use crate::http::host::host_is_valid;
 use crate::http::negotiate;
@@ -97,13 +97,10 @@ impl Router {
         let policy = self.access.policy();
         // Whose address that server knows, and not we.
         let served = async {
-            if !self.access.allow_host(head) {
-                return responses::host_not_allowed();
-            }
             let deadline = self.deadline(head);
-            match self.access.pass(&policy, None, head, deadline).await {
+            match self.access.admit(&policy, None, head, false, deadline).await {
                 Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
-                Err(rejection) => self.refused(rejection),
+                Err(rejection) => rejection.into(),
             }
         };
         let mut response = self.complete(&policy, head, served).await;
@@ -157,16 +154,9 @@ impl Router {
         }
         let endpoint = self.endpoint(head.uri.path());
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
-        // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that
-        // a page elsewhere cannot make a browser guess with the ones it remembers.
-        if !is_health && !self.access.allow_host(head) {
-            return responses::host_not_allowed();
-        }
         // Also what is not there is told to nobody who may not ask.
-        if !is_health || self.access.auth_for_health {
-            if let Err(rejection) = self.access.pass(policy, peer, head, deadline).await {
-                return self.refused(rejection);
-            }
+        if let Err(rejection) = self.access.admit(policy, peer, head, is_health, deadline).await {
+            return rejection.into();
         }
         let Some(endpoint) = endpoint else {
             return responses::not_found(&self.metrics_path);
@@ -334,17 +324,6 @@ impl Router {
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.codings);
         (Representation { format, coding, names }, content_type)
-    }
-
-    fn refused(&self, rejection: Rejection) -> Response<Body> {
-        match rejection {
-            Rejection::Unauthorized(challenges) => responses::unauthorized(challenges),
-            Rejection::TooMany(retry_after) => responses::too_many_requests(retry_after),
-            Rejection::Timeout => {
-                self.telemetry.count_error(Cause::Timeout);
-                unavailable("The credentials could not be verified in time.\n")
-            }
-        }
     }
 }
 
