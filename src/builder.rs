@@ -17,16 +17,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exposition::encode::{TEXT_004, TEXT_100};
 use crate::guard::{Guard, Reach};
 use crate::handler::Handler;
-use crate::http::page::Page;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::net::allow_list::AllowList;
 use crate::net::connection::Deadlines;
 use crate::net::connection_limit;
 use crate::net::listener::Socket;
-use crate::scrape::Contents;
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::{RejectReason, Telemetry};
 
@@ -180,21 +177,6 @@ impl Default for Builder {
             max: Self::DEFAULT_MAX_SCRAPE_TIMEOUT,
             margin: Self::DEFAULT_SCRAPE_TIMEOUT_MARGIN,
         };
-        let metrics = MetricsOptions {
-            contents: Contents { self_metrics: true, ..Contents::default() },
-            metrics_path: Self::DEFAULT_METRICS_PATH.to_owned(),
-            metrics_path_option: "metrics_path",
-            probes: Vec::new(),
-            max_probes: Some(Self::DEFAULT_MAX_PROBES),
-            default_collectors: None,
-            build_info: None,
-            landing_page: Some(Page::unnamed()),
-            formats: vec![&TEXT_004, &TEXT_100],
-            compression: true,
-            timeouts,
-            max_requests: None,
-            ready: true,
-        };
         let deadlines = Deadlines {
             head: Self::DEFAULT_HEAD_TIMEOUT,
             idle: Self::DEFAULT_IDLE_TIMEOUT,
@@ -208,7 +190,7 @@ impl Default for Builder {
             notify: None,
         };
         Builder {
-            metrics,
+            metrics: MetricsOptions::new(Self::DEFAULT_METRICS_PATH, Self::DEFAULT_MAX_PROBES, timeouts),
             listeners: Listeners::new(Self::DEFAULT_UNIX_SOCKET_MODE),
             server,
             access: AccessOptions::default(),

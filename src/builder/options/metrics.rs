@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::exposition::compress;
-use crate::exposition::encode::Format;
+use crate::exposition::encode::{Format, TEXT_004, TEXT_100};
 use crate::http::access::AccessControl;
 use crate::http::page::{Document, Page, Places, Program};
 use crate::http::router::Router;
@@ -39,6 +39,25 @@ pub(crate) struct MetricsOptions {
 }
 
 impl MetricsOptions {
+    /// Returns the defaults, given those that the builder publishes.
+    pub(crate) fn new(metrics_path: &str, max_probes: usize, timeouts: ScrapeTimeouts) -> Self {
+        MetricsOptions {
+            contents: Contents { self_metrics: true, ..Contents::default() },
+            metrics_path: metrics_path.to_owned(),
+            metrics_path_option: "metrics_path",
+            probes: Vec::new(),
+            max_probes: Some(max_probes),
+            default_collectors: None,
+            build_info: None,
+            landing_page: Some(Page::unnamed()),
+            formats: vec![&TEXT_004, &TEXT_100],
+            compression: true,
+            timeouts,
+            max_requests: None,
+            ready: true,
+        }
+    }
+
     /// Switches these formats on or off.
     pub(crate) fn serve_formats(&mut self, formats: &[&'static Format], serve: bool) {
         self.formats.retain(|format| !formats.contains(format));
