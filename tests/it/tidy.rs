@@ -124,7 +124,7 @@ const NAME_FEATURES: &[&str] = &[
 /// With their tests.
 const MOST_LINES: usize = 450;
 /// Neither blank nor comment, without tests.
-const MOST_CODE: usize = 12_050;
+const MOST_CODE: usize = 12_940;
 const MEDIAN_CODE: usize = 120;
 
 fn root() -> PathBuf {
@@ -154,7 +154,7 @@ fn sources(folder: &str) -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap().lines();
+                let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap().lines();
                 let code =
                     code.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"));
                 let code = code.map(str::to_owned).collect();
