@@ -108,7 +108,7 @@ impl Credentials {
 
     /// Whether nobody can log in, because all credentials that were given have a fault.
     #[cfg(any(feature = "web-config", test))]
-    pub(crate) fn lock_everybody_out(&self) -> bool {
+    pub(crate) fn admit_nobody(&self) -> bool {
         self.are_required() && self.tokens.is_empty() && self.users.is_empty()
     }
 

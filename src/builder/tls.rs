@@ -85,7 +85,7 @@ impl Builder {
     /// | `tls_server_config` | TLS on or off | certificates, versions, cipher suites |
     /// | `client_auth_type` | no certificate demanded, or none verified, where it was | another CA, a stricter type |
     /// | `client_allowed_sans` | no list where there was one | another list, a longer one, too |
-    /// | `basic_auth_users` | no user where there was one | other users, fewer users, other passwords |
+    /// | `basic_auth_users` | no user where there was one, or only users who cannot log in | other users, fewer users, other passwords |
     /// | `rate_limit` | no limit where there was one | another limit |
     #[cfg(feature = "web-config")]
     pub fn web_config(self, path: impl Into<PathBuf>) -> Self {

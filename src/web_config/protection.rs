@@ -1,7 +1,7 @@
 //! What a version of the file keeps others out with, compared with what a newer one does. Reads no file and no clock.
 //!
 //! A file that was cut, emptied or overwritten by mistake is well-formed more often than not, so that a newer version
-//! which asks for less needs a restart, and so does one that locks everybody out. One that asks somebody else is a change like
+//! which asks for less needs a restart, and so does one that admits nobody. One that asks somebody else is a change like
 //! any other.
 
 use super::{Loaded, Secret};
@@ -13,7 +13,7 @@ pub(crate) struct Protection {
     tls: Option<Clients>,
     users: Vec<(String, Secret)>,
     /// Whether there are users, and none of them can log in.
-    locks_everybody_out: bool,
+    admits_nobody: bool,
     limits_rate: bool,
 }
 
@@ -38,7 +38,7 @@ impl Protection {
         Protection {
             tls: clients,
             users: config.users.clone(),
-            locks_everybody_out: credentials.lock_everybody_out(),
+            admits_nobody: credentials.admit_nobody(),
             limits_rate: config.rate_limit.is_some(),
         }
     }
@@ -68,10 +68,7 @@ impl Protection {
                 "client_allowed_sans: no longer names the clients that are allowed",
             ),
             (!self.users.is_empty() && new.users.is_empty(), "basic_auth_users: no longer has a user"),
-            (
-                !self.locks_everybody_out && new.locks_everybody_out,
-                "basic_auth_users: none of the users can log in",
-            ),
+            (!self.admits_nobody && new.admits_nobody, "basic_auth_users: none of the users can log in"),
             (self.limits_rate && !new.limits_rate, "rate_limit: no longer limits requests"),
         ];
         table.into_iter().find_map(|(refused, why)| refused.then_some(why))

@@ -41,7 +41,7 @@ struct Family {
 
 /// How a metric's label names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(super) enum NameCheck {
     /// Written the same as those of the metric before.
     AsBefore,
     /// Others.
@@ -74,12 +74,12 @@ impl LabelNames {
 
     /// Goes on to the next metric's labels.
     #[inline(always)]
-    pub(super) fn follow(&mut self, labels: &[LabelPair]) -> Judgement {
+    pub(super) fn follow(&mut self, labels: &[LabelPair]) -> NameCheck {
         let same = self.given.len() == labels.len()
             && self.given.iter().zip(labels).all(|(given, label)| line::same(given, label.name()));
         match (same, self.usable) {
-            (true, true) => Judgement::AsBefore,
-            (true, false) => Judgement::Unusable,
+            (true, true) => NameCheck::AsBefore,
+            (true, false) => NameCheck::Unusable,
             (false, _) => self.learn(labels),
         }
     }
@@ -95,7 +95,7 @@ impl LabelNames {
     }
 
     #[cold]
-    fn learn(&mut self, labels: &[LabelPair]) -> Judgement {
+    fn learn(&mut self, labels: &[LabelPair]) -> NameCheck {
         let given: Vec<String> = labels.iter().map(|label| label.name().to_owned()).collect();
         let mut names: Vec<_> = given.iter().map(|given| name::label_name(given, self.escaping)).collect();
         let lead = |(at, name): (usize, &Cow<'_, str>)| (self.family.lead)(at, name);
@@ -111,9 +111,9 @@ impl LabelNames {
         drop(names);
         (self.given, self.leads, self.usable) = (given, leads, usable);
         match (usable, as_before) {
-            (false, _) => Judgement::Unusable,
-            (true, true) => Judgement::AsBefore,
-            (true, false) => Judgement::New,
+            (false, _) => NameCheck::Unusable,
+            (true, true) => NameCheck::AsBefore,
+            (true, false) => NameCheck::New,
         }
     }
 }
@@ -145,29 +145,29 @@ mod tests {
     }
 
     #[test]
-    fn names_are_learned_once_and_judged() {
+    fn names_are_learned_once_and_checked() {
         let mut names = text_names();
         names.start_family(Some("le"), text::lead("up"));
-        type Row = (&'static [(&'static str, &'static str)], Judgement, &'static str);
+        type Row = (&'static [(&'static str, &'static str)], NameCheck, &'static str);
         let rows: [Row; 13] = [
-            (&[], Judgement::AsBefore, ""),
-            (&[("a", "1")], Judgement::New, r#"{a="1"#),
-            (&[("a", "2")], Judgement::AsBefore, r#"{a="2"#),
-            (&[("a", "2"), ("b.c", "\"")], Judgement::New, r#"{a="2",b_c="\""#),
-            (&[("a", "2"), ("b_c", "4")], Judgement::AsBefore, r#"{a="2",b_c="4"#),
-            (&[("b", ""), ("", "5")], Judgement::New, r#"{b="",_="5"#),
-            (&[("a", "1"), ("b", "2"), ("a", "3")], Judgement::Unusable, ""),
-            (&[("a", "1"), ("b", "2"), ("a", "4")], Judgement::Unusable, ""),
-            (&[("a.", "1"), ("a:", "2")], Judgement::Unusable, ""),
-            (&[("__name__", "up")], Judgement::Unusable, ""),
-            (&[("le", "1")], Judgement::Unusable, ""),
-            (&[("quantile", "1")], Judgement::New, r#"{quantile="1"#),
-            (&[], Judgement::New, ""),
+            (&[], NameCheck::AsBefore, ""),
+            (&[("a", "1")], NameCheck::New, r#"{a="1"#),
+            (&[("a", "2")], NameCheck::AsBefore, r#"{a="2"#),
+            (&[("a", "2"), ("b.c", "\"")], NameCheck::New, r#"{a="2",b_c="\""#),
+            (&[("a", "2"), ("b_c", "4")], NameCheck::AsBefore, r#"{a="2",b_c="4"#),
+            (&[("b", ""), ("", "5")], NameCheck::New, r#"{b="",_="5"#),
+            (&[("a", "1"), ("b", "2"), ("a", "3")], NameCheck::Unusable, ""),
+            (&[("a", "1"), ("b", "2"), ("a", "4")], NameCheck::Unusable, ""),
+            (&[("a.", "1"), ("a:", "2")], NameCheck::Unusable, ""),
+            (&[("__name__", "up")], NameCheck::Unusable, ""),
+            (&[("le", "1")], NameCheck::Unusable, ""),
+            (&[("quantile", "1")], NameCheck::New, r#"{quantile="1"#),
+            (&[], NameCheck::New, ""),
         ];
         for (pairs, expected, text) in rows {
             let labels = labels(pairs);
             assert_eq!(names.follow(&labels), expected, "{pairs:?}");
-            if expected != Judgement::Unusable {
+            if expected != NameCheck::Unusable {
                 let mut out = Vec::new();
                 line::into(&mut out, |line| names.write(line, &labels));
                 assert_eq!(String::from_utf8_lossy(&out), text, "{pairs:?}");
@@ -179,7 +179,7 @@ mod tests {
     fn an_unusable_metric_is_no_predecessor() {
         let mut names = text_names();
         names.start_family(None, text::lead("up"));
-        assert_eq!(names.follow(&labels(&[("__name__", "1")])), Judgement::Unusable);
-        assert_eq!(names.follow(&labels(&[("__name:_", "1")])), Judgement::Unusable);
+        assert_eq!(names.follow(&labels(&[("__name__", "1")])), NameCheck::Unusable);
+        assert_eq!(names.follow(&labels(&[("__name:_", "1")])), NameCheck::Unusable);
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use prometheus::proto::{Metric, MetricType};
 
 use super::format::EscapedFormat;
-use super::label::{self, Judgement, LabelNames, Lead};
+use super::label::{self, LabelNames, Lead, NameCheck};
 use super::openmetrics::{self, Ruling};
 use super::reading;
 use super::skipped::SkipReason;
@@ -47,12 +47,12 @@ impl Walk {
         for item in metrics {
             let metric = item.borrow();
             let names = self.names.follow(metric.get_label());
-            if names == Judgement::Unusable {
+            if names == NameCheck::Unusable {
                 skip(SkipReason::Labels);
                 continue;
             }
             let repeats = |previous: &M| label::same_values(previous.borrow(), metric);
-            if names == Judgement::AsBefore && previous.as_ref().is_some_and(repeats) {
+            if names == NameCheck::AsBefore && previous.as_ref().is_some_and(repeats) {
                 skip(SkipReason::Repeated);
                 continue;
             }

@@ -78,8 +78,8 @@ fn no_reload_drops_authentication() {
 
 /// Users whose hashes all had a cost above 16 came into force, and nobody could log in before a restart.
 #[test]
-fn no_reload_locks_everybody_out() {
-    let folder = Scratch::new("locked-out");
+fn reload_without_a_usable_user_is_refused() {
+    let folder = Scratch::new("unusable-users");
     let (one, costly) = (users(&["one"]), users(&["one"]).replace("$04$", "$17$"));
     let path = folder.write("web.yml", &one);
     let log = logged(builder(&path), |addr| {
