@@ -129,7 +129,8 @@ fn fill_buffers(host: &HostProgram) -> Result<(), String> {
         let _ = client.write_all(format!("GET /{}", "x".repeat(12 * 1024)).as_bytes());
         clients.push(client);
     }
-    thread::sleep(Duration::from_millis(300));
+    // The server holds what it has read of them.
+    wait_for(4 * SOON, "the server reads", || unread_heads(host.addr) == 0)?;
     drop(clients);
     wait_for(SOON, "they are gone", || host.usage().is_ok_and(|usage| usage.descriptors <= before))?;
     for _ in 0..3 {
@@ -178,13 +179,25 @@ fn siege(
 
 /// Connections to it that the kernel knows as open on its side.
 fn established(addr: SocketAddr) -> usize {
+    received(addr).len()
+}
+
+/// Connections to it of which the kernel holds bytes that the server has not read.
+fn unread_heads(addr: SocketAddr) -> usize {
+    received(addr).iter().filter(|bytes| **bytes > 0).count()
+}
+
+/// The unread bytes of each open connection to it, on its side.
+fn received(addr: SocketAddr) -> Vec<u64> {
     let port = format!(":{:04X}", addr.port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let open = |line: &&str| {
+    let open = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        words.get(1).is_some_and(|local| local.ends_with(&port)) && words.get(3) == Some(&"01")
+        let (_, unread) = words.get(4)?.split_once(':')?;
+        let is_open = words.get(1)?.ends_with(&port) && *words.get(3)? == "01";
+        is_open.then(|| u64::from_str_radix(unread, 16).ok())?
     };
-    table.lines().filter(open).count()
+    table.lines().filter_map(open).collect()
 }
 
 /// With a window so small that the kernel does not read in its place.
