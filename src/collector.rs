@@ -3,11 +3,13 @@
 //! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
 //! any other registry they can be registered as any collector can.
 //!
-//! And [`from_fn`], which makes a collector from a closure: for values that are copied from elsewhere.
+//! And [`from_fn`], which makes a collector from a closure: for values that are copied from elsewhere. And [`exposition()`], which
+//! makes one from a text: for what other metrics libraries in the program write.
 
 mod build_info;
 mod default_collector;
 mod defaults;
+mod exposition;
 mod family;
 mod left_out;
 #[cfg(feature = "process")]
@@ -17,6 +19,7 @@ mod runtime;
 mod samples;
 
 pub use build_info::BuildInfo;
+pub use exposition::{Exposition, exposition};
 #[cfg(feature = "process")]
 pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]

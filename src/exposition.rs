@@ -1,7 +1,8 @@
-//! From metric families to bytes. Pure: no I/O, no clock, no async.
+//! From metric families to bytes, and from text to metric families. Pure: no I/O, no clock, no async.
 
 pub(crate) mod buffer_pool;
 pub(crate) mod chunk;
 pub(crate) mod compress;
+pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod filter;

@@ -6,6 +6,7 @@ mod wire;
 pub use crate::exposition::buffer_pool::{BufferPool, PooledChunks};
 pub use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 pub use crate::exposition::compress::{Coding, Compress, codings};
+pub use crate::exposition::decode::{Fault, Faults, decode};
 #[cfg(feature = "protobuf")]
 pub use crate::exposition::encode::PROTOBUF;
 pub use crate::exposition::encode::{

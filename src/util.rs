@@ -8,3 +8,8 @@ pub(crate) mod task;
 pub(crate) mod throttle;
 pub(crate) mod unwind;
 pub(crate) mod worker;
+
+use std::error::Error;
+
+/// What a hook, or a function of [`collector::exposition`](crate::collector::exposition), may fail with: any error.
+pub type BoxError = Box<dyn Error + Send + Sync>;

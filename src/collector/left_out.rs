@@ -32,6 +32,18 @@ pub(crate) fn take_left_out() -> u64 {
     LEFT_OUT.take()
 }
 
+/// Counts what a collector skips for whoever gathers it. Returns whether the collector is to log it, which it is not where
+/// `first` is kept instead.
+pub(super) fn count_skipped(count: u64, first: impl FnOnce() -> String) -> bool {
+    LEFT_OUT.set(LEFT_OUT.get().saturating_add(count));
+    if IS_KEPT.get() {
+        FIRST.with_borrow_mut(|kept| {
+            kept.get_or_insert_with(first);
+        });
+    }
+    !IS_KEPT.get()
+}
+
 /// Why a sample is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -80,16 +92,9 @@ impl LeftOut {
 
     /// Counts them for whoever gathers, and says so in the log, unless it `was_logged`.
     pub(super) fn report(&self, was_logged: &AtomicBool) {
-        LEFT_OUT.set(LEFT_OUT.get().saturating_add(self.count));
         let Some((name, reason)) = &self.first else { return };
-        if IS_KEPT.get() {
-            let first = || format!("samples are left out, of which {name:?} is the first: {reason}");
-            FIRST.with_borrow_mut(|kept| {
-                kept.get_or_insert_with(first);
-            });
-            return;
-        }
-        if !was_logged.swap(true, Ordering::Relaxed) {
+        let first = || format!("samples are left out, of which {name:?} is the first: {reason}");
+        if count_skipped(self.count, first) && !was_logged.swap(true, Ordering::Relaxed) {
             // A name that is not checked may hold anything: with `?` it stays on its line.
             tracing::warn!(
                 ?name,

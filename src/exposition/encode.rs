@@ -15,7 +15,7 @@ mod output;
 mod plan;
 #[cfg(feature = "protobuf")]
 mod protobuf;
-mod reading;
+pub(in crate::exposition) mod reading;
 mod skipped;
 mod text;
 mod walk;

@@ -1,6 +1,5 @@
 //! Async work before a gather: the answer to collectors being synchronous.
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,8 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// What a hook may fail with: any error.
-pub type BoxError = Box<dyn Error + Send + Sync>;
+pub use crate::util::BoxError;
 
 /// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@
 use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary, Untyped};
 
 /// What a metric holds, by the type of its family.
-pub(super) enum Sample<'m> {
+pub(in crate::exposition) enum Sample<'m> {
     Counter(f64),
     Gauge(f64),
     Untyped(f64),
@@ -17,7 +17,7 @@ pub(super) enum Sample<'m> {
 }
 
 /// `None` for an untyped metric that cannot be read.
-pub(super) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
+pub(in crate::exposition) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
     Some(match kind {
         MetricType::COUNTER => Sample::Counter(Value::value(counter(metric))),
         MetricType::GAUGE => Sample::Gauge(Value::value(gauge(metric))),

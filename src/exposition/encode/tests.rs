@@ -1,5 +1,6 @@
 //! Expositions as a whole, format by format; here what builds families for them.
 
+mod decoded;
 mod gathered;
 mod generated;
 mod judged;

@@ -181,7 +181,7 @@ fn expected(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Read> {
 }
 
 /// Families that every format can hold, of which no two clash and no two series are the same.
-fn lawful() -> impl Strategy<Value = Vec<MetricFamily>> {
+pub(super) fn lawful() -> impl Strategy<Value = Vec<MetricFamily>> {
     lawful_with("[a-z.é:]{0,5}", "[a-z.é\"\\\\\n{} =,#]{0,8}".boxed())
 }
 

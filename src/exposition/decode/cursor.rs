@@ -1,0 +1,226 @@
+//! Takes lines apart: names, quoted texts, words. Nothing but [`Cursor::end_line`] leaves a line.
+
+use std::borrow::Cow;
+
+use super::fault::Fault;
+use super::number;
+
+/// A place in a text.
+pub(super) struct Cursor<'t> {
+    pub(super) text: &'t str,
+    pub(super) at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// Returns what is left of the text.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> &'t [u8] {
+        // The cursor is never beyond the end.
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Returns what was taken from `start` on. Both ends are next to ASCII, so nothing is cut in two.
+    #[inline(always)]
+    pub(super) fn since(&self, start: usize) -> &'t str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Returns the next byte of the line.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.rest().first().copied().filter(|byte| *byte != b'\n')
+    }
+
+    #[inline(always)]
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let takes = self.rest().first() == Some(&byte);
+        self.at += usize::from(takes);
+        takes
+    }
+
+    /// Takes this text, which has no line feed.
+    #[inline(always)]
+    pub(super) fn take_text(&mut self, text: &str) -> bool {
+        let takes = self.rest().starts_with(text.as_bytes());
+        if takes {
+            self.at += text.len();
+        }
+        takes
+    }
+
+    /// "tokens can be separated by any number of blanks and/or tabs" (the text format). Returns whether there are any.
+    pub(super) fn blanks(&mut self) -> bool {
+        let start = self.at;
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        self.at > start
+    }
+
+    /// Takes a name that needs no quotes, which is empty if there is none.
+    pub(super) fn name(&mut self, colons: bool) -> &'t str {
+        let start = self.at;
+        let is_in = |(at, byte): (usize, &u8)| {
+            let class = CLASSES[usize::from(*byte)];
+            class == LETTER || (class == DIGIT && at > 0) || (class == COLON && colons)
+        };
+        self.at += self.rest().iter().enumerate().take_while(|byte| is_in(*byte)).count();
+        self.since(start)
+    }
+
+    /// Takes what is up to a quotation mark, and that.
+    pub(super) fn quoted(&mut self) -> Result<Cow<'t, str>, Fault> {
+        let start = self.at;
+        let mut has_escapes = false;
+        loop {
+            self.at += plain_length(self.rest());
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    has_escapes = true;
+                    self.at += 1;
+                    // What is escaped may be a quotation mark. Of a longer character the first byte is enough.
+                    self.at += usize::from(self.peek().is_some());
+                }
+                Some(_) => self.at += 1,
+                None => return Err(Fault::Quote),
+            }
+        }
+        let quoted = self.since(start);
+        self.at += 1;
+        Ok(if has_escapes { unescaped(quoted, true) } else { Cow::Borrowed(quoted) })
+    }
+
+    /// Takes what is up to a quotation mark, if nothing in it is escaped.
+    #[inline(always)]
+    pub(super) fn plain(&mut self) -> Option<&'t str> {
+        let start = self.at;
+        loop {
+            self.at += plain_length(self.rest());
+            match self.peek()? {
+                b'"' => return Some(self.since(start)),
+                b'\\' => return None,
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// Takes what is up to a blank, a tab or the end of the line.
+    pub(super) fn word(&mut self) -> &'t str {
+        let start = self.at;
+        let is_in = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n');
+        self.at += self.rest().iter().take_while(is_in).count();
+        self.since(start)
+    }
+
+    /// Takes all that is left of the line.
+    pub(super) fn remainder(&mut self) -> &'t str {
+        let start = self.at;
+        self.at += self.rest().iter().take_while(|byte| **byte != b'\n').count();
+        self.since(start)
+    }
+
+    pub(super) fn value(&mut self) -> Result<f64, Fault> {
+        if let Some((value, len)) = number::plain(self.rest()) {
+            self.at += len;
+            return Ok(value);
+        }
+        number::value(self.word()).ok_or(Fault::Value)
+    }
+
+    pub(super) fn count(&mut self) -> Result<u64, Fault> {
+        if let Some((count, len)) = number::plain_count(self.rest()) {
+            self.at += len;
+            return Ok(count);
+        }
+        number::count(self.word()).ok_or(Fault::Count)
+    }
+
+    /// Goes on to the next line, if this one is read to its end.
+    #[inline(always)]
+    pub(super) fn end_line(&mut self) -> bool {
+        match self.rest().first() {
+            Some(b'\n') => self.at += 1,
+            Some(_) => return false,
+            None => {}
+        }
+        true
+    }
+
+    /// Goes on to the next line, wherever in this one.
+    pub(super) fn skip_line(&mut self) {
+        let rest = self.rest();
+        self.at += rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+    }
+}
+
+const OTHER: u8 = 0;
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const COLON: u8 = 3;
+
+/// What a byte is in a name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+static CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b':' => COLON,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+const LOW_BITS: u64 = u64::MAX / 255;
+const TOP_BITS: u64 = LOW_BITS << 7;
+
+/// Returns how many bytes come before the first quotation mark, backslash or control character.
+///
+/// The lowest of the top bits that the subtractions leave is exact; a borrow reaches only those above it. ("Determine if a word
+/// has a byte less than n", Bit Twiddling Hacks)
+#[inline(always)]
+fn plain_length(text: &[u8]) -> usize {
+    let mut len = 0;
+    while let Some(word) = text.get(len..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*word);
+        // The quotation mark changes places with the blank, next to the control characters.
+        let quotation_mark_or_control = (word ^ (LOW_BITS * 2)).wrapping_sub(LOW_BITS * 0x21);
+        let backslash = (word ^ (LOW_BITS * u64::from(b'\\'))).wrapping_sub(LOW_BITS);
+        let found = (quotation_mark_or_control | backslash) & !word & TOP_BITS;
+        if found != 0 {
+            return len + found.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let tail = text.get(len..).unwrap_or_default();
+    len + tail.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..b' ')).count()
+}
+
+/// Resolves the escapes of a text. What is no escape stays as it is, as in Prometheus and in the Python client.
+pub(super) fn unescaped(text: &str, quotes: bool) -> Cow<'_, str> {
+    let Some((plain, mut rest)) = text.split_once('\\') else { return Cow::Borrowed(text) };
+    let mut unescaped = String::with_capacity(text.len());
+    unescaped.push_str(plain);
+    loop {
+        let mut characters = rest.chars();
+        match characters.next() {
+            Some('\\') => unescaped.push('\\'),
+            Some('n') => unescaped.push('\n'),
+            Some('"') if quotes => unescaped.push('"'),
+            _ => {
+                unescaped.push('\\');
+                characters = rest.chars();
+            }
+        }
+        let Some((plain, next)) = characters.as_str().split_once('\\') else {
+            unescaped.push_str(characters.as_str());
+            return Cow::Owned(unescaped);
+        };
+        unescaped.push_str(plain);
+        rest = next;
+    }
+}

@@ -1,0 +1,152 @@
+//! A histogram or a summary, whose samples are lines of their own.
+
+use std::mem;
+
+use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, Quantile, Summary};
+
+use super::fault::{Fault, Faults};
+use super::labels::{self, Label};
+
+/// For so many buckets there is memory beforehand, if the metric before had as many.
+const MOST_FORESEEN: usize = 64;
+
+/// What a line says of a distribution.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// An upper bound, and the count up to it.
+    Bucket(f64, u64),
+    Quantile(f64, f64),
+    Sum(f64),
+    Count(u64),
+}
+
+/// What is known of one so far.
+pub(super) struct Distribution {
+    labels: Vec<LabelPair>,
+    buckets: Vec<Bucket>,
+    quantiles: Vec<Quantile>,
+    /// The count in the bucket of infinity.
+    all: Option<u64>,
+    sum: Option<f64>,
+    count: Option<u64>,
+    timestamp: i64,
+    /// Whether the bounds ascend, as they do as a rule.
+    is_unsorted: bool,
+    /// Where it begins.
+    pub(super) line: u64,
+}
+
+impl Distribution {
+    /// Makes an empty one, which may become `like` the one before it.
+    pub(super) fn new(labels: &[Label<'_>], like: Option<&Self>, line: u64) -> Self {
+        let buckets = like.map_or(0, |like| like.buckets.len().min(MOST_FORESEEN));
+        let quantiles = like.map_or(0, |like| like.quantiles.len().min(MOST_FORESEEN));
+        Distribution {
+            labels: labels::pairs(labels),
+            buckets: Vec::with_capacity(buckets),
+            quantiles: Vec::with_capacity(quantiles),
+            all: None,
+            sum: None,
+            count: None,
+            timestamp: 0,
+            is_unsorted: false,
+            line,
+        }
+    }
+
+    pub(super) fn has(&self, labels: &[Label<'_>]) -> bool {
+        let same = |(pair, label): (&LabelPair, &Label<'_>)| {
+            pair.name() == label.name && pair.value() == label.value
+        };
+        self.labels.len() == labels.len() && self.labels.iter().zip(labels).all(same)
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, part: Part, timestamp: i64) -> Result<(), Fault> {
+        match part {
+            Part::Bucket(f64::INFINITY, all) => once(&mut self.all, all)?,
+            Part::Bucket(bound, count) => {
+                self.is_unsorted |= self.buckets.last().is_some_and(|last| last.upper_bound() >= bound);
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(bound);
+                bucket.set_cumulative_count(count);
+                self.buckets.push(bucket);
+            }
+            Part::Quantile(bound, value) => {
+                self.is_unsorted |= self.quantiles.last().is_some_and(|last| last.quantile() >= bound);
+                let mut quantile = Quantile::default();
+                quantile.set_quantile(bound);
+                quantile.set_value(value);
+                self.quantiles.push(quantile);
+            }
+            Part::Sum(sum) => once(&mut self.sum, sum)?,
+            Part::Count(count) => once(&mut self.count, count)?,
+        }
+        // Its samples have one time, and the first that says one is right.
+        if self.timestamp == 0 {
+            self.timestamp = timestamp;
+        }
+        Ok(())
+    }
+
+    /// Makes the metric. A sum that is not there is no number, because zero would be a value.
+    pub(super) fn finish(mut self, is_summary: bool, faults: &mut Faults) -> Result<Metric, Fault> {
+        let count = self.count.or(self.all).ok_or(Fault::Uncounted)?;
+        if self.is_unsorted {
+            self.sort(faults);
+        }
+        let mut metric = Metric::from_label(self.labels);
+        set_timestamp(&mut metric, self.timestamp);
+        let sum = self.sum.unwrap_or(f64::NAN);
+        if is_summary {
+            let mut summary = Summary::default();
+            summary.set_quantile(self.quantiles);
+            summary.set_sample_sum(sum);
+            summary.set_sample_count(count);
+            metric.set_summary(summary);
+            return Ok(metric);
+        }
+        // `prometheus` leaves the bucket of infinity to the encoder. One that contradicts the count is served as it is.
+        if let Some(all) = self.all.filter(|all| *all != count) {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(f64::INFINITY);
+            bucket.set_cumulative_count(all);
+            self.buckets.push(bucket);
+        }
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(self.buckets);
+        histogram.set_sample_sum(sum);
+        histogram.set_sample_count(count);
+        metric.set_histogram(histogram);
+        Ok(metric)
+    }
+
+    /// Sorts by bound. Of one bound the first stays.
+    fn sort(&mut self, faults: &mut Faults) {
+        let all = self.buckets.len() + self.quantiles.len();
+        self.buckets.sort_by(|a, b| a.upper_bound().total_cmp(&b.upper_bound()));
+        self.buckets.dedup_by(|later, first| later.upper_bound() == first.upper_bound());
+        let mut quantiles = mem::take(&mut self.quantiles);
+        quantiles.sort_by(|a, b| a.quantile().total_cmp(&b.quantile()));
+        quantiles.dedup_by(|later, first| later.quantile() == first.quantile());
+        self.quantiles = quantiles;
+        for _ in self.buckets.len() + self.quantiles.len()..all {
+            faults.add(Fault::Repeated, self.line);
+        }
+    }
+}
+
+fn once<V>(field: &mut Option<V>, value: V) -> Result<(), Fault> {
+    if field.is_some() {
+        return Err(Fault::Repeated);
+    }
+    *field = Some(value);
+    Ok(())
+}
+
+/// To `prometheus` zero is none, and with its feature `protobuf` zero is one.
+pub(super) fn set_timestamp(metric: &mut Metric, timestamp: i64) {
+    if timestamp != 0 {
+        metric.set_timestamp_ms(timestamp);
+    }
+}

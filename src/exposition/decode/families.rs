@@ -1,0 +1,187 @@
+//! The families of a text, and which of them a sample belongs to.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use prometheus::proto::{LabelPair, MetricFamily};
+
+use super::distribution::{Distribution, Part};
+use super::family::{Family, metric};
+use super::fault::{Fault, Faults};
+use super::kind::{Kind, Role};
+use super::labels::Label;
+
+/// The families, in the order in which they begin.
+pub(super) struct Families<'t> {
+    openmetrics: bool,
+    list: Vec<Family<'t>>,
+    by_name: HashMap<Cow<'t, str>, usize>,
+    /// The family of the last line.
+    current: usize,
+    /// By a hash of family and labels, or by the next one if another has that.
+    distributions: HashMap<u64, Place>,
+    hasher: RandomState,
+}
+
+/// Where a distribution is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) family: usize,
+    pub(super) at: usize,
+}
+
+impl<'t> Families<'t> {
+    pub(super) fn new(openmetrics: bool) -> Self {
+        Families {
+            openmetrics,
+            list: Vec::new(),
+            by_name: HashMap::new(),
+            current: 0,
+            distributions: HashMap::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, family: usize) -> Option<&mut Family<'t>> {
+        self.list.get_mut(family)
+    }
+
+    /// Returns the family of this name, which is the one of the samples that follow.
+    pub(super) fn named(&mut self, name: Cow<'t, str>) -> &mut Family<'t> {
+        let is_current = self.list.get(self.current).is_some_and(|family| family.name == name);
+        if !is_current {
+            self.current = match self.by_name.get(&name) {
+                Some(&at) => at,
+                None => self.add(name),
+            };
+        }
+        &mut self.list[self.current]
+    }
+
+    fn add(&mut self, name: Cow<'t, str>) -> usize {
+        self.list.push(Family::new(name.clone()));
+        self.by_name.insert(name, self.list.len() - 1);
+        self.list.len() - 1
+    }
+
+    /// Returns where a sample of this name belongs: to the family of the line before it if that can have it, else to the one
+    /// of its name, else to the one of its name without a suffix, else to a new one.
+    pub(super) fn place(&mut self, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
+        if let Some(role) = self.role(self.current, &name) {
+            return self.placed(self.current, role, name);
+        }
+        if let Some(&family) = self.by_name.get(&name) {
+            let role = self.role(family, &name).ok_or(Fault::Suffix)?;
+            return self.placed(family, role, name);
+        }
+        let base = name.rfind('_').and_then(|cut| self.by_name.get(&name[..cut]));
+        if let Some((&family, role)) = base.and_then(|base| Some((base, self.role(*base, &name)?))) {
+            return self.placed(family, role, name);
+        }
+        let family = self.add(name.clone());
+        self.placed(family, Role::Value, name)
+    }
+
+    fn role(&self, family: usize, name: &str) -> Option<Role> {
+        let family = self.list.get(family)?;
+        family.kind().role(name.strip_prefix(&*family.name)?, self.openmetrics)
+    }
+
+    fn placed(&mut self, family: usize, role: Role, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
+        self.current = family;
+        if role != Role::Part {
+            return Ok((family, role));
+        }
+        let help = self.list[family].help.clone();
+        self.current = match self.by_name.get(&name) {
+            Some(&part) => part,
+            None => {
+                let part = self.add(name.clone());
+                self.list[part].help = help;
+                self.list[part].kind = Some(Kind::Gauge);
+                part
+            }
+        };
+        let role = self.role(self.current, &name).ok_or(Fault::Suffix)?;
+        Ok((self.current, role))
+    }
+
+    /// Whether a sample of this name shows that a text is OpenMetrics: it is that of a counter which is named without `_total`.
+    pub(super) fn is_total(&self, name: &str) -> bool {
+        let base = name.strip_suffix("_total").and_then(|base| self.by_name.get(base));
+        base.is_some_and(|base| self.list[*base].kind == Some(Kind::Counter))
+            && !self.by_name.contains_key(name)
+    }
+
+    /// Returns the label that only the format may add.
+    pub(super) fn reserved(&self, family: usize) -> Option<&'static str> {
+        self.list.get(family).and_then(|family| family.kind().reserved())
+    }
+
+    pub(super) fn add_value(
+        &mut self,
+        family: usize,
+        labels: Vec<LabelPair>,
+        value: f64,
+        timestamp: i64,
+        line: u64,
+    ) {
+        let family = &mut self.list[family];
+        if family.metrics.is_empty() {
+            family.line = line;
+        }
+        family.metrics.push(metric(family.kind(), labels, value, timestamp));
+    }
+
+    pub(super) fn add_part(&mut self, place: Place, part: Part, timestamp: i64) -> Result<(), Fault> {
+        self.list[place.family].distributions[place.at].add(part, timestamp)
+    }
+
+    /// Returns where the distribution with these labels is, which are sorted. Makes it if there is none.
+    pub(super) fn distribution(&mut self, family: usize, labels: &[Label<'_>], line: u64) -> Place {
+        let mut hash = self.hasher.hash_one((family, labels));
+        loop {
+            match self.distributions.get(&hash) {
+                Some(&place) if self.has(place, family, labels) => return place,
+                Some(_) => hash = hash.wrapping_add(1),
+                None => break,
+            }
+        }
+        let distributions = &mut self.list[family].distributions;
+        let place = Place { family, at: distributions.len() };
+        let distribution = Distribution::new(labels, distributions.last(), line);
+        distributions.push(distribution);
+        self.distributions.insert(hash, place);
+        place
+    }
+
+    fn has(&self, place: Place, family: usize, labels: &[Label<'_>]) -> bool {
+        place.family == family && self.list[family].distributions[place.at].has(labels)
+    }
+
+    /// Returns what has samples, and skips what cannot be served.
+    pub(super) fn finish(self, faults: &mut Faults) -> Vec<MetricFamily> {
+        let Families { openmetrics, list, by_name, .. } = self;
+        // Before the families are taken apart.
+        let named: Vec<Option<String>> = list
+            .iter()
+            .map(|family| {
+                let suffix = family.kind().suffix(openmetrics);
+                let name = format!("{}{suffix}", family.name);
+                let other = by_name.get(&*name).filter(|_| !suffix.is_empty());
+                let is_taken = other.is_some_and(|other| list[*other].is_sampled());
+                (!is_taken).then_some(name)
+            })
+            .collect();
+        let mut families = Vec::with_capacity(list.len());
+        for (family, name) in list.into_iter().zip(named) {
+            match name {
+                Some(name) => families.extend(family.finish(name, faults)),
+                None if family.is_sampled() => faults.add(Fault::NameTaken, family.line),
+                None => {}
+            }
+        }
+        families
+    }
+}

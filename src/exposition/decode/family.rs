@@ -1,0 +1,96 @@
+//! A family in the making, and what becomes of it.
+
+use std::borrow::Cow;
+use std::mem;
+
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Untyped};
+
+use super::distribution::{Distribution, set_timestamp};
+use super::fault::Faults;
+use super::kind::Kind;
+
+/// A fallback for the method that exists only without the feature `protobuf`, as in [`reading`].
+#[allow(dead_code, reason = "not needed without the feature")]
+trait WithoutUntyped {
+    fn set_untyped(&mut self, _: Untyped) {}
+}
+
+impl WithoutUntyped for Metric {}
+
+/// Makes a metric of one value.
+#[inline]
+#[allow(deprecated, reason = "only without the feature, but there is no other way to the value")]
+pub(super) fn metric(kind: Kind, labels: Vec<LabelPair>, value: f64, timestamp: i64) -> Metric {
+    let mut metric = Metric::from_label(labels);
+    match kind.metric_type() {
+        MetricType::COUNTER => {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        }
+        MetricType::UNTYPED => {
+            let mut untyped = Untyped::default();
+            untyped.set_value(value);
+            metric.set_untyped(untyped);
+        }
+        MetricType::GAUGE | MetricType::HISTOGRAM | MetricType::SUMMARY => {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+    }
+    set_timestamp(&mut metric, timestamp);
+    metric
+}
+
+/// A family and its metrics.
+pub(super) struct Family<'t> {
+    /// As its metadata has it.
+    pub(super) name: Cow<'t, str>,
+    pub(super) help: Option<Cow<'t, str>>,
+    pub(super) kind: Option<Kind>,
+    /// Of one value each.
+    pub(super) metrics: Vec<Metric>,
+    pub(super) distributions: Vec<Distribution>,
+    /// Where it is first sampled.
+    pub(super) line: u64,
+}
+
+impl<'t> Family<'t> {
+    pub(super) fn new(name: Cow<'t, str>) -> Self {
+        Family { name, help: None, kind: None, metrics: Vec::new(), distributions: Vec::new(), line: 0 }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind.unwrap_or(Kind::Untyped)
+    }
+
+    pub(super) fn is_sampled(&self) -> bool {
+        !self.metrics.is_empty() || !self.distributions.is_empty()
+    }
+
+    /// Returns the family under this name, or `None` if there is nothing in it.
+    pub(super) fn finish(mut self, name: String, faults: &mut Faults) -> Option<MetricFamily> {
+        let kind = self.kind();
+        let mut metrics = mem::take(&mut self.metrics);
+        if !self.distributions.is_empty() {
+            metrics.reserve_exact(self.distributions.len());
+            for distribution in self.distributions {
+                let line = distribution.line;
+                match distribution.finish(kind == Kind::Summary, faults) {
+                    Ok(metric) => metrics.push(metric),
+                    Err(fault) => faults.add(fault, line),
+                }
+            }
+        }
+        if metrics.is_empty() {
+            return None;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(name);
+        family.set_help(self.help.unwrap_or_default().into_owned());
+        family.set_field_type(kind.metric_type());
+        family.set_metric(metrics);
+        Some(family)
+    }
+}

@@ -1,0 +1,110 @@
+//! The types of families, and what their samples are called.
+
+use prometheus::proto::{Metric, MetricType};
+
+use super::super::encode::reading;
+
+/// A type, as the formats have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Untyped,
+    Counter,
+    /// And a state set, whose samples are called the same.
+    Gauge,
+    Histogram,
+    Summary,
+    Info,
+    GaugeHistogram,
+}
+
+/// What a sample is to its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Value,
+    Bucket,
+    Quantile,
+    Sum,
+    Count,
+    /// When a series began, which `prometheus` has no place for.
+    Created,
+    /// Of a gauge histogram: a gauge of its own.
+    Part,
+}
+
+impl Role {
+    /// Returns the label that the format itself adds.
+    pub(super) fn bound(self) -> Option<&'static str> {
+        match self {
+            Role::Bucket => Some("le"),
+            Role::Quantile => Some("quantile"),
+            Role::Value | Role::Sum | Role::Count | Role::Created | Role::Part => None,
+        }
+    }
+}
+
+impl Kind {
+    /// Reads the word of a TYPE line.
+    pub(super) fn of(word: &str, openmetrics: bool) -> Option<Self> {
+        Some(match (word, openmetrics) {
+            ("counter", _) => Kind::Counter,
+            ("gauge", _) | ("stateset", true) => Kind::Gauge,
+            ("histogram", _) => Kind::Histogram,
+            ("summary", _) => Kind::Summary,
+            ("untyped", false) | ("unknown", true) => Kind::Untyped,
+            ("info", true) => Kind::Info,
+            ("gaugehistogram", true) => Kind::GaugeHistogram,
+            _ => return None,
+        })
+    }
+
+    /// Returns what the sample is whose name ends in `suffix` after the family's.
+    pub(super) fn role(self, suffix: &str, openmetrics: bool) -> Option<Role> {
+        Some(match (self, suffix) {
+            (Kind::Untyped | Kind::Gauge, "") => Role::Value,
+            (Kind::Counter, "") if !openmetrics => Role::Value,
+            (Kind::Counter, "_total") if openmetrics => Role::Value,
+            (Kind::Info, "_info") => Role::Value,
+            (Kind::Histogram, "_bucket") => Role::Bucket,
+            (Kind::Summary, "") => Role::Quantile,
+            (Kind::Histogram | Kind::Summary, "_sum") => Role::Sum,
+            (Kind::Histogram | Kind::Summary, "_count") => Role::Count,
+            (Kind::Counter | Kind::Histogram | Kind::Summary, "_created") if openmetrics => Role::Created,
+            (Kind::GaugeHistogram, "_bucket" | "_gsum" | "_gcount") => Role::Part,
+            _ => return None,
+        })
+    }
+
+    /// Returns the label that only the format may add.
+    pub(super) fn reserved(self) -> Option<&'static str> {
+        match self {
+            Kind::Histogram => Some("le"),
+            Kind::Summary => Some("quantile"),
+            _ => None,
+        }
+    }
+
+    /// Returns what the names of samples end in that have the name of the family they become.
+    pub(super) fn suffix(self, openmetrics: bool) -> &'static str {
+        match self {
+            Kind::Counter if openmetrics => "_total",
+            Kind::Info => "_info",
+            _ => "",
+        }
+    }
+
+    pub(super) fn metric_type(self) -> MetricType {
+        match self {
+            Kind::Untyped if !has_untyped() => MetricType::GAUGE,
+            Kind::Untyped => MetricType::UNTYPED,
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge | Kind::Info | Kind::GaugeHistogram => MetricType::GAUGE,
+            Kind::Histogram => MetricType::HISTOGRAM,
+            Kind::Summary => MetricType::SUMMARY,
+        }
+    }
+}
+
+/// Whether an untyped value can be set and read: not with `prometheus`' feature `protobuf`, where it becomes a gauge.
+fn has_untyped() -> bool {
+    reading::sample(MetricType::UNTYPED, &Metric::default()).is_some()
+}

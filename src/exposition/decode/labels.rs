@@ -1,0 +1,103 @@
+//! The labels of a line.
+
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+
+use prometheus::proto::LabelPair;
+
+use super::cursor::Cursor;
+use super::fault::Fault;
+
+/// A label as its line has it.
+#[derive(Clone, Debug)]
+pub(super) struct Label<'t> {
+    pub(super) name: Cow<'t, str>,
+    pub(super) value: Cow<'t, str>,
+    /// Where the value is in the text.
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Hash for Label<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.name, &self.value).hash(state);
+    }
+}
+
+/// Reads labels up to the brace that ends them, the one before them being taken. Returns the metric name if it is among them.
+///
+/// In OpenMetrics there are no blanks, and no comma after the last.
+pub(super) fn read<'t>(
+    cursor: &mut Cursor<'t>,
+    openmetrics: bool,
+    labels: &mut Vec<Label<'t>>,
+) -> Result<Option<Cow<'t, str>>, Fault> {
+    let skip = |cursor: &mut Cursor<'t>| {
+        if !openmetrics {
+            cursor.blanks();
+        }
+    };
+    let mut metric_name = None;
+    let mut is_first = true;
+    loop {
+        skip(cursor);
+        if cursor.peek() == Some(b'}') && (is_first || !openmetrics) {
+            cursor.at += 1;
+            return Ok(metric_name);
+        }
+        is_first = false;
+        let is_quoted = cursor.take(b'"');
+        let name = if is_quoted { cursor.quoted()? } else { Cow::Borrowed(cursor.name(false)) };
+        if name.is_empty() {
+            return Err(Fault::Labels);
+        }
+        skip(cursor);
+        if cursor.take(b'=') {
+            skip(cursor);
+            if !cursor.take(b'"') {
+                return Err(Fault::Labels);
+            }
+            let start = cursor.at;
+            let value = cursor.quoted()?;
+            labels.push(Label { name, value, start, end: cursor.at - 1 });
+        } else if !is_quoted || metric_name.replace(name).is_some() {
+            return Err(Fault::Labels);
+        }
+        skip(cursor);
+        if cursor.take(b'}') {
+            return Ok(metric_name);
+        }
+        if !cursor.take(b',') {
+            return Err(Fault::Labels);
+        }
+    }
+}
+
+/// Sorts labels by name, as a registry has them, and checks the names as an encoder does.
+pub(super) fn check(labels: &mut [Label<'_>], openmetrics: bool) -> Result<(), Fault> {
+    // OpenMetrics: "Label names beginning with underscores are RESERVED". Its strict parser takes one underscore.
+    let is_reserved = |name: &str| if openmetrics { name.starts_with("__") } else { name == "__name__" };
+    if labels.iter().any(|label| is_reserved(&label.name)) {
+        return Err(Fault::Reserved);
+    }
+    if !labels.is_sorted_by(|a, b| a.name < b.name) {
+        labels.sort_by(|a, b| a.name.cmp(&b.name));
+        if labels.windows(2).any(|pair| pair[0].name == pair[1].name) {
+            return Err(Fault::LabelTwice);
+        }
+    }
+    Ok(())
+}
+
+/// Makes labels of a metric.
+pub(super) fn pairs(labels: &[Label<'_>]) -> Vec<LabelPair> {
+    labels.iter().map(|label| pair(&label.name, &label.value)).collect()
+}
+
+#[inline]
+pub(super) fn pair(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}

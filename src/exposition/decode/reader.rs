@@ -1,0 +1,337 @@
+//! Reads a text line by line.
+//!
+//! Most lines are like the one before them. So a line is compared with it first, and is taken apart only where it differs.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use prometheus::proto::MetricFamily;
+
+use super::cursor::{Cursor, unescaped};
+use super::distribution::Part;
+use super::families::{Families, Place};
+use super::fault::{Fault, Faults};
+use super::kind::{Kind, Role};
+use super::labels::{self, Label};
+use super::like::{Series, Shape, Written};
+use super::number;
+
+/// Reads a text in one of the two grammars.
+pub(super) struct Reader<'t> {
+    cursor: Cursor<'t>,
+    openmetrics: bool,
+    /// Whether a line of a text has shown that it is OpenMetrics.
+    is_mistaken: bool,
+    line: u64,
+    families: Families<'t>,
+    faults: Faults,
+    labels: Vec<Label<'t>>,
+    /// Labels that are read over.
+    exemplar: Vec<Label<'t>>,
+    shape: Shape<'t>,
+    series: Option<(Series<'t>, Place)>,
+}
+
+/// The text is OpenMetrics.
+pub(super) struct Mistaken;
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, openmetrics: bool) -> Self {
+        Reader {
+            cursor: Cursor { text, at: 0 },
+            openmetrics,
+            is_mistaken: false,
+            line: 0,
+            families: Families::new(openmetrics),
+            faults: Faults::default(),
+            labels: Vec::new(),
+            exemplar: Vec::new(),
+            shape: Shape::default(),
+            series: None,
+        }
+    }
+
+    pub(super) fn read(mut self) -> Result<(Vec<MetricFamily>, Faults), Mistaken> {
+        while self.cursor.at < self.cursor.text.len() {
+            self.line += 1;
+            if self.is_like_the_last() {
+                continue;
+            }
+            if let Err(fault) = self.any_line() {
+                if self.is_mistaken {
+                    return Err(Mistaken);
+                }
+                self.faults.add(fault, self.line);
+                self.cursor.skip_line();
+            }
+        }
+        let families = self.families.finish(&mut self.faults);
+        Ok((families, self.faults))
+    }
+
+    /// Reads a line that repeats the one before it in all but values.
+    #[inline(always)]
+    fn is_like_the_last(&mut self) -> bool {
+        let start = self.cursor.at;
+        let is_like = match &self.series {
+            Some((series, place)) => series.follow(*place, &mut self.cursor, &mut self.families),
+            None => self.shape.follow(&mut self.cursor, &mut self.families),
+        };
+        if is_like.is_none() {
+            self.cursor.at = start;
+        }
+        is_like.is_some()
+    }
+
+    fn any_line(&mut self) -> Result<(), Fault> {
+        self.shape.clear();
+        self.series = None;
+        let start = self.cursor.at;
+        self.blanks();
+        match self.cursor.peek() {
+            None if self.openmetrics => return Err(Fault::BlankLine),
+            None => {}
+            Some(b'#') => {
+                self.cursor.at += 1;
+                if self.openmetrics { self.openmetrics_comment()? } else { self.comment()? }
+            }
+            Some(_) => self.sample(start)?,
+        }
+        if self.cursor.end_line() { Ok(()) } else { Err(Fault::Rest) }
+    }
+
+    /// Goes over blanks, which OpenMetrics has only where they must be.
+    fn blanks(&mut self) {
+        if !self.openmetrics {
+            self.cursor.blanks();
+        }
+    }
+
+    /// Goes over what must be between two parts of a line.
+    fn separator(&mut self) -> bool {
+        if self.openmetrics { self.cursor.take(b' ') } else { self.cursor.blanks() }
+    }
+
+    /// "Lines with a # as the first non-whitespace character are comments. They are ignored unless the first token after # is
+    /// either HELP or TYPE."
+    fn comment(&mut self) -> Result<(), Fault> {
+        let word = if self.cursor.blanks() { self.cursor.word() } else { "" };
+        self.cursor.blanks();
+        match word {
+            "HELP" => self.help(),
+            "TYPE" => self.kind(),
+            _ => {
+                let comment = self.cursor.remainder();
+                let unit = comment.split_once(' ').filter(|(name, unit)| name.ends_with(unit));
+                self.is_mistaken = word == "UNIT" && unit.is_some_and(|(_, unit)| !unit.is_empty());
+                if self.is_mistaken { Err(Fault::Comment) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// HELP, TYPE, UNIT and EOF are all that there is.
+    fn openmetrics_comment(&mut self) -> Result<(), Fault> {
+        if self.cursor.take_text(" HELP ") {
+            self.help()
+        } else if self.cursor.take_text(" TYPE ") {
+            self.kind()
+        } else if self.cursor.take_text(" UNIT ") {
+            self.metadata_name()?;
+            if !self.cursor.take(b' ') {
+                return Err(Fault::Metadata);
+            }
+            // The name ends in the unit by itself.
+            self.cursor.remainder();
+            Ok(())
+        } else if self.cursor.take_text(" EOF") {
+            let is_last = matches!(self.cursor.rest(), b"" | b"\n");
+            if is_last { Ok(()) } else { Err(Fault::Eof) }
+        } else {
+            Err(Fault::Comment)
+        }
+    }
+
+    fn metadata_name(&mut self) -> Result<Cow<'t, str>, Fault> {
+        let name = if self.cursor.take(b'"') {
+            self.cursor.quoted()?
+        } else {
+            Cow::Borrowed(self.cursor.name(true))
+        };
+        if name.is_empty() { Err(Fault::Metadata) } else { Ok(name) }
+    }
+
+    fn help(&mut self) -> Result<(), Fault> {
+        let name = self.metadata_name()?;
+        // One blank, because those after it are the text's.
+        let has_text = self.cursor.take(b' ') || (!self.openmetrics && self.cursor.take(b'\t'));
+        if !has_text && (self.openmetrics || self.cursor.peek().is_some()) {
+            return Err(Fault::Metadata);
+        }
+        let help = unescaped(self.cursor.remainder(), self.openmetrics);
+        let family = self.families.named(name);
+        if family.help.as_ref().is_some_and(|before| *before != help) {
+            return Err(Fault::Contradiction);
+        }
+        family.help = Some(help);
+        Ok(())
+    }
+
+    fn kind(&mut self) -> Result<(), Fault> {
+        let name = self.metadata_name()?;
+        if !self.separator() {
+            return Err(Fault::Metadata);
+        }
+        let word = self.cursor.word();
+        if word.is_empty() {
+            return Err(Fault::Metadata);
+        }
+        self.blanks();
+        if self.cursor.peek().is_some() {
+            return Err(Fault::Rest);
+        }
+        let kind = Kind::of(word, self.openmetrics);
+        self.is_mistaken = kind.is_none() && !self.openmetrics && Kind::of(word, true).is_some();
+        let kind = kind.ok_or(Fault::Type)?;
+        let family = self.families.named(name);
+        match family.kind {
+            Some(before) if before != kind => return Err(Fault::Contradiction),
+            None if family.is_sampled() && kind != Kind::Untyped => return Err(Fault::LateType),
+            _ => family.kind = Some(kind),
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, start: usize) -> Result<(), Fault> {
+        let (name, labels) = self.name_and_labels()?;
+        self.is_mistaken = !self.openmetrics && self.families.is_total(&name);
+        if self.is_mistaken {
+            return Err(Fault::Suffix);
+        }
+        // "Counter MAY have exemplars", "buckets MAY have exemplars".
+        let has_exemplar = self.openmetrics && (name.ends_with("_total") || name.ends_with("_bucket"));
+        let (family, role) = self.families.place(name)?;
+        let line = Written { text: self.cursor.text, start, labels, number: self.cursor.at };
+        let series = Series::learn(&line, role, &self.labels);
+        if role == Role::Value {
+            self.shape.learn(&line, family, &self.labels);
+        }
+        let bound = self.bound(family, role)?;
+        labels::check(&mut self.labels, self.openmetrics)?;
+        let part = match role {
+            Role::Value => {
+                let value = self.cursor.value()?;
+                let timestamp = self.timestamp(has_exemplar)?;
+                self.families.add_value(family, labels::pairs(&self.labels), value, timestamp, self.line);
+                return Ok(());
+            }
+            Role::Created | Role::Part => {
+                self.cursor.value()?;
+                self.timestamp(has_exemplar)?;
+                return Ok(());
+            }
+            Role::Bucket => Part::Bucket(bound, self.cursor.count()?),
+            Role::Quantile => Part::Quantile(bound, self.cursor.value()?),
+            Role::Sum => Part::Sum(self.cursor.value()?),
+            Role::Count => Part::Count(self.cursor.count()?),
+        };
+        let timestamp = self.timestamp(has_exemplar)?;
+        let place = self.families.distribution(family, &self.labels, self.line);
+        self.families.add_part(place, part, timestamp)?;
+        self.series = Some((series, place));
+        Ok(())
+    }
+
+    /// Reads a line up to its value. Returns the metric name, and where the labels are between their braces.
+    fn name_and_labels(&mut self) -> Result<(Cow<'t, str>, Range<usize>), Fault> {
+        self.labels.clear();
+        let mut name = Cow::Borrowed(self.cursor.name(true));
+        let is_separate = self.separator();
+        // OpenMetrics: "metricname [labels] SP number".
+        let braces = !(self.openmetrics && is_separate) && self.cursor.take(b'{');
+        let start = self.cursor.at;
+        if !braces {
+            return match self.cursor.peek() {
+                _ if name.is_empty() => Err(Fault::Name),
+                None => Err(Fault::Value),
+                Some(_) if !is_separate => Err(Fault::Name),
+                Some(_) => Ok((name, start..start)),
+            };
+        }
+        let quoted = labels::read(&mut self.cursor, self.openmetrics, &mut self.labels)?;
+        name = match quoted {
+            Some(quoted) if name.is_empty() => quoted,
+            None if !name.is_empty() => name,
+            _ => return Err(Fault::Name),
+        };
+        let end = self.cursor.at - 1;
+        // In the text format nothing needs to be between a brace and a number.
+        if !self.separator() && self.openmetrics {
+            return Err(Fault::Blank);
+        }
+        Ok((name, start..end))
+    }
+
+    /// Takes the label out that the format itself adds.
+    fn bound(&mut self, family: usize, role: Role) -> Result<f64, Fault> {
+        let at = |label: &str| self.labels.iter().position(|other| other.name == label);
+        if let Some(bound) = role.bound() {
+            let bound = self.labels.remove(at(bound).ok_or(Fault::Bound)?);
+            let bound = number::value(&bound.value).filter(|bound| !bound.is_nan());
+            return bound.ok_or(Fault::Bound);
+        }
+        let reserved = self.families.reserved(family).filter(|_| role != Role::Value);
+        if reserved.is_some_and(|reserved| at(reserved).is_some()) { Err(Fault::Reserved) } else { Ok(0.0) }
+    }
+
+    /// Reads what may follow a value, which is a timestamp, and in OpenMetrics an exemplar, which is read over. Zero is none.
+    fn timestamp(&mut self, has_exemplar: bool) -> Result<i64, Fault> {
+        if self.cursor.peek().is_none() {
+            return Ok(0);
+        }
+        if !self.separator() {
+            return Err(Fault::Blank);
+        }
+        let mut timestamp = 0;
+        match self.cursor.peek() {
+            None if self.openmetrics => return Err(Fault::Blank),
+            None => return Ok(0),
+            Some(b'#') => {}
+            Some(_) => {
+                let word = self.cursor.word();
+                let read = if self.openmetrics { number::seconds(word) } else { number::milliseconds(word) };
+                // To `prometheus` zero is none: what was said at the epoch would be served as said now.
+                timestamp = read.filter(|timestamp| *timestamp != 0).ok_or(Fault::Timestamp)?;
+                if self.cursor.peek().is_none() {
+                    return Ok(timestamp);
+                }
+                if !self.separator() || (self.openmetrics && self.cursor.peek().is_none()) {
+                    return Err(Fault::Blank);
+                }
+            }
+        }
+        if self.cursor.peek().is_some() {
+            self.exemplar(has_exemplar)?;
+        }
+        Ok(timestamp)
+    }
+
+    /// "Exemplars without Labels MUST represent an empty LabelSet as {}."
+    fn exemplar(&mut self, is_allowed: bool) -> Result<(), Fault> {
+        let has_braces = self.cursor.take_text("# {");
+        self.is_mistaken = has_braces && !self.openmetrics;
+        if !has_braces || !is_allowed {
+            return Err(Fault::Rest);
+        }
+        self.exemplar.clear();
+        labels::read(&mut self.cursor, true, &mut self.exemplar)?;
+        if !self.cursor.take(b' ') {
+            return Err(Fault::Blank);
+        }
+        self.cursor.value()?;
+        if self.cursor.peek().is_some() {
+            let is_separate = self.cursor.take(b' ');
+            number::seconds(self.cursor.word()).filter(|_| is_separate).ok_or(Fault::Timestamp)?;
+        }
+        Ok(())
+    }
+}
