@@ -3,8 +3,8 @@
 //! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
 //! any other registry they can be registered as any collector can.
 //!
-//! And [`from_fn`], which makes a collector from a closure: for values that are copied from elsewhere. And [`exposition()`], which
-//! makes one from a text: for what other metrics libraries in the program write.
+//! And [`from_fn`] and [`try_from_fn`], which make a collector from a closure: for values that are copied from elsewhere. And
+//! [`exposition()`], which makes one from a text: for what other metrics libraries in the program write.
 
 mod build_info;
 mod default_collector;
@@ -17,6 +17,7 @@ mod process;
 #[cfg(feature = "runtime")]
 mod runtime;
 mod samples;
+mod try_from_fn;
 
 pub use build_info::BuildInfo;
 pub use exposition::{Exposition, exposition};
@@ -25,6 +26,7 @@ pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]
 pub use runtime::RuntimeCollector;
 pub use samples::{FromFn, Samples, from_fn};
+pub use try_from_fn::{TryFromFn, try_from_fn};
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of};

@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-pub use hooks::{BoxError, ScrapeContext};
+pub use crate::util::error::BoxError;
+pub use hooks::ScrapeContext;
 
 pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Delivery};

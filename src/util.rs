@@ -1,5 +1,6 @@
 //! What several layers need and none owns.
 
+pub(crate) mod error;
 pub(crate) mod io_error;
 pub(crate) mod limits;
 #[cfg(feature = "tls")]
@@ -8,8 +9,3 @@ pub(crate) mod task;
 pub(crate) mod throttle;
 pub(crate) mod unwind;
 pub(crate) mod worker;
-
-use std::error::Error;
-
-/// What a hook, or a function of [`collector::exposition`](crate::collector::exposition), may fail with: any error.
-pub type BoxError = Box<dyn Error + Send + Sync>;

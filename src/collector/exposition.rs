@@ -3,16 +3,16 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::family;
-use super::left_out::count_skipped;
+use super::left_out::{Logged, count_skipped, report_failure};
 use crate::exposition::decode::{Faults, decode};
-use crate::util::BoxError;
+use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;
 
 /// Makes a collector that calls `write` for a text at each gather, and reads the families in it: for the metrics of another
@@ -86,15 +86,7 @@ pub fn exposition<F>(write: F) -> Exposition<F>
 where
     F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync + 'static,
 {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
-    // A registry tells collectors apart by their descriptions, and two that have none are one to it.
-    let desc = family::desc(
-        "prometheus_hyper_exposition",
-        "Never served: which collector it is",
-        &[],
-        Some(("collector", &number)),
-    );
+    let desc = family::unique_desc();
     Exposition { write, openmetrics: false, desc, state: Arc::default() }
 }
 
@@ -114,7 +106,7 @@ pub struct Exposition<F> {
 #[derive(Default)]
 struct State {
     text: Mutex<String>,
-    was_logged: AtomicBool,
+    was_logged: Logged,
     failures: Throttle,
 }
 
@@ -146,7 +138,7 @@ impl<F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync> Collector for Exp
                 families
             }
             Err(error) => {
-                self.state.fail(&error);
+                report_failure(&*error, &self.state.failures);
                 Vec::new()
             }
         };
@@ -170,13 +162,6 @@ impl State {
                 count,
                 "lines of an exposition are skipped, of which this is the first; the next ones are only counted"
             );
-        }
-    }
-
-    fn fail(&self, error: &BoxError) {
-        let first = || format!("an exposition could not be written: {error}");
-        if count_skipped(1, first) && self.failures.allows() {
-            tracing::warn!(%error, "an exposition could not be written; its collector is left out of this scrape");
         }
     }
 }

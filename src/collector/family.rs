@@ -2,16 +2,21 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
 
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
+    Untyped,
+};
 
 /// What its values are, where each sample is one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
+    Untyped,
 }
 
 impl Kind {
@@ -23,21 +28,44 @@ impl Kind {
                 counter.set_value(value);
                 metric.set_counter(counter);
             }
-            Kind::Gauge => {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                metric.set_gauge(gauge);
+            Kind::Gauge => metric.set_gauge(gauge(value)),
+            Kind::Untyped => {
+                // What the encoder reads where `prometheus` has no accessors of untyped values.
+                metric.set_gauge(gauge(value));
+                set_untyped(&mut metric, value);
             }
         }
         metric
     }
 }
 
+fn gauge(value: f64) -> Gauge {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    gauge
+}
+
+/// Does nothing where the feature `prometheus/protobuf` is on: then there is no such setter, and the fallback below is called.
+#[allow(deprecated, reason = "the only setter of an untyped value")]
+fn set_untyped(metric: &mut Metric, value: f64) {
+    let mut untyped = Untyped::default();
+    untyped.set_value(value);
+    metric.set_untyped(untyped);
+}
+
+#[allow(dead_code, reason = "not needed without the feature")]
+trait WithoutUntyped {
+    fn set_untyped(&mut self, _: Untyped) {}
+}
+
+impl WithoutUntyped for Metric {}
+
 impl From<Kind> for MetricType {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Counter => MetricType::COUNTER,
             Kind::Gauge => MetricType::GAUGE,
+            Kind::Untyped => MetricType::UNTYPED,
         }
     }
 }
@@ -56,6 +84,23 @@ pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64
     histogram.set_sample_count(count);
     let mut metric = Metric::from_label(labels);
     metric.set_histogram(histogram);
+    metric
+}
+
+/// Of pairs of a quantile and its value.
+pub(super) fn summary(labels: Vec<LabelPair>, quantiles: &[(f64, f64)], sum: f64, count: u64) -> Metric {
+    let quantile = |&(quantile, value): &(f64, f64)| {
+        let mut made = Quantile::default();
+        made.set_quantile(quantile);
+        made.set_value(value);
+        made
+    };
+    let mut summary = Summary::default();
+    summary.set_quantile(quantiles.iter().map(quantile).collect());
+    summary.set_sample_sum(sum);
+    summary.set_sample_count(count);
+    let mut metric = Metric::from_label(labels);
+    metric.set_summary(summary);
     metric
 }
 
@@ -89,6 +134,15 @@ pub(super) fn desc(name: &str, help: &str, by: &[&str], of: Option<(&str, &str)>
     let of: HashMap<_, _> =
         of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Desc::new(name.to_owned(), help.to_owned(), by, of).expect("constant, valid names")
+}
+
+/// The description of a collector whose families are not known beforehand. A registry tells collectors apart by their
+/// descriptions, and two that have none are one to it.
+pub(super) fn unique_desc() -> Desc {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, AtomicOrdering::Relaxed).to_string();
+    let help = "Never served: which collector it is";
+    desc("prometheus_hyper_samples", help, &[], Some(("collector", &number)))
 }
 
 /// The order in which the registry sorts metrics, without the timestamp. Equal are two metrics of one series, if the labels of

@@ -1,8 +1,12 @@
 //! What collectors leave out: why, how much, and who hears of it.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::util::error::chain;
+use crate::util::throttle::Throttle;
 
 /// How much of a name that nobody has checked stands in the log.
 const NAME_IN_THE_LOG: usize = 100;
@@ -44,6 +48,18 @@ pub(super) fn count_skipped(count: u64, first: impl FnOnce() -> String) -> bool 
     !IS_KEPT.get()
 }
 
+/// Whether the first fault of a collector is in the log.
+pub(crate) type Logged = AtomicBool;
+
+/// Counts a collector that is left out of this gather, and logs why if it is time.
+pub(super) fn report_failure(error: &(dyn Error + 'static), throttle: &Throttle) {
+    // With `?` in the log, and quoted here: an error may quote anything, and a line stays a line.
+    let error = chain(error);
+    if count_skipped(1, || format!("a collector failed: {error:?}")) && throttle.allows() {
+        tracing::warn!(?error, "collector failed; its series are missing in this scrape");
+    }
+}
+
 /// Why a sample is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -51,9 +67,11 @@ pub(super) enum Reason {
     LabelName,
     LabelTwice,
     Le,
+    Quantile,
     Counter,
     Bounds,
     Counts,
+    Quantiles,
     Type,
     Repeated,
     Timestamp,
@@ -66,9 +84,11 @@ impl fmt::Display for Reason {
             Reason::LabelName => "a label name is [a-zA-Z_][a-zA-Z0-9_]* without __ in front",
             Reason::LabelTwice => "a label name twice",
             Reason::Le => "the label le, which is a histogram's own",
+            Reason::Quantile => "the label quantile, which is a summary's own",
             Reason::Counter => "a counter below zero or not a number",
             Reason::Bounds => "bounds of a histogram that do not ascend",
             Reason::Counts => "counts of a histogram that are not cumulative",
+            Reason::Quantiles => "quantiles of a summary that do not ascend from 0 to 1",
             Reason::Type => "the name has another type already",
             Reason::Repeated => "the series is there already",
             Reason::Timestamp => "a timestamp that no format can hold",
@@ -91,7 +111,7 @@ impl LeftOut {
     }
 
     /// Counts them for whoever gathers, and says so in the log, unless it `was_logged`.
-    pub(super) fn report(&self, was_logged: &AtomicBool) {
+    pub(super) fn report(&self, was_logged: &Logged) {
         let Some((name, reason)) = &self.first else { return };
         let first = || format!("samples are left out, of which {name:?} is the first: {reason}");
         if count_skipped(self.count, first) && !was_logged.swap(true, Ordering::Relaxed) {

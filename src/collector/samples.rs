@@ -5,14 +5,13 @@ mod checks;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use super::family::{self, Kind, by_series};
-use super::left_out::{LeftOut, Reason};
+use super::left_out::{LeftOut, Logged, Reason};
 
 /// Makes a collector that calls `collect` for its samples at each gather, for an exporter that copies values from elsewhere.
 ///
@@ -61,8 +60,9 @@ use super::left_out::{LeftOut, Reason};
 /// A bad sample is left out, and the rest is served. Bad is
 ///
 /// * a metric name that is not `[a-zA-Z_:][a-zA-Z0-9_:]*`, a label name that is not `[a-zA-Z_][a-zA-Z0-9_]*` or begins
-///   with `__`, a label name twice, and `le` on a histogram;
-/// * a counter below zero or not a number, and a histogram as [`Samples::histogram`] will not have it;
+///   with `__`, a label name twice, `le` on a histogram, and `quantile` on a summary;
+/// * a counter below zero or not a number, and a histogram or summary as [`Samples::histogram`] or [`Samples::summary`] will
+///   not have it;
 /// * a name under another type than that of the first good sample of this name in this gather;
 /// * a series that was there before in this gather, its labels in whatever order;
 /// * a timestamp that can not be served: see [`Samples::timestamp`].
@@ -75,23 +75,15 @@ use super::left_out::{LeftOut, Reason};
 ///
 /// * `collect` runs on the thread that gathers, under the scrape's deadline. What is to be awaited belongs into
 ///   [`Builder::before_scrape`](crate::Builder::before_scrape), which leaves its result where this finds it.
-/// * If it panics, that is a collector's panic as any: its registry is left out of that scrape.
+/// * If it panics, that is a collector's panic as any: its registry is left out of that scrape. [`try_from_fn`](super::try_from_fn)
+///   takes a closure that returns an error instead.
 /// * A registry can hold any number of these, but it looks at no names beforehand: a series that another collector has, too,
 ///   is served once, and a name that another has under another type is read wrongly. Each name belongs to one collector.
 pub fn from_fn<F>(collect: F) -> FromFn<F>
 where
     F: Fn(&mut Samples) + Send + Sync + 'static,
 {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
-    // A registry tells collectors apart by their descriptions, and two that have none are one to it.
-    let desc = family::desc(
-        "prometheus_hyper_samples",
-        "Never served: which collector it is",
-        &[],
-        Some(("collector", &number)),
-    );
-    FromFn { collect, desc, was_logged: Arc::default() }
+    FromFn { collect, desc: family::unique_desc(), logged: Arc::default() }
 }
 
 /// The [`Collector`] that [`from_fn`] returns.
@@ -102,7 +94,7 @@ where
 pub struct FromFn<F> {
     collect: F,
     desc: Desc,
-    was_logged: Arc<AtomicBool>,
+    logged: Arc<Logged>,
 }
 
 impl<F: Fn(&mut Samples) + Send + Sync> Collector for FromFn<F> {
@@ -113,9 +105,7 @@ impl<F: Fn(&mut Samples) + Send + Sync> Collector for FromFn<F> {
     fn collect(&self) -> Vec<MetricFamily> {
         let mut samples = Samples::new();
         (self.collect)(&mut samples);
-        let (families, left_out) = samples.finish();
-        left_out.report(&self.was_logged);
-        families
+        samples.into_families(&self.logged)
     }
 }
 
@@ -138,7 +128,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Samples {
             families: Families { list: Vec::new(), places: HashMap::new() },
             last: None,
@@ -212,6 +202,66 @@ impl Samples {
         self.put(name, help, MetricType::HISTOGRAM, metric)
     }
 
+    /// Adds a summary: pairs of a quantile, from 0 to 1 and ascending, and its value; the sum of all observations; and the count
+    /// of all.
+    ///
+    /// The label `quantile` is the summary's own. Without observations a value is NaN.
+    ///
+    /// ```
+    /// # use prometheus_hyper::prometheus::core::Collector;
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
+    /// // Half of the 10 requests took up to 0.1 s, and nine of them up to 0.7 s.
+    /// s.summary("request_seconds", "Time of a request.", &[], &[(0.5, 0.1), (0.9, 0.7)], 2.75, 10);
+    /// # }).collect();
+    /// # assert_eq!(served.len(), 1);
+    /// ```
+    pub fn summary(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        quantiles: &[(f64, f64)],
+        sum: f64,
+        count: u64,
+    ) -> &mut Self {
+        let metric = checks::labels(labels).and_then(|labels| {
+            checks::quantiles(&labels, quantiles)?;
+            Ok(family::summary(labels, quantiles, sum, count))
+        });
+        self.put(name, help, MetricType::SUMMARY, metric)
+    }
+
+    /// Adds what is known about the program or its target as labels: a gauge whose value is 1. By convention its name ends
+    /// in `_info`.
+    ///
+    /// ```
+    /// # use prometheus_hyper::prometheus::core::Collector;
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
+    /// s.info("database_info", "The database.", &[("version", "17.2"), ("role", "replica")]);
+    /// # }).collect();
+    /// # assert_eq!(served.len(), 1);
+    /// ```
+    pub fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str)]) -> &mut Self {
+        self.gauge(name, help, labels, 1.0)
+    }
+
+    /// Adds a value whose type its source does not tell; any `f64`. OpenMetrics calls it `unknown`.
+    ///
+    /// This server serves it. [`TextEncoder`](prometheus::TextEncoder) of `prometheus` 0.14 panics at such a family, so use
+    /// [`gauge`](Self::gauge) in a registry that your program encodes itself.
+    ///
+    /// ```
+    /// # use prometheus_hyper::prometheus::core::Collector;
+    /// # let served = prometheus_hyper::collector::from_fn(|s| {
+    /// s.untyped("imported_value", "A value of a file without types.", &[("key", "a")], 7.0);
+    /// # }).collect();
+    /// # assert_eq!(served.len(), 1);
+    /// ```
+    pub fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
+        let metric = checks::labels(labels).map(|labels| Kind::Untyped.metric(labels, value));
+        self.put(name, help, Kind::Untyped.into(), metric)
+    }
+
     fn put(&mut self, name: &str, help: &str, kind: MetricType, metric: Result<Metric, Reason>) -> &mut Self {
         let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
         self.last = added.map_err(|reason| self.left_out.add(name, reason)).ok();
@@ -251,6 +301,13 @@ impl Samples {
                 self.last = None;
             }
         }
+    }
+
+    /// The families. Bad samples are counted for whoever gathers on this thread, and the first is logged unless it was.
+    pub(crate) fn into_families(self, logged: &Logged) -> Vec<MetricFamily> {
+        let (families, left_out) = self.finish();
+        left_out.report(logged);
+        families
     }
 
     /// What is there in the end, each series once.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-pub use crate::util::BoxError;
+use crate::util::error::BoxError;
 
 /// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http_body::Body as _;
-use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples};
+use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples, TryFromFn};
 use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
 use prometheus_hyper::{
     Body, BoxError, Builder, Guard, Handler, NotScraped, Page, ProbeError, ProbeRequest, Readiness,
@@ -37,6 +37,7 @@ fn the_types_go_anywhere() {
     goes_anywhere::<BuildInfo>();
     goes_anywhere::<Exposition<fn(&mut String) -> Result<(), BoxError>>>();
     goes_anywhere::<FromFn<fn(&mut Samples)>>();
+    goes_anywhere::<TryFromFn<fn(&mut Samples) -> Result<(), BoxError>>>();
     #[cfg(feature = "process")]
     goes_anywhere::<prometheus_hyper::collector::ProcessCollector>();
     #[cfg(feature = "runtime")]

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use prometheus_hyper::Server;
-use prometheus_hyper::collector::{Samples, from_fn};
+use prometheus_hyper::collector::{Samples, from_fn, try_from_fn};
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 
 use crate::support::client::get;
-use crate::support::log::Log;
+use crate::support::error::Caused;
+use crate::support::log::{Log, logged_to};
 use crate::support::server::start;
 
 const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
@@ -120,4 +121,65 @@ fn the_first_of_a_collector_is_one_line_in_the_log() {
     assert!(text.contains(r#" WARN "#) && text.contains(r#"name="a\nERROR forged"#), "{text}");
     assert!(text.contains("a metric name is [a-zA-Z_:]") && text.contains("count=2"), "{text}");
     assert!(text.len() < 500, "{} bytes", text.len());
+}
+
+/// Its value cannot be set where `prometheus` has its feature `protobuf`.
+#[test]
+fn summary_info_and_untyped_are_served_in_each_format() {
+    let registry = registered(|s| {
+        s.summary("took_seconds", "help", &[("of", "a")], &[(0.5, 0.25), (0.99, 2.0)], 4.5, 10);
+        s.info("version_info", "help", &[("version", "1.2")]);
+        s.untyped("imported", "help", &[], 0.0).untyped("imported", "help", &[("of", "b")], -1.5);
+    });
+    let (_guard, addr) = start(Server::builder().registry(&registry).openmetrics(true));
+    let answer = get(addr, "/metrics");
+    for lines in [
+        "# TYPE imported untyped\nimported 0\nimported{of=\"b\"} -1.5\n",
+        "# TYPE took_seconds summary\ntook_seconds{of=\"a\",quantile=\"0.5\"} 0.25\n\
+         took_seconds{of=\"a\",quantile=\"0.99\"} 2\ntook_seconds_sum{of=\"a\"} 4.5\ntook_seconds_count{of=\"a\"} 10\n",
+        "# TYPE version_info gauge\nversion_info{version=\"1.2\"} 1\n",
+    ] {
+        assert!(answer.body.contains(lines), "{lines} in {}", answer.body);
+    }
+    assert_eq!(answer.sample(SKIPPED), Some(0.0), "{}", answer.body);
+    let answer = get(addr, "/metrics?format=openmetrics");
+    assert!(
+        answer.body.contains("# TYPE imported unknown\n# HELP imported help\nimported 0\n"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(answer.sample("took_seconds{of=\"a\",quantile=\"0.5\"}"), Some(0.25), "{}", answer.body);
+}
+
+#[test]
+fn failing_collector_is_left_out_of_its_scrapes_counted_and_logged_once() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let failing = Arc::clone(&fails);
+    let registry = Registry::new();
+    let collector = try_from_fn(move |s| {
+        s.gauge("before", "help", &[], 1.0);
+        if failing.load(Ordering::SeqCst) {
+            return Err(Caused("no disks", Some(&Caused("the disk is\nERROR forged", None))).into());
+        }
+        Ok(())
+    });
+    registry.register(Box::new(collector)).unwrap();
+    registry.register(Box::new(IntCounter::new("beside_total", "help").unwrap())).unwrap();
+    let log = Log::default();
+    logged_to(&log, Server::builder().registry(&registry), |addr| {
+        for scrape in 1..=3 {
+            let answer = get(addr, "/metrics");
+            assert_eq!((answer.sample("before"), answer.sample("beside_total")), (None, Some(0.0)));
+            assert_eq!(answer.sample(SKIPPED), Some(f64::from(scrape)));
+        }
+        fails.store(false, Ordering::SeqCst);
+        let answer = get(addr, "/metrics");
+        assert_eq!((answer.sample("before"), answer.sample(SKIPPED)), (Some(1.0), Some(3.0)));
+    });
+    let lines = log.lines_with("collector failed");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains(" WARN ") && lines[0].contains(r"no disks: the disk is\nERROR forged"),
+        "{lines:?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! What the tests share: clients, servers, collectors, the log, runtimes.
 
 pub(crate) mod client;
+pub(crate) mod error;
 pub(crate) mod log;
 pub(crate) mod runtime;
 pub(crate) mod server;

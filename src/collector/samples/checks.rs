@@ -9,7 +9,12 @@ use super::super::left_out::Reason;
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`: <https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>
 pub(super) fn metric_name(name: &str) -> Result<(), Reason> {
-    if is_name(name, |byte| byte == b':') { Ok(()) } else { Err(Reason::Name) }
+    if is_metric_name(name) { Ok(()) } else { Err(Reason::Name) }
+}
+
+/// Whether a metric can have this name.
+pub(super) fn is_metric_name(name: &str) -> bool {
+    is_name(name, |byte| byte == b':')
 }
 
 /// The labels in the order of their names, as instruments have theirs: so the same series is found whatever the order
@@ -51,6 +56,16 @@ pub(super) fn buckets<'b>(
         return Err(Reason::Counts);
     }
     Ok(buckets)
+}
+
+/// OpenMetrics: "Quantiles MUST be between 0 and 1 inclusive."
+pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Result<(), Reason> {
+    if labels.iter().any(|label| label.name() == "quantile") {
+        return Err(Reason::Quantile);
+    }
+    // NaN is in no range.
+    let are_in_range = quantiles.iter().all(|(quantile, _)| (0.0..=1.0).contains(quantile));
+    if are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0) { Ok(()) } else { Err(Reason::Quantiles) }
 }
 
 /// In milliseconds since the epoch, rounded down.

@@ -76,6 +76,30 @@ fn a_bad_sample_is_left_out_and_the_rest_is_not() {
         ("another count at infinity", Reason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 1), (f64::INFINITY, 2)], 1.0, 3);
         }),
+        ("quantile", Reason::Quantile, |s| {
+            s.summary("a", "", &[("quantile", "1")], &[], 0.0, 0);
+        }),
+        ("a quantile that is none", Reason::Quantiles, |s| {
+            s.summary("a", "", &[], &[(f64::NAN, 1.0)], 1.0, 1);
+        }),
+        ("a quantile above one", Reason::Quantiles, |s| {
+            s.summary("a", "", &[], &[(0.5, 1.0), (1.1, 1.0)], 1.0, 1);
+        }),
+        ("a quantile below zero", Reason::Quantiles, |s| {
+            s.summary("a", "", &[], &[(-0.1, 1.0)], 1.0, 1);
+        }),
+        ("falling quantiles", Reason::Quantiles, |s| {
+            s.summary("a", "", &[], &[(0.9, 1.0), (0.5, 1.0)], 1.0, 1);
+        }),
+        ("a quantile twice", Reason::Quantiles, |s| {
+            s.summary("a", "", &[], &[(0.5, 1.0), (0.5, 1.0)], 1.0, 1);
+        }),
+        ("a label of an info", Reason::LabelName, |s| {
+            s.info("a", "", &[("a.b", "x")]);
+        }),
+        ("untyped beside a gauge", Reason::Type, |s| {
+            s.untyped("good", "", &[("l", "2")], 1.0);
+        }),
         ("another type", Reason::Type, |s| {
             s.counter("good", "", &[("l", "2")], 1.0);
         }),
@@ -152,6 +176,19 @@ fn what_is_unusual_is_not_bad() {
                 s.histogram("a", "", &[], &[(-1.0, 0), (0.0, 0)], 1.0, u64::MAX);
             },
             "a_count 18446744073709552000",
+        ),
+        (
+            |s| {
+                s.summary("a", "", &[], &[(0.0, -1.0), (1.0, f64::NAN)], -0.5, 2);
+            },
+            "a_count 2",
+        ),
+        // It is a label like others there.
+        (
+            |s| {
+                s.info("a", "", &[("quantile", "1")]);
+            },
+            r#"a{quantile="1"} 1"#,
         ),
         // The name is free again.
         (

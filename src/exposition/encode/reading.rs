@@ -16,12 +16,12 @@ pub(in crate::exposition) enum Sample<'m> {
     Summary(&'m Summary),
 }
 
-/// `None` for an untyped metric that cannot be read.
+/// `None` for an untyped metric that cannot be read. The collectors of this crate set a gauge in it, too.
 pub(in crate::exposition) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
     Some(match kind {
         MetricType::COUNTER => Sample::Counter(Value::value(counter(metric))),
         MetricType::GAUGE => Sample::Gauge(Value::value(gauge(metric))),
-        MetricType::UNTYPED => Sample::Untyped(untyped(metric)?),
+        MetricType::UNTYPED => Sample::Untyped(untyped(metric).or_else(|| set_gauge(metric))?),
         MetricType::HISTOGRAM => Sample::Histogram(metric.get_histogram()),
         MetricType::SUMMARY => Sample::Summary(metric.get_summary()),
     })
@@ -34,6 +34,12 @@ fn counter(metric: &Metric) -> &Counter {
 
 fn gauge(metric: &Metric) -> &Gauge {
     metric.get_gauge()
+}
+
+/// With the feature a gauge that was never set has no value, and so differs from every gauge that was.
+fn set_gauge(metric: &Metric) -> Option<f64> {
+    let gauge = gauge(metric);
+    (*gauge != Gauge::default()).then(|| Value::value(gauge))
 }
 
 #[allow(deprecated, reason = "only without the feature, but there is no other way to the value")]
