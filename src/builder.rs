@@ -1,6 +1,7 @@
 //! All options with their defaults. `bind` and `into_handler` make something of them.
 
 mod access;
+mod collect;
 #[cfg(feature = "auth")]
 mod credentials;
 mod faults;

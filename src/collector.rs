@@ -30,4 +30,5 @@ pub use try_from_fn::{TryFromFn, try_from_fn};
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of};
-pub(crate) use left_out::{keep_what_is_left_out, take_first_left_out, take_left_out};
+pub(crate) use left_out::{Logged, keep_what_is_left_out, take_first_left_out, take_left_out};
+pub(crate) use samples::is_metric_name;

@@ -37,7 +37,7 @@ pub(crate) use hooks::Hook;
 pub(crate) use host::Host;
 pub(crate) use selection::Selection;
 pub(crate) use unsent::UnsentBudget;
-pub(crate) use work::{Contents, Source, Work};
+pub(crate) use work::{Contents, Origin, Source, Work};
 pub(crate) use writer::{Unwritten, Writer, Written};
 
 use coalescer::{Request, WaiterId};

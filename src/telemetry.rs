@@ -114,6 +114,7 @@ pub(crate) struct Telemetry {
     errors: IntCounterVec,
     denied: IntCounterVec,
     registry_up: IntGaugeVec,
+    series: IntGaugeVec,
     hook_success: IntGaugeVec,
     hook_duration: GaugeVec,
     probes: IntCounterVec,
@@ -151,6 +152,7 @@ impl Telemetry {
                 "Whether the last gather of a registry succeeded.",
                 &["registry"],
             ),
+            series: new.gauges("series", "Series of a registry in its last gather.", &["registry"]),
             hook_success: new.gauges("hook_success", "Whether the last run of a hook succeeded.", &["hook"]),
             hook_duration: new.register(GaugeVec::new(
                 opts("hook_duration_seconds", "Duration of the last run of a hook in seconds."),
@@ -253,6 +255,10 @@ impl Telemetry {
 
     pub(crate) fn set_registry_up(&self, registry: &str, up: bool) {
         self.registry_up.with_label_values(&[registry]).set(up.into());
+    }
+
+    pub(crate) fn set_series(&self, registry: &str, series: usize) {
+        self.series.with_label_values(&[registry]).set(i64::try_from(series).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn hook_ended(&self, hook: &str, success: bool, duration: Duration) {

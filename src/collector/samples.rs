@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
+pub(crate) use checks::is_metric_name;
+
 use super::family::{self, Kind, by_series};
 use super::left_out::{LeftOut, Logged, Reason};
 

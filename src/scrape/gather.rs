@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 
 use prometheus::Registry;
-use prometheus::proto::{LabelPair, Metric, MetricFamily};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::collector::by_series;
 use crate::util::unwind::panic_message;
@@ -106,6 +106,28 @@ pub(crate) fn gather(source: &Registry) -> Result<Families, String> {
     // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
     panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
         .map_err(|payload| panic_message(payload.as_ref()))
+}
+
+/// Returns how many series these are to Prometheus, which has one for each bucket and each quantile, for the sum and the count.
+pub(crate) fn series(families: &[MetricFamily]) -> usize {
+    let of_family = |family: &MetricFamily| {
+        let metrics = family.get_metric();
+        match family.get_field_type() {
+            MetricType::HISTOGRAM => metrics.iter().map(series_of_histogram).sum(),
+            MetricType::SUMMARY => {
+                metrics.iter().map(|metric| metric.get_summary().get_quantile().len() + 2).sum()
+            }
+            MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => metrics.len(),
+        }
+    };
+    families.iter().map(of_family).sum()
+}
+
+/// With the bucket of infinity, which is written whether it is there or not.
+fn series_of_histogram(metric: &Metric) -> usize {
+    let buckets = metric.get_histogram().get_bucket();
+    let is_infinite = buckets.last().is_some_and(|bucket| bucket.upper_bound() == f64::INFINITY);
+    buckets.len() + usize::from(!is_infinite) + 2
 }
 
 fn append(families: &mut Families, more: Families) {

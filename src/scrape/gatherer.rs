@@ -12,7 +12,8 @@ use super::delivery::Deliveries;
 use super::exposition::Recipient;
 use super::hook_tasks::{HookReports, HookTasks};
 use super::hooks::{Ended, Failure};
-use super::work::{Replies, Work};
+use super::selection::Selection;
+use super::work::{Collected, Replies, Work};
 use crate::engine;
 
 #[derive(Debug)]
@@ -26,6 +27,13 @@ pub(super) struct Gatherer {
     /// Notified of everything that the next gather may wait for.
     changed: Notify,
     deliveries: Deliveries,
+}
+
+/// What a flight gathers, once its hooks have run.
+#[derive(Debug)]
+pub(super) struct GatherJob {
+    registries: Selection,
+    collected: Collected,
 }
 
 #[derive(Debug)]
@@ -87,10 +95,11 @@ impl Gatherer {
 
     /// Runs all hooks at once, waits until they are done or their time is over, and begins to gather. None if nobody waits
     /// any more.
-    async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<Gather> {
+    async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<GatherJob> {
         let count = self.work.hooks().len();
         let Some(runtime) = self.work.host().runtime_of_hooks().filter(|_| count > 0) else {
-            return self.state().coalescer.begin_gather(Instant::now(), true);
+            let gather = self.state().coalescer.begin_gather(Instant::now(), true)?;
+            return Some(GatherJob { registries: gather.registries, collected: Vec::new() });
         };
         let flight = self.state().reports.begin(count);
         let mut unstarted: Vec<usize> = (0..count).collect();
@@ -145,22 +154,25 @@ impl Gatherer {
         mut state: MutexGuard<'_, State>,
         unstarted: &[usize],
         tasks: &mut HookTasks,
-    ) -> Option<Gather> {
+    ) -> Option<GatherJob> {
         let now = Instant::now();
         let hooks_are_done = !state.reports.are_awaited();
         let gather = state.coalescer.begin_gather(now, hooks_are_done);
         let reports = state.reports.close();
         drop(state);
         tasks.abort();
+        let mut collected = Vec::with_capacity(reports.len());
         for (index, ended) in reports.into_iter().enumerate() {
             let began = tasks.began(index).filter(|_| !unstarted.contains(&index));
             let cut = |gather: &Gather| self.cut(began.unwrap_or(now), now, gather);
             // One that was cut short because nobody waits any more has neither succeeded nor failed.
-            if let Some(ended) = ended.or_else(|| gather.as_ref().map(cut)) {
-                self.work.report_hook(index, &ended);
+            let ended = ended.or_else(|| gather.as_ref().map(cut));
+            if let Some(ended) = &ended {
+                self.work.report_hook(index, ended);
             }
+            collected.push(ended.and_then(|ended| ended.result.ok()?));
         }
-        gather
+        Some(GatherJob { registries: gather?.registries, collected })
     }
 
     /// Returns how a hook ended that was not done.
@@ -172,27 +184,27 @@ impl Gatherer {
 }
 
 impl engine::Gather for Gatherer {
-    type Job = Gather;
+    type Job = GatherJob;
     type Done = Replies;
 
-    async fn next(self: &Arc<Self>) -> Gather {
+    async fn next(self: &Arc<Self>) -> GatherJob {
         let mut hooks = self.hooks.lock().await;
         loop {
             if !self.begin_flight() {
                 self.changed.notified().await;
-            } else if let Some(gather) = self.run_hooks(&mut hooks).await {
+            } else if let Some(job) = self.run_hooks(&mut hooks).await {
                 self.state().is_busy = true;
-                return gather;
+                return job;
             }
         }
     }
 
-    fn parts(&self, gather: &Gather) -> Vec<usize> {
-        (0..self.work.sources().len()).filter(|index| gather.registries.contains(*index)).collect()
+    fn parts(&self, job: &GatherJob) -> Vec<usize> {
+        (0..self.work.sources().len()).filter(|index| job.registries.contains(*index)).collect()
     }
 
-    fn gather(&self, gather: Gather) -> Replies {
-        let gathered = self.work.gather(&gather.registries);
+    fn gather(&self, job: GatherJob) -> Replies {
+        let gathered = self.work.gather(&job.registries, job.collected);
         let Landed { epoch, waiters } = self.state().coalescer.land(Instant::now());
         self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch))
     }

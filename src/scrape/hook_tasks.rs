@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn report_of_an_earlier_flight_comes_too_late() {
-        let ended = || Ended { duration: Duration::ZERO, result: Ok(()) };
+        let ended = || Ended { duration: Duration::ZERO, result: Ok(None) };
         let mut reports = HookReports::default();
         let first = reports.begin(2);
         assert!(reports.end(first, 0, ended()).is_none());

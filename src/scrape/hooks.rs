@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::collector::{Logged, Samples};
+use crate::scrape::gather::Families;
 use crate::util::error::BoxError;
 
 /// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
@@ -34,9 +36,21 @@ impl ScrapeContext {
 pub(crate) struct Hook {
     name: String,
     run: Box<dyn Fn(ScrapeContext) -> HookFuture + Send + Sync>,
+    /// If samples of it are served.
+    collecting: Option<Collecting>,
 }
 
-type HookFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+type HookFuture = Pin<Box<dyn Future<Output = HookResult> + Send>>;
+
+/// With the samples to serve, if the hook collects some.
+type HookResult<E = BoxError> = Result<Option<Samples>, E>;
+
+/// How samples are served that a hook has collected.
+struct Collecting {
+    /// The name of the gauge that shows whether they are there.
+    up: Option<String>,
+    logged: Logged,
+}
 
 impl Hook {
     pub(crate) fn new<F, Fut>(name: String, hook: F) -> Self
@@ -44,11 +58,45 @@ impl Hook {
         F: Fn(ScrapeContext) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        Hook { name, run: Box::new(move |scrape| Box::pin(hook(scrape))) }
+        let run = move |scrape| -> HookFuture {
+            let done = hook(scrape);
+            Box::pin(async move { done.await.map(|()| None) })
+        };
+        Hook { name, run: Box::new(run), collecting: None }
+    }
+
+    /// A hook whose samples are served, with a gauge of this name, if there is one, that shows whether they are there.
+    pub(crate) fn collecting<F, Fut>(name: String, up: Option<String>, collect: F) -> Self
+    where
+        F: Fn(ScrapeContext, Samples) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Samples, BoxError>> + Send + 'static,
+    {
+        let run = move |scrape| -> HookFuture {
+            let collected = collect(scrape, Samples::new());
+            Box::pin(async move { collected.await.map(Some) })
+        };
+        let collecting = Some(Collecting { up, logged: Logged::default() });
+        Hook { name, run: Box::new(run), collecting }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether samples of it are served.
+    pub(crate) fn collects(&self) -> bool {
+        self.collecting.is_some()
+    }
+
+    /// Returns what is served of its samples. None if there are none and nothing shows that.
+    pub(super) fn families(&self, samples: Option<Samples>) -> Option<Families> {
+        let Collecting { up, logged } = self.collecting.as_ref()?;
+        let is_up = samples.is_some();
+        let mut samples = samples.or_else(|| up.is_some().then(Samples::new))?;
+        if let Some(up) = up {
+            samples.gauge(up, "Whether the last collection succeeded.", &[], is_up.into());
+        }
+        Some(samples.into_families(logged))
     }
 }
 
@@ -62,7 +110,7 @@ impl fmt::Debug for Hook {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) duration: Duration,
-    pub(super) result: Result<(), Failure>,
+    pub(super) result: HookResult<Failure>,
 }
 
 /// Why a hook has not done its work.
@@ -114,12 +162,12 @@ pub(super) fn start(
 /// Reports when it is dropped, which a task can not avoid.
 struct Reporting<R: FnOnce(Ended)> {
     started: Instant,
-    result: Result<(), Failure>,
+    result: HookResult<Failure>,
     report: Option<R>,
 }
 
 impl<R: FnOnce(Ended)> Reporting<R> {
-    fn end(mut self, result: Result<(), Failure>) {
+    fn end(mut self, result: HookResult<Failure>) {
         self.result = result;
     }
 }
@@ -129,7 +177,7 @@ impl<R: FnOnce(Ended)> Drop for Reporting<R> {
         let result = if thread::panicking() {
             Err(Failure::Panic)
         } else {
-            std::mem::replace(&mut self.result, Ok(()))
+            std::mem::replace(&mut self.result, Ok(None))
         };
         if let Some(report) = self.report.take() {
             report(Ended { duration: self.started.elapsed(), result });

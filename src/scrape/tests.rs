@@ -57,7 +57,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
         (IntCounter::new("gathers", "help").unwrap(), mpsc::channel(), mpsc::channel());
     let registry = Registry::new();
     registry.register(Box::new(Gate(gathers.clone(), tell.into(), opened.into()))).unwrap();
-    let sources = vec![Source { name: "default".to_owned(), registry }];
+    let sources = vec![Source { name: "default".to_owned(), origin: Origin::Registry(registry) }];
     let contents = Contents { sources, hooks, ..Contents::default() };
     contents.host.run_hooks_here();
     let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
@@ -235,8 +235,10 @@ async fn an_error_that_panics_when_it_is_printed_costs_a_scrape_not_the_thread()
 #[test]
 fn registries_are_selected_by_name() {
     let names = ["a", "b", "c"];
-    let sources =
-        names.map(|name| Source { name: name.to_owned(), registry: Registry::new() }).into_iter().collect();
+    let sources = names
+        .map(|name| Source { name: name.to_owned(), origin: Origin::Registry(Registry::new()) })
+        .into_iter()
+        .collect();
     let contents = Contents { sources, self_metrics: true, ..Contents::default() };
     let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
     let select = |names: &[&str]| {

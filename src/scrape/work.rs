@@ -18,7 +18,7 @@ use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::unsent::UnsentBudget;
 use super::writer::{Unwritten, Writer};
-use crate::collector;
+use crate::collector::{self, Samples};
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode::{self, EscapedFormat, Skipped};
 use crate::exposition::filter::Names;
@@ -26,12 +26,23 @@ use crate::scrape::gather::{self, Families};
 use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::throttle::Throttle;
 
-/// A registry under the name by which `registry[]` selects it.
+/// A registry, or what stands for one, under the name by which `registry[]` selects it.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
-    pub(crate) registry: Registry,
+    pub(crate) origin: Origin,
 }
+
+/// Where the families of a source come from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    Registry(Registry),
+    /// The samples that the hook at this place collects.
+    Hook(usize),
+}
+
+/// What the hooks have collected for a flight, each at its place; none if it has failed or collects nothing.
+pub(super) type Collected = Vec<Option<Samples>>;
 
 /// What a server was given to gather.
 #[derive(Debug, Default)]
@@ -151,28 +162,34 @@ impl Work {
     }
 
     /// Gathers these registries, each by itself, and what comes along.
-    pub(super) fn gather(&self, registries: &Selection) -> Gathered {
+    pub(super) fn gather(&self, registries: &Selection, mut collected: Collected) -> Gathered {
         let mut gathered = Gathered::default();
         let mut panics = Vec::new();
         let selected =
             self.contents.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
         for (index, source) in selected {
-            let progress = self.progress.begin(index, Instant::now());
-            let result = gather::gather(&source.registry);
-            if let Some(Stuck { time, .. }) = progress.end(Instant::now()) {
-                let seconds = time.as_secs();
-                tracing::info!(registry = ?source.name, seconds, "collector returned; its registry is served again");
-            }
-            if self.contents.sources.len() > 1 {
-                self.telemetry.set_registry_up(&source.name, result.is_ok());
-            }
-            match result {
-                Ok(families) => gathered.push(index, Some(families)),
-                Err(message) => {
-                    gathered.push(index, None);
-                    panics.push((&source.name, message));
+            let (families, is_up) = match &source.origin {
+                Origin::Registry(registry) => {
+                    let progress = self.progress.begin(index, Instant::now());
+                    let result = gather::gather(registry);
+                    if let Some(Stuck { time, .. }) = progress.end(Instant::now()) {
+                        let seconds = time.as_secs();
+                        tracing::info!(registry = ?source.name, seconds, "collector returned; its registry is served again");
+                    }
+                    let is_up = result.is_ok();
+                    (result.map_err(|message| panics.push((&source.name, message))).ok(), is_up)
                 }
+                Origin::Hook(hook) => {
+                    let samples = collected.get_mut(*hook).and_then(Option::take);
+                    let is_up = samples.is_some();
+                    (self.hooks.get(*hook).and_then(|hook| hook.families(samples)), is_up)
+                }
+            };
+            if self.contents.sources.len() > 1 {
+                self.telemetry.set_registry_up(&source.name, is_up);
             }
+            self.telemetry.set_series(&source.name, families.as_deref().map_or(0, gather::series));
+            gathered.push(index, families);
         }
         let log = || tracing::error!(?panics, "collectors panicked, in these registries");
         self.reports.collector_panics.report(panics.len() as u64, log);
@@ -314,17 +331,19 @@ impl Work {
             return;
         };
         self.telemetry.hook_ended(hook.name(), ended.result.is_ok(), ended.duration);
+        let then =
+            if hook.collects() { "its series are missing in this scrape" } else { "serving the last values" };
         match &ended.result {
-            Ok(()) => {}
+            Ok(_) => {}
             // What a client did.
             Err(failure @ Failure::CutShort) => {
-                tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; serving the last values");
+                tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; {then}");
             }
             Err(failure) => {
                 if complaint.allows() {
                     // Printed here, so that an error whose `Display` panics costs this scrape, with any log and with none.
                     let failure = failure.to_string();
-                    tracing::warn!(hook = ?hook.name(), %failure, "hook failed; serving the last values");
+                    tracing::warn!(hook = ?hook.name(), %failure, "hook failed; {then}");
                 }
             }
         }

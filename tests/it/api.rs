@@ -71,6 +71,8 @@ fn each_item_can_be_used() {
         .registry(&registry)
         .registry_named("named", Registry::new())
         .before_scrape("hook", hook)
+        .collect("collected", |_: ScrapeContext, samples: Samples| async { Ok(samples) })
+        .collect_with_up("shown", |_, samples| async { Ok(samples) })
         .probe("/probe", probe)
         .max_probes(Builder::DEFAULT_MAX_PROBES)
         .metrics_path(Builder::DEFAULT_METRICS_PATH)

@@ -7,6 +7,7 @@
 
 mod access_control;
 mod api;
+mod collect;
 mod default_collectors;
 mod drop_in;
 mod engine;

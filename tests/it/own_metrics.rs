@@ -1,9 +1,13 @@
 //! What the server says about itself.
 
-use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
+use prometheus_hyper::collector::from_fn;
+use prometheus_hyper::prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,
+};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::support::client::{Client, get};
+use crate::support::client::{Answer, Client, get};
+use crate::support::collectors::Moody;
 
 fn start(builder: Builder) -> Guard {
     builder.listen("127.0.0.1:0").bind().unwrap().start().unwrap()
@@ -66,4 +70,41 @@ fn a_series_that_two_registries_have_is_served_once() {
     let guard = start(Server::builder().registry(&one).registry(&two));
     let answer = get(guard.local_addr().unwrap(), "/metrics");
     assert_eq!(answer.body.matches("\ntwice_total 0").count(), 1, "{}", answer.body);
+}
+
+/// As many as Prometheus counts: a line that is no comment is one.
+#[test]
+fn series_of_each_registry_are_counted_as_prometheus_counts_them() {
+    let registry = Registry::new();
+    let counters = IntCounterVec::new(Opts::new("counters_total", "help"), &["label"]).unwrap();
+    registry.register(Box::new(counters.clone())).unwrap();
+    registry.register(Box::new(Histogram::with_opts(HistogramOpts::new("h", "help")).unwrap())).unwrap();
+    let copied = from_fn(|s| {
+        s.histogram("infinite", "help", &[], &[(1.0, 1), (f64::INFINITY, 2)], 3.0, 2);
+        s.histogram("bare", "help", &[], &[], 3.0, 2);
+        s.summary("summary", "help", &[("of", "a")], &[(0.5, 1.0), (0.9, 2.0)], 3.0, 2);
+        s.untyped("untyped", "help", &[], 1.0);
+    });
+    registry.register(Box::new(copied)).unwrap();
+    let moody = Registry::new();
+    let panics = Moody::register(&moody, "moody_total");
+    panics.store(false, std::sync::atomic::Ordering::SeqCst);
+    let guard = start(Server::builder().registry(&registry).registry_named("moody", &moody));
+    let addr = guard.local_addr().unwrap();
+    let series = |answer: &Answer, registry: &str| {
+        answer.sample(&format!("prometheus_exporter_series{{registry=\"{registry}\"}}"))
+    };
+    for label in ["a", "b", "c"] {
+        counters.with_label_values(&[label]).inc();
+        let answer = get(addr, "/metrics?registry[]=default");
+        let lines = answer
+            .body
+            .lines()
+            .filter(|line| !line.starts_with(['#']) && !line.starts_with("prometheus_exporter_"));
+        assert_eq!(series(&answer, "default"), Some(lines.count() as f64), "{}", answer.body);
+    }
+    assert_eq!(series(&get(addr, "/metrics?registry[]=default"), "moody"), None, "it has not been gathered");
+    assert_eq!(series(&get(addr, "/metrics"), "moody"), Some(1.0));
+    panics.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(series(&get(addr, "/metrics"), "moody"), Some(0.0));
 }

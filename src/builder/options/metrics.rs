@@ -15,8 +15,11 @@ use crate::http::page::{Document, Page, Places, Program};
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
-use crate::scrape::{Contents, Hook, Host, Scraper, Source, Work};
+use crate::scrape::{Contents, Host, Origin, Scraper, Source, Work};
 use crate::telemetry::{RejectReason, Telemetry};
+
+/// The name of the first registry that is given none.
+const DEFAULT: &str = "default";
 
 #[derive(Debug)]
 pub(crate) struct MetricsOptions {
@@ -69,20 +72,30 @@ impl MetricsOptions {
     /// Adds a registry. The name of one without is its place.
     pub(crate) fn push(&mut self, name: Option<String>, registry: Registry) {
         let sources = &mut self.contents.sources;
-        let place = || if sources.is_empty() { "default".to_owned() } else { sources.len().to_string() };
+        let place = || if sources.is_empty() { DEFAULT.to_owned() } else { sources.len().to_string() };
         let name = name.unwrap_or_else(place);
-        sources.push(Source { name, registry });
+        sources.push(Source { name, origin: Origin::Registry(registry) });
     }
 
     /// What is wrong with all of it together.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let sources = self.contents.sources.iter().map(|source| source.name.as_str());
-        let hooks = self.contents.hooks.iter().map(Hook::name);
         faults.extend(
             twice(sources).map(|name| format!("registry_named: {name:?} is the name of two registries")),
         );
-        faults.extend(twice(hooks).map(|name| format!("before_scrape: {name:?} is the name of two hooks")));
+        let mut hooks = HashSet::new();
+        for hook in &self.contents.hooks {
+            let (name, sources) = (hook.name(), &self.contents.sources);
+            let option = if hook.collects() { "collect" } else { "before_scrape" };
+            if !hooks.insert(name) {
+                faults.push(format!("{option}: {name:?} is the name of two hooks"));
+            }
+            let is_default = sources.is_empty() && name == DEFAULT;
+            if hook.collects() && (is_default || sources.iter().any(|source| source.name == name)) {
+                faults.push(format!("{option}: {name:?} is the name of a registry"));
+            }
+        }
         let paths = self.probes.iter().map(ProbePath::path);
         faults.extend(twice(paths.chain([self.metrics_path.as_str()])).map(|path| {
             // Who typed a flag knows nothing of the builder's options.
@@ -125,7 +138,10 @@ impl MetricsOptions {
         contents.by_default = contents.sources.is_empty();
         if contents.by_default {
             let registry = prometheus::default_registry().clone();
-            contents.sources.push(Source { name: "default".to_owned(), registry });
+            contents.sources.push(Source { name: DEFAULT.to_owned(), origin: Origin::Registry(registry) });
+        }
+        for (place, hook) in contents.hooks.iter().enumerate().filter(|(_, hook)| hook.collects()) {
+            contents.sources.push(Source { name: hook.name().to_owned(), origin: Origin::Hook(place) });
         }
         contents.host = Arc::clone(&host);
         contents.build_info = build_info.clone().map(registry_of);
@@ -141,8 +157,8 @@ impl MetricsOptions {
             let places = Places { metrics: &metrics_path, formats: &formats, probes: &probes };
             Document::new(&page, program, &places)
         });
-        let prober =
-            Prober::new(probes, max_probes.unwrap_or(Semaphore::MAX_PERMITS), Arc::clone(&telemetry));
+        let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
+        let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
         // Zero is no limit, as the flag has it.
         let scrape_limit = max_requests
             .filter(|most| *most > 0)

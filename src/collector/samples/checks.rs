@@ -13,7 +13,7 @@ pub(super) fn metric_name(name: &str) -> Result<(), Reason> {
 }
 
 /// Whether a metric can have this name.
-pub(super) fn is_metric_name(name: &str) -> bool {
+pub(crate) fn is_metric_name(name: &str) -> bool {
     is_name(name, |byte| byte == b':')
 }
 

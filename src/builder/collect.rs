@@ -1,0 +1,65 @@
+//! Options of samples that async work makes.
+
+use std::future::Future;
+
+use super::Builder;
+use crate::collector::{self, Samples};
+use crate::scrape::{BoxError, Hook, ScrapeContext};
+
+impl Builder {
+    /// Serves samples that async work makes for each scrape, without an instrument; repeatable. Default: none.
+    ///
+    /// `collect` gets empty [`Samples`] and returns them filled. It runs as a hook does: on the same runtime, at the same time as the
+    /// hooks, once per gather, and until [`ScrapeContext::deadline`]; see [`before_scrape`](Self::before_scrape). All scrapes that share
+    /// the gather get the same values.
+    ///
+    /// If it fails, panics or is late, its series are missing in that scrape. The server logs and counts this as the failure of a hook
+    /// of this name. Bad samples are skipped, as those of [`from_fn`](crate::collector::from_fn).
+    ///
+    /// The samples are served as a registry of this name: `registry[]` selects it. If it alone is selected and has failed, the
+    /// response is a 500. [`bind`](Self::bind) refuses a name that a registry or a hook has.
+    ///
+    /// ```
+    /// use prometheus_hyper::Server;
+    /// # async fn queue_depths() -> std::io::Result<Vec<(&'static str, f64)>> { Ok(vec![("mail", 7.0)]) }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let guard = Server::builder()
+    ///     .collect("queues", |_scrape, mut samples| async move {
+    ///         for (queue, depth) in queue_depths().await? {
+    ///             samples.gauge("queue_depth", "Jobs that wait.", &[("queue", queue)], depth);
+    ///         }
+    ///         Ok(samples)
+    ///     })
+    ///     .listen("127.0.0.1:0")
+    ///     .start()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn collect<F, Fut>(mut self, name: impl Into<String>, collect: F) -> Self
+    where
+        F: Fn(ScrapeContext, Samples) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Samples, BoxError>> + Send + 'static,
+    {
+        self.metrics.contents.hooks.push(Hook::collecting(name.into(), None, collect));
+        self
+    }
+
+    /// [`collect`](Self::collect), and serves `<name>_up`: 1 in each scrape that has the samples, 0 in one that does not.
+    ///
+    /// [`bind`](Self::bind) refuses a name that no metric can begin with.
+    pub fn collect_with_up<F, Fut>(mut self, name: impl Into<String>, collect: F) -> Self
+    where
+        F: Fn(ScrapeContext, Samples) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Samples, BoxError>> + Send + 'static,
+    {
+        let name = name.into();
+        let up = format!("{name}_up");
+        if !collector::is_metric_name(&up) {
+            let fault = format!("collect_with_up: {name:?} must be [a-zA-Z_:][a-zA-Z0-9_:]*");
+            self.faults.add("collect_with_up", fault);
+        }
+        self.metrics.contents.hooks.push(Hook::collecting(name, Some(up), collect));
+        self
+    }
+}
