@@ -23,7 +23,7 @@ macro_rules! label_values {
             #[allow(dead_code, reason = "not every label shows all its values from the start")]
             const ALL: &[$name] = &[$($name::$variant,)*];
 
-            fn label(self) -> &'static str {
+            pub(crate) fn label(self) -> &'static str {
                 match self { $($name::$variant => $value,)* }
             }
         }

@@ -1,4 +1,4 @@
-//! Options of samples that async work makes.
+//! Options of samples that async work makes, and of what probes tell about themselves.
 
 use std::future::Future;
 
@@ -60,6 +60,18 @@ impl Builder {
             self.faults.add("collect_with_up", fault);
         }
         self.metrics.contents.hooks.push(Hook::collecting(name, Some(up), collect));
+        self
+    }
+
+    /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
+    /// `false`.
+    ///
+    /// The log has what the probe passes to [`ProbeRequest::log`], its error with all sources, and its outcome, each with the seconds
+    /// since the start. The access control is that of the path. An error may contain what the client must not read, such as
+    /// an address or a query: think of credentials.
+    pub fn probe_debug(mut self, answer: bool) -> Self {
+        self.metrics.probe_debug = answer;
+        self.faults.of_server("probe_debug");
         self
     }
 }

@@ -15,7 +15,7 @@ use http::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use crate::exposition::compress::Coding;
-use crate::exposition::encode::{EscapedFormat, Format};
+use crate::exposition::encode::{EscapedFormat, FALLBACK, Format};
 use crate::exposition::filter::Names;
 use crate::http::access::{AccessControl, Policy};
 use crate::http::body::Body;
@@ -288,15 +288,21 @@ impl Router {
         head: &Parts,
         deadline: Instant,
     ) -> Response<Body> {
+        let request = self.prober.request(parameters, deadline);
+        let log = request.kept_log();
         // A probe may have a parameter of that name with other values.
-        let (representation, content_type) =
-            self.representation(head, query.format.unwrap_or_default(), query.names);
+        let (representation, content_type) = if log.is_kept() {
+            (Representation { format: FALLBACK, coding: Coding::Identity, names: query.names }, TEXT)
+        } else {
+            self.representation(head, query.format.unwrap_or_default(), query.names)
+        };
         let Some(runtime) = self.host.runtime_of_hooks() else {
             return internal_error("There is nowhere to probe from.\n");
         };
-        match self.prober.probe(place, parameters, representation, runtime, deadline).await {
+        match self.prober.probe(place, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
-            Ok((pieces, coding)) => {
+            Ok((mut pieces, coding)) => {
+                pieces.splice(..0, log.before_metrics().map(Bytes::from));
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
                 coded(content_type, pieces, coding)
                     .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))

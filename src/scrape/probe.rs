@@ -2,6 +2,7 @@
 //! scrape's deadline. Knows neither HTTP nor sockets.
 
 mod exposer;
+mod log;
 mod prober;
 mod request;
 

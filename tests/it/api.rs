@@ -62,6 +62,7 @@ fn each_item_can_be_used() {
         left
     };
     let probe = |request: ProbeRequest| async move {
+        request.log("asked");
         let _ = (request.target()?, request.param("module"), request.deadline());
         Err(ProbeError::bad_request("no"))
     };
@@ -74,6 +75,7 @@ fn each_item_can_be_used() {
         .collect("collected", |_: ScrapeContext, samples: Samples| async { Ok(samples) })
         .collect_with_up("shown", |_, samples| async { Ok(samples) })
         .probe("/probe", probe)
+        .probe_debug(true)
         .max_probes(Builder::DEFAULT_MAX_PROBES)
         .metrics_path(Builder::DEFAULT_METRICS_PATH)
         .default_collectors(true)

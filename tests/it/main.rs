@@ -27,6 +27,7 @@ mod log;
 mod logins;
 mod own_metrics;
 mod page;
+mod probe_debug;
 mod probes;
 mod public_api;
 mod responses;

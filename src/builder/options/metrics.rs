@@ -29,6 +29,7 @@ pub(crate) struct MetricsOptions {
     pub(crate) metrics_path_option: &'static str,
     pub(crate) probes: Vec<ProbePath>,
     pub(crate) max_probes: Option<usize>,
+    pub(crate) probe_debug: bool,
     /// By default they are served with the default registry.
     pub(crate) default_collectors: Option<bool>,
     pub(crate) build_info: Option<BuildInfo>,
@@ -50,6 +51,7 @@ impl MetricsOptions {
             metrics_path_option: "metrics_path",
             probes: Vec::new(),
             max_probes: Some(max_probes),
+            probe_debug: false,
             default_collectors: None,
             build_info: None,
             landing_page: Some(Page::unnamed()),
@@ -125,6 +127,7 @@ impl MetricsOptions {
             metrics_path_option: _,
             probes,
             max_probes,
+            probe_debug,
             default_collectors: _,
             build_info,
             landing_page,
@@ -158,7 +161,7 @@ impl MetricsOptions {
             Document::new(&page, program, &places)
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
-        let prober = Prober::new(probes, max_probes, Arc::clone(&telemetry));
+        let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));
         // Zero is no limit, as the flag has it.
         let scrape_limit = max_requests
             .filter(|most| *most > 0)

@@ -38,8 +38,8 @@ type Outcome = Result<Written, Failed>;
 /// Why a registry was not written.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// A collector of it panicked.
-    Panic,
+    /// A collector of it panicked, with this message.
+    Panic(String),
     Unwritten,
 }
 
@@ -130,7 +130,7 @@ impl Pen {
         });
         if let Err(message) = gathered {
             self.report_panic(&message);
-            return Err(Failed::Panic);
+            return Err(Failed::Panic(message));
         }
         Ok(self.write(gathering, verdict, form)?)
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use prometheus::Registry;
 
+use super::log::ProbeLog;
 use crate::scrape::BoxError;
 
 /// All parameters of a query string, decoded, in its order.
@@ -18,6 +19,7 @@ pub(crate) struct Parameters(Vec<(String, String)>);
 pub struct ProbeRequest {
     pub(super) parameters: Parameters,
     pub(super) deadline: Instant,
+    pub(super) log: ProbeLog,
 }
 
 impl ProbeRequest {
@@ -35,6 +37,28 @@ impl ProbeRequest {
     /// The parameter of this name, decoded; the first, if there are several.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.parameters.get(name)
+    }
+
+    /// Logs a step of the probe at level debug. A client that asks with `debug=true` reads it, too, where
+    /// [`Builder::probe_debug`](crate::Builder::probe_debug) allows it.
+    ///
+    /// ```
+    /// # use prometheus_hyper::{ProbeError, ProbeRequest, prometheus::Registry};
+    /// async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
+    ///     let target = probe.target()?;
+    ///     probe.log(format_args!("connecting to {target}"));
+    /// #   Ok(Registry::new())
+    /// }
+    /// ```
+    pub fn log(&self, step: impl fmt::Display) {
+        // It may quote the target: a line stays a line.
+        tracing::debug!(step = ?step.to_string(), "probe");
+        self.log.add(step);
+    }
+
+    /// Returns what is kept of its log.
+    pub(crate) fn kept_log(&self) -> ProbeLog {
+        self.log.clone()
     }
 
     /// When the probe is cancelled: the scraper's own timeout, less

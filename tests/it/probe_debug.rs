@@ -1,0 +1,99 @@
+//! What a person reads of a probe who asks with `?debug=true`.
+
+use prometheus_hyper::prometheus::{Gauge, Registry};
+use prometheus_hyper::{ProbeError, ProbeRequest, Server};
+
+use crate::support::client::{Client, get};
+use crate::support::collectors::Moody;
+use crate::support::error::Caused;
+use crate::support::log::logged;
+use crate::support::server::{patient, something, start};
+
+/// Does as its target is called.
+async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
+    let registry = Registry::new();
+    probe.log(format_args!("looking for {}", probe.target()?));
+    match probe.target()? {
+        "fails" => Err(Caused("no way", Some(&Caused("it is gone", None))))?,
+        "panics" => panic!("this panic is the test's"),
+        "panics in collect" => drop(Moody::register(&registry, "moody_total")),
+        "hangs" => std::future::pending().await,
+        _ => registry.register(Box::new(Gauge::new("found", "help")?))?,
+    }
+    Ok(registry)
+}
+
+#[test]
+fn debug_is_answered_with_log_error_chain_and_metrics() {
+    let builder = Server::builder().registry(&something()).openmetrics(true);
+    let (_guard, addr) = start(builder.probe("/probe", probe).probe_debug(true));
+    let ask = |query: &str, timeout: &str| {
+        let mut client = Client::connect(addr);
+        let timeout = format!("X-Prometheus-Scrape-Timeout-Seconds: {timeout}");
+        let accepts = "Accept-Encoding: gzip\r\nAccept: application/openmetrics-text;version=1.0.0";
+        client.send(format!("GET /probe?{query} HTTP/1.1\r\nHost: x\r\n{timeout}\r\n{accepts}\r\n\r\n"));
+        client.answer(false)
+    };
+    let panic = "this panic is the test's";
+    // The target, how long the scraper waits, the lines, `probe_success`.
+    let table = [
+        ("is there", "60", vec!["outcome: success".to_owned()], 1.0),
+        ("fails", "60", vec!["error: no way: it is gone".to_owned(), "outcome: failure".to_owned()], 0.0),
+        ("panics", "60", vec![format!("panic: {panic}"), "outcome: panic".to_owned()], 0.0),
+        (
+            "panics in collect",
+            "60",
+            vec![format!("panic in a collector: {panic}"), "outcome: panic".to_owned()],
+            0.0,
+        ),
+        ("hangs", "1", vec!["outcome: timeout".to_owned()], 0.0),
+    ];
+    for (target, timeout, mut lines, success) in table {
+        let answer = ask(&format!("debug=true&target={}", target.replace(' ', "+")), timeout);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{target}: {answer:?}");
+        let (log, metrics) = answer.body.split_once("Metrics that would have been returned:\n").unwrap();
+        lines.insert(0, format!("looking for {target}"));
+        // Behind the heading, each behind its time.
+        let logged: Vec<&str> =
+            log.lines().skip(1).filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        assert_eq!(logged, lines, "{target}: {answer:?}");
+        assert!(metrics.starts_with("# HELP "), "{target}: {answer:?}");
+        assert_eq!(answer.sample("probe_success"), Some(success), "{target}: {answer:?}");
+    }
+    // A bad request is its sentence alone, and another value is a parameter of the probe's.
+    let answer = ask("debug=true", "60");
+    assert_eq!((answer.status, answer.body.as_str()), (400, "Target parameter is missing\n"));
+    let answer = ask("debug=1&target=x", "60");
+    assert!(!answer.head.contains("charset=utf-8\r\n") || !answer.body.contains("looking for"), "{answer:?}");
+}
+
+#[test]
+fn debug_is_a_parameter_of_the_probe_by_default() {
+    let (_guard, addr) = start(patient(Server::builder().registry(&something())).probe("/probe", probe));
+    let answer = get(addr, "/probe?target=fails&debug=true");
+    assert!(answer.body.starts_with("# HELP probe_duration_seconds "), "{answer:?}");
+    assert!(!answer.body.contains("it is gone"), "{answer:?}");
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn debug_is_behind_the_same_access_control() {
+    let builder = Server::builder().registry(&something()).bearer_token("secret").probe("/probe", probe);
+    let (_guard, addr) = start(patient(builder).probe_debug(true));
+    let answer = get(addr, "/probe?target=fails&debug=true");
+    assert_eq!(answer.status, 401);
+    assert!(!answer.body.contains("looking for"), "{answer:?}");
+}
+
+/// Whether or not somebody asks for it.
+#[test]
+fn log_of_a_probe_is_in_the_log_at_debug_level_line_by_line() {
+    let builder = patient(Server::builder().registry(&something()).probe("/probe", probe));
+    let log = logged(builder, |addr| {
+        get(addr, "/probe?target=a%0aERROR+forged");
+    });
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("forged")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains(" DEBUG ") && lines[0].contains(r"looking for a\nERROR forged"), "{log}");
+}
