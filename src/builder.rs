@@ -110,7 +110,8 @@ impl Builder {
     /// [`raw_os_error`](io::Error::raw_os_error). An error's `Debug`, which a failed `main` prints, contains the same sentence.
     pub fn bind(mut self) -> io::Result<Server> {
         if self.listeners.is_empty() {
-            self.faults.add("listen", "listen: there is no address to listen on".to_owned());
+            let fault = "listen: there is no address to listen on (expected one such as \"0.0.0.0:9184\")";
+            self.faults.add("listen", fault.to_owned());
         }
         let Builder { metrics, listeners, server: options, access, faults } = self.checked();
         faults.of_bind()?;
@@ -121,9 +122,9 @@ impl Builder {
         let (policy, tls) = access.open(&telemetry)?;
         let sockets = listeners.open()?;
         let addresses = sockets.iter().map(Socket::address).cloned().collect();
-        let reach = Reach::new(addresses, tls.is_some(), metrics.metrics_path.clone());
         let host = metrics.host();
         let router = Arc::new(metrics.router(Arc::clone(&host), policy, telemetry));
+        let reach = Reach::new(addresses, tls.is_some(), &router);
         Ok(Server { sockets, reach, tls, host, router, options })
     }
 

@@ -78,7 +78,12 @@ impl Guard {
 
     /// Returns the URLs of the metrics, one for each listener, as in its `Display`.
     pub fn urls(&self) -> Vec<String> {
-        self.reach.urls().collect()
+        self.reach.urls(&self.reach.metrics_path)
+    }
+
+    /// Returns the URLs of the [page](crate::Builder::landing_page) for browsers, one for each listener; none if there is no page.
+    pub fn page_urls(&self) -> Vec<String> {
+        self.reach.page_path.map(|path| self.reach.urls(path)).unwrap_or_default()
     }
 
     /// Sets whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
@@ -288,26 +293,29 @@ pub(crate) struct Reach {
     /// Those of them that are TCP's.
     pub(crate) local_addrs: Vec<SocketAddr>,
     scheme: &'static str,
-    pub(crate) metrics_path: String,
+    metrics_path: String,
+    page_path: Option<&'static str>,
 }
 
 impl Reach {
-    pub(crate) fn new(addresses: Vec<Address>, is_secured: bool, metrics_path: String) -> Self {
+    pub(crate) fn new(addresses: Vec<Address>, is_secured: bool, router: &Router) -> Self {
         let tcp = |address: &Address| match address {
             Address::Tcp(addr) => Some(*addr),
             Address::Unix(_) => None,
         };
         let scheme = if is_secured { "https" } else { "http" };
-        Reach { local_addrs: addresses.iter().filter_map(tcp).collect(), addresses, scheme, metrics_path }
+        let (metrics_path, page_path) = router.paths();
+        let local_addrs = addresses.iter().filter_map(tcp).collect();
+        Reach { addresses, local_addrs, scheme, metrics_path: metrics_path.to_owned(), page_path }
     }
 
-    fn urls(&self) -> impl Iterator<Item = String> {
-        self.addresses.iter().map(|address| format!("{}://{address}{}", self.scheme, self.metrics_path))
+    fn urls(&self, path: &str) -> Vec<String> {
+        self.addresses.iter().map(|address| format!("{}://{address}{path}", self.scheme)).collect()
     }
 }
 
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.urls().collect::<Vec<_>>().join(", "))
+        f.write_str(&self.urls(&self.metrics_path).join(", "))
     }
 }

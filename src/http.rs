@@ -6,6 +6,7 @@ pub(crate) mod body;
 mod host;
 pub(crate) mod negotiate;
 pub(crate) mod page;
+pub(crate) mod path;
 pub(crate) mod query;
 mod responses;
 pub(crate) mod router;

@@ -100,6 +100,11 @@ impl Scraper {
         self.gatherer.deliveries()
     }
 
+    /// Returns the names of the registries.
+    pub(crate) fn registries(&self) -> impl Iterator<Item = &str> {
+        self.gatherer.work().sources().iter().map(|source| source.name.as_str())
+    }
+
     /// Returns the registries of these names, all if there is none. None if a name is unknown.
     pub(crate) fn select(&self, names: &[String]) -> Option<Selection> {
         if names.is_empty() {

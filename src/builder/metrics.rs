@@ -10,11 +10,9 @@ use super::Builder;
 use crate::collector::BuildInfo;
 use crate::exposition::encode;
 use crate::http::page::Page;
-use crate::http::router;
+use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
-
-const INVALID_PATH: &str = "must be an absolute path such as /metrics, percent-encoded, without a query, and not /-/healthy or /-/ready";
 
 /// What [`Builder::registry`] takes: a [`Registry`], owned, borrowed or shared.
 pub trait IntoRegistry {
@@ -175,7 +173,7 @@ impl Builder {
         Fut: Future<Output = Result<Registry, ProbeError>> + Send + 'static,
     {
         let path = path.into();
-        if !router::path_is_valid(&path) {
+        if !path_is_valid(&path) {
             self.faults.add("probe", format!("probe: {path:?} {INVALID_PATH}"));
         }
         self.faults.of_server("probe");
@@ -205,7 +203,7 @@ impl Builder {
 
     /// The path that this option or flag gives.
     pub(super) fn metrics_path_of(mut self, option: &'static str, path: String) -> Self {
-        let fault = (!router::path_is_valid(&path)).then(|| format!("metrics_path: {path:?} {INVALID_PATH}"));
+        let fault = (!path_is_valid(&path)).then(|| format!("metrics_path: {path:?} {INVALID_PATH}"));
         self.faults.check("metrics_path", fault);
         self.faults.of_server(option);
         self.metrics.metrics_path = path;

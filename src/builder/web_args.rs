@@ -9,7 +9,7 @@ use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
 use super::Builder;
-use crate::http::router;
+use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::net::listener;
 use listen_address::ListenAddress;
 
@@ -236,6 +236,5 @@ impl FromArgMatches for WebArgs {
 }
 
 fn telemetry_path(path: &str) -> Result<String, &'static str> {
-    let refused = "it must be an absolute path such as /metrics, percent-encoded, without a query, and not /-/healthy or /-/ready";
-    router::path_is_valid(path).then(|| path.to_owned()).ok_or(refused)
+    path_is_valid(path).then(|| path.to_owned()).ok_or(INVALID_PATH)
 }

@@ -88,7 +88,10 @@ pub(crate) enum Rejection {
     /// Its Host is not on the list.
     Host,
     /// With what `WWW-Authenticate` says.
-    Unauthorized(Vec<HeaderValue>),
+    Unauthorized {
+        challenges: Vec<HeaderValue>,
+        has_credentials: bool,
+    },
     TooMany(Duration),
     /// Its credentials could not be checked in time.
     Timeout,
@@ -166,9 +169,13 @@ impl From<Rejection> for Response<Body> {
     fn from(rejection: Rejection) -> Self {
         match rejection {
             Rejection::Host => responses::host_not_allowed(),
-            Rejection::Unauthorized(challenges) => responses::unauthorized(challenges),
+            Rejection::Unauthorized { challenges, has_credentials } => {
+                responses::unauthorized(challenges, has_credentials)
+            }
             Rejection::TooMany(retry_after) => responses::too_many_requests(retry_after),
-            Rejection::Timeout => responses::unavailable("The credentials could not be verified in time.\n"),
+            Rejection::Timeout => {
+                responses::unavailable("503: the credentials were not verified in time. Try again.\n")
+            }
         }
     }
 }
@@ -183,7 +190,10 @@ impl Authenticate for Authenticator {
                 Decision::Unauthorized => {
                     // Constants, which are valid.
                     let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
-                    Err(Rejection::Unauthorized(challenges.collect()))
+                    Err(Rejection::Unauthorized {
+                        challenges: challenges.collect(),
+                        has_credentials: head.headers.contains_key(AUTHORIZATION),
+                    })
                 }
                 Decision::TooMany { retry_after } => Err(Rejection::TooMany(retry_after)),
             }

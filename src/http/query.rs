@@ -88,24 +88,17 @@ impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             QueryError::MalformedEscape => {
-                f.write_str("A % in what is asked for must be followed by two hexadecimal digits.")
+                f.write_str("400: malformed query. A % must be followed by two hexadecimal digits.")
             }
-            QueryError::NotUtf8 => f.write_str("What is asked for must be UTF-8."),
+            QueryError::NotUtf8 => f.write_str("400: the query is not UTF-8."),
             QueryError::TooMany => {
-                write!(f, "A query must have at most {} name[] and registry[] in all.", Query::MAX_SELECTORS)
+                write!(f, "400: more than {} name[] and registry[] in the query.", Query::MAX_SELECTORS)
             }
         }
     }
 }
 
 impl std::error::Error for QueryError {}
-
-impl fmt::Display for UnknownFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = FORMATS.iter().rev().filter_map(|format| format.query_name).collect();
-        write!(f, "Unknown format. Use one of: {}.", names.join(", "))
-    }
-}
 
 fn named_format(value: &str) -> Result<Option<&'static Format>, UnknownFormat> {
     let value = decode(value).map_err(|_| UnknownFormat)?;
@@ -249,12 +242,10 @@ mod tests {
     #[test]
     fn errors_are_sentences() {
         let errors = [QueryError::MalformedEscape, QueryError::NotUtf8, QueryError::TooMany];
-        let sentences = errors.map(|error| error.to_string()).into_iter().chain([UnknownFormat.to_string()]);
-        for sentence in sentences {
+        for sentence in errors.map(|error| error.to_string()) {
             assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
         }
         assert!(QueryError::TooMany.to_string().contains(" 1024 "));
-        assert!(UnknownFormat.to_string().ends_with(" text, openmetrics."));
     }
 
     proptest! {

@@ -79,13 +79,20 @@ pub(super) fn bad_request(reason: impl Display) -> Response<Body> {
 }
 
 pub(super) fn invalid_host() -> Response<Body> {
-    let mut response = text(StatusCode::BAD_REQUEST, "A request has exactly one valid Host.\n");
+    let mut response = text(StatusCode::BAD_REQUEST, "400: a request needs exactly one valid Host.\n");
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-pub(super) fn unauthorized(challenges: Vec<HeaderValue>) -> Response<Body> {
-    let mut response = text(StatusCode::UNAUTHORIZED, "Who are you?\n");
+/// The answer to a request with wrong credentials, or without any.
+pub(super) fn unauthorized(challenges: Vec<HeaderValue>, has_credentials: bool) -> Response<Body> {
+    let is_basic = |challenge: &HeaderValue| challenge.as_bytes().starts_with(b"Basic");
+    let name =
+        |challenge| if is_basic(challenge) { "a user and a password (basic auth)" } else { "a bearer token" };
+    let accepted = challenges.iter().map(name).collect::<Vec<_>>().join(" or ");
+    let sentence =
+        format!("401: {} credentials. Send {accepted}.\n", if has_credentials { "wrong" } else { "no" });
+    let mut response = respond(StatusCode::UNAUTHORIZED, TEXT, Bytes::from(sentence));
     for challenge in challenges {
         response.headers_mut().append(WWW_AUTHENTICATE, challenge);
     }
@@ -93,10 +100,7 @@ pub(super) fn unauthorized(challenges: Vec<HeaderValue>) -> Response<Body> {
 }
 
 pub(super) fn host_not_allowed() -> Response<Body> {
-    text(
-        StatusCode::FORBIDDEN,
-        "The host of this request is not allowed. Use one that allowed_hosts names.\n",
-    )
+    text(StatusCode::FORBIDDEN, "403: host not allowed. Use a name that allowed_hosts lists.\n")
 }
 
 pub(super) fn not_found(metrics_path: &str) -> Response<Body> {
@@ -105,20 +109,23 @@ pub(super) fn not_found(metrics_path: &str) -> Response<Body> {
 }
 
 pub(super) fn method_not_allowed() -> Response<Body> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and OPTIONS are served here.\n");
+    let sentence = "405: method not allowed. Use GET, HEAD or OPTIONS.\n";
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, sentence);
     response.headers_mut().insert(ALLOW, METHODS);
     response
 }
 
 pub(super) fn too_many_requests(retry_after: Duration) -> Response<Body> {
-    let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests.\n");
-    response.headers_mut().insert(RETRY_AFTER, whole_seconds(retry_after).into());
+    let seconds = whole_seconds(retry_after);
+    let sentence = format!("429: too many requests. Try again in {seconds} s.\n");
+    let mut response = respond(StatusCode::TOO_MANY_REQUESTS, TEXT, Bytes::from(sentence));
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
 }
 
 /// A 503 for what may succeed a second later.
-pub(super) fn unavailable(sentence: &'static str) -> Response<Body> {
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
+pub(super) fn unavailable(sentence: impl Into<Body>) -> Response<Body> {
+    let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, sentence);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

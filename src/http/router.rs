@@ -10,7 +10,6 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, VARY,
 };
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
@@ -22,7 +21,8 @@ use crate::http::body::Body;
 use crate::http::host::host_is_valid;
 use crate::http::negotiate;
 use crate::http::page::{Document, SECURITY_POLICY};
-use crate::http::query::{self, Query};
+use crate::http::path::{HEALTHY_PATH, READY_PATH};
+use crate::http::query::{self, Query, UnknownFormat};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
@@ -30,8 +30,6 @@ use crate::scrape::probe::{Prober, Unanswered};
 use crate::scrape::{Delivery, Exposition, Host, Representation, ScrapeError, Scraper};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
-const HEALTHY_PATH: &str = "/-/healthy";
-const READY_PATH: &str = "/-/ready";
 const PAGE_PATH: &str = "/";
 
 /// What the page's script says of itself with its scrapes.
@@ -80,6 +78,12 @@ impl Router {
         &self.telemetry
     }
 
+    /// The paths of the metrics and of the page, if there is one.
+    pub(crate) fn paths(&self) -> (&str, Option<&'static str>) {
+        let has_page = matches!(self.endpoint(PAGE_PATH), Some(Endpoint::Page(_)));
+        (&self.metrics_path, has_page.then_some(PAGE_PATH))
+    }
+
     /// How long a scraper waits that does not say so.
     pub(crate) fn scrape_timeout(&self) -> Duration {
         self.scrape_timeouts.default.min(self.scrape_timeouts.max)
@@ -111,7 +115,7 @@ impl Router {
 
     /// The answer where there is no runtime to serve on.
     pub(crate) fn refuse(head: &Parts) -> Response<Body> {
-        let response = internal_error("The metrics can not be served here.\n");
+        let response = internal_error("500: there is no thread to serve on. See the program's log.\n");
         responses::complete(response, &head.method, &[])
     }
 
@@ -213,7 +217,7 @@ impl Router {
             Ok(_permit) => self.scrape(head, deadline).await,
             Err(_) => {
                 self.telemetry.count_rejection(RejectReason::MaxRequests);
-                unavailable("More scrapes at once than are answered here.\n")
+                unavailable("503: max_requests scrapes are in flight. Try again in a second.\n")
             }
         };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -226,11 +230,13 @@ impl Router {
             Err(error) => return bad_request(error),
         };
         let Some(selection) = self.scraper.select(&query.registries) else {
-            return text(StatusCode::BAD_REQUEST, "There is no registry of that name.\n");
+            return unknown("registry", self.scraper.registries());
         };
         let format = match query.format {
             Ok(format) => format,
-            Err(unknown) => return bad_request(unknown),
+            Err(UnknownFormat) => {
+                return unknown("format", self.formats.iter().filter_map(|format| format.query_name));
+            }
         };
         let (representation, content_type) = self.representation(head, format, query.names);
         let timeout = self.scrape_timeouts.of(head);
@@ -245,13 +251,14 @@ impl Router {
                 response
             }
             Err(ScrapeError::Collector) => {
-                internal_error("A collector failed. The program's log has more.\n")
+                internal_error("500: a collector panicked. See the program's log.\n")
             }
-            Err(ScrapeError::Gatherer) => internal_error("The metrics could not be gathered.\n"),
+            Err(ScrapeError::Gatherer) => internal_error("500: the scrape failed. See the program's log.\n"),
             Err(ScrapeError::Unsent) => self.unsent(),
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
-                unavailable("The metrics could not be gathered in time.\n")
+                let sentence = format!("503: no metrics within {timeout:?}. A collector is slow or hangs.\n");
+                unavailable(Bytes::from(sentence))
             }
         }
     }
@@ -259,9 +266,7 @@ impl Router {
     /// The answer where the budget of unsent bytes is exceeded.
     fn unsent(&self) -> Response<Body> {
         self.telemetry.count_rejection(RejectReason::Unsent);
-        unavailable(
-            "Too many bytes wait for slow clients. Ask again later, or without name[] and registry[].\n",
-        )
+        unavailable("503: too many bytes wait for slow clients. Scrape without name[] and registry[].\n")
     }
 
     /// What a target says that the scraper names.
@@ -297,7 +302,7 @@ impl Router {
             self.representation(head, query.format.unwrap_or_default(), query.names)
         };
         let Some(runtime) = self.host.runtime_of_hooks() else {
-            return internal_error("There is nowhere to probe from.\n");
+            return internal_error("500: there is no runtime to probe on.\n");
         };
         match self.prober.probe(place, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
@@ -308,8 +313,8 @@ impl Router {
                     .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))
             }
             Err(Unanswered::BadRequest(reason)) => bad_request(reason),
-            Err(Unanswered::Busy) => unavailable("There are as many probes under way as there may be.\n"),
-            Err(Unanswered::Unwritten) => internal_error("What was found could not be written.\n"),
+            Err(Unanswered::Busy) => unavailable("503: max_probes probes are running. Try again.\n"),
+            Err(Unanswered::Unwritten) => internal_error("500: the probe failed. See the program's log.\n"),
         }
     }
 
@@ -333,52 +338,12 @@ impl Router {
     }
 }
 
+/// The answer to a query that names something that there is not.
+fn unknown<'n>(what: &str, known: impl Iterator<Item = &'n str>) -> Response<Body> {
+    bad_request(format_args!("400: unknown {what}. Use one of: {}.", known.collect::<Vec<_>>().join(", ")))
+}
+
 /// The values of a header, line by line.
 fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> + use<'h> {
     head.headers.get_all(name).iter().map(HeaderValue::as_bytes)
-}
-
-/// Whether metrics or probes can be served there: an absolute path as it stands in a request line, not one that is taken.
-/// The page links it, and in a link what follows two slashes is another host; a browser takes a backslash for a slash (URL
-/// standard, section 4.4).
-pub(crate) fn path_is_valid(path: &str) -> bool {
-    path.starts_with('/')
-        && !path.starts_with("//")
-        && !path.contains('\\')
-        && path.is_ascii()
-        && ![HEALTHY_PATH, READY_PATH].contains(&path)
-        && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.path() == path && parsed.query().is_none())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_paths() {
-        let table: &[(&str, bool)] = &[
-            ("/metrics", true),
-            ("/", true),
-            ("/a/b.c/-/~x", true),
-            ("/%C3%BC", true),
-            ("", false),
-            ("metrics", false),
-            ("*", false),
-            ("/metrics?x", false),
-            ("/metrics?", false),
-            ("/metrics#x", false),
-            ("/m\u{fc}trics", false),
-            ("/me trics", false),
-            ("/me\ntrics", false),
-            ("http://host/metrics", false),
-            ("//host/metrics", false),
-            ("/\\host/metrics", false),
-            ("/a//b", true),
-            (HEALTHY_PATH, false),
-            (READY_PATH, false),
-        ];
-        for (path, valid) in table {
-            assert_eq!(path_is_valid(path), *valid, "{path:?}");
-        }
-    }
 }

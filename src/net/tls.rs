@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::StartHandshake;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::{Accepted, Acceptor};
+use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use crate::auth::grants::Grants;
@@ -24,6 +24,7 @@ use crate::net::lingering_close::{LINGER, Linger};
 use crate::net::stream::{Io, Secure, Securing, Stream};
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
+use crate::util::throttle::Throttle;
 
 pub(crate) use files::Paths;
 #[cfg(any(test, feature = "web-config"))]
@@ -48,6 +49,7 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
 pub(crate) struct Tls {
     /// The configuration of the moment.
     config: Box<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
+    refusals: Throttle,
 }
 
 impl Tls {
@@ -83,7 +85,7 @@ impl Tls {
 
     /// Whatever this returns at a handshake.
     pub(crate) fn of(config: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static) -> Tls {
-        Tls { config: Box::new(config) }
+        Tls { config: Box::new(config), refusals: Throttle::default() }
     }
 }
 
@@ -103,7 +105,12 @@ impl Secure for Tls {
                 hello_complete();
                 (self.config)()
             };
-            Ok(handshake(stream, config).await?.map(|stream| Box::new(stream) as Stream))
+            let secured = handshake(stream, config).await.inspect_err(|error| {
+                if is_refusal(error) && self.refusals.allows() {
+                    tracing::warn!(%error, "TLS handshake refused; check the scraper's TLS configuration");
+                }
+            });
+            Ok(secured?.map(|stream| Box::new(stream) as Stream))
         })
     }
 }
@@ -137,12 +144,23 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
             (io_error::new(io::ErrorKind::TimedOut, sentence), None)
         }
     };
-    // What a client does wrong is a debug line, never more.
     tracing::debug!(%error, "TLS handshake failed");
     if let Some(io) = io {
         let _ = timeout(LINGER, close(io)).await;
     }
     Err(error)
+}
+
+/// Whether one side has refused the other, as happens with a scraper whose configuration is wrong. Whoever scans ports sends
+/// garbage, or nothing, which is no warning.
+fn is_refusal(error: &io::Error) -> bool {
+    use Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(AlertReceived(_) | InvalidCertificate(_) | NoCertificatesPresented | PeerIncompatible(_)) => {
+            true
+        }
+        of_rustls => of_rustls.is_none() && error.kind() == io::ErrorKind::InvalidData,
+    }
 }
 
 async fn attempt<I: AsyncRead + AsyncWrite + Unpin>(
@@ -174,7 +192,7 @@ async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Resu
     }
     if looks_like_http(&buffer[..length]) {
         say(io, PLAIN_HTTP).await;
-        return Err(io_error::new(io::ErrorKind::InvalidData, "plain HTTP on a port of HTTPS"));
+        return Err(io_error::new(io::ErrorKind::InvalidData, "the client sent plain HTTP"));
     }
     loop {
         let mut received = &buffer[..length];

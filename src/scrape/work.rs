@@ -191,7 +191,8 @@ impl Work {
             self.telemetry.set_series(&source.name, families.as_deref().map_or(0, gather::series));
             gathered.push(index, families);
         }
-        let log = || tracing::error!(?panics, "collectors panicked, in these registries");
+        let log =
+            || tracing::error!(?panics, "collectors panicked; their registries are left out of this scrape");
         self.reports.collector_panics.report(panics.len() as u64, log);
         // They log it themselves, and do not know who gathers them.
         self.telemetry.count_errors(Cause::Skipped, collector::take_left_out());

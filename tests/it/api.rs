@@ -108,6 +108,8 @@ fn each_item_can_be_used() {
     let addr = guard.local_addr().unwrap();
     assert_eq!(guard.local_addrs().len(), 2);
     assert_eq!(guard.urls().join(", "), guard.to_string());
+    let pages: Vec<String> = guard.local_addrs().iter().map(|addr| format!("http://{addr}/")).collect();
+    assert_eq!(guard.page_urls(), pages);
     assert_eq!(get(addr, "/-/ready").status, 503, "it begins so");
     let readiness: Readiness = guard.readiness().clone();
     std::thread::spawn(move || readiness.set(true)).join().unwrap();

@@ -78,7 +78,7 @@ fn browser_can_ask_for_a_format_that_is_enabled() {
     for path in ["/metrics?format=protobuf", "/metrics?format=html"] {
         let (head, body) = scrape(addr, path, "");
         assert_eq!((head.status, head.header("content-type")), (400, Some(shown)), "{path}");
-        assert_eq!(body, b"Unknown format. Use one of: text, openmetrics.\n", "{path}");
+        assert_eq!(body, b"400: unknown format. Use one of: text, openmetrics.\n", "{path}");
     }
     let (_guard, addr) = start(|builder| builder);
     let (head, _) = scrape(addr, "/metrics?format=openmetrics", "");

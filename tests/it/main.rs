@@ -25,6 +25,7 @@ mod log;
 // Elsewhere than on Linux the loopback has one address.
 #[cfg(all(feature = "auth", target_os = "linux"))]
 mod logins;
+mod messages;
 mod own_metrics;
 mod page;
 mod probe_debug;

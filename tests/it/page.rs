@@ -54,7 +54,8 @@ fn page_has_a_content_security_policy_and_metrics_have_none() {
 
 #[test]
 fn root_is_404_without_a_landing_page() {
-    let (_guard, addr) = serve(|builder| builder.landing_page(None));
+    let (guard, addr) = serve(|builder| builder.landing_page(None));
+    assert!(guard.page_urls().is_empty());
     for (request, status) in [("GET", 404), ("HEAD", 404), ("OPTIONS", 404), ("POST", 404)] {
         let mut client = Client::connect(addr);
         client.send(format!("{request} / HTTP/1.1\r\nHost: x\r\n\r\n"));

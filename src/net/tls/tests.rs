@@ -99,7 +99,7 @@ async fn meet_tls(tls: &Tls, config: ClientConfig) -> (io::Result<Stream>, io::R
 
 /// Whether it is a fault of the handshake itself.
 fn is_of_rustls(error: &io::Error) -> bool {
-    error.kind() != io::ErrorKind::TimedOut && error.to_string() != "plain HTTP on a port of HTTPS"
+    error.kind() != io::ErrorKind::TimedOut && error.to_string() != "the client sent plain HTTP"
 }
 
 async fn meet_with(
@@ -225,7 +225,7 @@ async fn plain_http_is_told_so_in_plain_http() {
         // It may go on sending for a while and hears it all the same.
         theirs.write_all(b"more").await.unwrap();
         let refused = task.await.unwrap().unwrap_err();
-        assert_eq!(refused.to_string(), "plain HTTP on a port of HTTPS");
+        assert_eq!(refused.to_string(), "the client sent plain HTTP");
         assert_eq!(start.elapsed(), LINGER);
     }
     // Who takes nothing of it is not waited for any longer than others.

@@ -1,0 +1,97 @@
+//! The same where there is TLS: a refusal is one warning a minute, with its reason.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use prometheus_hyper::rustls::crypto::ring;
+use prometheus_hyper::rustls::pki_types::CertificateDer;
+use prometheus_hyper::rustls::{ClientConfig, RootCertStore};
+use prometheus_hyper::{Builder, Server};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::at_info;
+use crate::support::Scratch;
+use crate::support::client::{Client, wait_for};
+use crate::support::log::{Log, logged_to};
+use crate::support::runtime::current_thread;
+use crate::support::server::something;
+
+/// Handshakes with a server, of which this is trusted. Whatever comes of it.
+fn shake_hands(addr: SocketAddr, trusted: Option<&CertificateDer<'static>>) {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted.cloned());
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+    current_thread().block_on(async {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        if let Ok(mut stream) = connector.connect("localhost".try_into().unwrap(), stream).await {
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+}
+
+fn plain(addr: SocketAddr) {
+    let mut client = Client::connect(addr);
+    client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = client.answer(false);
+    let body = "Client sent an HTTP request to an HTTPS server.\n";
+    assert_eq!((answer.status, answer.body.as_str()), (400, body));
+}
+
+fn garbage(addr: SocketAddr) {
+    let mut client = Client::connect(addr);
+    client.send([0x16, 3, 1, 0, 2, 1, 2]);
+    client.half_close();
+    client.closed();
+}
+
+#[test]
+fn a_refused_handshake_is_one_warning_with_its_reason() {
+    let folder = Scratch::new("messages-tls");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = folder.write("cert.pem", own.cert.pem());
+    let key = folder.write("key.pem", own.signing_key.serialize_pem());
+    let trusted = own.cert.der().clone();
+    type Options = fn(Builder, &Scratch) -> Builder;
+    let without: Options = |builder, _| builder;
+    let with_ca: Options = |builder, folder| builder.tls_client_ca(folder.path("cert.pem"));
+    type Clients<'c> = &'c (dyn Fn(SocketAddr) + Sync);
+    let table: &[(&str, Options, Clients<'_>, Option<&str>)] = &[
+        ("plain HTTP", without, &plain, Some("the client sent plain HTTP")),
+        (
+            "a server that is not trusted",
+            without,
+            &|addr| shake_hands(addr, None),
+            Some("received fatal alert: UnknownCA"),
+        ),
+        (
+            "no certificate",
+            with_ca,
+            &|addr| shake_hands(addr, Some(&trusted)),
+            Some("peer sent no certificates"),
+        ),
+        ("a scanner", without, &garbage, None),
+    ];
+    for (name, options, client, reason) in table {
+        let log = Log::default();
+        let builder = Server::builder().registry(something()).tls_files(&certificate, &key);
+        logged_to(&log, options(builder, &folder), |addr| {
+            for round in 1..=3 {
+                client(addr);
+                wait_for("the line of debug", || log.lines_with("TLS handshake failed").len() == round);
+            }
+            if reason.is_some() {
+                wait_for("the warning", || !log.lines_with("TLS handshake refused").is_empty());
+            }
+        });
+        let lines = at_info(&log.text());
+        let warning = |reason| {
+            format!("WARN TLS handshake refused; check the scraper's TLS configuration error={reason}")
+        };
+        let expected: Vec<String> = reason.iter().map(warning).collect();
+        assert_eq!(lines[1..], expected, "{name}");
+    }
+}
