@@ -14,6 +14,7 @@ mod tls;
 #[cfg(feature = "cli")]
 mod web_args;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +64,6 @@ use options::metrics::MetricsOptions;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing until `bind()`, `start()` or `into_handler()`"]
 pub struct Builder {
     metrics: MetricsOptions,
@@ -169,6 +169,12 @@ impl Builder {
             self.faults.add("", fault);
         }
         self
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
     }
 }
 

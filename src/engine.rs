@@ -14,7 +14,6 @@ mod expected;
 mod running;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::Future;
 use std::hint::black_box;
 use std::io;
@@ -427,12 +426,6 @@ impl<J> Standby<J> {
                 None
             }
         }
-    }
-}
-
-impl<G: Gather> fmt::Debug for Engine<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").finish_non_exhaustive()
     }
 }
 

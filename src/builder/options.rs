@@ -1,6 +1,5 @@
 //! What the options hold, as `bind` and `into_handler` take it.
 
 pub(super) mod access;
-pub(super) mod deferred;
 pub(super) mod listeners;
 pub(super) mod metrics;

@@ -9,7 +9,6 @@ use super::Builder;
 use super::options::access::OpenTls;
 #[cfg(feature = "web-config")]
 use super::options::access::OpenWebConfig;
-use super::options::deferred::Deferred;
 use crate::net::stream::Secure;
 use crate::net::tls::{Paths, Tls};
 #[cfg(feature = "web-config")]
@@ -42,7 +41,7 @@ impl Builder {
             let tls = Tls::from_files(Paths { certificates, key, client_ca }, telemetry, grants)?;
             Ok(Arc::new(tls))
         });
-        self.access.tls_files = Some(Deferred(open));
+        self.access.tls_files = Some(open);
         self.faults.of_server("tls_files");
         self
     }
@@ -98,7 +97,7 @@ impl Builder {
         let file = format!("{option}: {}", path.display());
         let open: Box<OpenWebConfig> =
             Box::new(move |telemetry, grants| web_config::open(path, option, telemetry, grants));
-        self.access.web_config = Some((file, Deferred(open)));
+        self.access.web_config = Some((file, open));
         self
     }
 }

@@ -1,6 +1,5 @@
 //! What a request has to pass before it is answered.
 
-use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -198,17 +197,5 @@ impl Authenticate for Authenticator {
                 Decision::TooMany { retry_after } => Err(Rejection::TooMany(retry_after)),
             }
         })
-    }
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AccessControl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessControl").finish_non_exhaustive()
     }
 }

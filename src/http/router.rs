@@ -36,7 +36,6 @@ const PAGE_PATH: &str = "/";
 const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page");
 
 /// All that answers requests; shared by every connection of a server.
-#[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) metrics_path: String,
     /// At `/`; none is a 404.

@@ -14,7 +14,7 @@ use crate::net::stream::Io;
 use crate::server::Server;
 
 /// What a server does with a connection's bytes, whatever carries them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Wire(Service<Arc<Router>>);
 
 impl Wire {

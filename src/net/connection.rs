@@ -50,7 +50,7 @@ pub(crate) trait Respond: Clone + Send + Sync {
 }
 
 /// All that a connection is served with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Service<R> {
     pub(crate) responder: R,
     pub(crate) tls: Option<Arc<dyn Secure>>,

@@ -1,11 +1,9 @@
 //! Who may ask, and how connections are secured.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::deferred::Deferred;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
 use crate::http::access::{AccessControl, Authenticate, Policy, PolicyInForce};
@@ -25,7 +23,7 @@ pub(crate) type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Resu
 
 /// Tokens and users. One that has a fault is required all the same, and opens nothing.
 #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "nothing adds to them"))]
-pub(crate) trait CredentialOptions: fmt::Debug + Send + Sync {
+pub(crate) trait CredentialOptions: Send + Sync {
     fn add_token(&mut self, token: &[u8]);
 
     fn add_user(&mut self, name: &str, hash: &str);
@@ -36,7 +34,7 @@ pub(crate) trait CredentialOptions: fmt::Debug + Send + Sync {
     fn authenticator(self: Box<Self>, telemetry: &Arc<Telemetry>) -> Option<Arc<dyn Authenticate>>;
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct AccessOptions {
     pub(crate) credentials: Option<Box<dyn CredentialOptions>>,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -44,10 +42,10 @@ pub(crate) struct AccessOptions {
     pub(crate) auth_for_health: bool,
     /// The user's own configuration.
     pub(crate) tls: Option<Arc<dyn Secure>>,
-    pub(crate) tls_files: Option<Deferred<OpenTls>>,
+    pub(crate) tls_files: Option<Box<OpenTls>>,
     pub(crate) tls_client_ca: Option<PathBuf>,
     /// With the option or flag that it comes from, and its path.
-    pub(crate) web_config: Option<(String, Deferred<OpenWebConfig>)>,
+    pub(crate) web_config: Option<(String, Box<OpenWebConfig>)>,
 }
 
 impl AccessOptions {
@@ -100,11 +98,11 @@ impl AccessOptions {
         let authenticator = credentials.and_then(|credentials| credentials.authenticator(telemetry));
         let grants = Grants::default();
         let follows_files = web_config.is_some() || tls_files.is_some();
-        let (policy, tls) = if let Some((_, Deferred(open))) = web_config {
+        let (policy, tls) = if let Some((_, open)) = web_config {
             open(telemetry, &grants)?
         } else {
             let tls = match tls_files {
-                Some(Deferred(open)) => Some(open(tls_client_ca, telemetry, &grants)?),
+                Some(open) => Some(open(tls_client_ca, telemetry, &grants)?),
                 None => tls,
             };
             (settled(authenticator, rate_limit, tls.clone(), telemetry), tls)

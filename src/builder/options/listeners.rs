@@ -2,17 +2,15 @@
 
 use std::io;
 
-use super::deferred::Deferred;
 use crate::net::listener::Socket;
 use crate::util::io_error;
 
 /// Opens sockets; a Unix socket's file gets this mode.
 type Open = dyn FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync;
 
-#[derive(Debug)]
 pub(crate) struct Listeners {
     /// Each with the option or flag that it comes from.
-    list: Vec<(&'static str, Deferred<Open>)>,
+    list: Vec<(&'static str, Box<Open>)>,
     pub(crate) unix_socket_mode: u32,
 }
 
@@ -26,7 +24,7 @@ impl Listeners {
         option: &'static str,
         open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static,
     ) {
-        self.list.push((option, Deferred(Box::new(open))));
+        self.list.push((option, Box::new(open)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -36,7 +34,7 @@ impl Listeners {
     /// An error begins with the option's name.
     pub(crate) fn open(self) -> io::Result<Vec<Socket>> {
         let mut sockets = Vec::new();
-        for (option, Deferred(open)) in self.list {
+        for (option, open) in self.list {
             let opened = open(self.unix_socket_mode);
             sockets.extend(opened.map_err(|error| io_error::annotated(error, option))?);
         }
