@@ -105,6 +105,7 @@ impl Replies {
 const EMPTY: &str = "\
 # The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or its metrics have
 # no series yet. If you registered metrics, look for a second version of prometheus in your program: cargo tree -d
+# If you need both versions, the example two_versions.rs of prometheus-hyper serves both.
 ";
 
 /// The comment where the server was given registries. What `register_*!` registers is in none of them.

@@ -8,6 +8,8 @@
 //! The tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two generations of these programs.
 
 #[cfg(target_os = "linux")]
+mod bridges;
+#[cfg(target_os = "linux")]
 mod exporters;
 mod known_values;
 mod page;

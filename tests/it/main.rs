@@ -26,6 +26,7 @@ mod log;
 #[cfg(all(feature = "auth", target_os = "linux"))]
 mod logins;
 mod messages;
+mod one_endpoint;
 mod own_metrics;
 mod page;
 mod probe_debug;

@@ -1,0 +1,65 @@
+//! Serves what cron jobs and scripts leave in a directory of `.prom` files, as the textfile collector of node_exporter does.
+//!
+//! A job writes a file under another name and renames it, so that no scrape reads half of it:
+//! `echo 'backup_bytes 123' >dir/backup.tmp && mv dir/backup.tmp dir/backup.prom`.
+//!
+//! Run `cargo run --example textfile -- 0.0.0.0:9191 dir`, and `curl localhost:9191/metrics` in another terminal. Ctrl-c ends
+//! the program.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{BoxError, Server, collector, shutdown_signal};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let addr = arguments.next().unwrap_or_else(|| "0.0.0.0:9191".to_owned());
+    let directory = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
+    let shutdown = shutdown_signal();
+
+    let registry = Registry::new();
+    registry.register(Box::new(collector::exposition(move |text| read(&directory, text))))?;
+
+    let guard = Server::builder().registry(registry).listen(addr).start()?;
+    println!("{guard}");
+    shutdown.await;
+    guard.shutdown().await;
+    Ok(())
+}
+
+/// Appends all files, and what node_exporter says of them. Of two series that are the same the first is served.
+fn read(directory: &Path, text: &mut String) -> Result<(), BoxError> {
+    let (mut times, mut error) = (String::new(), 0);
+    for path in prom_files(directory)? {
+        // A file that cannot be read, or is not UTF-8, costs no other file its samples.
+        match fs::read_to_string(&path).and_then(|file| Ok((file, fs::metadata(&path)?.modified()?))) {
+            Ok((file, modified)) => {
+                text.push_str(&file);
+                text.push('\n');
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let seconds = modified.duration_since(UNIX_EPOCH)?.as_secs_f64();
+                writeln!(times, "textfile_mtime_seconds{{file={name:?}}} {seconds}")?;
+            }
+            Err(_) => error = 1,
+        }
+    }
+    writeln!(text, "# HELP textfile_mtime_seconds When a file was last written.")?;
+    writeln!(text, "# TYPE textfile_mtime_seconds gauge\n{times}")?;
+    writeln!(text, "# HELP textfile_scrape_error Whether a file could not be read.")?;
+    writeln!(text, "# TYPE textfile_scrape_error gauge\ntextfile_scrape_error {error}")?;
+    Ok(())
+}
+
+/// Returns the files of a directory, in the order of their names.
+fn prom_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "prom"));
+    paths.sort();
+    Ok(paths)
+}
