@@ -1,19 +1,30 @@
 //! A batch job that waits for one more scrape before it exits, so that Prometheus gets its final values.
 //!
 //! Run `cargo run --example batch_job`, and `curl localhost:9186/metrics` within half a minute. Ctrl-c ends the wait.
+//! `cron.rs` is the same without tokio in its code.
 
+use std::error::Error;
 use std::time::Duration;
 
 use prometheus_hyper::prometheus::{register_gauge, register_int_counter};
 use prometheus_hyper::{Server, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9186".to_owned());
     let shutdown = shutdown_signal();
     let build = prometheus_hyper::build_info!();
     let guard = Server::builder().build_info(build).listen(addr).start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     // A signal ends the wait for the last scrape. It does not interrupt the work.
     let token = guard.cancellation_token();

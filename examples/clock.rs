@@ -1,10 +1,10 @@
-//! In the spirit of an exporter: tells the time of this host to Prometheus.
+//! Implements the trait `Collector`: it reads the clock of this host at each scrape, so the value is never older than the scrape.
 //!
-//! A collector reads the clock when it is scraped, so that the value is never older than the scrape.
-//!
-//! `cargo run --example clock`, and beside it `curl localhost:9185/metrics`; ctrl-c ends it.
+//! Run `cargo run --example clock`, and `curl localhost:9185/metrics` in another terminal. For most exporters
+//! `collector::from_fn` is shorter: `disk_exporter.rs`.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
@@ -12,7 +12,7 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{Server, shutdown_signal};
 
-/// The time, at the moment it is collected.
+/// Collects the time.
 struct Clock {
     desc: Desc,
 }
@@ -24,7 +24,7 @@ impl Collector for Clock {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // A gauge of this collection only: two scrapes at once do not write into each other's.
+        // A gauge for this gather only, so that no other gather writes into it.
         match Gauge::new(&self.desc.fq_name, &self.desc.help) {
             Ok(gauge) => {
                 gauge.set(since_epoch.as_secs_f64());
@@ -36,17 +36,26 @@ impl Collector for Clock {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9185".to_owned());
     let shutdown = shutdown_signal();
 
     let registry = Registry::new();
-    let help = "The time of this host, in seconds since the epoch".to_owned();
+    let help = "Time of this host, in seconds since the epoch.".to_owned();
     let desc = Desc::new("clock_time_seconds".to_owned(), help, Vec::new(), HashMap::new())?;
     registry.register(Box::new(Clock { desc }))?;
 
     let guard = Server::builder().registry(&registry).listen(addr).start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
     shutdown.await;
     guard.shutdown().await;
     Ok(())

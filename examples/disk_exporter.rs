@@ -1,8 +1,10 @@
 //! A single-target exporter: what Linux counts of this machine's disks.
 //!
-//! `cargo run --example disk_exporter --features cli`, and beside it `curl localhost:9184/metrics`, or a browser at
-//! <http://localhost:9184/>. The flags are those of Prometheus' exporters, `-- --help` lists them.
+//! Run `cargo run --example disk_exporter --features cli`, and `curl localhost:9184/metrics` in another terminal, or open
+//! <http://localhost:9184/> in a browser. The flags are those of Prometheus' exporters; `-- --help` lists them.
+//! `deploy/` has units for systemd.
 
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::time::Instant;
@@ -16,7 +18,7 @@ use prometheus_hyper::{Page, Server, WebArgs, build_info, shutdown_signal};
 #[derive(Parser)]
 #[command(version, mut_arg("web.listen-address", |arg| arg.default_value(":9184")))]
 struct Args {
-    /// Where Linux tells of its disks
+    /// File with the counts
     #[arg(long, default_value = "/proc/diskstats")]
     diskstats: String,
     #[command(flatten)]
@@ -24,17 +26,24 @@ struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Args { diskstats, web } = Args::parse();
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run(Args::parse()).await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run(Args { diskstats, web }: Args) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_signal();
     let registry = Registry::new();
     registry.register(Box::new(from_fn(move |s: &mut Samples| {
         let started = Instant::now();
         let disks = fs::read_to_string(&diskstats).and_then(|text| text.lines().map(read).collect());
         let up = disks.map(|disks: Vec<_>| disks.iter().for_each(|disk| expose(disk, s)));
-        s.gauge("disk_up", "Whether the disks could be read", &[], up.is_ok().into());
+        s.gauge("disk_up", "Whether the disks could be read.", &[], up.is_ok().into());
         let seconds = started.elapsed().as_secs_f64();
-        s.gauge("disk_scrape_duration_seconds", "How long it took to read them", &[], seconds);
+        s.gauge("disk_scrape_duration_seconds", "Time that reading them took.", &[], seconds);
     })))?;
 
     let page = Page::new("Disk exporter")
@@ -46,9 +55,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_info(build_info!())
         .landing_page(page)
         .web_args(&web)
-        .bind()?
         .start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
     shutdown.await;
     guard.shutdown().await;
     Ok(())
@@ -56,7 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 struct Disk {
     device: String,
-    /// The fields behind the name, as the kernel's documentation numbers them, from 1.
+    /// The fields after the name. The kernel's documentation numbers them from 1.
     fields: Vec<f64>,
 }
 
@@ -73,15 +82,15 @@ fn read(line: &str) -> io::Result<Disk> {
     Ok(Disk { device, fields })
 }
 
-/// The field, the metric, its help, and what one of it is in base units: sectors are of 512 bytes, times in milliseconds.
+/// Field, metric, help, and the factor to base units: a sector has 512 bytes, and times are in milliseconds.
 const COUNTERS: &[(usize, &str, &str, f64)] = &[
-    (1, "disk_reads_completed_total", "Reads completed", 1.0),
-    (3, "disk_read_bytes_total", "Bytes read", 512.0),
-    (4, "disk_read_time_seconds_total", "Seconds spent by all reads", 0.001),
-    (5, "disk_writes_completed_total", "Writes completed", 1.0),
-    (7, "disk_written_bytes_total", "Bytes written", 512.0),
-    (8, "disk_write_time_seconds_total", "Seconds spent by all writes", 0.001),
-    (10, "disk_io_time_seconds_total", "Seconds in which there was something to do", 0.001),
+    (1, "disk_reads_completed_total", "Reads completed.", 1.0),
+    (3, "disk_read_bytes_total", "Bytes read.", 512.0),
+    (4, "disk_read_time_seconds_total", "Time spent by all reads.", 0.001),
+    (5, "disk_writes_completed_total", "Writes completed.", 1.0),
+    (7, "disk_written_bytes_total", "Bytes written.", 512.0),
+    (8, "disk_write_time_seconds_total", "Time spent by all writes.", 0.001),
+    (10, "disk_io_time_seconds_total", "Time during which requests were in flight.", 0.001),
 ];
 
 fn expose(disk: &Disk, s: &mut Samples) {
@@ -89,5 +98,5 @@ fn expose(disk: &Disk, s: &mut Samples) {
     for (field, name, help, unit) in COUNTERS {
         s.counter(name, help, labels, disk.fields[field - 1] * unit);
     }
-    s.gauge("disk_io_in_progress", "Reads and writes under way", labels, disk.fields[9 - 1]);
+    s.gauge("disk_io_in_progress", "Reads and writes in flight.", labels, disk.fields[9 - 1]);
 }

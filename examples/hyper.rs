@@ -1,8 +1,9 @@
-//! The metrics beside a program's own routes, on its own hyper server.
+//! Serves the metrics at a path of a program's own hyper server, on the port that the program already has.
 //!
-//! `cargo run --example hyper`, and beside it `curl localhost:8082/metrics`.
+//! Run `cargo run --example hyper`, and `curl localhost:8082/metrics` in another terminal.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::pin;
 
 use hyper::body::Incoming;
@@ -15,14 +16,22 @@ use prometheus_hyper::{Body, Server, shutdown_signal};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:8082".to_owned());
     let mut shutdown = pin!(shutdown_signal());
-    let greetings = register_int_counter!("hyper_greetings_total", "Greetings said")?;
+    let greetings = register_int_counter!("hyper_greetings_total", "Greetings said.")?;
     let metrics = Server::builder().into_handler()?;
 
     let listener = TcpListener::bind(addr).await?;
-    println!("http://{}/metrics", listener.local_addr()?);
+    println!("http://{0}/metrics\nhttp://{0}/", listener.local_addr()?);
     loop {
         let (stream, _) = tokio::select! {
             accepted = listener.accept() => accepted?,
@@ -48,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         tokio::spawn(async move {
             if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), routes).await {
-                eprintln!("a connection ended with an error: {error}");
+                tracing::debug!(%error, "connection ended with an error");
             }
         });
     }

@@ -1,10 +1,11 @@
-//! A multi-target exporter: what `INFO` says of the Redis server that a scrape names, asked for over plain TCP.
+//! A multi-target exporter: what `INFO` says of the Redis server that a scrape names, over plain TCP.
 //!
-//! `cargo run --example redis_exporter --features cli`, and beside it `curl 'localhost:9121/probe?target=localhost:6379'`; the
-//! flags are those of Prometheus' exporters, `-- --help` lists them. Prometheus names the targets with the relabelling of
-//! <https://prometheus.io/docs/guides/multi-target-exporter/>.
+//! Run `cargo run --example redis_exporter --features cli`, and `curl 'localhost:9121/probe?target=localhost:6379'` in another
+//! terminal. The flags are those of Prometheus' exporters; `-- --help` lists them. `deploy/prometheus.yml` has the relabelling
+//! by which Prometheus names the targets, and `deploy/Dockerfile` makes an image.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use clap::Parser;
 use prometheus_hyper::collector::{Samples, from_fn};
@@ -15,7 +16,7 @@ use prometheus_hyper::{
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// Exports what Redis servers tell of themselves.
+/// Exports what Redis servers report.
 #[derive(Parser)]
 #[command(version, mut_arg("web.listen-address", |arg| arg.default_value(":9121")))]
 struct Args {
@@ -24,17 +25,24 @@ struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let args = Args::parse();
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run(Args::parse()).await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_signal();
     let guard = Server::builder()
         .build_info(build_info!())
-        .landing_page(Page::new("Redis exporter").description("Asks the Redis server that is named."))
+        .landing_page(Page::new("Redis exporter").description("Probes the Redis server that a scrape names."))
         .probe("/probe", probe)
         .web_args(&args.web)
-        .bind()?
         .start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
     shutdown.await;
     guard.shutdown().await;
     Ok(())
@@ -44,17 +52,17 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let target = probe.target()?;
     let info = ask(target).await?;
     if !info.contains_key("redis_version") {
-        Err("this is no Redis server")?;
+        Err("not a Redis server")?;
     }
     let registry = Registry::new();
     registry.register(Box::new(from_fn(move |s: &mut Samples| expose(&info, s))))?;
     Ok(registry)
 }
 
-/// More than any server has to say.
+/// More than any `INFO` has.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// The lines `key:value` of `INFO`, which comes as a bulk string: `$` and its length in bytes, and then it.
+/// Returns the lines `key:value` of `INFO`. The reply is a bulk string: `$`, the length in bytes, and the text.
 async fn ask(target: &str) -> Result<BTreeMap<String, String>, BoxError> {
     let mut server = BufReader::new(TcpStream::connect(target).await?);
     server.write_all(b"INFO\r\n").await?;
@@ -65,7 +73,7 @@ async fn ask(target: &str) -> Result<BTreeMap<String, String>, BoxError> {
     };
     let length: usize = length.parse()?;
     if length > MAX_BYTES {
-        return Err("too long an answer".into());
+        return Err("the reply is too long".into());
     }
     let mut bytes = vec![0; length];
     server.read_exact(&mut bytes).await?;
@@ -74,25 +82,25 @@ async fn ask(target: &str) -> Result<BTreeMap<String, String>, BoxError> {
     Ok(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
-/// What the server calls it, what it is called here, what it is.
+/// Key, metric, help.
 const GAUGES: &[(&str, &str, &str)] = &[
-    ("uptime_in_seconds", "redis_uptime_seconds", "How long the server has run"),
-    ("connected_clients", "redis_connected_clients", "Clients that are connected"),
-    ("blocked_clients", "redis_blocked_clients", "Clients that wait for something to come"),
-    ("used_memory", "redis_memory_used_bytes", "Memory that the server has allocated"),
-    ("maxmemory", "redis_memory_max_bytes", "Memory that the server may use; zero is no limit"),
-    ("connected_slaves", "redis_connected_replicas", "Replicas that are connected"),
+    ("uptime_in_seconds", "redis_uptime_seconds", "Time since the server started."),
+    ("connected_clients", "redis_connected_clients", "Clients connected."),
+    ("blocked_clients", "redis_blocked_clients", "Clients that wait in a blocking command."),
+    ("used_memory", "redis_memory_used_bytes", "Memory that the server has allocated."),
+    ("maxmemory", "redis_memory_max_bytes", "Memory that the server may use; 0 is no limit."),
+    ("connected_slaves", "redis_connected_replicas", "Replicas connected."),
 ];
 
 const COUNTERS: &[(&str, &str, &str)] = &[
-    ("total_connections_received", "redis_connections_received_total", "Connections accepted"),
-    ("total_commands_processed", "redis_commands_processed_total", "Commands processed"),
-    ("total_net_input_bytes", "redis_net_input_bytes_total", "Bytes read from the network"),
-    ("total_net_output_bytes", "redis_net_output_bytes_total", "Bytes written to the network"),
-    ("keyspace_hits", "redis_keyspace_hits_total", "Lookups of keys that were there"),
-    ("keyspace_misses", "redis_keyspace_misses_total", "Lookups of keys that were not there"),
-    ("expired_keys", "redis_expired_keys_total", "Keys that have expired"),
-    ("evicted_keys", "redis_evicted_keys_total", "Keys evicted for want of memory"),
+    ("total_connections_received", "redis_connections_received_total", "Connections accepted."),
+    ("total_commands_processed", "redis_commands_processed_total", "Commands processed."),
+    ("total_net_input_bytes", "redis_net_input_bytes_total", "Bytes read from the network."),
+    ("total_net_output_bytes", "redis_net_output_bytes_total", "Bytes written to the network."),
+    ("keyspace_hits", "redis_keyspace_hits_total", "Lookups of keys that exist."),
+    ("keyspace_misses", "redis_keyspace_misses_total", "Lookups of keys that do not exist."),
+    ("expired_keys", "redis_expired_keys_total", "Keys that have expired."),
+    ("evicted_keys", "redis_evicted_keys_total", "Keys evicted at the memory limit."),
 ];
 
 fn expose(info: &BTreeMap<String, String>, s: &mut Samples) {
@@ -105,15 +113,15 @@ fn expose(info: &BTreeMap<String, String>, s: &mut Samples) {
         number(key).map(|value| s.counter(name, help, &[], value));
     }
     let labels = &[("version", text("redis_version")), ("role", text("role"))];
-    s.gauge("redis_instance_info", "Which server it is: the labels tell", labels, 1.0);
+    s.gauge("redis_instance_info", "Version and role of the server, in labels.", labels, 1.0);
     // db0:keys=2,expires=1,avg_ttl=0
     for (database, values) in info.iter().filter(|(key, _)| key.starts_with("db")) {
         let counts = values.split(',').filter_map(|pair| pair.split_once('='));
         for (name, count) in counts.filter_map(|(name, count)| Some((name, count.parse().ok()?))) {
             let labels = &[("db", database.as_str())];
             match name {
-                "keys" => drop(s.gauge("redis_db_keys", "Keys in a database", labels, count)),
-                "expires" => drop(s.gauge("redis_db_keys_expiring", "Keys that will expire", labels, count)),
+                "keys" => drop(s.gauge("redis_db_keys", "Keys in a database.", labels, count)),
+                "expires" => drop(s.gauge("redis_db_keys_expiring", "Keys that will expire.", labels, count)),
                 _ => {}
             }
         }

@@ -10,6 +10,8 @@
 #[cfg(target_os = "linux")]
 mod bridges;
 #[cfg(target_os = "linux")]
+mod examples;
+#[cfg(target_os = "linux")]
 mod exporters;
 mod known_values;
 mod page;
@@ -247,7 +249,7 @@ fn example(name: &str) -> PathBuf {
 struct Example {
     addr: SocketAddr,
     lines: mpsc::Receiver<String>,
-    _process: Process,
+    process: Process,
 }
 
 impl Example {
@@ -256,15 +258,18 @@ impl Example {
     }
 
     fn start_with(name: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(example(name));
-        let mut process = Process::spawn(command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()));
+        Self::start_by(name, Command::new(example(name)).args(arguments))
+    }
+
+    fn start_by(name: &str, command: &mut Command) -> Self {
+        let mut process = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()));
         let stdout = BufReader::new(process.0.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let line = lines.recv_timeout(PATIENCE).expect("it prints its URL");
         let addr = line.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
         let addr = addr.unwrap_or_else(|| panic!("{name} prints its URL: {line:?}")).parse().unwrap();
-        Example { addr, lines, _process: process }
+        Example { addr, lines, process }
     }
 
     /// What it prints next.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use super::prometheus::{Job, Prometheus};
+use super::prometheus::Prometheus;
 use super::{Example, http_get};
 use crate::support::Scratch;
 use testing::process::{PATIENCE, Process, poll, tool};
@@ -112,18 +112,24 @@ fn prometheus_scrapes_redis_through_its_exporter() {
     let redis = Redis::start();
     redis.command(&["SET a 1"]);
     let exporter = Example::start_with("redis_exporter", &["--web.listen-address=127.0.0.1:0"]);
-    let config = format!("metrics_path: /probe, params: {{target: ['{}']}}", redis.addr);
-    let jobs = [
-        Job { name: "redis", addr: exporter.addr, config: &config },
-        Job { name: "exporter", addr: exporter.addr, config: "" },
-    ];
-    let prometheus = Prometheus::start_jobs(&[], &jobs);
+    // As a user has it, but for the addresses.
+    let config = include_str!("../../../examples/deploy/prometheus.yml")
+        .replace("localhost:6379", &redis.addr.to_string())
+        .replace("localhost:9121", &exporter.addr.to_string());
+    let secondly = "global: {scrape_interval: 1s, scrape_timeout: 1s}";
+    let prometheus = Prometheus::start_config(&[], &format!("{secondly}\n{config}"));
+    let of_redis = format!(r#"job="redis",instance="{}""#, redis.addr);
+    let of_exporter = format!(r#"job="redis_exporter",instance="{}""#, exporter.addr);
     for (query, value) in [
-        (r#"up{job="redis"}"#, 1.0),
-        (r#"probe_success{job="redis"}"#, 1.0),
-        (r#"redis_db_keys{job="redis",db="db0"}"#, 1.0),
-        (r#"prometheus_exporter_probes_total{job="exporter",outcome="failure",path="/probe"}"#, 0.0),
+        (format!("up{{{of_redis}}}"), 1.0),
+        (format!("probe_success{{{of_redis}}}"), 1.0),
+        (format!(r#"redis_db_keys{{{of_redis},db="db0"}}"#), 1.0),
+        (
+            format!(r#"prometheus_exporter_probes_total{{{of_exporter},outcome="failure",path="/probe"}}"#),
+            0.0,
+        ),
     ] {
+        let query = query.as_str();
         prometheus.wait_for(query, || match prometheus.query(query)?[..] {
             [ref sample] if sample.value == value => Ok(()),
             ref other => Err(format!("{other:?}")),

@@ -38,8 +38,12 @@ impl Prometheus {
     }
 
     pub(super) fn start_jobs(flags: &[&str], jobs: &[Job<'_>]) -> Self {
+        Self::start_config(flags, &scrape_configs(jobs))
+    }
+
+    /// The same with a whole configuration file.
+    pub(super) fn start_config(flags: &[&str], config: &str) -> Self {
         let scratch = Scratch::new("judges");
-        let config = scrape_configs(jobs);
         fs::write(scratch.path("prometheus.yml"), config).unwrap();
 
         let (process, addr) = scratch.serve("/-/ready", |addr| {
