@@ -2,18 +2,17 @@
 //!
 //! Run `cargo run --example async_exporter -- 0.0.0.0:9113 127.0.0.1:80`, and `curl localhost:9113/metrics` in another terminal.
 //!
-//! Await everything that waits, connect, write and read, in the hook. The hook runs before each gather and has a deadline; what
-//! you spawn has none and is not cancelled. The collector is synchronous, so it only reads what the hook has left. No
-//! instrument is set per scrape: without an answer the exposition has `nginx_up 0`, and no values of an earlier scrape.
+//! Await everything that waits, connect, write and read, in the closure. It runs for each gather and has a deadline; what you
+//! spawn has none and is not cancelled. No instrument is set per scrape: without an answer the exposition has `nginx_up 0`, and
+//! no values of an earlier scrape.
 
 use std::error::Error;
 
-use prometheus_hyper::collector::{Samples, from_fn};
+use prometheus_hyper::collector::Samples;
 use prometheus_hyper::prometheus::Registry;
-use prometheus_hyper::{BoxError, Page, ScrapeContext, Server, build_info, shutdown_signal};
+use prometheus_hyper::{BoxError, Page, Server, build_info, shutdown_signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -30,20 +29,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let nginx = addrs.next().unwrap_or_else(|| "127.0.0.1:80".to_owned());
     let shutdown = shutdown_signal();
 
-    let (fetched, last) = watch::channel(None);
-    let registry = Registry::new();
-    registry.register(Box::new(from_fn(move |s: &mut Samples| expose(*last.borrow(), s))))?;
     let guard = Server::builder()
-        .registry(&registry)
+        .registry(Registry::new())
         .build_info(build_info!())
         .landing_page(Page::new("nginx exporter").description("Counts of one nginx server."))
-        .before_scrape("nginx", move |_: ScrapeContext| {
-            // Now, so that a fetch that fails or is late leaves none.
-            fetched.send_replace(None);
-            let (fetched, nginx) = (fetched.clone(), nginx.clone());
+        .collect_with_up("nginx", move |_scrape, mut samples| {
+            let nginx = nginx.clone();
             async move {
-                fetched.send_replace(Some(fetch(&nginx).await?));
-                Ok(())
+                expose(&fetch(&nginx).await?, &mut samples);
+                Ok(samples)
             }
         })
         .listen(addr)
@@ -87,14 +81,12 @@ fn read(body: &str) -> Result<Status, BoxError> {
     numbers.try_into().map_err(|numbers| format!("not 7 numbers: {numbers:?}").into())
 }
 
-fn expose(status: Option<Status>, s: &mut Samples) {
-    s.gauge("nginx_up", "Whether nginx answered.", &[], status.is_some().into());
-    let Some([active, accepted, handled, requests, reading, writing, waiting]) = status else { return };
-    s.gauge("nginx_connections_active", "Connections that are open.", &[], active);
-    s.counter("nginx_connections_accepted_total", "Connections accepted.", &[], accepted);
-    s.counter("nginx_connections_handled_total", "Connections handled.", &[], handled);
-    s.counter("nginx_http_requests_total", "Requests received.", &[], requests);
+fn expose([active, accepted, handled, requests, reading, writing, waiting]: &Status, s: &mut Samples) {
+    s.gauge("nginx_connections_active", "Connections that are open.", &[], *active);
+    s.counter("nginx_connections_accepted_total", "Connections accepted.", &[], *accepted);
+    s.counter("nginx_connections_handled_total", "Connections handled.", &[], *handled);
+    s.counter("nginx_http_requests_total", "Requests received.", &[], *requests);
     for (state, value) in [("reading", reading), ("writing", writing), ("waiting", waiting)] {
-        s.gauge("nginx_connections", "Connections by state.", &[("state", state)], value);
+        s.gauge("nginx_connections", "Connections by state.", &[("state", state)], *value);
     }
 }

@@ -1,16 +1,24 @@
 //! All options with their defaults. `bind` and `into_handler` make something of them.
 
-mod access;
-mod collect;
-#[cfg(feature = "auth")]
-mod credentials;
 mod faults;
-mod metrics;
 mod options;
 mod run;
+
+// In this order, which is that of the methods in the docs: what is served, listening, access control, limits, flags.
+mod metrics;
+
+mod collect;
+
 mod server;
+
+mod access;
+#[cfg(feature = "auth")]
+mod credentials;
 #[cfg(feature = "tls")]
 mod tls;
+
+mod limits;
+
 #[cfg(feature = "cli")]
 mod web_args;
 
@@ -43,10 +51,18 @@ use options::metrics::MetricsOptions;
 
 /// Configures a [`Server`] or a [`Handler`].
 ///
-/// Setters never fail. [`bind`](Self::bind), [`start`](Self::start) and [`into_handler`](Self::into_handler) report all that is
-/// wrong with the options at once.
+/// | task | methods |
+/// | --- | --- |
+/// | what is served | [`registry`](#method.registry), [`registry_named`](#method.registry_named), [`default_collectors`](#method.default_collectors), [`build_info`](#method.build_info), [`self_metrics`](#method.self_metrics), [`collect`](#method.collect), [`collect_with_up`](#method.collect_with_up), [`before_scrape`](#method.before_scrape), [`probe`](#method.probe), [`probe_debug`](#method.probe_debug) |
+/// | where and how | [`metrics_path`](#method.metrics_path), [`landing_page`](#method.landing_page), [`ready`](#method.ready), [`openmetrics`](#method.openmetrics), [`protobuf`](#method.protobuf), [`compression`](#method.compression) |
+/// | listening | [`listen`](#method.listen), [`tcp_listener`](#method.tcp_listener), [`listen_unix`](#method.listen_unix), [`unix_socket_mode`](#method.unix_socket_mode), [`unix_listener`](#method.unix_listener), [`listen_systemd`](#method.listen_systemd) |
+/// | access control | [`allow_network`](#method.allow_network), [`allowed_hosts`](#method.allowed_hosts), [`bearer_token`](#method.bearer_token), [`basic_auth`](#method.basic_auth), [`rate_limit`](#method.rate_limit), [`auth_for_health`](#method.auth_for_health), [`tls_files`](#method.tls_files), [`tls_client_ca`](#method.tls_client_ca), [`tls_config`](#method.tls_config), [`web_config`](#method.web_config) |
+/// | limits and timeouts | [`scrape_timeout`](#method.scrape_timeout), [`max_scrape_timeout`](#method.max_scrape_timeout), [`scrape_timeout_margin`](#method.scrape_timeout_margin), [`max_requests`](#method.max_requests), [`max_probes`](#method.max_probes), [`max_unsent`](#method.max_unsent), [`max_connections`](#method.max_connections), [`head_timeout`](#method.head_timeout), [`idle_timeout`](#method.idle_timeout), [`write_timeout`](#method.write_timeout), [`drain_timeout`](#method.drain_timeout) |
+/// | flags of a command line | [`web_args`](#method.web_args) |
+/// | finishing | [`start`](#method.start), [`bind`](#method.bind), [`into_handler`](#method.into_handler) |
 ///
-/// Where an option is an `impl Into<Option<…>>` limit, `None` is no limit, and zero is refused.
+/// Setters never fail. [`start`](Self::start), [`bind`](Self::bind) and [`into_handler`](Self::into_handler) report all that is
+/// wrong with the options at once. Where an option takes an `impl Into<Option<…>>`, `None` is no limit, and zero is refused.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -74,40 +90,40 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The default of [`metrics_path`](Self::metrics_path): `/metrics`.
+    /// The default of [`metrics_path`](Self::metrics_path) is `/metrics`.
     pub const DEFAULT_METRICS_PATH: &str = "/metrics";
-    /// The default of [`max_probes`](Self::max_probes): 40, as node_exporter's `--web.max-requests`.
+    /// The default of [`max_probes`](Self::max_probes) is 40, as node_exporter's `--web.max-requests`.
     pub const DEFAULT_MAX_PROBES: usize = 40;
-    /// The default of [`scrape_timeout`](Self::scrape_timeout): 10 seconds, as in Prometheus.
+    /// The default of [`scrape_timeout`](Self::scrape_timeout) is 10 seconds, as in Prometheus.
     pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-    /// The default of [`max_scrape_timeout`](Self::max_scrape_timeout): 2 minutes.
+    /// The default of [`max_scrape_timeout`](Self::max_scrape_timeout) is 2 minutes.
     pub const DEFAULT_MAX_SCRAPE_TIMEOUT: Duration = Duration::from_secs(120);
-    /// The default of [`scrape_timeout_margin`](Self::scrape_timeout_margin): half a second.
+    /// The default of [`scrape_timeout_margin`](Self::scrape_timeout_margin) is half a second.
     pub const DEFAULT_SCRAPE_TIMEOUT_MARGIN: Duration = Duration::from_millis(500);
-    /// The default of [`unix_socket_mode`](Self::unix_socket_mode): `0o660`, the owner and the group.
+    /// The default of [`unix_socket_mode`](Self::unix_socket_mode) is `0o660`, the owner and the group.
     pub const DEFAULT_UNIX_SOCKET_MODE: u32 = 0o660;
-    /// The default of [`max_connections`](Self::max_connections), unless a quarter of the process's descriptor limit is less: 128.
+    /// The default of [`max_connections`](Self::max_connections) is 128, unless a quarter of the descriptor limit is less.
     pub const DEFAULT_MAX_CONNECTIONS: usize = connection_limit::DEFAULT_MAX_CONNECTIONS;
-    /// The default of [`head_timeout`](Self::head_timeout): 10 seconds.
+    /// The default of [`head_timeout`](Self::head_timeout) is 10 seconds.
     pub const DEFAULT_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-    /// The default of [`idle_timeout`](Self::idle_timeout): 6 minutes, because Prometheus keeps idle connections for 5.
+    /// The default of [`idle_timeout`](Self::idle_timeout) is 6 minutes, because Prometheus keeps idle connections for 5.
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(6 * 60);
-    /// The default of [`write_timeout`](Self::write_timeout): 30 seconds.
+    /// The default of [`write_timeout`](Self::write_timeout) is 30 seconds.
     pub const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-    /// The default of [`drain_timeout`](Self::drain_timeout): 5 seconds.
+    /// The default of [`drain_timeout`](Self::drain_timeout) is 5 seconds.
     pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Opens the listeners. Needs no runtime.
+    /// Opens the listeners. It needs no runtime.
     ///
     /// # Errors
     ///
-    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if options make no sense: all of them, one a line.
-    /// * What resolving or binding an address failed with, its [`kind`](io::Error::kind) kept and the address named.
-    /// * What reading a certificate, a key or a web-config file failed with, the file named.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput) if options are wrong: all that is wrong, one a line.
+    /// * The error of resolving or binding an address, which is named; its [`kind`](io::Error::kind) is kept.
+    /// * The error of reading a certificate, a key or a web-config file, which is named.
     ///
-    /// Each begins with the option's name, or with that of the flag that gave the value (`WebArgs`, feature `cli`). The error of
-    /// the operating system is behind [`source`](std::error::Error::source), with its
-    /// [`raw_os_error`](io::Error::raw_os_error). An error's `Debug`, which a failed `main` prints, contains the same sentence.
+    /// Each begins with the name of the option, or of the flag that gave the value (`WebArgs`, feature `cli`). The system's error is
+    /// its [`source`](std::error::Error::source), with its [`raw_os_error`](io::Error::raw_os_error). Its `Debug`, which a failed
+    /// `main` prints, contains the same sentence.
     pub fn bind(mut self) -> io::Result<Server> {
         if self.listeners.is_empty() {
             let fault = "listen: there is no address to listen on (expected one such as \"0.0.0.0:9184\")";
@@ -128,7 +144,7 @@ impl Builder {
         Ok(Server { sockets, reach, tls, host, router, options })
     }
 
-    /// Starts the server: [`bind`](Self::bind) and [`Server::start`].
+    /// Starts the server: [`bind`](Self::bind), then [`Server::start`].
     ///
     /// # Errors
     ///
@@ -137,20 +153,19 @@ impl Builder {
         self.bind()?.start()
     }
 
-    /// Returns the same metrics as a service, to be mounted in an HTTP server that the program already has.
+    /// Returns the same metrics as a service, for an HTTP server that the program already has.
     ///
-    /// It serves the metrics wherever it is mounted. The default collectors watch the runtime around this call, and hooks run
-    /// there; without one, where the first request is answered.
-    ///
-    /// Tokens, users, the rate limit and the allowed hosts hold there, too; all clients count as one address.
+    /// It serves the metrics wherever you mount it. Tokens, users, the rate limit and the allowed hosts hold there, too, and all
+    /// clients count as one address. The default collectors watch the runtime around this call, and hooks run on it. Without one, that
+    /// is where the first request is answered.
     ///
     /// # Errors
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), as for [`bind`](Self::bind).
-    /// * `InvalidInput` if an option was set that the surrounding server has to have, because connections and paths are its own:
-    ///   those of listeners, connections, TLS, [`allow_network`](Self::allow_network), [`max_unsent`](Self::max_unsent),
-    ///   [`auth_for_health`](Self::auth_for_health), the path of the metrics, the page, probes, readiness. All of them are named. A web-config file must have no `tls_server_config`.
-    /// * What reading a web-config file failed with, the file named.
+    /// * `InvalidInput`, naming each of them, if options are set that the surrounding server must have instead: listeners, connections,
+    ///   TLS, [`allow_network`](Self::allow_network), [`max_unsent`](Self::max_unsent), [`auth_for_health`](Self::auth_for_health), the
+    ///   path of the metrics, the page, probes, readiness. A web-config file must have no `tls_server_config`.
+    /// * The error of reading a web-config file, which is named.
     pub fn into_handler(self) -> io::Result<Handler> {
         let Builder { mut metrics, listeners, server: _, access, mut faults } = self.checked();
         listeners.options().for_each(|option| faults.of_server(option));

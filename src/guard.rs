@@ -15,15 +15,16 @@ use crate::http::router::Router;
 use crate::net::listener::Address;
 use crate::scrape::{Deliveries, Epoch};
 
-/// A running server: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
+/// Keeps a server running: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
 ///
-/// Dropping it stops the server and never blocks: the server closes its listeners, closes idle connections, finishes
-/// what is in flight within [`drain_timeout`](crate::Builder::drain_timeout), and its threads end. That holds on a
-/// runtime's thread and outside one, after the runtime is gone, and while unwinding. To wait for the end use
-/// [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking), to be scraped once more before it
-/// [`shutdown_after_scrape`](Self::shutdown_after_scrape); to let the server run on, [`detach`](Self::detach).
+/// Dropping it [stops](crate::guide#the-stop) the server and never blocks, on a runtime's thread and outside one, after the
+/// runtime is gone, and while unwinding.
 ///
-/// Its `Display` is where to find the metrics: `http://localhost:9184/metrics`, `http://unix:/run/app.sock:/metrics`.
+/// * To wait for the end, call [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking).
+/// * To be scraped once more before it, call [`shutdown_after_scrape`](Self::shutdown_after_scrape).
+/// * To let the server run on, call [`detach`](Self::detach).
+///
+/// Its `Display` is the URL of the metrics: `http://localhost:9184/metrics`, `http://unix:/run/app.sock:/metrics`.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -86,14 +87,17 @@ impl Guard {
         self.reach.page_path.map(|path| self.reach.urls(path)).unwrap_or_default()
     }
 
-    /// Sets whether the program is ready to do its work: `/-/ready` answers 200 or 503, for a load balancer or an
-    /// orchestrator, and `prometheus_exporter_ready` shows it. Default: `true`, unless
-    /// [`Builder::ready`](crate::Builder::ready) has set it. The metrics are served in either case.
+    /// Sets whether the program is ready to do its work.
+    ///
+    /// `/-/ready` answers 200 or 503, for a load balancer or an orchestrator, and `prometheus_exporter_ready` shows it. The metrics
+    /// are served in either case.
+    ///
+    /// Default: `true`, unless [`Builder::ready`](crate::Builder::ready) has set it.
     pub fn set_ready(&self, ready: bool) {
         self.readiness().set(ready);
     }
 
-    /// Returns what sets the same from anywhere in the program.
+    /// Returns a [`Readiness`], which sets the same from anywhere in the program.
     pub fn readiness(&self) -> Readiness {
         Readiness { router: Weak::clone(&self.router) }
     }
@@ -105,48 +109,41 @@ impl Guard {
         self.stop.clone()
     }
 
-    /// Completes when the server has stopped, for whatever reason: its listeners are closed, its connections have ended, its
-    /// threads are about to end. A collector that hangs keeps its thread. The future borrows nothing and may outlive the guard.
+    /// Completes when the server has stopped, for whatever reason.
+    ///
+    /// Its listeners are closed, its connections have ended, its threads are about to end. A collector that hangs keeps its thread.
+    /// The future borrows nothing and may outlive the guard.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.running.stopped().clone().cancelled_owned()
     }
 
-    /// Stops the server and waits until it has stopped: at once if nothing is in flight, else within
-    /// [`drain_timeout`](crate::Builder::drain_timeout). Then the port can be bound again.
+    /// Stops the server and waits until it has [stopped](crate::guide#the-stop). Then the port can be bound again.
     ///
-    /// The first time that a collector hangs, the stop may begin up to two seconds later: that is when another thread takes
-    /// the I/O over.
-    ///
-    /// Dropping the future gives up the wait, not the stop.
+    /// If nothing is in flight, it stops at once, else within [`drain_timeout`](crate::Builder::drain_timeout). Dropping the future
+    /// gives up the wait, not the stop.
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.running.stopped().cancelled().await;
     }
 
-    /// [`shutdown`](Self::shutdown) for synchronous code: blocks until the server has stopped.
+    /// Stops the server and blocks until it has stopped: [`shutdown`](Self::shutdown) for synchronous code.
     ///
-    /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has threads of its own. On
-    /// those it does not wait: in a collector, and in a hook that runs on the server's own runtime.
+    /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has threads of its own. On those,
+    /// that is in a collector and in a hook on the server's own runtime, it does not wait.
     pub fn shutdown_blocking(self) {
         self.stop.cancel();
         self.running.join();
     }
 
-    /// Serves until the metrics have been scraped once more, then stops, and waits until it has stopped: so that the final
-    /// values of a job that ends are not lost.
+    /// Serves until the metrics have been scraped once more, then stops, and waits until the server has stopped.
     ///
-    /// What counts is a GET of the metrics that is answered with a 200, whose values are gathered after this call, and whose
-    /// body is written to the socket, whole. If there is none within `limit`, the server stops without it. `None` waits for as
-    /// long as it takes; zero stops at once. A scrape that is in flight at the limit may still be finished within
-    /// [`drain_timeout`](crate::Builder::drain_timeout), and then counts.
+    /// So the final values of a job that ends are not lost. The first whole scrape that begins after this call counts; the
+    /// [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server stops without it. `None` waits
+    /// for ever, zero stops at once. Choose a limit a little above the scrape interval.
     ///
     /// # Errors
     ///
     /// [`NotScraped`] if there was no such scrape.
-    ///
-    /// The first scrape counts: the server does not wait for a second Prometheus. A browser at the metrics' path and a scrape of a
-    /// part (`name[]`, `registry[]`) count, too. The page at `/` does not: its requests have the header
-    /// `X-Prometheus-Hyper-Page`. Let `limit` be a little more than Prometheus' scrape interval. The [token](Self::cancellation_token) still stops the server, as does dropping the future.
     ///
     /// ```no_run
     /// # async fn job() {}
@@ -174,12 +171,12 @@ impl Guard {
         }
     }
 
-    /// [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous code: blocks until the server has stopped.
+    /// Serves until the metrics have been scraped once more: [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous
+    /// code.
     ///
-    /// Not for code on which a scrape depends. On the thread of a current-thread runtime on which hooks run
-    /// ([`before_scrape`](crate::Builder::before_scrape)) it keeps them from running, and the scrape goes without them. On
-    /// the server's own threads it does not wait: in a collector, and in a hook if there is no other runtime. There it returns
-    /// an error, and the server goes on until it has been scraped, or the limit.
+    /// Do not call it where a scrape depends on it. On the thread of a current-thread runtime on which hooks run, it keeps them from
+    /// running, and the scrape goes without them. On the server's own threads, that is in a collector and in a hook without another
+    /// runtime, it does not wait. There it returns an error, and the server goes on until it has been scraped, or the limit.
     ///
     /// # Errors
     ///
@@ -212,14 +209,14 @@ impl Guard {
 
 /// Sets whether a server's program is ready: [`Guard::readiness`] returns it.
 ///
-/// Clones set the same. It does not keep the server running; once that has stopped, it does nothing.
+/// Clones set the same. It does not keep the server running. Once the server has stopped, it does nothing.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
 /// let guard = prometheus_hyper::Server::builder().listen("127.0.0.1:0").ready(false).start()?;
 /// let readiness = guard.readiness();
 /// std::thread::spawn(move || {
-///     // What takes a while.
+///     // The start-up work.
 ///     readiness.set(true);
 /// });
 /// # Ok(())
@@ -245,8 +242,7 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// The server has stopped, and nobody has scraped the final values:
-/// [`Guard::shutdown_after_scrape`] returns it.
+/// Says that the server has stopped before its final values were scraped: [`Guard::shutdown_after_scrape`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotScraped;

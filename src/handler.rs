@@ -22,20 +22,17 @@ use crate::scrape::Host;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
-/// The metrics as a service, for a program that already has an HTTP server:
-/// [`Builder::into_handler`](crate::Builder::into_handler) returns it.
+/// Serves the metrics inside an HTTP server that the program already has: [`Builder::into_handler`](crate::Builder::into_handler)
+/// returns it.
 ///
-/// It negotiates, coalesces and keeps deadlines as a [`Server`](crate::Server) does, on threads of its own; clones are the same
-/// handler. Whatever the path, GET and HEAD are answered with the metrics, OPTIONS with a 204, other methods with a 405.
-/// A request's body is not read.
+/// It is a [`hyper::service::Service`] and, with feature `tower`, a `tower_service::Service`, which is what axum takes. Whatever the
+/// path, it answers GET and HEAD with the metrics, OPTIONS with a 204, other methods with a 405. It reads no request's body, and
+/// never returns an error. Its responses are complete, with an exact `Content-Length`.
 ///
-/// It is a [`hyper::service::Service`], and with feature `tower`, which is on by default, a `tower_service::Service`, which is
-/// what axum takes. Its responses are complete, with an exact `Content-Length`, and it never returns an error. It omits
-/// `prometheus_exporter_ready` and `prometheus_exporter_connections`, which only the surrounding server knows.
-///
-/// The first call starts two threads, which end with the last clone. Any executor may poll the calls, because none of the
-/// work is done on your program's threads. Hooks run on the tokio runtime in which `into_handler` was called, else on that of the first
-/// call, else on the handler's own.
+/// It negotiates, coalesces and keeps deadlines as a [`Server`](crate::Server) does. The first call starts two threads, which end with
+/// the last clone, so any executor may poll the calls. Hooks run on the tokio runtime in which `into_handler` was called, else on
+/// that of the first call, else on the handler's own. It omits `prometheus_exporter_ready` and `prometheus_exporter_connections`,
+/// which only the surrounding server knows.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,7 +42,7 @@ use crate::util::throttle::Throttle;
 /// let registry = Registry::new();
 /// let metrics: Handler = Server::builder().registry(&registry).into_handler()?;
 ///
-/// // By hand; `examples/hyper.rs` and `examples/axum.rs` mount it.
+/// // By hand. `examples/hyper.rs` and `examples/axum.rs` mount it.
 /// let response = metrics.call(http::Request::get("/any/path").body(())?).await?;
 /// assert_eq!(response.status(), http::StatusCode::OK);
 /// # Ok(())
@@ -67,7 +64,7 @@ struct Mounted {
     no_engine: Throttle,
 }
 
-/// The future of a [`Handler`]'s response. It never fails.
+/// Completes with a [`Handler`]'s response. It never fails.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
 

@@ -1,5 +1,4 @@
-//! **The /metrics endpoint: serve [`prometheus`] registries to Prometheus from inside any Rust program, with one
-//! line, and never hurt that program.**
+//! Serves the metrics of the [`prometheus`] crate to Prometheus from inside your program, with one line.
 //!
 //! ```
 //! use prometheus_hyper::prometheus::register_int_counter;
@@ -9,21 +8,57 @@
 //! let _guard = prometheus_hyper::start("0.0.0.0:9184")?;
 //! # */ let _guard = prometheus_hyper::start(addr)?;
 //!
-//! let jobs = register_int_counter!("jobs_total", "Jobs done")?;
+//! let jobs = register_int_counter!("jobs_total", "Jobs done.")?;
 //! jobs.inc();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! That serves the default registry, the one that the `register_*!` macros of `prometheus` fill, on
-//! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. It runs on threads of its own: with a tokio
-//! runtime around it or without one, and still when that runtime is blocked, which is when the metrics are needed
-//! most. In addition to what is registered it serves what a Go or a Python program would show: see [`collector`].
+//! This serves the default registry, which the `register_*!` macros of `prometheus` fill, at `http://localhost:9184/metrics`, until
+//! the [`Guard`] is dropped. Open `http://localhost:9184/` in a browser to see the values move. The server runs on threads of its
+//! own. It needs no tokio runtime, and it answers while yours is blocked. It adds the metrics that a Go or a Python program has:
+//! see [`collector`].
 //!
-//! # An explicit registry, a future
+//! # Recipes
 //!
-//! [`run`] and [`Server::run`] are plain futures, and the API of prometheus-hyper 0.1 and 0.2. They start the same threads, and
-//! wait:
+//! | you want | use | example |
+//! | --- | --- | --- |
+//! | the metrics on a port of their own | [`start`] | [`hello.rs`] |
+//! | the metrics inside your axum or hyper server | [`Builder::into_handler`] | [`axum.rs`], [`hyper.rs`] |
+//! | a service in Kubernetes: second port, readiness, SIGTERM | [`Builder::ready`], [`Guard::readiness`], `shutdown_signal` | [`kubernetes.rs`] |
+//! | an explicit registry, or the API of 0.1 and 0.2 | [`run`], [`Server::run`], [`Builder::registry`] | [`registry.rs`] |
+//! | the last values of a job that ends | [`Guard::shutdown_after_scrape`] | [`cron.rs`], [`batch_job.rs`] |
+//! | an exporter with the flags of Prometheus' own | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
+//! | an exporter that has to await its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
+//! | an exporter of many targets, `/probe?target=…` | [`Builder::probe`] | [`redis_exporter.rs`] |
+//! | TLS and passwords | `Builder::tls_files`, `Builder::basic_auth`, `Builder::web_config` | [guide](guide#the-web-config-file) |
+//! | Unix sockets, systemd, Docker | [`Builder::listen_unix`], `Builder::listen_systemd` | [`deploy/`] |
+//! | metrics in a library | register them into a [`Registry`] that the program hands you: [`RegistryFn`] | |
+//!
+//! [`hello.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/hello.rs
+//! [`axum.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/axum.rs
+//! [`hyper.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/hyper.rs
+//! [`kubernetes.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/kubernetes.rs
+//! [`registry.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/registry.rs
+//! [`cron.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/cron.rs
+//! [`batch_job.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/batch_job.rs
+//! [`disk_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/disk_exporter.rs
+//! [`async_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/async_exporter.rs
+//! [`redis_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/redis_exporter.rs
+//! [`deploy/`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/deploy/
+//!
+//! # The types
+//!
+//! ```text
+//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own threads)
+//! configured          bound      └─serve(shutdown).await  (the same threads)
+//! ```
+//!
+//! [`Server::builder`] has the options, each with its default; [`Builder`] lists them by task. Only [`Builder::bind`] touches the
+//! network. It reports all that is wrong with the options at once. [`Builder::start`] does both steps. The [`guide`] explains what
+//! the options do in detail.
+//!
+//! [`run`] and [`Server::run`] are plain futures, as in prometheus-hyper 0.1 and 0.2. They start the same threads, and wait:
 //!
 //! ```no_run
 //! use prometheus_hyper::prometheus::Registry;
@@ -38,100 +73,80 @@
 //! # }
 //! ```
 //!
-//! # Everything else
+//! # When it does not work
 //!
-//! ```text
-//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own threads)
-//! configured          bound      └─serve(shutdown).await  (the same threads)
-//! ```
-//!
-//! [`Server::builder`] has the options, each with its default. Only [`Builder::bind`] touches the network, and it reports
-//! all that is wrong with the options at once. [`Builder::start`] does both steps. [`Builder::into_handler`] returns a service
-//! for a program that already has an HTTP server.
+//! | you see | because | do |
+//! | --- | --- | --- |
+//! | no log lines | logs go to `tracing`, target `prometheus_hyper` | install a subscriber: `tracing_subscriber::fmt::init();` |
+//! | `# The default registry … has no samples` | nothing is registered, or there are two versions of `prometheus` | use [`prometheus_hyper::prometheus`](prometheus); `cargo tree -d` must not list `prometheus` |
+//! | `connection refused` soon after the start | the guard was dropped | `let _guard = …`, not `let _ = …` |
+//! | `listen: cannot listen on …: Address already in use` | another program has the port | take another port |
+//! | a 400, 401, 403, 404, 405, 429 or 503 | the request, credentials, `allowed_hosts`, a limit, a slow collector | read the body, which says what to do |
+//! | a 500 | all collectors panicked | read the log, which has the message |
+//! | a family or a series is missing | it was skipped, or its registry panicked | see `prometheus_exporter_errors_total{cause}` and the log |
+//! | Prometheus: `context deadline exceeded` | a collector or a hook is slower than the scrape timeout | read the log; see [time of a scrape](guide#time-of-a-scrape) |
+//! | Prometheus: `x509` or `tls` errors | one side refuses the other | read the log, which has one warning a minute with the reason |
+//! | `trait bound Handler: Service<…>` in axum | feature `tower` is off | switch it on; it is on by default |
 //!
 //! # What it answers
 //!
 //! | request | response |
 //! | --- | --- |
-//! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf where they are switched on; gzip, zstd |
+//! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if switched on; gzip, zstd |
 //! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, where it is switched on, `openmetrics`, for a browser; any other is a 400 |
-//! | GET, HEAD a path of [`Builder::probe`] | what the target that is named there says |
-//! | GET, HEAD `/` | a page for people, with the metrics, live: search, rates, quantiles; [`Builder::landing_page`] |
+//! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, for a browser; any other is a 400 |
+//! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports |
+//! | GET, HEAD `/` | a page for people, with the metrics, live: [`Builder::landing_page`] |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | GET, HEAD `/-/ready` | 200, or 503 while [`Guard::set_ready`] or [`Builder::ready`] says so |
 //! | OPTIONS on these | 204 with `Allow` |
 //! | another method on these | 405 with `Allow` |
 //! | another path | 404 |
 //!
-//! Beside the registries it serves what it knows of itself: `prometheus_exporter_requests_total`,
-//! `…_request_duration_seconds`, `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready` and
-//! `…_errors_total{cause}`; where there are several registries `…_registry_up{registry}`, where there are hooks
-//! `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, where there are probes `…_probes_total{path,outcome}` and
-//! `…_probe_duration_seconds{path}`. These live in a registry of the server's own; nothing is ever registered into yours.
+//! With the registries it serves metrics of its own: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
+//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready` and `…_errors_total{cause}`. Several registries add
+//! `…_registry_up{registry}`, hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, probes add
+//! `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. They live in a registry of the server. Nothing is ever
+//! registered into yours.
 //!
-//! # A scrape
+//! # Your program comes first
 //!
-//! * **Coalesced.** A scrape joins the running gather if encoding has not started; a later one waits for the next gather. A
-//!   hundred scrapers at once cost two gathers at most.
-//! * **On time.** Past the scraper's own timeout, which Prometheus sends, less a margin, the response is a 503, also while a
-//!   collector hangs. That costs one thread, and no second gather starts.
-//! * **Isolated.** Each registry is gathered by itself; one whose collector panics is omitted, and a metric shows it.
-//! * **After async work**, if you have some: [`Builder::before_scrape`].
-//!
-//! # Exporters
-//!
-//! * [`Builder::probe`] scrapes what a request names: the multi-target pattern, with deadlines, limits and `probe_success`.
-//! * [`collector::from_fn`] makes a collector from a closure, for values that are copied from elsewhere.
-//! * `Builder::web_args` (feature `cli`) takes the flags of Prometheus' exporters from a parser of clap.
-//! * [`Builder::landing_page`] gives the page at `/`, which shows the metrics live, a name and links.
-//!
-//! # Listeners and access control
-//!
-//! The server listens on any number of TCP and Unix sockets, on sockets that exist and on those of systemd. Access control is
-//! off by default: an allow-list, TLS with client certificates, bearer tokens, basic auth and a rate limit, set by the builder or
-//! in the web-config file that Prometheus' exporters share. See [`Builder`].
-//!
-//! # The host comes first
-//!
-//! * Collectors run, and the exposition is written, on a thread of the server: a collector that is slow or hangs stalls no
-//!   runtime and keeps no process from exiting. A panic is logged. If no registry is left, the scrape returns 500. In a program
-//!   built with `panic = "abort"` it ends the program.
-//! * Connections, request heads, idle times, slow readers and stops have limits; see [`Builder`].
-//! * Without descriptors the server backs off; connections take no more than a quarter of them.
-//! * What clients do wrong is logged at debug level, never above, and never becomes a label.
+//! * Collectors run, and the exposition is encoded, on a thread of the server. A collector that is slow or hangs stalls no runtime
+//!   and keeps no process from exiting.
+//! * Scrapes share a gather: a hundred scrapers at once cost two gathers at most.
+//! * A scrape that is out of time gets a 503, also while a collector hangs. That costs one thread, and no second gather starts.
+//! * A panic is logged, and its registry is omitted. If no registry is left, the scrape gets a 500. With `panic = "abort"` a panic
+//!   ends the program.
+//! * Connections, request heads, idle times, slow readers and stops have limits: see [`Builder`].
+//! * Without descriptors the server backs off. Connections take no more than a quarter of them.
+//! * What clients do is logged at debug level and never becomes a label. A refused TLS handshake is one warning a minute.
+//! * Access control is off by default. There are an allow-list, TLS with client certificates, bearer tokens, basic auth and rate
+//!   limits, set by the builder or by the web-config file of Prometheus' exporters.
 //!
 //! # Features
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `gzip` | yes | responses are compressed with gzip, in pure Rust, for clients that accept it |
+//! | `gzip` | yes | compresses responses with gzip, in pure Rust, for clients that accept it |
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
-//! | `tower` | yes | [`Handler`] is a `tower_service::Service`, too, which is what axum takes |
+//! | `tower` | yes | makes [`Handler`] a `tower_service::Service`, too, which is what axum takes |
 //! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
-//! | `protobuf` | no | adds `Builder::protobuf` |
+//! | `protobuf` | no | `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
 //! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
 //! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` needs a C compiler |
-//! | `web-config` | no | `Builder::web_config`, with `auth` and `tls` |
-//! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters, for `clap`, and `Builder::web_args`; with `systemd` and `web-config` |
-//! | `internal_metrics` | yes | nothing: it is what 0.1 and 0.2 had |
+//! | `web-config` | no | `Builder::web_config`; includes `auth` and `tls` |
+//! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters for `clap`, and `Builder::web_args`; includes `systemd` and `web-config` |
+//! | `internal_metrics` | yes | nothing; 0.1 and 0.2 had it |
 //!
 //! # When to use something else
 //!
-//! * In a library: leave it to the program, and register into a [`Registry`] that it hands you.
-//! * In a program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
-//! * For jobs that cannot wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
-//! * If your metrics are not `prometheus`' but those of the `metrics` facade: `metrics-exporter-prometheus`.
-//!
-//! # One `prometheus` only
-//!
-//! Two versions of `prometheus` in one program have two default registries, and the exposition is empty without an error. Use the
-//! re-exported one, [`prometheus_hyper::prometheus`](prometheus), or make sure that `cargo tree -d` does not list `prometheus`.
-//! An exposition that is empty for that reason says so in a comment.
+//! * A program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
+//! * Jobs that cannot wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
+//! * Metrics of the `metrics` facade: `metrics-exporter-prometheus`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
@@ -142,6 +157,7 @@ pub mod collector;
 mod engine;
 mod exposition;
 mod guard;
+pub mod guide;
 mod handler;
 mod http;
 #[doc(hidden)]
@@ -185,13 +201,13 @@ pub use signal::shutdown_signal;
 pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;
 
-/// Registers metrics into a registry: how a part of a program can hand its metrics to the owner of the [`Registry`].
+/// Registers metrics into a registry. A part of a program hands it to the owner of the [`Registry`].
 pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>>;
 
 /// Serves the default registry on `addr`, from threads of its own, until the guard is dropped.
 ///
-/// Synchronous: when it returns, the port is open. It works before, inside and after any tokio runtime, and without
-/// one. Metrics may be registered before it or after it.
+/// When it returns, the port is open. It works before, inside and after any tokio runtime, and without one. You may register
+/// metrics before it or after it.
 ///
 /// # Errors
 ///
@@ -212,9 +228,9 @@ pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
 /// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and the requests in flight have been
 /// answered.
 ///
-/// `shutdown` is polled where this future is polled; it may borrow. Any executor may poll it. Dropping the future stops the
-/// server, as dropping a [`Guard`] does.
-/// The future is `Send` and `'static` whenever `shutdown` is: `tokio::spawn(run(&registry, addr, shutdown))` needs no `Arc`.
+/// `shutdown` is polled where this future is polled, and may borrow. Any executor may poll it. Dropping the future stops the
+/// server, as dropping a [`Guard`] does. The future is `Send` and `'static` if `shutdown` is:
+/// `tokio::spawn(run(&registry, addr, shutdown))` needs no `Arc`.
 ///
 /// # Errors
 ///
@@ -239,7 +255,7 @@ where
     Server::run(registry, addr, shutdown)
 }
 
-/// The registry that the `register_*!` macros of [`prometheus`] fill and that [`start`] serves.
+/// Returns the registry that the `register_*!` macros of [`prometheus`] fill and that [`start`] serves.
 pub fn default_registry() -> &'static Registry {
     prometheus::default_registry()
 }

@@ -27,10 +27,10 @@ use crate::util::unwind::{caught, caught_in_polls};
 /// neither spin nor fill the host's standard error.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// A server that is bound: its ports are open and known, and connections queue until it is started.
+/// Holds open ports: a server that is bound, and whose connections queue until it is started.
 ///
-/// It runs on threads of its own: [`start`](Self::start) returns a guard, [`serve`](Self::serve) a future.
-/// Dropping it closes its ports.
+/// It runs on threads of its own. [`start`](Self::start) returns a guard, [`serve`](Self::serve) a future. Dropping it closes its
+/// ports.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -73,15 +73,13 @@ impl Server {
         &self.reach.local_addrs
     }
 
-    /// Serves on two threads of its own, named `prometheus-hyper-<port>`, with a runtime of their own, until the [`Guard`] is
-    /// dropped.
+    /// Serves on two threads of its own, named `prometheus-hyper-<port>`, until the [`Guard`] is dropped.
     ///
-    /// It works the same with a tokio runtime around it and without one, and when the host's runtime is blocked,
-    /// the metrics are served still.
+    /// It works the same with a tokio runtime around it and without one. It serves also while the program's runtime is blocked.
     ///
     /// # Errors
     ///
-    /// What the operating system says if there can be no thread or no runtime (descriptors, memory).
+    /// The system's error if it refuses a thread or a runtime (descriptors, memory).
     pub fn start(self) -> io::Result<Guard> {
         let (reach, router, stop) = (self.reach.clone(), Arc::clone(&self.router), CancellationToken::new());
         self.host.watch_here();
@@ -100,9 +98,9 @@ impl Server {
     }
 
     /// Serves as [`start`](Self::start) does, until `shutdown` completes; then it drains as [`Guard`] does, and completes.
-    /// Dropping the future stops the server, as dropping a [`Guard`] does.
     ///
     /// `shutdown` is polled where this future is polled, and need be neither `Send` nor `'static`. Any executor may poll it.
+    /// Dropping the future stops the server, as dropping a [`Guard`] does.
     ///
     /// # Errors
     ///

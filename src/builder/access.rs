@@ -6,11 +6,13 @@ use super::Builder;
 use crate::auth::rate_limit::RateLimit;
 
 impl Builder {
-    /// Lets only this network connect, such as `10.0.0.0/8` or `2001:db8::1`; repeatable. Default: all.
+    /// Admits only clients of this network, such as `10.0.0.0/8` or `2001:db8::1`; repeatable.
     ///
-    /// Checked when a connection is accepted, before a byte of it is read: others are closed, counted in
-    /// `prometheus_exporter_denied_total{reason="address"}` and logged at debug level. An IPv4-mapped address counts as its IPv4 address;
-    /// peers on a Unix socket pass. Behind a proxy the address is the proxy's.
+    /// The server checks a connection when it accepts it. It closes others before it reads a byte, counts them in
+    /// `prometheus_exporter_denied_total{reason="address"}`, and logs them at debug level. An IPv4-mapped address counts as its IPv4
+    /// address. Peers on a Unix socket pass. Behind a proxy the address is the proxy's.
+    ///
+    /// Default: all.
     pub fn allow_network(mut self, network: impl Into<String>) -> Self {
         let network = network.into();
         match network.parse() {
@@ -21,19 +23,22 @@ impl Builder {
         self
     }
 
-    /// Sets whether `/-/healthy` and `/-/ready` need credentials and count for the [rate limit](Self::rate_limit), too. Default: `false`,
-    /// because an orchestrator has no credentials, and a program that is asked often is not unhealthy.
+    /// Sets whether `/-/healthy` and `/-/ready` need credentials and count for the [rate limit](Self::rate_limit), too.
+    ///
+    /// Default: `false`, because an orchestrator has no credentials, and a program that is asked often is not unhealthy.
     pub fn auth_for_health(mut self, required: bool) -> Self {
         self.access.auth_for_health = required;
         self.faults.of_server("auth_for_health");
         self
     }
 
-    /// Answers `burst` requests at once and one more each `interval`; others get a 429 with `Retry-After`. Both are above zero.
-    /// Default: no limit.
+    /// Answers `burst` requests at once and one more each `interval`; others get a 429 with `Retry-After`.
     ///
-    /// The limit is one for all clients. With credentials it counts only requests whose credentials are right, so that clients without
-    /// them cannot use it up. Failed logins have a limit of their own for each address; see [`basic_auth`](Self::basic_auth).
+    /// Both must be above zero. The limit is one for all clients. With credentials it counts only requests whose credentials are
+    /// right, so that clients without them cannot use it up. Failed logins have a limit of their own for each address; see
+    /// [`basic_auth`](#method.basic_auth).
+    ///
+    /// Default: no limit.
     pub fn rate_limit(mut self, interval: Duration, burst: u32) -> Self {
         let is_zero = interval.is_zero() || burst == 0;
         let fault = is_zero.then(|| "rate_limit: interval and burst must be above zero".to_owned());
@@ -42,14 +47,16 @@ impl Builder {
         self
     }
 
-    /// Answers only requests whose `Host` is one of these names, exactly, without the port; others get a 403. Default: any.
+    /// Answers only requests whose `Host` is one of these names, exactly, without the port; others get a 403.
     ///
-    /// Prevents DNS rebinding: a page elsewhere can give its own name your address, and so make a browser inside your network
-    /// read what is served here. The `Host` that this browser sends is the page's own name.
+    /// This prevents DNS rebinding, by which a page elsewhere makes a browser inside your network read what is served here. The `Host`
+    /// that such a browser sends is the page's own name.
     ///
-    /// The names hold for every path except `/-/healthy` and `/-/ready`, before the credentials are looked at, and for a
-    /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address as
-    /// `Host`, such as `10.0.0.7`. A request without a `Host`, as HTTP/1.0 allows it, gets the 403.
+    /// The names hold for every path except `/-/healthy` and `/-/ready`, before the credentials are checked, and for a
+    /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address, such as
+    /// `10.0.0.7`. A request without a `Host`, as HTTP/1.0 allows it, gets the 403.
+    ///
+    /// Default: any.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         for host in hosts.into_iter().map(Into::into) {
             if !self.access.allowed_hosts.push(&host) {

@@ -7,17 +7,14 @@ use crate::collector::{self, Samples};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
 
 impl Builder {
-    /// Serves samples that async work makes for each scrape, without an instrument; repeatable. Default: none.
+    /// Serves samples that async work makes for each scrape, without an instrument; repeatable, with another name each time.
     ///
-    /// `collect` gets empty [`Samples`] and returns them filled. It runs as a hook does: on the same runtime, at the same time as the
-    /// hooks, once per gather, and until [`ScrapeContext::deadline`]; see [`before_scrape`](Self::before_scrape). All scrapes that share
-    /// the gather get the same values.
+    /// `collect` gets empty [`Samples`] and returns them filled. It runs as a [hook](crate::guide#work-before-a-scrape) does, once per
+    /// gather and until [`ScrapeContext::deadline`]. If it fails, panics or is late, its series are missing in that scrape, and the
+    /// failure is logged. Bad samples are skipped, as those of [`from_fn`](crate::collector::from_fn). The name is that of a hook and of
+    /// a registry, so [`bind`](Self::bind) refuses one that either has.
     ///
-    /// If it fails, panics or is late, its series are missing in that scrape. The server logs and counts this as the failure of a hook
-    /// of this name. Bad samples are skipped, as those of [`from_fn`](crate::collector::from_fn).
-    ///
-    /// The samples are served as a registry of this name: `registry[]` selects it. If it alone is selected and has failed, the
-    /// response is a 500. [`bind`](Self::bind) refuses a name that a registry or a hook has.
+    /// Default: none.
     ///
     /// ```
     /// use prometheus_hyper::Server;
@@ -45,7 +42,7 @@ impl Builder {
         self
     }
 
-    /// [`collect`](Self::collect), and serves `<name>_up`: 1 in each scrape that has the samples, 0 in one that does not.
+    /// Serves samples as [`collect`](Self::collect) does, and `<name>_up`: 1 in each scrape that has the samples, else 0.
     ///
     /// [`bind`](Self::bind) refuses a name that no metric can begin with.
     pub fn collect_with_up<F, Fut>(mut self, name: impl Into<String>, collect: F) -> Self

@@ -15,12 +15,12 @@ use super::Builder;
 use crate::server::Server;
 
 impl Server {
-    /// A [`Builder`] with every option at its default.
+    /// Returns a [`Builder`] with every option at its default.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Serves `registry` on `addr` until `shutdown` completes. The same as [`run`](crate::run()).
+    /// Serves `registry` on `addr` until `shutdown` completes, as [`run`](crate::run()) does.
     ///
     /// # Errors
     ///
@@ -49,8 +49,7 @@ impl Server {
     }
 }
 
-/// Serves a registry until its shutdown future completes: what [`run`](crate::run()) and
-/// [`Server::run`](crate::Server::run) return.
+/// Serves a registry until its shutdown future completes: [`run`](crate::run()) and [`Server::run`](crate::Server::run) return it.
 ///
 /// It binds when it is first polled. It is `Send` and `'static` if the shutdown future is. The registry may be borrowed for the
 /// call alone, because the server keeps a clone that shares its metrics.

@@ -13,36 +13,22 @@ use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::net::listener;
 use listen_address::ListenAddress;
 
-/// `--web.max-requests` where nobody has a word on it: as node_exporter has it.
+/// The default of `--web.max-requests`, as in node_exporter.
 const MAX_REQUESTS: usize = 40;
 
-/// The `--web.*` flags of Prometheus' exporters, those of exporter-toolkit
-/// ([`flag.go`](https://github.com/prometheus/exporter-toolkit/blob/master/web/kingpinflag/flag.go)) and of node_exporter
-/// ([`node_exporter.go`](https://github.com/prometheus/node_exporter/blob/master/node_exporter.go)), for a program's own clap
-/// parser; [`Builder::web_args`] applies them.
+/// Holds the `--web.*` flags of Prometheus' exporters, for a program's own clap parser.
+///
+/// [`Builder::web_args`] applies them. The [guide](crate::guide#the-command-line) has the forms of an address, and what overrides
+/// what.
 ///
 /// | flag | environment | |
 /// | --- | --- | --- |
-/// | `--web.listen-address` | `WEB_LISTEN_ADDRESS` | where to listen; repeatable, and several in one, separated by commas |
+/// | `--web.listen-address` | `WEB_LISTEN_ADDRESS` | where to listen; repeatable, or several addresses separated by commas |
 /// | `--web.systemd-socket` | `WEB_SYSTEMD_SOCKET` | [`Builder::listen_systemd`], instead of addresses |
 /// | `--web.telemetry-path` | `WEB_TELEMETRY_PATH` | [`Builder::metrics_path`] |
-/// | `--web.config.file` | `WEB_CONFIG_FILE` | [`Builder::web_config`]; empty as if not given |
-/// | `--web.disable-exporter-metrics` | `WEB_DISABLE_EXPORTER_METRICS` | no [`self_metrics`](Builder::self_metrics), no [`default_collectors`](Builder::default_collectors) |
-/// | `--web.max-requests` | `WEB_MAX_REQUESTS` | [`Builder::max_requests`], 40 if nobody has a word on it |
-///
-/// An address is one of
-///
-/// * `:9184`: all interfaces, `[::]:9184`, which takes IPv4, too, where the operating system has it so, as Linux does; where there
-///   is no IPv6 `0.0.0.0:9184`.
-/// * `127.0.0.1:9184`, `[::1]:9184`, `[fe80::1%eth0]:9184`.
-/// * `localhost:9184`: a name, of which clap checks the syntax only; [`Builder::bind`] resolves it.
-/// * `/run/app/metrics.sock`: whatever has a slash is the path of a Unix socket ([`Builder::listen_unix`]), which upstream has not.
-///   It can have no comma.
-///
-/// `vsock://` is not served. The values of the environment's switches are clap's: `true`, `yes`, `on`, `1` and their opposites.
-/// What is wrong with a value, also if it is empty where it may not be, is clap's error, which names the flag, before anything is
-/// bound. What only [`Builder::bind`] can tell of a value begins with the flag, too:
-/// `--web.listen-address: cannot listen on 127.0.0.1:9184: …`.
+/// | `--web.config.file` | `WEB_CONFIG_FILE` | [`Builder::web_config`]; if it is empty, none |
+/// | `--web.disable-exporter-metrics` | `WEB_DISABLE_EXPORTER_METRICS` | neither [`Builder::self_metrics`] nor [`Builder::default_collectors`] |
+/// | `--web.max-requests` | `WEB_MAX_REQUESTS` | [`Builder::max_requests`]; 40 if neither sets it |
 ///
 /// ```
 /// use clap::Parser;
@@ -65,11 +51,11 @@ const MAX_REQUESTS: usize = 40;
 /// # }
 /// ```
 ///
-/// # Defaults, names and variables of one's own
+/// # Your own defaults, names and variables
 ///
-/// What the program has told the builder holds unless the command line says otherwise, as the address above. So that `--help`
-/// shows a default, too, give it to the flag; each flag's id is its name without the dashes. In the same way a variable gets
-/// another name, or none, and a flag goes out of sight:
+/// Options that the builder has, such as the address above, hold unless the command line says otherwise. To show a default in
+/// `--help`, give it to the flag, whose id is its name without the dashes. In the same way you rename or remove a variable, or
+/// hide a flag:
 ///
 /// ```
 /// use clap::Parser;
@@ -98,7 +84,7 @@ pub struct WebArgs(Flags);
 #[derive(Args, Clone, Debug, Default)]
 #[group(id = "WebArgs")]
 struct Flags {
-    /// Address to listen on, as `:9184`, `[::1]:9184`, `localhost:9184` or the path of a Unix socket; repeatable
+    /// Address to listen on: `:9184`, `[::1]:9184`, `localhost:9184` or the path of a Unix socket; repeatable
     #[arg(
         id = "web.listen-address",
         long = "web.listen-address",
@@ -118,7 +104,7 @@ struct Flags {
     )]
     systemd_socket: bool,
 
-    /// Path of the metrics; /metrics unless the program has another
+    /// Path of the metrics; /metrics unless the program sets another
     #[arg(
         id = "web.telemetry-path",
         long = "web.telemetry-path",
@@ -129,11 +115,11 @@ struct Flags {
     telemetry_path: Option<String>,
 
     // Not a `PathBuf`, whose parser refuses what is empty.
-    /// File that says how connections are secured and who may come in, as Prometheus' exporters share it
+    /// File with TLS and access control, the web-config file of Prometheus' exporters
     #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE", env = "WEB_CONFIG_FILE")]
     config_file: Option<OsString>,
 
-    /// Leave out what the exporter tells about itself: its server, process and runtime
+    /// Omit the metrics about the exporter itself: its server, process and runtime
     #[arg(
         id = "web.disable-exporter-metrics",
         long = "web.disable-exporter-metrics",
@@ -142,7 +128,7 @@ struct Flags {
     )]
     disable_exporter_metrics: bool,
 
-    /// How many scrapes are answered at once, 0 for any number; 40 unless the program has another limit
+    /// Scrapes that are answered at once, 0 is no limit; 40 unless the program sets another limit
     #[arg(
         id = "web.max-requests",
         long = "web.max-requests",
@@ -153,18 +139,11 @@ struct Flags {
 }
 
 impl Builder {
-    /// Applies the flags of a command line; see [`WebArgs`].
+    /// Applies the flags of a command line: see [`WebArgs`].
     ///
-    /// They win over what the builder has been told before, and what is told after wins over them. What the command line does not
-    /// name stays as it is; but if the builder has no word on [`max_requests`](Self::max_requests), it is 40 from here on, as
-    /// node_exporter has it.
-    ///
-    /// Addresses take the place of all that the builder listens on: addresses, sockets that exist, those of systemd.
-    /// `--web.systemd-socket` does, too, and wins over addresses, as upstream. Without either the builder's stay; if it has none,
-    /// [`bind`](Self::bind) says so.
-    ///
-    /// What is in the web-config file is `bind`'s business, and beside [`basic_auth`](Self::basic_auth) and its kin it is
-    /// refused there.
+    /// Call it last. Flags override what was set before, and options set later override the flags. Addresses and
+    /// `--web.systemd-socket` replace all listeners of the builder. Without [`max_requests`](Self::max_requests) the limit is 40 from
+    /// here on, as in node_exporter. The [guide](crate::guide#the-command-line) has the rules.
     pub fn web_args(mut self, web: &WebArgs) -> Self {
         let Flags {
             listen_addresses,

@@ -5,11 +5,10 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, Opts};
 
-/// Which build of the program runs: `<name>_build_info{version="…"} 1`, to be joined with other series or to mark in a
-/// graph which version ran when.
+/// Shows which build of the program runs: `<name>_build_info{version="…"} 1`.
 ///
-/// [`build_info!`](crate::build_info!) makes one for the crate in which it stands.
-/// [`Builder::build_info`](crate::Builder::build_info) serves it; as a collector it goes into any registry:
+/// Join it with other series, or mark in a graph which version ran when. [`build_info!`](crate::build_info!) makes one for your
+/// crate. [`Builder::build_info`](crate::Builder::build_info) serves it. It is a collector, so you can also register it:
 ///
 /// ```
 /// use prometheus_hyper::{collector::BuildInfo, prometheus::Registry};
@@ -35,10 +34,10 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// Of a program of this name, in this version.
+    /// Describes a program of this name, in this version.
     ///
-    /// The name goes into that of the metric: whatever is no ASCII letter or digit becomes an underscore, and one that
-    /// would begin with a digit begins with an underscore.
+    /// The name becomes part of the metric's name. Characters other than ASCII letters and digits become underscores. A leading digit
+    /// gets an underscore in front.
     pub fn new(name: impl AsRef<str>, version: impl Into<String>) -> Self {
         BuildInfo {
             program: name.as_ref().to_owned(),
@@ -50,7 +49,9 @@ impl BuildInfo {
         }
     }
 
-    /// The label `revision`: the commit that was built, say `option_env!("GIT_COMMIT")` of a build script. Default: none.
+    /// Sets the label `revision`, the commit that was built: say `option_env!("GIT_COMMIT")` of a build script.
+    ///
+    /// Default: none.
     #[must_use]
     pub fn revision(mut self, revision: impl Into<String>) -> Self {
         self.revision = Some(revision.into());
@@ -58,7 +59,9 @@ impl BuildInfo {
         self
     }
 
-    /// The label `rustversion`: the compiler's version, which only a build script knows. Default: none.
+    /// Sets the label `rustversion`, the compiler's version, which only a build script knows.
+    ///
+    /// Default: none.
     #[must_use]
     pub fn rustversion(mut self, rustversion: impl Into<String>) -> Self {
         self.rustversion = Some(rustversion.into());

@@ -15,8 +15,7 @@ use super::default_collector::DefaultCollector;
 use super::family::{Kind, desc, family, registry_of};
 use reading::{Kept, Reading};
 
-/// The standard metrics of the process, [as all client libraries of Prometheus name
-/// them](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics).
+/// Collects the [standard metrics](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics) of the process.
 ///
 /// | metric | type | |
 /// | --- | --- | --- |
@@ -29,9 +28,9 @@ use reading::{Kept, Reading};
 /// | `process_virtual_memory_bytes` | gauge | address space in use; on Windows committed memory |
 /// | `process_virtual_memory_max_bytes` | gauge | the soft limit on it; 2⁶⁴ - 1 for none, as from Go's client |
 ///
-/// What can not be had is left out, as most of it is where the process has no descriptor left. Everything is there on Linux, if `/proc` is; most of it on macOS, Windows, FreeBSD
-/// and OpenBSD; nothing on other systems. Building for macOS takes libclang, which Apple's Command Line Tools have; to build
-/// for it elsewhere, switch the feature `process` off.
+/// A value that the system does not give is omitted; without free descriptors that is most of them. Linux has all of them if `/proc`
+/// is mounted. macOS, Windows, FreeBSD and OpenBSD have most of them, other systems none. Building for macOS needs libclang, which
+/// Apple's Command Line Tools contain. To build for macOS elsewhere, switch the feature `process` off.
 ///
 /// ```
 /// use prometheus_hyper::collector::ProcessCollector;
@@ -56,7 +55,7 @@ pub struct ProcessCollector {
 }
 
 impl ProcessCollector {
-    /// A collector for the process that it is in. It reads nothing before it is asked.
+    /// Creates a collector of the process that it is in. It reads nothing before a gather.
     pub fn new() -> Self {
         ProcessCollector {
             descs: METRICS.iter().map(|metric| desc(metric.name, metric.help, &[], None)).collect(),

@@ -19,11 +19,11 @@ pub(super) use watch::by_default;
 
 const WORKER: &str = "worker";
 
-/// The metrics of a tokio runtime, as a collector.
+/// Collects the metrics of a tokio runtime.
 ///
-/// A server whose [`bind`](crate::Builder::bind) is called inside a runtime, as [`start`](crate::start) does, watches
-/// that one by itself. This is for others: register it into a registry that is served, with a
-/// [name](Self::named) of its own.
+/// A server whose [`bind`](crate::Builder::bind) is called inside a runtime, as [`start`](crate::start) does, watches that runtime
+/// by itself, with [two families more](crate::guide#a-runtime-that-is-stuck). This collector is for other runtimes: register it
+/// into a registry that is served, with a [name](Self::named) of its own.
 ///
 /// ```
 /// use prometheus_hyper::{collector::RuntimeCollector, prometheus::Registry};
@@ -53,34 +53,17 @@ const WORKER: &str = "worker";
 /// | `tokio_worker_parks_total` | counter | times that the worker had nothing to do and parked |
 /// | `tokio_worker_parked` | gauge | 1 while the worker is parked, else 0 |
 ///
-/// They are what [`RuntimeMetrics`] says at the scrape, counted by tokio since the runtime was built. A program that
-/// is built with `--cfg tokio_unstable` gets the rest of what tokio counts, but for its histograms: the blocking pool,
-/// the I/O driver, polls, steals, overflows, queues.
+/// The values are those of [`RuntimeMetrics`] at the scrape. With `--cfg tokio_unstable` there are more, except tokio's histograms:
+/// the blocking pool, the I/O driver, polls, steals, overflows, queues. On targets without 64-bit atomics tokio counts nothing of
+/// its workers.
 ///
-/// A worker tells its numbers when it parks or looks for events, so the time that it has been busy stands still while it
-/// is blocked, and is made up for afterwards. Where the target has no 64-bit atomics, tokio has nothing of its workers.
-///
-/// # Is the runtime stuck?
-///
-/// For the runtime that a server watches by itself there are two more, which are no part of this collector:
-///
-/// | name | type | |
-/// | --- | --- | --- |
-/// | `tokio_scheduling_delay_seconds` | gauge | the longest that a ready task has waited to run since the last scrape |
-/// | `tokio_scheduling_delay_distribution_seconds` | histogram | the same of each wake-up, from 100 µs to 10 s |
-///
-/// A thread of the server wakes a task on the runtime once a second, and the task says when it runs. The server skips this while
-/// a gather keeps that thread busy. While the task does not run, because
-/// the runtime is blocked, or a current-thread runtime is not being driven, the gauge grows from scrape to scrape. On a
-/// multi-thread runtime any worker can answer, so it tells that all are blocked, not that one is. With several scrapers
-/// each sees the worst since any of them asked; the histogram is the same for all. When the runtime or the server is
-/// gone, so are the two.
+/// A worker updates its numbers when it parks or looks for events. While it is blocked, its busy time does not grow. It catches up
+/// afterwards.
 ///
 /// # Cost
 ///
-/// A gather reads some atomics; nothing is sampled in between. Where a server watches, the runtime has one task more,
-/// which counts among `tokio_alive_tasks`, and is woken once a second. The collector holds a [`Handle`], which does not
-/// keep a runtime alive: when that is dropped, the values stay as they were, until the collector is unregistered.
+/// A gather reads some atomics; nothing is sampled in between. The collector holds a [`Handle`], which does not keep a runtime
+/// alive. When the runtime is dropped, the values stay unchanged until the collector is unregistered.
 #[derive(Clone)]
 pub struct RuntimeCollector {
     metrics: RuntimeMetrics,
@@ -93,16 +76,16 @@ impl RuntimeCollector {
     /// itself.
     pub const DEFAULT_NAME: &str = list::DEFAULT_NAME;
 
-    /// The metrics of the runtime of `runtime`, under the name [`DEFAULT_NAME`](Self::DEFAULT_NAME).
+    /// Creates the collector of this runtime, under the name [`DEFAULT_NAME`](Self::DEFAULT_NAME).
     ///
-    /// It may be called inside and outside of any runtime.
+    /// You may call it inside and outside of any runtime.
     pub fn new(runtime: &Handle) -> Self {
         Self::of(runtime.metrics(), list::DEFAULT_NAME.to_owned())
     }
 
-    /// The value of the label `runtime`, any text: by default [`DEFAULT_NAME`](Self::DEFAULT_NAME).
+    /// Sets the value of the label `runtime`, any text. A registry takes one collector of each name.
     ///
-    /// A registry takes one collector of each name.
+    /// Default: [`DEFAULT_NAME`](Self::DEFAULT_NAME).
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
         Self::of(self.metrics, name.into())

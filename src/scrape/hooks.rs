@@ -14,19 +14,18 @@ use crate::collector::{Logged, Samples};
 use crate::scrape::gather::Families;
 use crate::util::error::BoxError;
 
-/// The scrape that a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs before.
+/// Describes the scrape before which a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs.
 #[derive(Clone, Debug)]
 pub struct ScrapeContext {
     deadline: Instant,
 }
 
 impl ScrapeContext {
-    /// Returns when the hook is cancelled at the latest. It has half of the
-    /// [default scrape timeout](crate::Builder::scrape_timeout), from which the
-    /// [margin](crate::Builder::scrape_timeout_margin) is taken first.
+    /// Returns when the hook is cancelled at the latest.
     ///
-    /// No client moves this time. The hook is cancelled earlier if all clients that wait for the scrape have less time, or if
-    /// no client waits any more.
+    /// The hook has half of the [default scrape timeout](crate::Builder::scrape_timeout) less the
+    /// [margin](crate::Builder::scrape_timeout_margin). No client moves this time. The hook is cancelled earlier if all clients that
+    /// wait for the scrape have less time, or if no client waits any more.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }

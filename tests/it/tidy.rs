@@ -12,6 +12,7 @@ mod tree;
 /// A module at the root uses only modules of its level or below.
 const LAYERS: &[(&str, u8)] = &[
     ("lib", 11),
+    ("guide", 11),
     ("internals", 11),
     ("builder", 10),
     ("web_config", 9),

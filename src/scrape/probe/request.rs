@@ -14,7 +14,7 @@ use crate::scrape::BoxError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
-/// A probe of one target: what was asked for, and by when. See [`Builder::probe`](crate::Builder::probe).
+/// Describes a probe of [`Builder::probe`](crate::Builder::probe): the request's parameters and the deadline.
 #[derive(Clone, Debug)]
 pub struct ProbeRequest {
     pub(super) parameters: Parameters,
@@ -23,7 +23,7 @@ pub struct ProbeRequest {
 }
 
 impl ProbeRequest {
-    /// The parameter `target`; the first, if there are several.
+    /// Returns the parameter `target`; the first, if there are several.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl ProbeRequest {
             .ok_or_else(|| ProbeError::bad_request("Target parameter is missing"))
     }
 
-    /// The parameter of this name, decoded; the first, if there are several.
+    /// Returns the parameter of this name, decoded; the first, if there are several.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.parameters.get(name)
     }
@@ -61,10 +61,9 @@ impl ProbeRequest {
         self.log.clone()
     }
 
-    /// When the probe is cancelled: the scraper's own timeout, less
-    /// [`Builder::scrape_timeout_margin`](crate::Builder::scrape_timeout_margin), at most
-    /// [`Builder::max_scrape_timeout`](crate::Builder::max_scrape_timeout); of a scraper that does not say how long it waits
-    /// [`Builder::scrape_timeout`](crate::Builder::scrape_timeout).
+    /// Returns when the probe is cancelled.
+    ///
+    /// It has the [time of a scrape](crate::guide#time-of-a-scrape).
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -83,11 +82,11 @@ impl FromIterator<(String, String)> for Parameters {
     }
 }
 
-/// Why a probe returns no registry.
+/// Says why a probe returns no registry.
 ///
-/// `?` makes one of any error, `String`, `&str` and whatever becomes a boxed error, such as `anyhow`'s. Then `probe_success` is 0,
-/// and the reason is logged at debug level, because probes are there to find targets that are down. It is no
-/// [`Error`](std::error::Error) itself, or that conversion could not be.
+/// `?` converts any error, `String`, `&str` and whatever becomes a boxed error, such as `anyhow`'s. Then `probe_success` is 0,
+/// and the reason is logged at debug level, because probes exist to find targets that are down. It does not implement
+/// [`Error`](std::error::Error), which would rule out that conversion.
 pub struct ProbeError(pub(super) Reason);
 
 /// What a probe has failed with.

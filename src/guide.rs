@@ -1,0 +1,234 @@
+//! Explains what the options do in detail. The items' own docs are short and link here.
+//!
+//! # Several registries
+//!
+//! [`Builder::registry`] and [`registry_named`](Builder::registry_named) may be called several times.
+//!
+//! * Each registry is gathered separately. If a collector of one panics, that registry is omitted and the others are served.
+//!   `prometheus_exporter_registry_up{registry}` shows it.
+//! * Families of the same name become one family.
+//! * A series that occurs twice is served once, from the earlier registry.
+//! * A name under two types is served as the earlier registry has it. The server counts it in
+//!   `prometheus_exporter_errors_total{cause="type_conflict"}` and logs it once a minute.
+//! * `/metrics?registry[]=db` gathers only the registries named. The first registry is named `default`, the others `1`, `2`, …
+//!   unless you name them.
+//!
+//! The server's own metrics and the default collectors live in registries of their own. Nothing is ever registered into yours.
+//!
+//! # Work before a scrape
+//!
+//! Collectors of `prometheus` are synchronous. Work that needs `.await` runs in a hook. [`Builder::collect`] serves the samples that
+//! the hook returns, and [`Builder::before_scrape`] serves nothing of its own.
+//!
+//! * All hooks run at the same time, once per gather, however many scrapes share that gather.
+//! * Hooks run on the runtime on which [`bind`](Builder::bind) was called, because their sockets and timers belong there.
+//!   Without a runtime they run on the server's own, which a hook must not block.
+//! * Hooks have half of the time of the client that waits longest, and at most half of the default
+//!   [`scrape_timeout`](Builder::scrape_timeout): [`ScrapeContext::deadline`]. Set `scrape_timeout` to that of your Prometheus.
+//! * A hook that fails, panics or is late is cancelled, and a warning is logged. The scrape goes on: without the samples of
+//!   `collect`, with the last values of what `before_scrape` sets.
+//! * If all clients waited for less than the default timeout, the line is logged at debug level.
+//! * A client with a short timeout cancels no hook and no gather that others wait for.
+//! * `prometheus_exporter_hook_success{hook}` and `prometheus_exporter_hook_duration_seconds{hook}` show how each hook fares.
+//!
+//! Await everything that waits in the hook itself. What you spawn has no deadline and is not cancelled.
+//!
+//! The samples of `collect` are served as a registry of that name, which `registry[]` selects. If only that registry is selected,
+//! and the hook has failed, the response is a 500.
+//!
+//! # Time of a scrape
+//!
+//! A scrape has the time that its client sends in `X-Prometheus-Scrape-Timeout-Seconds`, less a
+//! [margin](Builder::scrape_timeout_margin), or else the default [`scrape_timeout`](Builder::scrape_timeout). It never has more
+//! than [`max_scrape_timeout`](Builder::max_scrape_timeout). At its deadline the response is a 503.
+//!
+//! A scrape joins the gather that is running if encoding has not started. Otherwise it waits for the next one. A gather itself
+//! has no deadline: a scrape that gives up cancels nobody's work, and no second gather starts while a collector hangs.
+//!
+//! A collector that hangs keeps one of the server's two threads. The other thread answers everything else. The first time that a
+//! registry hangs, the other thread may need two seconds to take over, and a 503 is late by as much.
+//!
+//! # Probes
+//!
+//! [`Builder::probe`] implements the [multi-target pattern](https://prometheus.io/docs/guides/multi-target-exporter/): a scrape of
+//! `/probe?target=db1:5432` asks that target. The probe returns a registry that it has made for this request.
+//!
+//! | the probe | the response |
+//! | --- | --- |
+//! | returns `Ok(registry)` | 200, with `probe_success 1` |
+//! | fails, panics, or is not done at [`ProbeRequest::deadline`] | 200, with `probe_success 0` |
+//! | returns [`ProbeError::bad_request`] | 400 with that sentence |
+//! | is beyond [`max_probes`](Builder::max_probes) | 503 |
+//!
+//! * The response has `probe_success` and `probe_duration_seconds`, unless the registry has them.
+//! * The server counts probes in `prometheus_exporter_probes_total{path,outcome}` and measures them in
+//!   `prometheus_exporter_probe_duration_seconds{path}`.
+//! * A probe is a task on the runtime of the hooks. It is cancelled at its deadline, and when its client closes the connection.
+//!   If the client has sent more after the request, the close goes unseen, and the deadline ends the probe.
+//! * The registry is gathered on a thread of the server, where a collector may block until the deadline.
+//! * Clean up in the probe what it leaves in the target, or in tasks that it has spawned.
+//! * Two scrapes of a target are two probes. HEAD probes, too.
+//! * `name[]` and `format` work as for the metrics. A malformed query is a 400.
+//!
+//! A client can make your program connect to any target that it names. Restrict who may ask:
+//! [`allow_network`](Builder::allow_network), or credentials.
+//!
+//! # Connections at the limit
+//!
+//! [`max_connections`](Builder::max_connections) connections may be open. At the limit the server evicts one for each newcomer, the
+//! first of these that it finds:
+//!
+//! 1. a connection that has been answered and is being closed
+//! 2. the one that has waited longest without a complete request; a new connection is safe for 100 ms
+//! 3. the slowest client, if it is 2 s behind one that takes 64 KiB of its responses each second
+//! 4. the longest TLS handshake, 1 s after its ClientHello
+//! 5. the client to which the server has been writing longest, after [`scrape_timeout`](Builder::scrape_timeout)
+//!
+//! The server never evicts a connection between a complete request and the first byte of the response. If it can evict nothing,
+//! newcomers wait in the backlog.
+//!
+//! The times of 2, 3 and 4 shrink while newcomers queue: with 128 connections down to a seventeenth. So a thousand clients that
+//! read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
+//!
+//! While newcomers find the limit reached, responses carry `Connection: close`. Otherwise a client could keep its connection by
+//! asking again and again. A scraper connects again.
+//!
+//! # Slow clients
+//!
+//! [`write_timeout`](Builder::write_timeout) is the time in which a client must take something of its response. The server sees
+//! progress on its side of the kernel's buffers, which empty in steps of about 64 KiB. Over Unix sockets, and on systems other than
+//! Linux, the steps may be larger. So a client that takes less than 64 KiB within the timeout looks like one that takes nothing,
+//! unless the buffers hold all that is left. With the default of 30 seconds that is 2 KiB a second.
+//!
+//! Responses that clients have not taken yet have a budget over all connections: [`max_unsent`](Builder::max_unsent). Over it,
+//! the server evicts the client that has been slow for longest, and a scrape waits up to 2 s for that. If the budget is still
+//! exceeded, a scrape of a part (`name[]`, `registry[]`) and a probe get a 503. A whole exposition is always answered.
+//!
+//! # Files that change
+//!
+//! Certificates, keys, client CAs and the web-config file are read again when they change. The server looks once a second; a
+//! mounted handler looks when it is asked.
+//!
+//! * A new version counts once two looks in a row have seen the same bytes, so a file that is being written does not count.
+//!   The first version counts at once.
+//! * If a new version cannot be used, the last good one stays in force. One warning is logged, and a gauge is 0:
+//!   `prometheus_exporter_tls_certificate_reload_success` or `prometheus_exporter_web_config_reload_success`.
+//! * `prometheus_exporter_tls_certificate_expiry_timestamp_seconds` shows when the certificate expires.
+//! * When the client CA, `client_auth_type` or the allowed names change, or a user is gone or has another password, older
+//!   connections end. Idle connections close at once. A connection with a request in flight closes after the response, which
+//!   carries `Connection: close`. Prometheus connects again.
+//!
+//! # The web-config file
+//!
+//! `Builder::web_config` (feature `web-config`) reads the
+//! [web-config file](https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md) of Prometheus and its
+//! exporters. All keys of it are known.
+//!
+//! * It replaces `tls_files`, `bearer_token`, `basic_auth`, `rate_limit` and the like. [`bind`](Builder::bind) refuses both together.
+//! * It is strict. What upstream ignores, or does otherwise than written, is an error that names file, line and key.
+//! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
+//! * A user whose hash has a cost above 16 is a warning, because upstream accepts it. That user cannot log in.
+//!
+//! A new version that takes away a protection, or turns TLS on, cannot be used, because a file that was cut or emptied by mistake
+//! is well-formed. Restart the program for these changes. Everything else follows the file.
+//!
+//! | protection | needs a restart | follows the file |
+//! | --- | --- | --- |
+//! | `tls_server_config` | TLS on or off | certificates, versions, cipher suites |
+//! | `client_auth_type` | certificates no longer demanded, or no longer verified | another CA, a stricter type |
+//! | `client_allowed_sans` | no list where there was one | another list, also a longer one |
+//! | `basic_auth_users` | no user where there was one, or only users who cannot log in | other users, fewer users, other passwords |
+//! | `rate_limit` | no limit where there was one | another limit |
+//!
+//! # Unix sockets
+//!
+//! [`listen_unix`](Builder::listen_unix) makes the socket's file in [`bind`](Builder::bind), with the mode of
+//! [`unix_socket_mode`](Builder::unix_socket_mode), and removes it at the stop.
+//!
+//! * A socket that is there is replaced if nobody answers on it, because a process that was killed leaves its own behind. If
+//!   somebody answers, `bind` fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse).
+//! * Any other file stays, and `bind` fails with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists).
+//! * Use a directory of your own, as `RuntimeDirectory=` of systemd makes it. Whoever else may write there can replace the socket.
+//! * If two servers replace the same socket at the same moment, both may succeed. The last one keeps the path.
+//!
+//! Prometheus scrapes Unix sockets from 3.15 on. `curl --unix-socket PATH http://localhost/metrics` does, too.
+//!
+//! # Sockets of systemd
+//!
+//! `Builder::listen_systemd` (feature `systemd`) listens on the sockets that systemd has opened for the process (`ListenStream=` in
+//! [systemd.socket(5)](https://www.freedesktop.org/software/systemd/man/latest/systemd.socket.html)). With `Type=notify` it also
+//! sends `READY=1` when the server serves, and `STOPPING=1` when it stops.
+//!
+//! * Both notices are about the whole service, and after `STOPPING=1` systemd expects the process to end. So this is for
+//!   exporters, whose service is the metrics server. A program that notifies systemd itself must not listen this way.
+//! * A notice that cannot be delivered at once is lost, and a warning is logged.
+//! * The server takes all sockets, once in a process. Their files belong to systemd.
+//! * `bind` fails with [`NotFound`](std::io::ErrorKind::NotFound) if `LISTEN_PID` or `LISTEN_FDS` is missing or wrong.
+//! * It fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput), and the name in `LISTEN_FDNAMES`, if a socket is of another
+//!   kind or does not listen (`Accept=yes`). On other systems than Linux it fails with
+//!   [`Unsupported`](std::io::ErrorKind::Unsupported).
+//!
+//! # The command line
+//!
+//! `WebArgs` (feature `cli`) has the `--web.*` flags of Prometheus' exporters: those of exporter-toolkit
+//! ([`flag.go`](https://github.com/prometheus/exporter-toolkit/blob/master/web/kingpinflag/flag.go)) and of node_exporter
+//! ([`node_exporter.go`](https://github.com/prometheus/node_exporter/blob/master/node_exporter.go)).
+//!
+//! An address is one of:
+//!
+//! * `:9184`: all interfaces. The server binds `[::]:9184`, which takes IPv4, too, where the system is set up so, as Linux is. Where
+//!   there is no IPv6, it binds `0.0.0.0:9184`.
+//! * `127.0.0.1:9184`, `[::1]:9184`, `[fe80::1%eth0]:9184`.
+//! * `localhost:9184`: clap checks the syntax, and [`bind`](Builder::bind) resolves the name.
+//! * `/run/app/metrics.sock`: whatever has a slash is the path of a Unix socket. It must have no comma. Upstream has no such form.
+//!
+//! `vsock://` is not supported. The switches' variables take clap's values: `true`, `yes`, `on`, `1` and their opposites.
+//!
+//! A value that clap can check is clap's error, which names the flag. What only `bind` finds begins with the flag, too:
+//! `--web.listen-address: cannot listen on 127.0.0.1:9184: …`.
+//!
+//! Flags override what was set on the builder before. Options that you set after `web_args` override the flags.
+//!
+//! * Addresses replace all listeners of the builder. `--web.systemd-socket` does, too, and overrides addresses, as upstream.
+//! * Without either flag the builder's listeners stay. If there are none, `bind` fails.
+//! * Without `--web.max-requests` and [`max_requests`](Builder::max_requests) the limit is 40, as in node_exporter.
+//! * `--web.config.file` together with `basic_auth` and the like is an error of `bind`.
+//!
+//! # A runtime that is stuck
+//!
+//! With the default collectors the server watches the tokio runtime on which it was started. It serves that runtime's
+//! `RuntimeCollector`, and two families more:
+//!
+//! | name | type | |
+//! | --- | --- | --- |
+//! | `tokio_scheduling_delay_seconds` | gauge | longest time that a ready task has waited to run since the last scrape |
+//! | `tokio_scheduling_delay_distribution_seconds` | histogram | the same of each wake-up, from 100 µs to 10 s |
+//!
+//! A thread of the server wakes a task on the runtime once a second, and the task notes when it runs. The server skips this while a
+//! gather keeps that thread busy. While the runtime is blocked, or a current-thread runtime is not being driven, the gauge grows
+//! from scrape to scrape. On a multi-thread runtime any worker can run the task, so the gauge shows that all of them are blocked.
+//! With several scrapers each sees the maximum since any of them asked. When the runtime or the server is gone, so are the two.
+//! The task counts among `tokio_alive_tasks`.
+//!
+//! # The stop
+//!
+//! A server stops when its [`Guard`] is dropped, its token is cancelled, or the shutdown future of [`run`](crate::run()) completes.
+//! It closes its listeners, closes idle connections, and finishes responses in flight within
+//! [`drain_timeout`](Builder::drain_timeout). Then it cuts what is left, and its threads end. It does not wait for a collector that
+//! hangs. The first time that a collector hangs, the stop may begin up to two seconds later.
+//!
+//! # The last scrape
+//!
+//! [`Guard::shutdown_after_scrape`] serves until the final values of a job have been scraped.
+//!
+//! * A scrape counts if it is a GET of the metrics, begins its gather after the call, gets a 200, and its body has been written to
+//!   the socket whole.
+//! * The first such scrape ends the wait. The server does not wait for a second Prometheus.
+//! * A browser at the metrics' path, and a scrape of a part (`name[]`, `registry[]`), count. The page at `/` does not: its requests
+//!   carry the header `X-Prometheus-Hyper-Page`.
+//! * A scrape that is in flight at the limit may finish within `drain_timeout`, and then counts.
+//! * Choose a limit a little above the scrape interval. [The token](Guard::cancellation_token) stops the server earlier, as does
+//!   dropping the future.
+
+#[cfg(doc)]
+use crate::{Builder, Guard, ProbeError, ProbeRequest, ScrapeContext};
