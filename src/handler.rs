@@ -17,8 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Running;
 use crate::http::body::Body;
+use crate::http::document::Document;
+#[cfg(feature = "page")]
+use crate::http::document::{Places, Program, Render};
+#[cfg(feature = "page")]
+use crate::http::page::{Landing, Page};
+#[cfg(feature = "page")]
+use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::http::router::Router;
 use crate::scrape::Host;
+#[cfg(feature = "page")]
+use crate::util::io_error;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
@@ -27,7 +36,8 @@ use crate::util::throttle::Throttle;
 ///
 /// It is a [`hyper::service::Service`] and, with feature `tower`, a `tower_service::Service`, which is what axum takes. Whatever the
 /// path, it answers GET and HEAD with the metrics, OPTIONS with a 204, other methods with a 405. It reads no request's body, and
-/// never returns an error. Its responses are complete, with an exact `Content-Length`.
+/// never returns an error. Its responses are complete, with an exact `Content-Length`. `Handler::page` returns a page that shows
+/// them.
 ///
 /// It negotiates, coalesces and keeps deadlines as a [`Server`](crate::Server) does. The first call starts two threads, which end with
 /// the last clone, so any executor may poll the calls. Hooks run on the tokio runtime in which `into_handler` was called, else on
@@ -52,6 +62,8 @@ use crate::util::throttle::Throttle;
 #[derive(Clone)]
 pub struct Handler {
     mounted: Arc<Mounted>,
+    /// None: the metrics.
+    page: Option<Arc<Document>>,
 }
 
 struct Mounted {
@@ -91,12 +103,47 @@ impl Handler {
             stop: CancellationToken::new(),
             no_engine: Throttle::default(),
         };
-        Handler { mounted: Arc::new(mounted) }
+        Handler { mounted: Arc::new(mounted), page: None }
+    }
+
+    /// Returns the page that shows these metrics live, as a service to be mounted at a path of your choice.
+    ///
+    /// `metrics_path` is where a browser finds this handler: an absolute path, with the prefix of a proxy if there is one. The page
+    /// scrapes it every two seconds while somebody looks. The page is under the same access control as the metrics, and both share
+    /// their threads.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is not absolute, or if a link of the page would run a script.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use prometheus_hyper::{Handler, Page, Server};
+    ///
+    /// let metrics: Handler = Server::builder().into_handler()?;
+    /// let page: Handler = metrics.page(Page::new("My service"), "/internal/metrics")?;
+    /// // axum: Router::new().route_service("/internal/metrics", metrics).route_service("/internal", page)
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "page")]
+    pub fn page(&self, page: Page, metrics_path: &str) -> io::Result<Handler> {
+        let fault = if path_is_valid(metrics_path) {
+            page.fault()
+        } else {
+            Some(format!("metrics_path: {metrics_path:?} {INVALID_PATH}"))
+        };
+        if let Some(fault) = fault {
+            return Err(io_error::new(io::ErrorKind::InvalidInput, format!("page: {fault}")));
+        }
+        let places = Places { metrics: metrics_path, formats: &[], probes: &[], health: false };
+        let document = Landing(page).render(Program { name: None, version: None }, &places);
+        Ok(Handler { mounted: Arc::clone(&self.mounted), page: Some(Arc::new(document)) })
     }
 
     fn answer(&self, head: Parts) -> ResponseFuture {
-        let mounted = Arc::clone(&self.mounted);
-        ResponseFuture(Box::pin(async move { mounted.answer(head).await }))
+        let (mounted, page) = (Arc::clone(&self.mounted), self.page.clone());
+        ResponseFuture(Box::pin(async move { mounted.answer(head, page).await }))
     }
 }
 
@@ -132,7 +179,7 @@ impl fmt::Debug for Handler {
 }
 
 impl Mounted {
-    async fn answer(&self, head: Parts) -> Response<Body> {
+    async fn answer(&self, head: Parts, page: Option<Arc<Document>>) -> Response<Body> {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -144,7 +191,8 @@ impl Mounted {
         };
         let (router, head) = (Arc::clone(&self.router), Arc::new(head));
         let asked = Arc::clone(&head);
-        let answer = Task::spawn(&runtime, async move { router.respond_mounted(&asked).await }).await;
+        let answer =
+            Task::spawn(&runtime, async move { router.respond_mounted(&asked, page.as_deref()).await }).await;
         answer.unwrap_or_else(|_| Router::refuse(&head))
     }
 

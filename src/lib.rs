@@ -97,7 +97,7 @@
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
 //! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, for a browser; any other is a 400 |
 //! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports |
-//! | GET, HEAD `/` | a page for people, with the metrics, live: [`Builder::landing_page`] |
+//! | GET, HEAD `/` | a page for people, with the metrics, live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | GET, HEAD `/-/ready` | 200, or 503 while [`Guard::set_ready`] or [`Builder::ready`] says so |
 //! | OPTIONS on these | 204 with `Allow` |
@@ -129,6 +129,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `gzip` | yes | compresses responses with gzip, in pure Rust, for clients that accept it |
+//! | `page` | yes | the page at `/`, with `Page`, `Builder::landing_page` and `Handler::page`; 60 KB of the program |
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
@@ -185,6 +186,7 @@ use testing::alone;
 use testing::scratch;
 
 pub use crate::http::body::Body;
+#[cfg(feature = "page")]
 pub use crate::http::page::Page;
 #[cfg(feature = "cli")]
 pub use builder::WebArgs;

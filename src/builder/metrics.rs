@@ -8,7 +8,8 @@ use prometheus::Registry;
 use super::Builder;
 use crate::collector::BuildInfo;
 use crate::exposition::encode;
-use crate::http::page::Page;
+#[cfg(feature = "page")]
+use crate::http::page::{Landing, Page};
 use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
@@ -223,6 +224,7 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "page")]
     pub fn landing_page(mut self, page: impl Into<Option<Page>>) -> Self {
         let page = page.into();
         let fault = page.as_ref().and_then(Page::fault).map(|fault| format!("landing_page: {fault}"));
@@ -230,7 +232,7 @@ impl Builder {
         if page.is_some() {
             self.faults.of_server("landing_page");
         }
-        self.metrics.landing_page = page;
+        self.metrics.landing_page = page.map(|page| Box::new(Landing(page)) as _);
         self
     }
 

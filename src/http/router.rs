@@ -18,9 +18,9 @@ use crate::exposition::encode::{EscapedFormat, FALLBACK, Format};
 use crate::exposition::filter::Names;
 use crate::http::access::{AccessControl, Policy};
 use crate::http::body::Body;
+use crate::http::document::Document;
 use crate::http::host::host_is_valid;
 use crate::http::negotiate;
-use crate::http::page::{Document, SECURITY_POLICY};
 use crate::http::path::{HEALTHY_PATH, READY_PATH};
 use crate::http::query::{self, Query, UnknownFormat};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
@@ -94,15 +94,16 @@ impl Router {
         self.complete(&policy, head, self.route(head, peer, &policy, self.deadline(head))).await
     }
 
-    /// Answers one request with the metrics, whatever its path, which the surrounding server has routed. Of its Host only
-    /// the allowed names count, if there are any.
-    pub(crate) async fn respond_mounted(&self, head: &Parts) -> Response<Body> {
+    /// Answers one request with the metrics or with this page, whatever its path, which the surrounding server has routed. Of
+    /// its Host only the allowed names count, if there are any.
+    pub(crate) async fn respond_mounted(&self, head: &Parts, page: Option<&Document>) -> Response<Body> {
+        let endpoint = page.map_or(Endpoint::Metrics, Endpoint::Page);
         let policy = self.access.policy();
         // Whose address that server knows, and not we.
         let served = async {
             let deadline = self.deadline(head);
             match self.access.admit(&policy, None, head, false, deadline).await {
-                Ok(()) => self.serve(Endpoint::Metrics, head, deadline).await,
+                Ok(()) => self.serve(endpoint, head, deadline).await,
                 Err(rejection) => rejection.into(),
             }
         };
@@ -204,7 +205,7 @@ impl Router {
         let (pieces, coding) = page.body(coding);
         let mut response = coded(HTML, pieces, coding);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SECURITY_POLICY));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page.policy));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         response

@@ -9,11 +9,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http_body::Body as _;
+#[cfg(feature = "page")]
+use prometheus_hyper::Page;
 use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples, TryFromFn};
 use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
 use prometheus_hyper::{
-    Body, BoxError, Builder, Guard, Handler, NotScraped, Page, ProbeError, ProbeRequest, Readiness,
-    RegistryFn, ResponseFuture, ScrapeContext, Server, build_info,
+    Body, BoxError, Builder, Guard, Handler, NotScraped, ProbeError, ProbeRequest, Readiness, RegistryFn,
+    ResponseFuture, ScrapeContext, Server, build_info,
 };
 use tokio::sync::Notify;
 
@@ -28,6 +30,7 @@ fn the_types_go_anywhere() {
     goes_anywhere::<Guard>();
     goes_anywhere::<Handler>();
     goes_anywhere::<NotScraped>();
+    #[cfg(feature = "page")]
     goes_anywhere::<Page>();
     goes_anywhere::<ProbeError>();
     goes_anywhere::<ProbeRequest>();
@@ -46,6 +49,7 @@ fn the_types_go_anywhere() {
     #[cfg(feature = "cli")]
     goes_anywhere::<prometheus_hyper::WebArgs>();
     outlives_panics::<NotScraped>();
+    #[cfg(feature = "page")]
     outlives_panics::<Page>();
     outlives_panics::<ProbeRequest>();
     outlives_panics::<ScrapeContext>();
@@ -66,8 +70,6 @@ fn each_item_can_be_used() {
         let _ = (request.target()?, request.param("module"), request.deadline());
         Err(ProbeError::bad_request("no"))
     };
-    let page =
-        Page::new("Page").version("1").description("What it is for.").link("Manual", "https://example.org");
     let builder = Server::builder()
         .registry(&registry)
         .registry_named("named", Registry::new())
@@ -80,7 +82,6 @@ fn each_item_can_be_used() {
         .metrics_path(Builder::DEFAULT_METRICS_PATH)
         .default_collectors(true)
         .build_info(build_info!().revision("r").rustversion("1.85"))
-        .landing_page(page)
         .self_metrics(true)
         .openmetrics(true)
         .compression(true)
@@ -102,6 +103,8 @@ fn each_item_can_be_used() {
         .auth_for_health(false)
         .rate_limit(Duration::from_millis(1), 1000)
         .allowed_hosts(["localhost"]);
+    #[cfg(feature = "page")]
+    let builder = builder.landing_page(page());
     #[cfg(feature = "protobuf")]
     let builder = builder.protobuf(true);
     let guard = builder.start().unwrap();
@@ -127,7 +130,14 @@ fn each_item_can_be_used() {
     let handler: Handler = Server::builder().registry(registry).into_handler().unwrap();
     let answer: ResponseFuture = hyper::service::Service::call(&handler, http::Request::new(()));
     drop(answer);
+    #[cfg(feature = "page")]
+    drop::<Handler>(handler.page(page(), "/metrics").unwrap());
     assert_eq!(Body::from("body").size_hint().exact(), Some(4));
+}
+
+#[cfg(feature = "page")]
+fn page() -> Page {
+    Page::new("Page").version("1").description("What it is for.").link("Manual", "https://example.org")
 }
 
 /// Owned, borrowed, shared, and the static that many programs have.

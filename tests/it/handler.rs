@@ -11,8 +11,10 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Body as _;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
+#[cfg(feature = "page")]
+use prometheus_hyper::Page;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
-use prometheus_hyper::{Body, Builder, Handler, Page, Server};
+use prometheus_hyper::{Body, Builder, Handler, Server};
 
 use crate::support::client::{Client, PATIENCE, get};
 use crate::support::collectors::Gated;
@@ -256,6 +258,7 @@ fn rejects_options_that_only_a_server_can_have() {
         ("auth_for_health", Box::new(|b| b.auth_for_health(true))),
         ("ready", Box::new(|b| b.ready(false))),
         ("metrics_path", Box::new(|b| b.metrics_path("/m"))),
+        #[cfg(feature = "page")]
         ("landing_page", Box::new(|b| b.landing_page(Page::new("x")))),
         ("probe", Box::new(|b| b.probe("/probe", |_| async { Ok(Registry::new()) }))),
         ("max_probes", Box::new(|b| b.max_probes(1))),
@@ -271,6 +274,7 @@ fn rejects_options_that_only_a_server_can_have() {
         assert_eq!(error.to_string(), format!("{named}: {reason}"));
     }
     // Without a page it has nothing to miss.
+    #[cfg(feature = "page")]
     drop(Server::builder().landing_page(None).into_handler().unwrap());
 }
 

@@ -14,6 +14,7 @@ mod examples;
 #[cfg(target_os = "linux")]
 mod exporters;
 mod known_values;
+#[cfg(feature = "page")]
 mod page;
 #[cfg(target_os = "linux")]
 mod process_one;

@@ -28,6 +28,7 @@ mod logins;
 mod messages;
 mod one_endpoint;
 mod own_metrics;
+#[cfg(feature = "page")]
 mod page;
 mod probe_debug;
 mod probes;

@@ -11,7 +11,9 @@ use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::exposition::compress;
 use crate::exposition::encode::{Format, TEXT_004, TEXT_100};
 use crate::http::access::AccessControl;
-use crate::http::page::{Document, Page, Places, Program};
+use crate::http::document::{Places, Program, Render};
+#[cfg(feature = "page")]
+use crate::http::page::{Landing, Page};
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
@@ -33,13 +35,24 @@ pub(crate) struct MetricsOptions {
     /// By default they are served with the default registry.
     pub(crate) default_collectors: Option<bool>,
     pub(crate) build_info: Option<BuildInfo>,
-    pub(crate) landing_page: Option<Page>,
+    pub(crate) landing_page: Option<Box<dyn Render>>,
     pub(crate) formats: Vec<&'static Format>,
     pub(crate) compression: bool,
     pub(crate) timeouts: ScrapeTimeouts,
     /// Zero is no limit, as is none.
     pub(crate) max_requests: Option<usize>,
     pub(crate) ready: bool,
+}
+
+/// The page that is served unless another one is set.
+#[cfg(feature = "page")]
+fn default_page() -> Option<Box<dyn Render>> {
+    Some(Box::new(Landing(Page::unnamed())))
+}
+
+#[cfg(not(feature = "page"))]
+fn default_page() -> Option<Box<dyn Render>> {
+    None
 }
 
 impl MetricsOptions {
@@ -54,7 +67,7 @@ impl MetricsOptions {
             probe_debug: false,
             default_collectors: None,
             build_info: None,
-            landing_page: Some(Page::unnamed()),
+            landing_page: default_page(),
             formats: vec![&TEXT_004, &TEXT_100],
             compression: true,
             timeouts,
@@ -157,8 +170,8 @@ impl MetricsOptions {
                 version: build_info.as_ref().map(BuildInfo::version),
             };
             let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
-            let places = Places { metrics: &metrics_path, formats: &formats, probes: &probes };
-            Document::new(&page, program, &places)
+            let places = Places { metrics: &metrics_path, formats: &formats, probes: &probes, health: true };
+            page.render(program, &places)
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
         let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));

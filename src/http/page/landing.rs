@@ -1,10 +1,11 @@
 //! What a user says of the page.
 
-/// The page at `/`: what the program is called, what it is, where there is more about it. Beside that it shows the
-/// metrics, live.
+use crate::http::document::Program;
+
+/// Names and describes the page that shows the metrics live.
 ///
-/// [`Builder::landing_page`](crate::Builder::landing_page) serves it. All of it is text: what looks like HTML is shown as it
-/// stands.
+/// [`Builder::landing_page`](crate::Builder::landing_page) serves it at `/`, and
+/// [`Handler::page`](crate::Handler::page) at a path of your choice. All of it is text: what looks like HTML is shown unchanged.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -27,13 +28,6 @@ pub struct Page {
     version: Option<String>,
     /// Text and address.
     links: Vec<(String, String)>,
-}
-
-/// What is known of the program without a word of its user's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Program<'a> {
-    pub(crate) name: Option<&'a str>,
-    pub(crate) version: Option<&'a str>,
 }
 
 impl Page {

@@ -1,0 +1,95 @@
+
+// Small graphs, on canvases: one node each.
+
+const HEIGHT = 26;
+let graphWidth = 0, colours = new Map();
+
+function colourOf(canvas, kind) {
+  if (!colours.has(kind)) colours.set(kind, getComputedStyle(canvas).color);
+  return colours.get(kind);
+}
+
+// A pen on a canvas of this size in CSS pixels, which is empty now.
+function penOn(canvas, width, height) {
+  const ratio = devicePixelRatio || 1, [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== h) canvas.width = w, canvas.height = h;
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  return pen;
+}
+
+// What the height of a graph stands for. It is filled from zero only, so that an area is a quantity. Elsewhere there is a
+// minimum span, so that 18 and 17 are neighbours.
+function rangeOf(low, high) {
+  if (low <= high / 2) return [Math.min(low, 0), Math.max(high, 0), true];
+  const middle = (low + high) / 2, half = Math.max(high - low, middle / 5) / 2;
+  return [middle - half, middle + half];
+}
+
+// Lines over `seconds`, in a box of this size. Returns what its height stands for.
+function drawRuns(pen, runs, { low, high, seconds, width, height, colour, bare, zero }) {
+  const constant = low === high, [from, to, fill] = rangeOf(zero ? Math.min(0, low) : low, high);
+  const x = (then) => width - then / seconds * width;
+  const y = (v) => constant ? v ? height / 2 : height - 1 : height - 2 - (height - 4) * (v - from) / (to - from);
+  pen.strokeStyle = pen.fillStyle = colour;
+  pen.lineJoin = pen.lineCap = "round";
+  pen.lineWidth = constant ? 1 : 1.5;
+  for (const run of runs) {
+    pen.beginPath();
+    // The first one twice, so that one by itself is a dot.
+    for (const [then, v] of [run[0], ...run]) pen.lineTo(x(then), y(v));
+    pen.globalAlpha = constant ? .6 : 1;
+    pen.stroke();
+    if (!fill || constant || bare) continue;
+    for (const end of [run.at(-1), run[0]]) pen.lineTo(x(end[0]), y(0));
+    pen.globalAlpha = .16;
+    pen.fill();
+  }
+  pen.globalAlpha = 1;
+  return { from, to, x, y };
+}
+
+// A dashed line where a counter began anew.
+function drawResets(pen, s, x, seconds, height) {
+  const resets = s.resets.map((then) => ago(tick - then)).filter((then) => then <= seconds);
+  pen.setLineDash([2, 2]);
+  pen.lineWidth = 1;
+  for (const then of resets) {
+    pen.beginPath();
+    pen.moveTo(x(then), 0);
+    pen.lineTo(x(then), height);
+    pen.stroke();
+  }
+  pen.setLineDash([]);
+  return resets;
+}
+
+// Returns what it shows, in words.
+function sparkline(canvas, s, kind) {
+  const pen = penOn(canvas, graphWidth, HEIGHT), runs = runsOf((back) => s.spark?.[at(back)], LINE);
+  if (!runs.length) return "no values yet";
+  const { low, high } = extent(runs), first = runs[0][0][0];
+  // What is young is wide.
+  const seconds = Math.max(first, 40);
+  const { x } = drawRuns(pen, runs, { low, high, seconds, width: graphWidth, height: HEIGHT, colour: colourOf(canvas, kind), zero: flows(s.f.type) });
+  const resets = drawResets(pen, s, x, seconds, HEIGHT), of = s.of && !summed(s.f) ? "mean, " : "";
+  const reset = resets.length ? `, reset ${duration(Math.round(resets.at(-1)))} ago` : "";
+  return `${of}last ${duration(Math.round(first))}: ${onLine(low, s.f)} to ${onLine(high, s.f)}${reset}`;
+}
+
+// Time runs to the right, the bounds upwards; the more came into a bucket in a second, the stronger the colour.
+function heatStrip(canvas, s, kind) {
+  const height = 34, pen = penOn(canvas, graphWidth, height), size = s.parts.length, columns = columnsOf(s, STRIP);
+  if (!columns.length) return "no values yet";
+  const began = columns.at(-1)[1], seconds = Math.max(began, 40), x = (then) => graphWidth - Math.round(then / seconds * graphWidth);
+  const rates = columns.map(([back, from, to]) => cameIn(s, back).map((count) => count / (from - to)));
+  const most = Math.max(...rates.flat());
+  pen.fillStyle = colourOf(canvas, kind);
+  columns.forEach(([, from, to], i) => rates[i].forEach((rate, j) => {
+    pen.globalAlpha = rate && .15 + .85 * Math.sqrt(rate / most);
+    pen.fillRect(x(from), height - (j + 1) * height / size, x(to) - x(from), height / size);
+  }));
+  const bound = (part) => shown(part.bound, s.f.name);
+  return `last ${duration(Math.round(began))}, buckets from ${bound(s.parts[0])} (below) to ${bound(s.parts[size - 1])} (above)`;
+}
