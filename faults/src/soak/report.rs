@@ -1,4 +1,4 @@
-//! What the soak says at its end, in Markdown.
+//! Writes the report of the soak test in Markdown.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,12 +15,12 @@ pub struct Sample {
     pub usage: Usage,
 }
 
-/// The last quarter may be so much above the second. In a short run chance alone is more than that.
+/// Growth allowed from the second quarter to the last. A short run varies by more than 2 % by chance.
 fn allowed(time: Duration) -> f64 {
     if time >= Duration::from_secs(1800) { 0.02 } else { 0.10 }
 }
 
-/// The report, and whether all is well.
+/// Returns the report, and whether the run has passed.
 pub fn of(
     time: Duration,
     samples: &[Sample],
@@ -35,14 +35,17 @@ pub fn of(
     let mut passed = count(&counts.failed) == 0 && count(&counts.scrapes) > 0;
     let _ = writeln!(
         text,
-        "# Soak\n\n`.ci/run soak`, {} s: ten scrapers at 1 s in every format and coding, twenty connections that drip or say \
-         nothing, four that read slowly, four that read nothing, resets, hostile heads, a stop and start each minute. A \
-         multi-thread host, two cores that others use, too.\n",
+        "# Soak\n\n`.ci/run soak`, {} s, a multi-thread host program on two shared cores, with this load:\n\n\
+         * ten scrapers, each once a second, in every format and coding\n\
+         * twenty connections that send slowly or nothing\n\
+         * four connections that read slowly, and four that read nothing\n\
+         * resets and hostile heads\n\
+         * a stop and a start each minute\n",
         time.as_secs()
     );
     let _ = writeln!(
         text,
-        "| what | mean of quarter 1 | 2 | 3 | 4 | 4 to 2 |\n| --- | --- | --- | --- | --- | --- |"
+        "| usage | mean of quarter 1 | 2 | 3 | 4 | growth from 2 to 4 |\n| --- | --- | --- | --- | --- | --- |"
     );
     let rows: [(&str, Figure); 3] = [
         ("memory, MiB", |usage| usage.memory as f64 / MIB),
@@ -63,33 +66,39 @@ pub fn of(
     let cpu = samples.last().map_or(0.0, |sample| sample.usage.cpu.as_secs_f64() / sample.at.as_secs_f64());
     let _ = writeln!(
         text,
-        "\nAllowed: growth by {:.0} %.\n\n| what | how many |\n| --- | --- |",
+        "\nAllowed growth: {:.0} %.\n\n| event or figure | value |\n| --- | --- |",
         100.0 * allowed(time)
     );
     let rows = [
-        ("good scrapes", count(&counts.scrapes).to_string()),
-        ("of them failed, with slow readers that were cut", count(&counts.failed).to_string()),
-        ("sent again, for the kept connection had been closed", count(&counts.again).to_string()),
-        ("the slowest of them, ms", format!("{:.1}", ms(&counts.slowest_us))),
-        ("bytes of their bodies, MiB", format!("{:.0}", count(&counts.bytes) as f64 / MIB)),
-        ("whole bodies to readers of at most 40 KiB/s", count(&counts.slow_reads).to_string()),
-        ("connections that dripped or said nothing, closed", count(&counts.drips_closed).to_string()),
-        ("connections that read nothing, closed", count(&counts.stalled_closed).to_string()),
+        ("honest scrapes", count(&counts.scrapes).to_string()),
+        (
+            "failed honest scrapes, including slow readers whose connection was closed",
+            count(&counts.failed).to_string(),
+        ),
+        ("requests repeated because the kept connection had closed", count(&counts.again).to_string()),
+        ("slowest honest scrape, ms", format!("{:.1}", ms(&counts.slowest_us))),
+        ("response bodies of honest scrapes, MiB", format!("{:.0}", count(&counts.bytes) as f64 / MIB)),
+        ("complete bodies to readers of at most 40 KiB/s", count(&counts.slow_reads).to_string()),
+        ("closed connections that sent slowly or nothing", count(&counts.drips_closed).to_string()),
+        ("closed connections that read nothing", count(&counts.stalled_closed).to_string()),
         ("resets", count(&counts.resets).to_string()),
         ("hostile heads", count(&counts.hostile).to_string()),
-        ("of them answered and closed", count(&counts.hostile_answered).to_string()),
+        ("hostile heads that were answered and closed", count(&counts.hostile_answered).to_string()),
         ("stops and starts", count(&counts.restarts).to_string()),
-        ("the slowest stop, ms (drain limit 5,000)", format!("{:.1}", ms(&counts.slowest_stop_us))),
+        ("slowest stop, ms (drain limit 5,000)", format!("{:.1}", ms(&counts.slowest_stop_us))),
         ("gathers", report.gathers.to_string()),
-        ("processor time of the host program, % of one core", format!("{:.1}", 100.0 * cpu)),
-        ("heartbeats of the host", report.beats.to_string()),
-        ("the latest of them, ms", format!("{:.1}", report.lag.as_secs_f64() * 1000.0)),
-        ("the latest of a host's without a server, ms", format!("{:.1}", control.lag.as_secs_f64() * 1000.0)),
-        ("opens of the host that failed", report.failed_opens.to_string()),
-        ("lines in the host's log", report.log_lines.to_string()),
-        ("descriptors once all clients had gone", after.descriptors.to_string()),
-        ("threads then", after.threads.to_string()),
-        ("memory then, MiB", format!("{:.2}", after.memory as f64 / MIB)),
+        ("CPU time of the host program, % of one core", format!("{:.1}", 100.0 * cpu)),
+        ("heartbeats of the host program", report.beats.to_string()),
+        ("latest heartbeat, ms", format!("{:.1}", report.lag.as_secs_f64() * 1000.0)),
+        (
+            "latest heartbeat of a host program without a server, ms",
+            format!("{:.1}", control.lag.as_secs_f64() * 1000.0),
+        ),
+        ("failed opens in the host program", report.failed_opens.to_string()),
+        ("log lines of the host program", report.log_lines.to_string()),
+        ("descriptors after all clients had disconnected", after.descriptors.to_string()),
+        ("threads after that", after.threads.to_string()),
+        ("memory after that, MiB", format!("{:.2}", after.memory as f64 / MIB)),
     ];
     for (what, how_many) in rows {
         let _ = writeln!(text, "| {what} | {how_many} |");
