@@ -36,11 +36,11 @@ pub fn of(
     let _ = writeln!(
         text,
         "# Soak\n\n`.ci/run soak`, {} s, a multi-thread host program on two shared cores, with this load:\n\n\
-         * ten scrapers, each once a second, in every format and coding\n\
-         * twenty connections that send slowly or nothing\n\
-         * four connections that read slowly, and four that read nothing\n\
-         * resets and hostile heads\n\
-         * a stop and a start each minute\n",
+         * Ten scrapers, each once a second, in every format and coding.\n\
+         * Twenty connections that send slowly or nothing.\n\
+         * Four connections that read slowly, and four that read nothing.\n\
+         * Resets and hostile heads.\n\
+         * A stop and a start each minute.\n",
         time.as_secs()
     );
     let _ = writeln!(
