@@ -1,5 +1,7 @@
-"""Python's prometheus_client, as its documentation has it. Told what to serve by lines on stdin (src/load.rs), then what to
-do, until they end (src/serve.rs)."""
+"""Python's prometheus_client, as in its documentation.
+
+Lines on stdin give the workload (src/load.rs), then commands until stdin ends (src/serve.rs).
+"""
 
 import socket
 import sys
@@ -12,7 +14,7 @@ lines = sys.stdin
 
 
 class Counting:
-    """Collects nothing, and counts."""
+    """Counts gathers, and collects nothing."""
 
     gathers = 0
 
@@ -46,7 +48,7 @@ def register():
 
 
 class Ticker:
-    """The host's own work: it wants to run each millisecond, and notes how late it does."""
+    """The host program's own work: it ticks each millisecond and notes its delay."""
 
     def __init__(self):
         self.late, self.runs = [], False
@@ -69,7 +71,7 @@ class Ticker:
 
 
 def free():
-    """start_http_server does not tell which port it got."""
+    """Returns a free port, because start_http_server does not report the one that it got."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
@@ -77,11 +79,11 @@ def free():
 
 register()
 REGISTRY.register(Counting())
-# Registering asks it for what it describes.
+# Registering calls collect().
 Counting.gathers = 0
 port = free()
 begun = time.perf_counter_ns()
-# Later versions give it and its thread back.
+# Later versions return the server and its thread.
 served = start_http_server(port, addr="127.0.0.1")
 socket.create_connection(("127.0.0.1", port)).close()
 print("ready", port, time.perf_counter_ns() - begun, flush=True)

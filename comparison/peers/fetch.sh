@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fetches the peers that are not Rust into target/peers, in their versions of today. Installs nothing.
+# Fetches the peers that are not Rust into target/peers, in their current versions. Installs nothing.
 #
 #   comparison/peers/fetch.sh           both
 #   comparison/peers/fetch.sh go        promhttp, built by Go; both are packages of Debian's suite forky
 #   comparison/peers/fetch.sh python    prometheus_client, from PyPI
 #
-# promhttp comes from the mirror of Debian that apt is configured with (85 MB). What is there is kept: to fetch newer
-# versions, delete target/peers.
+# promhttp comes from the Debian mirror of apt's configuration (85 MB). Fetched peers are kept. To fetch newer versions,
+# delete target/peers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -17,10 +17,10 @@ source=$PWD/comparison/peers/promhttp.go
 peers=$PWD/target/peers
 promhttp=$peers/promhttp
 venv=$peers/venv
-# Go, its libraries, and apt's own files: needed to build, not to run.
+# Go, its libraries, and apt's files. The build needs them, promhttp does not.
 go=$peers/go
 
-# What promhttp imports, all the way down. The dependencies of Debian's package are four times as much.
+# All direct and indirect imports of promhttp. The dependencies of Debian's package are four times as large.
 libraries=(
     golang-github-prometheus-client-golang-dev
     golang-github-beorn7-perks-dev
@@ -39,7 +39,7 @@ fail() {
     exit 1
 }
 
-# apt with sources, lists and a status of its own. The machine's proxies and keys apply, its lists stay as they are.
+# apt with sources, lists and a status of its own. It uses the machine's proxies and keys, and leaves its lists unchanged.
 private_apt() {
     local program=$1
     shift
@@ -48,7 +48,7 @@ private_apt() {
         -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# The mirror from which this machine has its Debian. `indextargets` would know it only after an update.
+# This machine's Debian mirror. `indextargets` knows it only after an update.
 mirror() {
     local codename uris
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
@@ -69,7 +69,7 @@ fetch_go() {
         : >"$go/apt/status"
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main" >"$go/apt/sources.list"
         private_apt apt-get -qq update
-        # golang-go itself is empty: it depends on the newest, as golang-1.27-go.
+        # golang-go is empty. It depends on the newest version, such as golang-1.27-go.
         toolchain=$(private_apt apt-cache depends golang-go | awk '/Depends: golang-[0-9.]+-go$/ && !found++ { print $2 }')
         [ -n "$toolchain" ] || fail "promhttp: $suite has no golang-go"
         (
@@ -83,7 +83,7 @@ fetch_go() {
     local root version
     root=$(echo "$go"/usr/lib/go-*)
     version=$(sed 's/-[^-]*$//' "$go/unpacked")
-    # Debian has libraries where GOPATH expects them, without modules. HOME: no settings of the user's.
+    # Debian's libraries are in a GOPATH, without modules. HOME excludes the user's settings.
     env -u GOFLAGS HOME="$go" GOROOT="$root" GOPATH="$go/usr/share/gocode" GOCACHE="$go/cache" GO111MODULE=off \
         GOTOOLCHAIN=local CGO_ENABLED=0 "$root/bin/go" build -ldflags "-X main.client=$version" -o "$promhttp" "$source"
 }
@@ -107,6 +107,6 @@ for peer in "$@"; do
         fetch_python
         echo "$prometheus_client on $("$venv/bin/python" --version)"
         ;;
-    *) fail "no peer $peer; there are: go python" ;;
+    *) fail "unknown peer $peer (expected go or python)" ;;
     esac
 done

@@ -1,7 +1,7 @@
-// Go's promhttp, as its documentation has it. Told what to serve by lines on stdin (src/load.rs), then what to do, until
-// they end (src/serve.rs). fetch.sh builds it.
+// Go's promhttp, as in its documentation. Lines on stdin give the workload (src/load.rs), then commands until stdin
+// ends (src/serve.rs). fetch.sh builds it.
 
-// Without a go.mod the defaults would be those of Go 1.20.
+// Without this line and a go.mod, the defaults are those of Go 1.20.
 //
 //go:debug default=go1.27
 package main
@@ -25,12 +25,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// The version of client_golang, told by the linker.
+// The version of client_golang. The linker sets it.
 var client = "?"
 
 var gathers atomic.Int64
 
-// Describes nothing, collects nothing, and counts.
+// Counts gathers. Describes and collects nothing.
 type counting struct{}
 
 func (counting) Describe(chan<- *prometheus.Desc) {}
@@ -83,7 +83,7 @@ func register(lines *bufio.Scanner) {
 	}
 }
 
-// The host's own work: it wants to run each millisecond, and notes how late it does.
+// The host program's own work: it ticks each millisecond and notes its delay.
 type ticker struct {
 	lock sync.Mutex
 	late []time.Duration

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! Reads the command line.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ pub(crate) struct Arguments {
 }
 
 const HELP: &str = "\
-Measures this prometheus-hyper beside other servers; prints tables, and targets.
+Compares this prometheus-hyper with other servers. Prints tables and targets.
 
-  --quick             small loads, few rounds, no builds: does it work?
-  --goals             ours beside 0.2.1 only, and what the goals compare
-  --build             the builds, too, where --quick leaves them out
-  --json              for machines
-  --figures LIST      those alone, parted by commas
-  --sizes LIST        numbers of series
-  --shapes LIST       mix, counters, histograms
-  --peers LIST        those alone; ours is always among them
-  --effort FACTOR     so many times the usual rounds
-  --patience SECONDS  how long a peer may take in one part of a table; not ours and 0.2.1";
+  --quick             Checks that it works: small loads, few rounds, no builds.
+  --goals             Measures only this version and 0.2.1, in the figures of the goals.
+  --build             Includes the builds in --quick.
+  --json              Prints JSON.
+  --figures LIST      Measures only these figures, separated by commas.
+  --sizes LIST        Sets the numbers of series.
+  --shapes LIST       Sets the shapes: mix, counters, histograms.
+  --peers LIST        Measures only these peers, and ours.
+  --effort FACTOR     Multiplies the rounds.
+  --patience SECONDS  Limits the time of a peer in one part of a table, except ours and 0.2.1.";
 
-/// The goals are ratios of ours, however it is started, to the published one.
+/// The goals are ratios to the published version, with `start`, `run` and `serve`.
 const GOALS_FIGURES: [&str; 6] = [typical::KEY, same::KEY, latency::KEY, cpu::KEY, memory::KEY, stall::KEY];
 const GOALS_PEERS: [&str; 4] = ["ours", "published", "run", "serve"];
 const GOALS_SIZES: [usize; 4] = [200, 1_000, 10_000, 100_000];
 
 impl Arguments {
-    /// None if help was asked for, and printed.
+    /// Returns None after `--help`, once it has printed the help.
     pub(crate) fn read(arguments: &[String]) -> Outcome<Option<Self>> {
         let mut read = Self {
             figures: FIGURES.iter().map(|figure| figure.key).collect(),
@@ -67,7 +67,7 @@ impl Arguments {
         }
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--quick" | "--goals" | "--build" => (),
                 "--json" => read.json = true,
@@ -89,7 +89,7 @@ impl Arguments {
                     println!("peers: {}", PEERS.map(|peer| peer.key).join(", "));
                     return Ok(None);
                 }
-                other => return Err(format!("{other} is unknown\n\n{HELP}").into()),
+                other => return Err(format!("unknown argument {other}\n\n{HELP}").into()),
             }
         }
         Ok(Some(read))
@@ -114,12 +114,16 @@ fn list<T>(text: &str, read: impl Fn(&str) -> Outcome<T>) -> Outcome<Vec<T>> {
 
 fn size(text: &str) -> Outcome<usize> {
     let size = text.replace('_', "").parse()?;
-    if size == 0 { Err("no series are no load".into()) } else { Ok(size) }
+    if size == 0 {
+        Err("--sizes: 0 is not a number of series (expected at least 1)".into())
+    } else {
+        Ok(size)
+    }
 }
 
 fn figure(key: &str) -> Outcome<&'static str> {
     let found = FIGURES.iter().find(|figure| figure.key == key);
-    found.map(|figure| figure.key).ok_or_else(|| format!("no figure {key}").into())
+    found.map(|figure| figure.key).ok_or_else(|| format!("unknown figure {key}").into())
 }
 
 #[cfg(test)]
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn goals_preset_gives_way_to_what_is_named() {
+    fn named_figures_and_sizes_override_the_goals_preset() {
         let read = |arguments: &[&str]| {
             let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
             Arguments::read(&arguments).unwrap().unwrap()

@@ -1,4 +1,4 @@
-//! What one run is: who, which loads, how often; and what has come of it.
+//! One run: its peers, loads and rounds, and the results.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ pub(crate) struct Bench {
     pub(crate) peers: Vec<&'static Peer>,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) sizes: Vec<usize>,
-    /// For each round that a figure would do by itself, that many.
+    /// Factor on the rounds that a figure takes by default.
     pub(crate) effort: f64,
-    /// How long one may take in one table.
+    /// Time limit of a peer in one table.
     pub(crate) patience: Duration,
     pub(crate) results: Results,
 }
 
 impl Bench {
-    /// The fleet, and where its results go.
+    /// Returns the fleet, and the results to which it adds.
     pub(crate) fn parts(&mut self) -> (Fleet<'_>, &mut Results) {
         let Self { programs, peers, patience, results, .. } = self;
         (Fleet { peers, programs, patience: *patience }, results)
     }
 
-    /// At least 2: what is done once may be anything.
+    /// At least 2, because a single round may be an outlier.
     pub(crate) fn rounds(&self, usual: usize) -> usize {
         ((usual as f64 * self.effort) as usize).max(2)
     }
 
-    /// How many processes to ask, where each gives one value.
+    /// Number of processes for a figure that takes one value from each.
     pub(crate) fn processes(&self, usual: usize) -> usize {
         ((usual as f64 * self.effort) as usize).max(1)
     }
 
-    /// Of every shape, but for the largest, of which there is the mix.
+    /// All shapes, except that the largest size is measured with the mix only.
     pub(crate) fn loads(&self) -> Vec<Load> {
         let all = self.shapes.iter().flat_map(|shape| self.sizes.iter().map(|series| (*shape, *series)));
         all.map(|(shape, series)| Load { shape, series })
@@ -48,7 +48,7 @@ impl Bench {
         self.sizes.iter().copied().map(Load::mix).collect()
     }
 
-    /// The mix that is nearest to that size without being larger, or the smallest.
+    /// The largest mix of at most that size, or else the smallest mix.
     pub(crate) fn mix_of(&self, series: usize) -> Load {
         let fitting = self.sizes.iter().copied().filter(|size| *size <= series).max();
         Load::mix(fitting.or(self.sizes.iter().copied().min()).unwrap_or(series))

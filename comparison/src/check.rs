@@ -1,7 +1,8 @@
-//! Every server says the same: an answer is parsed once, and its values are compared with what it was told.
+//! Checks that every server returns the same values. It parses one response and compares its values with the
+//! workload.
 //!
-//! How they say it differs: order, HELP and TYPE, `1e+06` for `1000000`, `le="1.0"` for `le="1"`, `_created`, and
-//! families of their own, which all have other names than the workload's.
+//! Spellings differ: order, HELP and TYPE, `1e+06` and `1000000`, `le="1.0"` and `le="1"`, `_created`.
+//! Servers add families of their own. Their names differ from those of the workload.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,10 +13,10 @@ use crate::outcome::Outcome;
 #[derive(Default, PartialEq, Debug)]
 pub(crate) struct Exposition(HashMap<String, f64>);
 
-/// What the names of the workload begin with.
+/// Prefix of the names in the workload.
 const OURS: &str = "service_";
 
-/// That many series are named when values differ.
+/// Number of series that an error names.
 const NAMED: usize = 5;
 
 impl Exposition {
@@ -25,7 +26,7 @@ impl Exposition {
         let mut bounds = String::new();
         for line in body.lines().filter(|line| line.starts_with(OURS)) {
             let (name, value) =
-                read(line, &mut labels, &mut bounds).ok_or_else(|| format!("no sample: {line}"))?;
+                read(line, &mut labels, &mut bounds).ok_or_else(|| format!("not a sample: {line}"))?;
             if name.ends_with("_created") {
                 continue;
             }
@@ -34,13 +35,13 @@ impl Exposition {
                 .map(|(name, value)| (*name, if *name == "le" { bounds.as_str() } else { *value }))
                 .collect();
             if !exposition.insert(name, &labels, value) {
-                return Err(format!("twice: {line}").into());
+                return Err(format!("duplicate series: {line}").into());
             }
         }
         Ok(exposition)
     }
 
-    /// Whether it is a new one.
+    /// Returns whether the series is new.
     pub(crate) fn insert(&mut self, name: &str, labels: &[(&str, &str)], value: f64) -> bool {
         let mut labels = labels.to_vec();
         labels.sort_unstable();
@@ -51,7 +52,7 @@ impl Exposition {
         self.0.insert(series, value).is_none()
     }
 
-    /// Names the series that differ.
+    /// Returns an error that names the series that differ.
     pub(crate) fn compare(&self, found: &Self) -> Outcome<()> {
         let missing = self.0.iter().filter_map(|(series, value)| match found.0.get(series) {
             None => Some(format!("{series} is missing")),
@@ -60,7 +61,7 @@ impl Exposition {
         });
         let others = found.0.keys().filter(|series| !self.0.contains_key(*series));
         let mut differences: Vec<String> =
-            missing.chain(others.map(|series| format!("{series} is nobody's"))).collect();
+            missing.chain(others.map(|series| format!("{series} is not in the workload"))).collect();
         if differences.is_empty() {
             return Ok(());
         }
@@ -75,12 +76,12 @@ impl Exposition {
     }
 }
 
-/// The upper bound of a bucket, in one spelling.
+/// Formats the upper bound of a bucket in one spelling.
 pub(crate) fn bound(le: f64) -> String {
     le.to_string()
 }
 
-/// Name and value; its labels go to `labels`, and a `le` in our spelling to `bounds`.
+/// Returns name and value. Adds its labels to `labels`, and a `le` in our spelling to `bounds`.
 fn read<'a>(
     line: &'a str,
     labels: &mut Vec<(&'a str, &'a str)>,
@@ -93,7 +94,7 @@ fn read<'a>(
         rest = inside;
         while !rest.starts_with('}') {
             let (label, after) = rest.split_once("=\"")?;
-            // The workload has nothing that is escaped.
+            // The workload contains no escapes.
             let (value, after) = after.split_once('"')?;
             labels.push((label, value));
             rest = after.strip_prefix(',').unwrap_or(after);
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_do_not_matter() {
+    fn accepts_all_spellings() {
         let told = r#"service_a{x="1",le="1"} 1000000
             "#;
         let others = [
@@ -126,12 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_named() {
+    fn names_series_that_differ() {
         let told = Exposition::parse("service_a 1\nservice_b 1\n").unwrap();
         for (other, named) in [
             ("service_a 1\n", "service_b is missing"),
             ("service_a 1\nservice_b 2\n", "service_b is 2, not 1"),
-            ("service_a 1\nservice_b 1\nservice_c 1\n", "service_c is nobody's"),
+            ("service_a 1\nservice_b 1\nservice_c 1\n", "service_c is not in the workload"),
         ] {
             let failure = told.compare(&Exposition::parse(other).unwrap()).unwrap_err().to_string();
             assert!(failure.contains(named), "{failure}");

@@ -1,4 +1,5 @@
-//! A scraper: HTTP/1.1 by hand on a blocking socket, so that what it costs is little and the same for all.
+//! A scraper. It speaks HTTP/1.1 by hand on a blocking socket, so its cost is small and the same for all
+//! peers.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,36 +11,36 @@ pub(crate) struct Client {
     address: SocketAddr,
     patience: Duration,
     connection: Option<TcpStream>,
-    /// What has come, and where it comes to.
+    /// Bytes read, and the decoded body.
     raw: Vec<u8>,
     room: Vec<u8>,
     body: Vec<u8>,
 }
 
-/// What a scraper asks for.
+/// The headers of a scrape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Ask {
-    /// Text, not compressed.
+    /// Text without compression.
     Identity,
-    /// Text, compressed.
+    /// Text with gzip.
     Gzip,
-    /// What a Prometheus of today asks for by default, header by header.
+    /// The default headers of a current Prometheus.
     Prometheus,
 }
 
 pub(crate) struct Answer {
-    /// From before the request, or the connection, to the last byte.
+    /// From before the request, or before the connection, to the last byte.
     pub(crate) took: Duration,
     pub(crate) gzip: bool,
-    /// Whether the connection is still there.
+    /// Whether the connection is still open.
     pub(crate) kept: bool,
 }
 
-/// Far beyond what anybody takes.
+/// Longer than any scrape takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Ask {
-    /// A million series on a busy machine take more than the ten seconds of Prometheus' default.
+    /// On a busy machine a million series take longer than Prometheus' default timeout of ten seconds.
     fn headers(self) -> &'static str {
         match self {
             Self::Identity => {
@@ -49,7 +50,7 @@ impl Ask {
                 "Accept: text/plain;version=0.0.4\r\nAccept-Encoding: gzip\r\n\
                  X-Prometheus-Scrape-Timeout-Seconds: 120\r\n"
             }
-            // Since 3.4, without protobuf.
+            // Prometheus 3.4 and later, without protobuf.
             Self::Prometheus => {
                 "User-Agent: Prometheus/3.14.0\r\n\
                  Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -61,7 +62,7 @@ impl Ask {
     }
 }
 
-/// Room for what comes at once.
+/// Buffer size of one read.
 const ROOM: usize = 256 * 1024;
 
 impl Client {
@@ -76,7 +77,7 @@ impl Client {
         }
     }
 
-    /// For the connection, and then for whatever comes next of an answer.
+    /// Sets the timeout of connecting, and of each read.
     pub(crate) fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
@@ -95,24 +96,26 @@ impl Client {
         self.connection = None;
     }
 
-    /// Whether the server has not closed it.
+    /// Returns whether the server has left the connection open.
     pub(crate) fn is_kept(&self) -> bool {
         let Some(connection) = &self.connection else { return false };
         let peeked = connection.set_nonblocking(true).and_then(|()| connection.peek(&mut [0]));
         matches!(peeked, Err(failure) if failure.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Of the last answer, as it came.
+    /// Returns the body of the last response, still encoded.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// On the connection that is there, else on a new one; a server that closes after each answer gets a new one each.
+    /// Scrapes on the open connection, or on a new one. A server that closes after each response gets a new
+    /// one each time.
     pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Answer> {
         let start = Instant::now();
         let reused = self.connection.is_some();
         match self.ask(ask, start) {
-            // Closed meanwhile, as servers may. One that has answered has failed, and is not asked again.
+            // The server may have closed an idle connection. A connection that has returned bytes has failed,
+            // so there is no retry.
             Err(_) if reused && self.raw.is_empty() && start.elapsed() < self.patience => {
                 self.disconnect();
                 self.ask(ask, start)
@@ -132,7 +135,7 @@ impl Client {
                 break at + 4;
             }
             if self.fill()? == 0 {
-                return Err("closed before an answer".into());
+                return Err("connection closed before a response".into());
             }
         };
         let head = Head::read(&self.raw[..end])?;
@@ -148,12 +151,13 @@ impl Client {
         Ok(Answer { took, gzip: head.gzip, kept: head.keeps })
     }
 
-    /// Of that length, or until the connection ends.
+    /// Reads that many bytes, or until the connection ends.
     fn plain(&mut self, start: usize, length: Option<usize>) -> Outcome<()> {
         let mut connection = self.connection.as_ref().ok_or("no connection")?;
         match length {
             Some(length) => {
-                // Mostly as long as the last one, and no byte of it is cleared first: that would be in its latency.
+                // Clearing the buffer would add to the latency. Bodies mostly have the length of the previous
+                // one.
                 self.body.resize(length, 0);
                 let here = (self.raw.len() - start).min(length);
                 self.body[..here].copy_from_slice(&self.raw[start..start + here]);
@@ -192,7 +196,7 @@ impl Client {
     }
 
     fn more(&mut self) -> Outcome<()> {
-        if self.fill()? == 0 { Err("closed within an answer".into()) } else { Ok(()) }
+        if self.fill()? == 0 { Err("connection closed within a response".into()) } else { Ok(()) }
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -217,7 +221,7 @@ impl Head {
         let mut lines = text.lines();
         let status = lines.next().unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {
-            return Err(format!("not a 200: {status}").into());
+            return Err(format!("status is not 200: {status}").into());
         }
         let mut head =
             Self { length: None, chunked: false, gzip: false, keeps: status.starts_with("http/1.1") };
@@ -247,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read_however_they_are_framed() {
+    fn reads_responses_in_each_framing() {
         let rows: [(&str, bool); 4] = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true),
             (

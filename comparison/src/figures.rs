@@ -1,4 +1,4 @@
-//! What is measured, one figure a file.
+//! The figures, one a file.
 
 pub(crate) mod build;
 pub(crate) mod concurrent;
@@ -17,12 +17,12 @@ use crate::outcome::Outcome;
 
 pub(crate) struct Figure {
     pub(crate) key: &'static str,
-    /// What it is, above its tables.
+    /// Heading of its tables.
     pub(crate) title: &'static str,
     pub(crate) measure: fn(&mut Bench) -> Outcome<()>,
 }
 
-/// In the order of their tables; `same` comes first when they are measured.
+/// In the order of the tables. `same` is measured first.
 pub(crate) const FIGURES: [Figure; 11] = [
     Figure { key: typical::KEY, title: typical::TITLE, measure: typical::measure },
     Figure { key: same::KEY, title: same::TITLE, measure: same::measure },

@@ -1,4 +1,5 @@
-//! All who are measured with one load, each in its process, and taking turns: what else the machine does hits all.
+//! The peers of one load, each in its process. They take turns, so that other work of the machine affects all
+//! of them.
 
 use std::time::{Duration, Instant};
 
@@ -17,23 +18,25 @@ pub(crate) struct Member {
     pub(crate) process: Process,
     pub(crate) client: Client,
     spent: Duration,
-    /// A floor's CPU time.
+    /// CPU time of a floor.
     worked: Duration,
 }
 
-/// Who takes part, and how much.
+/// The peers, and the time limit of each.
 pub(crate) struct Fleet<'a> {
     pub(crate) peers: &'a [&'static Peer],
     pub(crate) programs: &'a Programs,
-    /// A member that has taken that long gets no more turns. The two that the goals compare always do.
+    /// A member that has taken this long gets no more turns. The two versions that the goals compare always
+    /// do.
     pub(crate) patience: Duration,
 }
 
-/// Beyond it Python would take most of the run's time.
+/// Above this size Python would take most of the run's time.
 const MOST_FOR_PYTHON: usize = 100_000;
 
 impl Fleet<'_> {
-    /// Those who can be measured with this load, and their names; in the table of those who can not be it stands why.
+    /// Returns the peers that can be measured with this load, and their names. Adds the reason of each other
+    /// peer to its table.
     pub(crate) fn present(
         &self,
         figure: &'static str,
@@ -54,7 +57,7 @@ impl Fleet<'_> {
         present
     }
 
-    /// Starts all who can be measured.
+    /// Starts all peers that can be measured.
     pub(crate) fn spawn(
         &self,
         figure: &'static str,
@@ -67,7 +70,7 @@ impl Fleet<'_> {
         present.into_iter().map(|(peer, _)| self.member(peer, load, threads)).collect()
     }
 
-    /// The median of what each of so many processes gives.
+    /// Returns the median over that many processes.
     pub(crate) fn medians<const N: usize>(
         &self,
         peer: &'static Peer,
@@ -105,7 +108,7 @@ impl Fleet<'_> {
         }
     }
 
-    /// Each in turn, so many rounds, or fewer for who is slow.
+    /// Runs each member in turn for that many rounds. A slow member gets fewer.
     pub(crate) fn rounds(
         &self,
         members: &mut [Member],
@@ -134,7 +137,7 @@ impl Member {
         self.client.scrape(ask).map_err(|failure| format!("{}: {failure}", self.name).into())
     }
 
-    /// Once: a server is scraped, a floor does what it does.
+    /// Works once: a server is scraped, a floor does its work.
     pub(crate) fn work(&mut self, ask: Ask) -> Outcome<()> {
         if self.peer.is_server() {
             self.scrape(ask)?;
@@ -144,12 +147,12 @@ impl Member {
         Ok(())
     }
 
-    /// Of all that its process has done; of a floor, what its work alone took.
+    /// Returns the CPU time of the whole process, or of a floor's work alone.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         if self.peer.is_server() { self.process.cpu() } else { Ok(self.worked) }
     }
 
-    /// What its collector has counted, if it takes one.
+    /// Returns the count of its collector, if it takes one.
     pub(crate) fn gathers(&mut self) -> Outcome<Option<f64>> {
         let answer = self.process.ask("gathers")?;
         Ok(if answer == "-" { None } else { Some(answer.parse()?) })

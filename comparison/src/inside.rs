@@ -1,9 +1,9 @@
-//! What is done on the thread of a server, without one: gathering, encoding, compressing. What it tells is CPU time of one
-//! long-lived thread, on which each has its turn.
+//! The work of a server's thread without a server: gathering, encoding, compressing. It measures CPU time of
+//! one long-lived thread, on which the works take turns.
 //!
-//! Encoders in one process, scrapes in another: who has once freed a large buffer, as `TextEncoder` does, has told glibc to
-//! keep more of what is free (`mallopt(3)`, `M_MMAP_THRESHOLD`), and a scrape after it would not pay for its memory as ours
-//! does in a server of its own.
+//! Encoders and scrapes have separate processes. Once a process has freed a large buffer, as `TextEncoder`
+//! does, glibc keeps more free memory (`mallopt(3)`, `M_MMAP_THRESHOLD`). A later scrape would then not pay
+//! for its memory as in a real server.
 
 use std::hint::black_box;
 use std::thread;
@@ -19,15 +19,15 @@ use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::stats::median;
 
-/// Gives the time that it takes.
+/// Returns the time that it takes.
 type Work = fn(&Inside) -> Outcome<Duration>;
 
-/// Of which each comes as often behind each other one, as they are a prime number.
+/// A prime number, so that each work follows each other work equally often.
 type Works = [(&'static str, Work); 3];
 
 struct Inside {
     registry: Registry,
-    /// For encoders only.
+    /// Only encoders use it.
     body: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) const GATHER: &str = "gather() and drop";
 pub(crate) const SCRAPE: &str = "gather, encode";
 pub(crate) const GZIP: &str = "gather, encode, gzip";
 
-/// Ours first, as everywhere.
+/// Ours first, as in all tables.
 const ENCODERS: Works = [
     (ENCODE, |inside| inside.beside_families(|families| timed(|| ours(black_box(families))))),
     (TEXT_ENCODER, |inside| inside.beside_families(|families| timed(|| text_encoder(black_box(families))))),
@@ -50,11 +50,11 @@ const SCRAPES: Works = [
     (GATHER, |inside| timed(|| inside.registry.gather())),
 ];
 
-/// What takes turns in one process.
+/// Works that take turns in one process.
 pub(crate) struct Group {
     pub(crate) name: &'static str,
     works: Works,
-    /// Whether they need the body, which is made with large buffers.
+    /// Whether they need the body. Making it takes large buffers.
     has_body: bool,
 }
 
@@ -76,23 +76,23 @@ impl Inside {
         Ok(inside)
     }
 
-    /// What is encoded has just been gathered, as in a server.
+    /// Runs `work` on families that have just been gathered, as in a server.
     fn beside_families(&self, work: impl FnOnce(&[MetricFamily]) -> Outcome<Duration>) -> Outcome<Duration> {
         let families = self.registry.gather();
-        // Whoever first asks for much after many small pieces have been freed has to join those. They are another's.
+        // The first large allocation after many small frees merges them. That cost is not the encoder's.
         drop(black_box(Vec::<u8>::with_capacity(self.body.len())));
         work(&families)
     }
 }
 
-/// With the drop of what it makes.
+/// Includes the drop of the result.
 fn timed<T>(work: impl FnOnce() -> T) -> Outcome<Duration> {
     let start = now()?;
     drop(black_box(work()));
     Ok(now()? - start)
 }
 
-/// The child's side: prints the medians of so many rounds, in nanoseconds.
+/// Runs in the child: prints the medians of that many rounds, in nanoseconds.
 pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
     let [group, shape, series, rounds] = arguments else {
         return Err("inside GROUP SHAPE SERIES ROUNDS".into());
@@ -117,20 +117,20 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// What each takes, in seconds, as the child has told.
+/// Parses the child's output into seconds.
 pub(crate) fn read(group: &Group, line: &str) -> Outcome<Vec<(&'static str, f64)>> {
     let medians: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let names = group.works.map(|(name, _)| name);
     Ok(names.into_iter().zip(medians.into_iter().map(|median| median / 1e9)).collect())
 }
 
-/// Another each round: who always came behind the same one would have from it what is in the cache.
+/// The order changes each round. Otherwise a work would always find the caches of the same predecessor.
 fn order(round: usize) -> impl Iterator<Item = usize> {
     let (works, step) = (ENCODERS.len(), round % (ENCODERS.len() - 1) + 1);
     (0..works).map(move |at| (round + at * step) % works)
 }
 
-/// Of this thread alone.
+/// CPU time of this thread alone.
 pub(crate) fn now() -> Outcome<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }

@@ -1,4 +1,4 @@
-//! Results and targets for machines: numbers in seconds, bytes or counts.
+//! Writes results and targets as JSON: numbers in seconds, bytes or counts.
 
 use std::fmt::Write;
 
@@ -58,7 +58,7 @@ fn object(members: &[(&str, String)]) -> String {
     format!("{{{}}}", members.join(", "))
 }
 
-/// JSON has neither infinity nor what is no number.
+/// JSON has neither infinity nor NaN.
 fn number(number: Option<f64>) -> String {
     number.filter(|number| number.is_finite()).map_or("null".to_owned(), |number| number.to_string())
 }

@@ -1,4 +1,4 @@
-//! How a server is started in the child, and what is known of it then.
+//! How the child starts a server, and its properties.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::load::Load;
 use crate::outcome::Outcome;
 
-/// Makes the workload, with a counter of gathers in it; what it gives is timed.
+/// Makes the workload, including a counter of gathers, and starts the server.
 pub(crate) type Prepare = fn(Load, &Gathers) -> Outcome<Launch>;
 
 pub(crate) type Launch = Box<dyn FnOnce(SocketAddr) -> Outcome<Running>>;
@@ -21,13 +21,13 @@ pub(crate) type Stop = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>>>;
 pub(crate) type Gathers = Arc<AtomicUsize>;
 
 pub(crate) struct Running {
-    /// If it has a way to stop.
+    /// If the server supports a stop.
     pub(crate) stop: Option<Stop>,
-    /// Whether it takes a collector that counts.
+    /// Whether the server supports a collector that counts.
     pub(crate) counts: bool,
-    /// Of what it took to start, the time that it made the workload.
+    /// The part of the start that made the workload.
     pub(crate) filling: Duration,
-    /// What must live as long.
+    /// Values that live as long as the server.
     pub(crate) _keep: Box<dyn Any>,
 }
 
@@ -41,14 +41,15 @@ impl Running {
     }
 }
 
-/// Of the host's tokio runtime.
+/// Threads of the host program's tokio runtime.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Threads {
     One,
     Many,
 }
 
-/// A collector of nothing that counts gathers, in this version of `prometheus`, and the workload beside it.
+/// Registers the workload, and a collector without families that counts gathers, in this version of
+/// `prometheus`.
 macro_rules! fill {
     ($prometheus:path, $registry:expr, $load:expr, $gathers:expr) => {{
         use std::sync::Arc;

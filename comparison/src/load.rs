@@ -1,4 +1,4 @@
-//! The loads: how many series, and of which kinds. Everybody is told the same by `families`.
+//! The loads: number and kinds of series. `families` defines their values for all peers.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -37,7 +37,7 @@ impl Load {
         families(self.series, counters, histograms)
     }
 
-    /// In `prometheus` 0.14.
+    /// Registers the load in `prometheus` 0.14.
     pub(crate) fn registry(self) -> Registry {
         let (counters, histograms) = self.shares();
         registry(self.series, counters, histograms)
@@ -51,7 +51,8 @@ impl Load {
         }
     }
 
-    /// For programs in other languages: a line per metric, fields parted by tabs, and an empty line at the end.
+    /// Writes the load for programs in other languages: a line per metric, fields separated by tabs, and an
+    /// empty line at the end.
     pub(crate) fn describe(self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "labels\t{}", LABELS.join("\t"))?;
         writeln!(out, "buckets\t{}", BUCKETS.map(|bucket| bucket.to_string()).join("\t"))?;
@@ -77,7 +78,7 @@ impl Load {
         out.flush()
     }
 
-    /// What every server has to say.
+    /// The values that every server must return.
     pub(crate) fn expected(self) -> Exposition {
         let mut exposition = Exposition::default();
         for family in self.families() {
@@ -123,7 +124,7 @@ impl FromStr for Shape {
 
     fn from_str(text: &str) -> Outcome<Self> {
         let named = SHAPES.iter().find(|(_, name)| *name == text);
-        named.map(|(shape, _)| *shape).ok_or_else(|| format!("no shape {text}").into())
+        named.map(|(shape, _)| *shape).ok_or_else(|| format!("unknown shape {text}").into())
     }
 }
 
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_parted() {
+    fn separates_thousands() {
         for (number, parted) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_000_000, "1,000,000")] {
             assert_eq!(thousands(number), parted);
         }

@@ -1,8 +1,8 @@
-//! Which versions are measured: what the lock file says.
+//! Reads the measured versions from the lock file.
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// Of a crate from the registry, or of one by path.
+/// Returns the version of a crate from the registry, or of a crate by path.
 pub(crate) fn version(name: &str, registry: bool) -> &'static str {
     let named = format!("\nname = \"{name}\"\n");
     let mut packages = LOCK.split("[[package]]");

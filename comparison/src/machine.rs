@@ -1,4 +1,4 @@
-//! Where it was measured: without names of hosts, for it is pasted into documents.
+//! Describes the machine, without host names, because the text goes into documents.
 
 use std::env;
 use std::fs;
@@ -16,7 +16,7 @@ pub(crate) fn header(programs: &Programs) -> String {
     text += &format!("{}\n\n", others.join(", "));
     text += &format!("`{}`\n", command());
     if cfg!(debug_assertions) {
-        text += "A DEBUG BUILD: these figures mean nothing.\n";
+        text += "This is a debug build. The figures mean nothing.\n";
     }
     text
 }
@@ -34,10 +34,10 @@ pub(crate) fn cpu_model() -> String {
 pub(crate) fn rustc() -> String {
     let output = Command::new("rustc").arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.unwrap_or_else(|_| "no rustc to be asked".to_owned())
+    text.unwrap_or_else(|_| "unknown rustc".to_owned())
 }
 
-/// As it can be given again.
+/// Returns the command line that repeats this run.
 pub(crate) fn command() -> String {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let release = if cfg!(debug_assertions) { "" } else { " --release" };

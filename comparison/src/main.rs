@@ -1,6 +1,7 @@
-//! One workload on each server, in one run: see README.md beside.
+//! Compares servers with one workload in one run: see README.md.
 //!
-//! Each is a process of its own, which is this program again: `serve` is the child, all else the parent.
+//! Each server is a process of its own, which is this program again. `serve` is the child, all other commands
+//! are the parent.
 
 mod arguments;
 mod bench;
@@ -56,9 +57,9 @@ fn run() -> Outcome<()> {
     let mut bench = arguments.bench();
     let mut figures: Vec<&Figure> =
         FIGURES.iter().filter(|figure| arguments.figures.contains(&figure.key)).collect();
-    // A server with other values is not worth measuring.
+    // A server with wrong values is not worth measuring.
     figures.sort_by_key(|figure| figure.key != figures::same::KEY);
-    // One that fails ends it; what has been measured by then, in up to an hour, is printed all the same.
+    // The first failure ends the run. The results so far, of up to an hour, are still printed.
     let failed = figures.iter().map(|figure| (figure.measure)(&mut bench)).find_map(Outcome::err);
     let targets = targets::targets(&bench.results, &bench.programs);
     if arguments.json {

@@ -1,4 +1,4 @@
-//! What can go wrong, told in words: this is a program for people.
+//! Errors as text, because people read them.
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,4 +1,4 @@
-//! Who is measured: each server the way its own README shows it, and two floors that are no servers.
+//! The peers: each server as its own README shows it, and two floors that are no servers.
 
 mod axum;
 mod client_rust;
@@ -23,15 +23,15 @@ pub(crate) use floors::Floor;
 pub(crate) use foreign::Programs;
 
 pub(crate) struct Peer {
-    /// As the command line has it.
+    /// Its name on the command line.
     pub(crate) key: &'static str,
     pub(crate) how: How,
-    /// Ours, used otherwise: the one figure in which it makes a difference.
+    /// A variant of ours is measured in this figure only, where it differs.
     pub(crate) only: Option<&'static str>,
 }
 
 pub(crate) enum How {
-    /// How it is made, and the runtime of the host as its README has it.
+    /// Its constructor, and the threads of the host program's runtime, as in its README.
     Rust {
         krate: &'static str,
         remark: &'static str,
@@ -43,7 +43,7 @@ pub(crate) enum How {
     Floor(Floor),
 }
 
-/// Ours first: the others are told as ratios to it.
+/// Ours is first, because the tables show ratios to it.
 pub(crate) const PEERS: [Peer; 13] = [
     rust("ours", "prometheus-hyper", "", ours::prepare, Threads::One),
     rust("published", "published", "", published::prepare, Threads::One),
@@ -75,11 +75,11 @@ const fn variant(key: &'static str, remark: &'static str, prepare: Prepare, only
 }
 
 pub(crate) fn peer(key: &str) -> Outcome<&'static Peer> {
-    PEERS.iter().find(|peer| peer.key == key).ok_or_else(|| format!("no peer {key}").into())
+    PEERS.iter().find(|peer| peer.key == key).ok_or_else(|| format!("unknown peer {key}").into())
 }
 
 impl Peer {
-    /// With the version that is measured.
+    /// Includes the measured version.
     pub(crate) fn name(&self, programs: &Programs) -> String {
         match &self.how {
             How::Rust { krate, remark, .. } => match *krate {
@@ -101,12 +101,12 @@ impl Peer {
         self.only.is_none_or(|only| only == figure)
     }
 
-    /// This version and the published one: the goals are ratios of the two.
+    /// The goals are ratios of this version to the published one.
     pub(crate) fn is_in_goals(&self) -> bool {
         ["ours", "published"].contains(&self.key)
     }
 
-    /// A process of its own: this program again, or another's.
+    /// Starts a process: this program again, or one in another language.
     pub(crate) fn spawn(
         &self,
         load: Load,
@@ -125,7 +125,7 @@ impl Peer {
     }
 }
 
-/// This program as a server; [`child`] reads it.
+/// The command of this program as a server. [`child`] reads it.
 fn again(key: &str, load: Load, threads: Threads) -> Outcome<Command> {
     let mut command = Command::new(env::current_exe()?);
     let threads = if threads == Threads::One { "one" } else { "many" };
@@ -142,6 +142,6 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
     match &peer(key)?.how {
         How::Rust { prepare, .. } => serve(*prepare, load, threads),
         How::Floor(floor) => floor.serve(load),
-        How::Go | How::Python => Err(format!("{key} is a program of its own").into()),
+        How::Go | How::Python => Err(format!("{key} is a separate program").into()),
     }
 }

@@ -1,4 +1,4 @@
-//! A server in a process of its own, so that its CPU time and its memory are its alone.
+//! A server in a process of its own, so that its CPU time and memory are its alone.
 
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -15,19 +15,19 @@ use crate::outcome::Outcome;
 
 pub(crate) struct Process {
     child: Child,
-    /// Its end is the child's end.
+    /// Closing it ends the child.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
-    /// From its start, without what is measured, to the first connection.
+    /// From its start to the first connection, without making the workload.
     pub(crate) start: Duration,
 }
 
-/// How long a child may take to end by itself.
+/// How long a child may take to exit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Process {
-    /// It answers with its port, and how many nanoseconds it took to start.
+    /// The child answers with its port and its start time in nanoseconds.
     pub(crate) fn spawn(mut command: Command, described: Option<Load>) -> Outcome<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut commands = child.stdin.take().ok_or("no stdin")?;
@@ -46,7 +46,7 @@ impl Process {
     }
 
     pub(crate) fn ask(&mut self, command: &str) -> Outcome<String> {
-        let commands = self.commands.as_mut().ok_or("it has ended")?;
+        let commands = self.commands.as_mut().ok_or("the server has exited")?;
         commands.write_all(format!("{command}\n").as_bytes())?;
         commands.flush()?;
         self.answer()
@@ -56,23 +56,23 @@ impl Process {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
         if !line.ends_with('\n') {
-            return Err("the server has ended".into());
+            return Err("the server has exited".into());
         }
         Ok(line.trim_end().to_owned())
     }
 
-    /// Of all its threads, also those that have ended.
+    /// CPU time of all its threads, ended ones included.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?);
         Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
     }
 
-    /// Resident now, in bytes.
+    /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> Outcome<f64> {
         self.status("VmRSS:")
     }
 
-    /// The most that was resident since [`Self::forget_peak`].
+    /// Peak resident memory since [`Self::forget_peak`].
     pub(crate) fn peak(&self) -> Outcome<f64> {
         self.status("VmHWM:")
     }

@@ -1,4 +1,4 @@
-//! What has been measured, or why it has not.
+//! Measured values, or the reasons why they are missing.
 
 use std::fmt::Display;
 
@@ -11,13 +11,13 @@ pub(crate) struct Results {
 
 pub(crate) struct Entry {
     pub(crate) figure: &'static str,
-    /// The load, and what else is the same for all rows of a table.
+    /// The load, and other properties that all rows of a table share.
     pub(crate) case: String,
-    /// Whom it is about.
+    /// The peer.
     pub(crate) row: String,
     pub(crate) quantity: &'static str,
     pub(crate) value: Value,
-    /// Of how many scrapes it is a quantile, if it is one.
+    /// The number of scrapes, if the value is a quantile.
     pub(crate) scrapes: Option<usize>,
 }
 
@@ -26,16 +26,16 @@ pub(crate) enum Value {
     Seconds(f64),
     Bytes(f64),
     Count(f64),
-    /// There is none, for that reason.
+    /// The reason why there is no value.
     None(String),
 }
 
 impl Value {
-    /// A quantile of seconds, if there are enough of them: beyond it one in so many must be left, else it is the worst.
+    /// A quantile of seconds. It needs one value beyond the rank, otherwise it would be the maximum.
     pub(crate) fn quantile(seconds: &[f64], rank: f64) -> Self {
-        // Not quite: 0.01 is a little more than a hundredth.
+        // A tolerance, because 1.0 - 0.99 is a little more than 0.01.
         if (seconds.len() as f64) < 0.999_999 / (1.0 - rank) {
-            return Self::None(format!("of {} only", seconds.len()));
+            return Self::None(format!("only {} values", seconds.len()));
         }
         Self::Seconds(quantile(seconds, rank))
     }
@@ -70,7 +70,7 @@ impl Results {
         self.entries.push(Entry { figure, case, row, quantity, value, scrapes: None });
     }
 
-    /// A quantile of so many scrapes.
+    /// Adds a quantile of that many scrapes.
     pub(crate) fn add_of(
         &mut self,
         figure: &'static str,
@@ -84,7 +84,7 @@ impl Results {
         self.entries.push(Entry { figure, case, row, quantity, value, scrapes: Some(scrapes) });
     }
 
-    /// Gives a case another name.
+    /// Renames a case.
     pub(crate) fn rename(&mut self, figure: &str, from: &str, to: &str) {
         for entry in self.entries.iter_mut().filter(|entry| entry.figure == figure && entry.case == from) {
             to.clone_into(&mut entry.case);
@@ -102,7 +102,7 @@ impl Results {
     }
 }
 
-/// In the order of their first appearance.
+/// Distinct names in the order of their first appearance.
 pub(crate) fn each<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = Vec::new();
     for name in names {

@@ -1,4 +1,4 @@
-//! The child's side: one server in a host, that does as it is told by lines on stdin until they end.
+//! The child: one server in a host program. It obeys lines on stdin until stdin ends.
 
 use std::future::pending;
 use std::io::{self, BufRead};
@@ -19,10 +19,10 @@ use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::stats::quantile;
 
-/// For a server to listen: far beyond what any takes.
+/// Timeout until the server listens, longer than any needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often the host's ticker wants to run.
+/// Interval of the host program's ticker.
 const TICK: Duration = Duration::from_millis(1);
 
 pub(crate) fn serve(prepare: Prepare, load: Load, threads: Threads) -> Outcome<()> {
@@ -37,7 +37,7 @@ fn runtime(threads: Threads) -> io::Result<Runtime> {
     }
 }
 
-/// The lines of stdin; with their end the process ends.
+/// The lines of stdin. The process exits when stdin ends.
 pub(crate) fn commands() -> UnboundedReceiver<String> {
     let (sender, receiver) = unbounded_channel();
     thread::spawn(move || {
@@ -60,7 +60,7 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
     let launched = Instant::now();
     while let Err(failure) = TcpStream::connect(address).await {
         if launched.elapsed() > PATIENCE {
-            return Err(format!("it does not listen: {failure}").into());
+            return Err(format!("the server does not listen: {failure}").into());
         }
         yield_now().await;
     }
@@ -93,12 +93,12 @@ async fn host(prepare: Prepare, load: Load, mut commands: UnboundedReceiver<Stri
     pending().await
 }
 
-/// Most of the others have no way to tell which port they got.
+/// Most of the other servers cannot report the port that they got.
 fn free() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// The host's own work: it wants to run each millisecond, and notes how late it does.
+/// The host program's own work: it ticks each millisecond and notes its delay.
 #[derive(Default)]
 struct Ticker {
     late: Arc<Mutex<Vec<f64>>>,
@@ -121,7 +121,7 @@ impl Ticker {
         }));
     }
 
-    /// After its next tick, for that one may be the late one.
+    /// Waits for one more tick, because that one may be the late one.
     async fn stop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(task) = self.task.take() {
@@ -129,7 +129,7 @@ impl Ticker {
         }
     }
 
-    /// In nanoseconds what 99.9 % of the ticks are late at most, and the worst; and how many there were.
+    /// Reports, in nanoseconds, the p99.9 and the maximum of the delays, and the number of ticks.
     fn report(&self) -> String {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).clone();
         format!("{:.0} {:.0} {}", quantile(&late, 0.999) * 1e9, quantile(&late, 1.0) * 1e9, late.len())

@@ -1,6 +1,6 @@
 //! Medians and other quantiles.
 
-/// The nearest rank; not a number if there is none.
+/// The nearest rank, or NaN without values.
 pub(crate) fn quantile(values: &[f64], quantile: f64) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,5 @@
-//! Results as tables in Markdown: rows are peers, and behind each value stands its ratio to the first one's.
+//! Writes results as Markdown tables. Rows are peers, and each value is followed by its ratio to the first
+//! row's.
 
 use std::fmt::Write;
 
@@ -27,7 +28,7 @@ fn table(text: &mut String, case: &str, entries: &[&Entry]) {
         .into_iter()
         .filter(|quantity| !quantity.is_empty())
         .collect();
-    // Who is missing comes last.
+    // Missing peers come last.
     let (missing, measured): (Vec<&Entry>, Vec<&Entry>) =
         entries.iter().copied().partition(|entry| entry.quantity.is_empty());
     let rows = each(measured.into_iter().chain(missing).map(|entry| entry.row.as_str()));
@@ -41,7 +42,7 @@ fn table(text: &mut String, case: &str, entries: &[&Entry]) {
         let _ = write!(text, "| {row} |");
         let cells: Vec<&&Entry> = entries.iter().filter(|entry| entry.row == row).collect();
         for (at, quantity) in quantities.iter().enumerate() {
-            // What has no quantity is about all of them, and told once.
+            // A reason without a quantity is about the whole row, and appears once.
             let cell = cells
                 .iter()
                 .find(|entry| entry.quantity == *quantity || at == 0 && entry.quantity.is_empty());
@@ -54,7 +55,7 @@ fn table(text: &mut String, case: &str, entries: &[&Entry]) {
     }
 }
 
-/// With its ratio to the first row's.
+/// Formats a value with its ratio to the first row's.
 fn shown(value: &Value, first: Option<f64>) -> String {
     let number = match value {
         Value::Seconds(seconds) => duration(*seconds),
@@ -84,7 +85,7 @@ fn size(bytes: f64) -> String {
     }
 }
 
-/// Three digits, or all before the point.
+/// Formats three digits, or all before the decimal point.
 fn significant(number: f64) -> String {
     let digits = match number.abs() {
         ..10.0 if number.fract() != 0.0 => 2,

@@ -1,4 +1,4 @@
-//! What this server wants to be, as ratios within one run, and whether it is.
+//! The targets of this server as ratios within one run, and whether each is met.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::results::Results;
 
 pub(crate) struct Target {
     pub(crate) figure: String,
-    /// What is to be on that side of it.
+    /// The bound of the measured value.
     pub(crate) limit: Limit,
     pub(crate) measured: Result<f64, Missing>,
 }
@@ -21,11 +21,11 @@ pub(crate) enum Limit {
     AtMost(f64),
 }
 
-/// Why there is no figure to judge.
+/// The reason why there is no value.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Missing {
     NotMeasured,
-    /// Too few for a quantile to be relied on.
+    /// Too few scrapes for a reliable quantile.
     Scrapes(usize),
 }
 
@@ -38,7 +38,7 @@ impl Target {
     }
 }
 
-/// By the names that the tables have.
+/// Results by the peers' names in the tables.
 struct Named<'a> {
     results: &'a Results,
     ours: String,
@@ -48,10 +48,10 @@ struct Named<'a> {
     gather: String,
 }
 
-/// How many scrapes of each server a goal is judged by, at least.
+/// Least number of scrapes of each server for a goal.
 const SCRAPES: usize = 300;
 
-/// A quantity of a figure, and for each number of series the largest ratio to that of 0.2.1.
+/// A quantity of a figure, and the largest ratio to 0.2.1 for each number of series.
 type Goal = (&'static str, &'static str, &'static [(usize, f64)]);
 
 const GOALS: [Goal; 7] = [
@@ -64,7 +64,7 @@ const GOALS: [Goal; 7] = [
     (typical::KEY, typical::PLAIN_P99, &[(200, 1.10), (1_000, 1.05)]),
 ];
 
-/// With gzip, beside 0.2.1 without.
+/// With gzip, compared with 0.2.1 without.
 const GZIP: f64 = 1.05;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
@@ -116,7 +116,7 @@ impl Named<'_> {
         }
     }
 
-    /// What the host program pays.
+    /// Adds the targets about the host program.
     fn host(&self, targets: &mut Vec<Target>) {
         let case = Load::mix(100_000).to_string();
         let late = |row, quantity| self.results.number(stall::KEY, &case, row, quantity);
@@ -214,7 +214,7 @@ pub(crate) fn table(targets: &[Target]) -> String {
         let (measured, met) = match (target.measured, target.met()) {
             (Ok(measured), Some(true)) => (format!("{measured:.3}"), "met"),
             (Ok(measured), _) => (format!("{measured:.3}"), "**not met**"),
-            (Err(Missing::Scrapes(scrapes)), _) => (format!("of {scrapes} scrapes only"), "not measured"),
+            (Err(Missing::Scrapes(scrapes)), _) => (format!("only {scrapes} scrapes"), "not measured"),
             (Err(Missing::NotMeasured), _) => ("–".to_owned(), "not measured"),
         };
         let _ = writeln!(text, "| {} | {limit} | {measured} | {met} |", target.figure);

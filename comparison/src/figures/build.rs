@@ -1,4 +1,4 @@
-//! A program that says hello, in a clean release build: crates, CPU time of the build, stripped size.
+//! Measures a hello program in a clean release build: crates, CPU time of the build, stripped size.
 
 use std::env;
 use std::fs;
@@ -15,15 +15,14 @@ use crate::results::{Value, each};
 use crate::stats::median;
 
 pub(crate) const KEY: &str = "build";
-pub(crate) const TITLE: &str =
-    "A program that says hello: crates, CPU time of a clean release build, stripped size";
+pub(crate) const TITLE: &str = "A hello program: crates, CPU time of a clean release build, stripped size";
 
 pub(crate) const CPU: &str = "CPU of the build";
 pub(crate) const SIZE: &str = "stripped size";
 pub(crate) const CASE: &str = "hello";
 pub(crate) const BARE: &str = "this prometheus-hyper, no default features";
 
-/// The package in `hello/`, and what it is called.
+/// The package in `hello/`, its row, and whether default features are on.
 const HELLOS: [(&str, &str, bool); 7] = [
     ("hello-prometheus-hyper", "prometheus-hyper", true),
     ("hello-prometheus-hyper", "prometheus-hyper", false),
@@ -41,7 +40,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let mut sizes = vec![0.0; HELLOS.len()];
     for _ in 0..builds {
         for (at, (package, _, defaults)) in HELLOS.into_iter().enumerate() {
-            // The first round takes as long as it takes.
+            // The first round has no time limit.
             if spent[at].iter().sum::<f64>() > 10.0 * bench.patience.as_secs_f64() {
                 continue;
             }
@@ -57,7 +56,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             ("prometheus-hyper", false) => BARE.to_owned(),
             ("published", _) => format!("prometheus-hyper {}", version("prometheus-hyper", true)),
             ("axum" | "prometheus-client", _) => {
-                format!("{krate} {} and what it is mounted with", version(krate, true))
+                format!("{krate} {} and its server", version(krate, true))
             }
             _ => format!("{krate} {}", version(krate, true)),
         };
@@ -70,9 +69,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 
 fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Of the run that we are part of.
+    // These are settings of the surrounding run.
     cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    // A cache would have it built already.
+    // A compiler cache would skip the build.
     cargo.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
     cargo
@@ -83,7 +82,7 @@ fn fetch() -> Outcome<()> {
     if fetched.success() { Ok(()) } else { Err("cargo fetch failed".into()) }
 }
 
-/// CPU time in seconds, of cargo and all that it starts, and the program's size.
+/// Returns the CPU time of cargo and its children in seconds, and the size of the program.
 fn clean(package: &str, defaults: bool) -> Outcome<(f64, f64)> {
     let target = env::temp_dir().join(format!("prometheus-hyper-comparison-hello-{}", std::process::id()));
     let before = children()?;
@@ -116,14 +115,14 @@ fn remove(folder: &Path) {
     }
 }
 
-/// What all children that have ended took, and theirs.
+/// Returns the CPU time of all children that have ended, and of their children.
 fn children() -> Outcome<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let times = [usage.user_time(), usage.system_time()];
     Ok(times.map(|time| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000)).into_iter().sum())
 }
 
-/// Names counted once, with itself left out.
+/// Counts distinct names, without the program itself.
 fn crates(package: &str, defaults: bool) -> Outcome<f64> {
     let tree = cargo()
         .args([

@@ -1,4 +1,4 @@
-//! 1, 10 and 100 scrapers that ask at once, on connections they have.
+//! Measures 1, 10 and 100 concurrent scrapers on kept connections.
 
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -13,14 +13,15 @@ use crate::results::Value;
 use crate::stats::median;
 
 pub(crate) const KEY: &str = "concurrent";
-pub(crate) const TITLE: &str = "Scrapers that ask at once: until the last has its answer, the p99 of an answer, CPU and gathers per wave";
+pub(crate) const TITLE: &str =
+    "Concurrent scrapers: time until all have a response, p99 of a response, CPU and gathers per wave";
 
 pub(crate) const GATHERS: &str = "gathers";
 
-/// For an answer, at least: far beyond what a server takes that has heard the question.
+/// Least timeout of a response. A server that has received the request takes far less.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many ask at once.
+/// Numbers of concurrent scrapers.
 const SCRAPERS: [usize; 3] = [1, 10, 100];
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
@@ -32,7 +33,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let waves = bench.rounds(if scrapers > 10 { 7 } else { 21 });
         let (fleet, results) = bench.parts();
         let mut members = fleet.spawn(KEY, load, None, results, Peer::is_server)?;
-        // Missing ones are in the table of the load; here, too.
+        // A peer that is missing with this load is missing here, too.
         results.rename(KEY, &load.to_string(), &case);
         let mut clients: Vec<Vec<Client>> =
             members.iter().map(|member| self::clients(scrapers, member.process.address, patience)).collect();
@@ -65,7 +66,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 }
 
 pub(crate) fn case(load: &str, scrapers: usize) -> String {
-    format!("{load}, {scrapers} at once")
+    format!("{load}, {scrapers} concurrent")
 }
 
 fn clients(scrapers: usize, address: SocketAddr, patience: Duration) -> Vec<Client> {
@@ -78,9 +79,9 @@ struct Seen {
     waits: Vec<f64>,
     cpu: Vec<f64>,
     gathers: Vec<f64>,
-    /// Scrapers of the last wave that got no answer: a server whose backlog is short loses connections.
+    /// Scrapers of the last wave without a response. A server with a short backlog loses connections.
     lost: usize,
-    /// Why one of them got none.
+    /// The failure of one of them.
     failure: Option<Failure>,
 }
 
@@ -88,16 +89,15 @@ impl Seen {
     fn values(&self, patience: Duration) -> Vec<(&'static str, Value)> {
         if self.lost > 0 {
             let why = self.failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            let lost =
-                format!("{} got no answer, waiting {} s at most: {why}", self.lost, patience.as_secs());
+            let lost = format!("{} without a response within {} s: {why}", self.lost, patience.as_secs());
             return vec![("", Value::None(lost))];
         }
         let gathers = match self.gathers[..] {
-            [] => Value::None("has no collectors".to_owned()),
+            [] => Value::None("no collectors".to_owned()),
             _ => Value::Count(median(&self.gathers)),
         };
         vec![
-            ("all answered", Value::Seconds(median(&self.wall))),
+            ("all responses", Value::Seconds(median(&self.wall))),
             ("p99", Value::quantile(&self.waits, 0.99)),
             ("CPU", Value::Seconds(median(&self.cpu))),
             (GATHERS, gathers),
@@ -106,9 +106,9 @@ impl Seen {
 }
 
 struct Wave {
-    /// From when the first asks until the last has its answer.
+    /// From the first request to the last response.
     wall: Duration,
-    /// Of those who got one.
+    /// Times of the scrapers with a response.
     waits: Vec<f64>,
     failure: Option<Failure>,
 }
@@ -127,7 +127,7 @@ fn wave(clients: &mut [Client]) -> Outcome<Wave> {
         let threads: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || ask(client))).collect();
         let (mut answers, mut failure) = (Vec::with_capacity(threads.len()), None);
         for thread in threads {
-            match thread.join().map_err(|_| "a scraper has panicked")? {
+            match thread.join().map_err(|_| "a scraper panicked")? {
                 Ok(answer) => answers.push(answer),
                 Err(other) => failure = Some(other),
             }

@@ -1,4 +1,4 @@
-//! CPU time of the whole process per scrape, in user and kernel: what the host pays.
+//! Measures CPU time of the whole process per scrape, user and kernel: the cost to the host program.
 
 use crate::bench::Bench;
 use crate::client::Ask;
@@ -21,7 +21,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let rounds = bench.rounds(rounds);
         let (fleet, results) = bench.parts();
         let mut members = fleet.spawn(KEY, load, None, results, |_| true)?;
-        // Per member and coding; both within a round, so that they can be compared, too.
+        // Per member and coding. Both are in one round, so that they are comparable.
         let mut spent = vec![[const { Vec::new() }; 2]; members.len()];
         fleet.rounds(&mut members, rounds, |at, member| {
             for (ask, spent) in [Ask::Identity, Ask::Gzip].into_iter().zip(&mut spent[at]) {
@@ -41,7 +41,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         for (member, spent) in members.iter().zip(spent) {
             for (quantity, spent) in [IDENTITY, GZIP].into_iter().zip(spent) {
                 let value = if spent.is_empty() {
-                    Value::None("has none".to_owned())
+                    Value::None("no gzip".to_owned())
                 } else {
                     Value::Seconds(median(&spent))
                 };
@@ -57,13 +57,13 @@ fn compresses(member: &mut Member) -> Outcome<bool> {
     Ok(member.peer.is_server() && member.scrape(Ask::Gzip)?.gzip)
 }
 
-/// How many rounds, and how many scrapes in each.
+/// Rounds, and scrapes per round.
 fn rounds(load: Load) -> (usize, usize) {
     match load.series {
         ..=200 => (31, 40),
         201..=2_000 => (31, 10),
         2_001..=10_000 => (75, 4),
-        // Of the other shapes there is no goal.
+        // The other shapes have no target.
         10_001..=100_000 if load.shape == Shape::Mix => (100, 3),
         10_001..=100_000 => (11, 1),
         _ => (3, 1),

@@ -1,4 +1,4 @@
-//! 500 connections that have scraped once and are kept.
+//! Measures 500 kept connections after one scrape each.
 
 use std::thread;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::peers::Peer;
 use crate::results::Value;
 
 pub(crate) const KEY: &str = "idle";
-pub(crate) const TITLE: &str = "500 connections that have scraped once and are kept";
+pub(crate) const TITLE: &str = "500 kept connections after one scrape each";
 
 const CONNECTIONS: usize = 500;
 
-const QUANTITIES: [&str; 3] = ["resident more", "each that is kept", "kept"];
+const QUANTITIES: [&str; 3] = ["memory growth", "growth per connection", "kept connections"];
 
-/// For threads to come to rest.
+/// Time in which threads become idle.
 const REST: Duration = Duration::from_millis(100);
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
@@ -27,7 +27,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let (fleet, results) = bench.parts();
     for (peer, name) in fleet.present(KEY, load, results, Peer::is_server) {
         let [more, each, kept] = fleet.medians(peer, load, processes, once)?;
-        let none = || Value::None("keeps none".to_owned());
+        let none = || Value::None("closes each".to_owned());
         let values =
             [Value::Bytes(more), if kept > 0.0 { Value::Bytes(each) } else { none() }, Value::Count(kept)];
         for (quantity, value) in QUANTITIES.into_iter().zip(values) {
@@ -38,7 +38,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
 }
 
 fn once(mut member: Member) -> Outcome<[f64; 3]> {
-    // What the first scrapes leave is not the connections'.
+    // The first scrapes allocate memory that does not belong to the connections.
     for _ in 0..20 {
         member.work(Ask::Identity)?;
     }

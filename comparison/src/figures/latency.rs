@@ -1,5 +1,5 @@
-//! How long a scraper waits for the last byte: on a connection that is kept, back to back and with pauses between, and
-//! on a new one each. For pauses of a second see `typical`.
+//! Measures the time to the last byte: back to back on a kept connection, with pauses, and on a new
+//! connection each time. `typical` has pauses of a second.
 
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::peers::Peer;
 use crate::results::Value;
 
 pub(crate) const KEY: &str = "latency";
-pub(crate) const TITLE: &str = "Time to the last byte of a scrape: on a kept connection back to back, on one with pauses of \
-     20 ms, on a new one each";
+pub(crate) const TITLE: &str = "Time to the last byte of a scrape: back to back on a kept connection, with pauses of 20 ms, \
+     and on a new connection each time";
 
 pub(crate) const KEPT: &str = "kept p50";
 pub(crate) const KEPT_P99: &str = "kept p99";
@@ -22,13 +22,13 @@ pub(crate) const PAUSED: &str = "paused p50";
 pub(crate) const PAUSED_P99: &str = "paused p99";
 const NEW: &str = "new p50";
 
-/// As if the scraper had something else to do: threads have gone to sleep.
+/// Long enough that threads sleep.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Beyond it neither a pause nor a new connection matters.
+/// Above this size neither a pause nor a new connection matters.
 const MOST: usize = 10_000;
 
-/// Its p50 and p99, and how a scrape is made ready.
+/// Names of p50 and p99, and the preparation of a scrape.
 type Way = (&'static str, &'static str, fn(&mut Member) -> Outcome<()>);
 
 const WAYS: [Way; 3] = [
@@ -57,7 +57,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             }
             let mut waits = vec![Vec::new(); members.len()];
             fleet.rounds(&mut members, rounds, |at, member| {
-                // Not measured: the others have had the caches meanwhile.
+                // A warm-up: the other members have used the caches.
                 let kept = member.scrape(Ask::Identity)?.kept;
                 if !kept && p50 != NEW {
                     return Ok(());
@@ -72,7 +72,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             for (member, waits) in members.iter().zip(waits) {
                 for (quantity, rank) in [(p50, 0.5), (p99, 0.99)] {
                     let value = match waits[..] {
-                        [] => Value::None("keeps none".to_owned()),
+                        [] => Value::None("closes each".to_owned()),
                         _ => Value::quantile(&waits, rank),
                     };
                     results.add_of(KEY, load, &member.name, quantity, value, waits.len());
@@ -83,7 +83,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     Ok(())
 }
 
-/// How many rounds, and how many scrapes in each.
+/// Rounds, and scrapes per round.
 fn rounds(load: Load) -> (usize, usize) {
     match load.series {
         ..=1_000 => (40, 25),

@@ -1,4 +1,4 @@
-//! How long a server takes to be there, and to be gone while a scraper keeps its connection.
+//! Measures the time from start to the first connection, and of a stop while a scraper keeps its connection.
 
 use crate::bench::Bench;
 use crate::client::Ask;
@@ -9,7 +9,7 @@ use crate::stats::median;
 
 pub(crate) const KEY: &str = "lifetime";
 pub(crate) const TITLE: &str =
-    "From its start to the first connection, and its stop with a connection that is kept";
+    "Time from start to the first connection, and of a stop with a kept connection";
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let load = bench.mix_of(200);
@@ -32,7 +32,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     for (_, name, starts, stops) in lives {
         results.add(KEY, load, &name, "start", Value::Seconds(median(&starts)));
         let stop = match stops[..] {
-            [] => Value::None("has none".to_owned()),
+            [] => Value::None("no stop".to_owned()),
             _ => Value::Seconds(median(&stops)),
         };
         results.add(KEY, load, &name, "stop", stop);

@@ -1,4 +1,5 @@
-//! Resident memory: with the workload before the first scrape, after some, and at the peak while they were made.
+//! Measures resident memory with the workload: before the first scrape, after some scrapes, and at their
+//! peak.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::results::Value;
 
 pub(crate) const KEY: &str = "memory";
 pub(crate) const TITLE: &str =
-    "Resident memory with the workload: idle, after scrapes, at their peak, and what the peak is above idle";
+    "Resident memory with the workload: idle, after scrapes, at their peak, growth from idle to peak";
 
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const AFTER: &str = "after";
@@ -20,16 +21,16 @@ pub(crate) const GROWTH: &str = "growth";
 
 const QUANTITIES: [&str; 4] = [IDLE, AFTER, "peak", GROWTH];
 
-/// What a scrape leaves behind is there after one; the peak of several is the higher one.
+/// One scrape leaves its memory behind. Several raise the peak.
 const SCRAPES: usize = 5;
 
-/// For threads to come to rest.
+/// Time in which threads become idle.
 const REST: Duration = Duration::from_millis(100);
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     for load in bench.mixes() {
         eprintln!("memory: {load}");
-        // Each time in new processes.
+        // Each measurement has new processes.
         let processes = bench.processes(if load.series > 100_000 { 1 } else { 5 });
         let (fleet, results) = bench.parts();
         for (peer, name) in fleet.present(KEY, load, results, measured) {
@@ -41,7 +42,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     Ok(())
 }
 
-/// `memcpy` holds a body all the time; that is no floor of memory.
+/// `memcpy` holds a body all the time, so it is no floor of memory.
 fn measured(peer: &Peer) -> bool {
     peer.key != "memcpy"
 }

@@ -1,4 +1,5 @@
-//! No figure: before anything is measured, every server has to say what it was told, however it is asked.
+//! Checks values, and measures response sizes. Every server must return the workload in each representation
+//! before anything else is measured.
 
 use std::io::Read;
 
@@ -13,13 +14,13 @@ use crate::peers::Peer;
 use crate::results::Value;
 
 pub(crate) const KEY: &str = "same";
-pub(crate) const TITLE: &str = "Bytes of an answer; all say the same";
+pub(crate) const TITLE: &str = "Response size; all servers return the same values";
 
 /// The representations that are compared.
 const ASKS: [(Ask, &str); 3] =
-    [(Ask::Identity, "identity"), (Ask::Gzip, "gzip"), (Ask::Prometheus, "as Prometheus asks")];
+    [(Ask::Identity, "identity"), (Ask::Gzip, "gzip"), (Ask::Prometheus, "Prometheus' headers")];
 
-/// Beyond it, Prometheus' timeout of ten seconds is too short on a busy machine.
+/// Above this size Prometheus' timeout of ten seconds is too short on a busy machine.
 const MOST_FOR_PROMETHEUS: usize = 100_000;
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
@@ -27,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let expected = load.expected();
         eprintln!("{load}: {} samples", expected.len());
         let (fleet, results) = bench.parts();
-        // One at a time: the largest take a gigabyte each.
+        // One at a time, because the largest take a gigabyte each.
         for (peer, name) in fleet.present(KEY, load, results, Peer::is_server) {
             let mut member = fleet.member(peer, load, None)?;
             for (ask, quantity) in ASKS {
@@ -37,7 +38,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                 let answer = member.scrape(ask)?;
                 let bytes = member.client.body();
                 let value = if ask == Ask::Gzip && !answer.gzip {
-                    Value::None("has none".to_owned())
+                    Value::None("no gzip".to_owned())
                 } else {
                     compare(peer, load, &expected, bytes, answer.gzip)?;
                     Value::Bytes(bytes.len() as f64)

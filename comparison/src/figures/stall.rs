@@ -1,5 +1,6 @@
-//! How late the host's own work is while it is scraped: a task, goroutine or thread of the host wants to run each
-//! millisecond. tokio's hosts have one thread, for with more of them it is luck which one is stuck.
+//! Measures how late the host program's own work runs during scrapes. A task, goroutine or thread of it ticks
+//! each millisecond. tokio's runtimes have one thread. With several threads, chance decides which one is
+//! blocked.
 
 use crate::bench::Bench;
 use crate::client::Ask;
@@ -10,7 +11,7 @@ use crate::results::Value;
 
 pub(crate) const KEY: &str = "stall";
 pub(crate) const TITLE: &str =
-    "How late a ticker of 1 ms is in the host (current-thread, where it is tokio's) during scrapes";
+    "Delay of a 1 ms ticker in the host program during scrapes (tokio: current-thread runtime)";
 
 pub(crate) const P999: &str = "p99.9";
 pub(crate) const WORST: &str = "worst";
@@ -35,11 +36,11 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
             let ticks = member.process.ask("ticks")?;
             let fields: Vec<f64> = ticks.split(' ').map_while(|field| field.parse().ok()).collect();
             let [p999, worst, count] = fields[..] else {
-                return Err(format!("{} has not ticked", member.name).into());
+                return Err(format!("{} has no ticks", member.name).into());
             };
-            // Who sticks ticks seldom.
+            // A blocked ticker has few ticks.
             let p999 = if count < 1000.0 {
-                Value::None(format!("of {count} only"))
+                Value::None(format!("only {count} ticks"))
             } else {
                 Value::Seconds(p999 / 1e9)
             };

@@ -1,4 +1,5 @@
-//! The work of a scrape on one thread, without a server: encoders, and what a scrape costs beside its gather.
+//! Measures the work of a scrape on one thread, without a server: encoders, and the cost of a scrape on top
+//! of its gather.
 
 use std::env;
 use std::process::Command;
@@ -27,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     Ok(())
 }
 
-/// In a process of its own.
+/// Runs in a process of its own.
 fn medians(group: &Group, load: Load, rounds: usize) -> Outcome<Vec<(&'static str, f64)>> {
     let (shape, series, rounds) = (load.shape.to_string(), load.series.to_string(), rounds.to_string());
     let child =

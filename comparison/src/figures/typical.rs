@@ -1,4 +1,5 @@
-//! What most servers see: few series, and pauses between scrapes. At each scrape threads sleep, and caches hold other data.
+//! Measures a typical server: few series, and pauses between scrapes. At each scrape threads sleep, and
+//! caches hold other data.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,26 +14,26 @@ use crate::results::Value;
 use crate::stats::median;
 
 pub(crate) const KEY: &str = "typical";
-pub(crate) const TITLE: &str = "One scrape a second on a kept connection, as Prometheus asks (with gzip), and plain (text, \
+pub(crate) const TITLE: &str = "One scrape a second on a kept connection, with Prometheus' headers (gzip) and plain (text, \
      identity): time to the last byte, CPU time of the server's process per second";
 
 pub(crate) const PLAIN_P50: &str = "plain p50";
 pub(crate) const PLAIN_P99: &str = "plain p99";
 
-/// Its p50, p99 and CPU time.
+/// Names of p50, p99 and CPU time.
 const WAYS: [(Ask, [&str; 3]); 2] =
     [(Ask::Prometheus, ["p50", "p99", "CPU"]), (Ask::Identity, [PLAIN_P50, PLAIN_P99, "plain CPU"])];
 
-/// Beyond it a server is not typical.
+/// A larger server is not typical.
 const MOST: usize = 1_000;
 
-/// From one scrape of a process to its next.
+/// Interval between two scrapes of a process.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The CPU time is the median of means of so many scrapes: a collection of garbage is part of them.
+/// The CPU time is the median of means over this many scrapes, so that it includes garbage collections.
 const SCRAPES: usize = 10;
 
-/// A process that is scraped in one way only, and what it took.
+/// A process with one kind of scrape, and its measurements.
 struct Turn {
     load: Load,
     ask: Ask,
@@ -40,18 +41,18 @@ struct Turn {
     member: Member,
     waits: Vec<f64>,
     cpu: Vec<f64>,
-    /// The CPU time at the last note, and the number of scrapes before it.
+    /// CPU time at the last note, and the scrapes before it.
     last: Option<(Duration, usize)>,
 }
 
-/// Scrapes all of them within each second, one after the other and evenly apart.
+/// Scrapes all of them within each second, one after the other, at equal intervals.
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let rounds = bench.rounds(300);
     let loads: Vec<Load> = bench.mixes().into_iter().filter(|load| load.series <= MOST).collect();
     let (fleet, results) = bench.parts();
     let mut turns = Vec::new();
     for load in loads {
-        eprintln!("typical: {load}, with all others {rounds} seconds");
+        eprintln!("typical: {load}, {rounds} seconds for all peers");
         for (peer, _) in fleet.present(KEY, load, results, Peer::is_server) {
             for (ask, quantities) in WAYS {
                 let member = fleet.member(peer, load, None)?;
@@ -62,7 +63,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     }
     let apart = PERIOD / u32::try_from(turns.len().max(1))?;
     let mut next = Instant::now();
-    // The first round is not measured; the last takes the CPU time only.
+    // The first round is a warm-up. The last takes only the CPU time.
     for round in 0..rounds + 2 {
         for turn in &mut turns {
             thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -71,7 +72,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
                 _ if round > rounds => turn.note()?,
                 _ => turn.scrape()?,
             }
-            // A slow scrape delays those after it, and shortens no pause.
+            // A slow scrape delays the next ones, and shortens no pause.
             next = (next + apart).max(Instant::now());
         }
     }
@@ -94,7 +95,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Notes the CPU time per scrape since the last note, with what runs between scrapes.
+    /// Notes the CPU time per scrape since the last note, including the work between scrapes.
     fn note(&mut self) -> Outcome<()> {
         let (now, scrapes) = (self.member.cpu()?, self.waits.len());
         if let Some((before, since)) = self.last {

@@ -1,4 +1,4 @@
-//! What most write who have axum already: a handler with `gather` and `TextEncoder`.
+//! axum, as most of its users do it: a handler with `gather` and `TextEncoder`.
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! prometheus-client in hyper, as its example has it. Its registry writes its metrics itself; nothing is gathered.
+//! prometheus-client in hyper, as in its example. Its registry writes its metrics itself, without a gather.
 
 use std::io;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
                 for (labels, metric) in metrics {
                     counters.get_or_create(&labels).inc_by(metric.count());
                 }
-                // It adds the rest of the name itself.
+                // It adds the suffix itself.
                 registry.register(family.name.trim_end_matches("_total"), help, counters);
             }
             Kind::Histogram => {

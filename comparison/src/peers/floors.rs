@@ -1,5 +1,5 @@
-//! What nobody can be below: gathering without serving, which a server of this `prometheus` must do, and copying the
-//! body once.
+//! Lower bounds: gathering without serving, which a server of this `prometheus` must do, and copying the body
+//! once.
 
 use std::hint::black_box;
 use std::thread;
@@ -24,8 +24,9 @@ impl Floor {
         }
     }
 
-    /// On a thread that lives long and is not the first, as a server's. Each line is answered when it is done once, with
-    /// the thread's CPU time in nanoseconds: what lines and answers cost is not the floor's.
+    /// Works on a long-lived thread that is not the first one, as a server does. It answers each line after
+    /// working once, with the thread's CPU time in nanoseconds. So the cost of reading and answering does not
+    /// count.
     pub(super) fn serve(self, load: Load) -> Outcome<()> {
         let registry = load.registry();
         let body = match self {
@@ -45,6 +46,6 @@ impl Floor {
             }
             Ok(())
         });
-        worker.join().map_err(|_| "the floor has panicked")?
+        worker.join().map_err(|_| "the floor panicked")?
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Programs {
     pub(crate) python: Program,
 }
 
-/// A program that serves, or why there is none.
+/// A program that serves, or the reason why there is none.
 pub(crate) struct Program {
     library: &'static str,
     found: Result<Found, String>,
@@ -45,7 +45,7 @@ impl Program {
         Ok(command)
     }
 
-    /// With its versions.
+    /// Includes its versions.
     pub(crate) fn name(&self) -> String {
         match &self.found {
             Ok(found) => format!("{} {}", self.library, found.version),
@@ -53,7 +53,7 @@ impl Program {
         }
     }
 
-    /// Why it is not measured.
+    /// The reason why it is not measured.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.found.as_ref().err().map(String::as_str)
     }
@@ -64,7 +64,7 @@ fn go(program: PathBuf) -> Result<Found, String> {
     Ok(Found { run: vec![program], version })
 }
 
-/// `PYTHON`, or the one that was fetched.
+/// Returns `PYTHON`, or the fetched one.
 fn python(fetched: PathBuf, client: PathBuf) -> Result<Found, String> {
     let code = "import importlib.metadata, platform, prometheus_client\n\
                 print(importlib.metadata.version('prometheus_client'), f'(Python {platform.python_version()})')";
@@ -76,7 +76,7 @@ fn python(fetched: PathBuf, client: PathBuf) -> Result<Found, String> {
     Ok(Found { run: vec![python, client], version })
 }
 
-/// What it prints, if it can be started and succeeds.
+/// Returns its output, if it starts and succeeds.
 fn told(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

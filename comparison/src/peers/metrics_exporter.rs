@@ -1,5 +1,5 @@
-//! metrics-exporter-prometheus: the recorder of the `metrics` facade, and its listener as a task of the host. There is
-//! no way to stop it, and no collectors that could count.
+//! metrics-exporter-prometheus: the recorder of the `metrics` facade, and its listener as a task of the host
+//! program. It supports neither a stop nor collectors.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::workload::families::{BUCKETS, Kind, LABELS};
 pub(super) fn prepare(load: Load, _: &Gathers) -> Outcome<Launch> {
     Ok(Box::new(move |address| {
         PrometheusBuilder::new().set_buckets(&BUCKETS)?.with_http_listener(address).install()?;
-        // Its recorder comes with its listener, so the workload comes later.
+        // Its recorder is made with its listener, so the workload follows.
         let start = Instant::now();
         record(load);
         Ok(Running { counts: false, filling: start.elapsed(), ..Running::new(()) })

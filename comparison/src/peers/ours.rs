@@ -1,4 +1,4 @@
-//! This crate: a thread of its own, all defaults; and the other ways to start it.
+//! This crate: threads of its own, all defaults, and its other kinds of start.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +19,7 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     started(Server::builder(), load, gathers)
 }
 
-/// For more idle connections than it keeps by default.
+/// Keeps more idle connections than by default.
 pub(super) fn prepare_roomy(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     started(Server::builder().max_connections(1000), load, gathers)
 }
@@ -32,13 +32,13 @@ fn started(builder: Builder, load: Load, gathers: &Gathers) -> Outcome<Launch> {
     }))
 }
 
-/// As a task of the host.
+/// `run`, awaited in a task of the host program.
 pub(super) fn prepare_run(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     let registry = Arc::new(filled(load, gathers)?);
     Ok(Box::new(move |address| Ok(spawned(|stopped| prometheus_hyper::run(registry, address, stopped)))))
 }
 
-/// As a task of the host, with a builder.
+/// `serve` of a builder, awaited in a task of the host program.
 pub(super) fn prepare_serve(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     let registry = filled(load, gathers)?;
     Ok(Box::new(move |address| {

@@ -1,4 +1,4 @@
-//! The published 0.2.1, as its README has it: a task of the host.
+//! The published 0.2.1, as in its README: a task of the host program.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! prometheus_exporter: the default registry of an older `prometheus`, a thread of its own, and no way to stop.
+//! prometheus_exporter: the default registry of an older `prometheus`, a thread of its own, no stop.
 
 use prometheus_exporter::prometheus::default_registry;
 
