@@ -1,7 +1,7 @@
-//! Text exposition of gathered families, against `prometheus::TextEncoder` in the same run.
+//! Compares the text exposition of gathered families with `prometheus::TextEncoder` in the same run.
 //!
-//! `cargo bench --bench encode` times both and ends with lines of ratios; `cargo test --benches` only checks
-//! that both write the same and runs everything once.
+//! `cargo bench --bench encode` times both and prints ratios at its end. `cargo test --benches` runs
+//! everything once, and checks that both write the same bytes.
 
 mod contenders;
 mod measure;
@@ -15,7 +15,7 @@ use measure::median;
 use prometheus::proto::MetricFamily;
 use workload::registry;
 
-/// What the registry has, and the shares of its series that are counters and in histograms.
+/// The registry's content, and the shares of counters and histograms in its series.
 const SHAPES: [(&str, usize, usize); 3] = [("mix", 1, 1), ("counters", 1, 0), ("histograms", 0, 1)];
 
 fn main() {
@@ -51,8 +51,8 @@ fn time(criterion: &mut Criterion, series: usize, families: &[MetricFamily]) {
     group.finish();
 }
 
-/// How many times as long `TextEncoder` takes: the ratio of the medians over interleaved rounds, so that
-/// what else the machine does hits both.
+/// The time of `TextEncoder` divided by ours. It is the ratio of the medians over interleaved rounds, so that
+/// other work of the machine affects both.
 fn ratio(families: &[MetricFamily], rounds: usize) -> f64 {
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
     for _ in 0..rounds {

@@ -1,9 +1,10 @@
-//! A whole scrape, against `gather()` alone and against what the published 0.2.1 did: `gather()` and
+//! Compares a whole scrape with `gather()` alone, and with the published 0.2.1: `gather()` and
 //! `prometheus::TextEncoder` into a `Vec`.
 //!
-//! `cargo bench --bench scrape --all-features` times them and ends with lines of ratios; `cargo test --benches` only
-//! checks that all give the same and runs everything once. With `LEVELS=1` in its environment it prints, instead,
-//! what each level of each coding costs and saves: `src/exposition/compress/` chose by that table.
+//! `cargo bench --bench scrape --all-features` times them and prints ratios at its end. `cargo test
+//! --benches` runs everything once, and checks that all give the same bytes. With `LEVELS=1` in the
+//! environment it prints the cost and the gain of each level of each coding instead.
+//! `src/exposition/compress/` uses the levels chosen from that table.
 
 mod contenders;
 mod measure;
@@ -19,7 +20,7 @@ use prometheus::Registry;
 use prometheus_hyper::internals::{Coding, codings};
 
 fn main() {
-    // As in a server: one thread that lives long, and is not the first.
+    // As in a server: one long-lived thread that is not the first one.
     let thread = thread::Builder::new().name("gather".to_owned()).spawn(bench).expect("a thread");
     thread.join().expect("no panic");
 }
@@ -51,7 +52,8 @@ fn bench() {
 
 type Scrape = Box<dyn Fn(&Registry) -> Vec<Bytes>>;
 
-/// The published way first, then gathering alone, then ours in each coding, with the coding of what each gives.
+/// The published version first, then gathering alone, then ours in each coding. Each comes with the coding of
+/// its result.
 fn contenders() -> Vec<(String, Option<Coding>, Scrape)> {
     let published: Scrape = Box::new(|registry| vec![text_encoder(&registry.gather()).into()]);
     let gather: Scrape = Box::new(|registry| {
@@ -96,8 +98,8 @@ fn time(
     group.finish();
 }
 
-/// The medians over interleaved rounds, so that what else the machine does hits all, and how often each would have
-/// been done while the published one was done once.
+/// Prints the medians over interleaved rounds, so that other work of the machine affects all. Prints each
+/// speed relative to the published version.
 fn compare(
     series: usize,
     registry: &Registry,
@@ -120,11 +122,11 @@ fn compare(
     format!("ratio {series}: {}", columns.collect::<Vec<_>>().join(", "))
 }
 
-/// What the levels cost and save.
+/// The cost and the gain of the levels.
 mod levels {
     use super::*;
 
-    /// Compresses; the size of the body, and if it can be known the memory that the stream took.
+    /// Compresses. Returns the size of the body and, if known, the memory of the stream.
     type Level = (String, Box<dyn Fn(&[Bytes]) -> (usize, Option<usize>)>);
 
     const ROUNDS: usize = 21;
@@ -141,7 +143,7 @@ mod levels {
                 times.push(start.elapsed());
             }
         }
-        println!("{bytes} bytes\n\n| level | ms | MB/s | size | of plain | stream's memory |");
+        println!("{bytes} bytes\n\n| level | ms | MB/s | size | share of plain | memory of the stream |");
         println!("| --- | --- | --- | --- | --- | --- |");
         for ((name, compress), times) in levels.iter().zip(times) {
             let (time, (size, memory)) = (median(times), compress(&plain));
@@ -164,9 +166,9 @@ mod levels {
             let compress = move |pieces: &[Bytes]| {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
                 for piece in pieces {
-                    std::io::Write::write_all(&mut encoder, piece).expect("there is memory");
+                    std::io::Write::write_all(&mut encoder, piece).expect("writing to memory succeeds");
                 }
-                (encoder.finish().expect("there is memory").len(), None)
+                (encoder.finish().expect("writing to memory succeeds").len(), None)
             };
             (format!("gzip {level}"), Box::new(compress))
         };
@@ -191,12 +193,12 @@ mod levels {
                 }
                 let mut encoder = Encoder::with_context(Vec::new(), &mut context);
                 for piece in pieces {
-                    std::io::Write::write_all(&mut encoder, piece).expect("there is memory");
+                    std::io::Write::write_all(&mut encoder, piece).expect("writing to memory succeeds");
                 }
-                let size = encoder.finish().expect("there is memory").len();
+                let size = encoder.finish().expect("writing to memory succeeds").len();
                 (size, Some(context.sizeof()))
             };
-            let window = window.map_or("its own window".to_owned(), |window| format!("window 2^{window}"));
+            let window = window.map_or("default window".to_owned(), |window| format!("window 2^{window}"));
             (format!("zstd {level}, {window}"), Box::new(compress))
         };
         let levels = [-5, -3, -1, 1, 2, 3, 4, 5].map(|level| (level, None));

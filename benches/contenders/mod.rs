@@ -1,5 +1,5 @@
-//! What the benches and `comparison/` compare: our encoder and `prometheus::TextEncoder`.
-#![allow(dead_code, reason = "each uses its part")]
+//! The encoders that the benches and `comparison/` compare: ours and `prometheus::TextEncoder`.
+#![allow(dead_code, reason = "each bench uses a part")]
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,10 @@ use prometheus_hyper::internals::{
     BufferPool, Coding, Compress, FALLBACK, Names, PooledChunks, are_many, encode, encode_consuming,
 };
 
-/// As a server has them.
+/// As in a server.
 static BUFFERS: LazyLock<BufferPool> = LazyLock::new(BufferPool::default);
 
-/// Ours.
+/// Encodes with our encoder.
 pub(crate) fn ours(families: &[MetricFamily]) -> Vec<Bytes> {
     let mut chunks = PooledChunks::new(&BUFFERS);
     let skipped = encode(FALLBACK, &Names::default(), families, &mut chunks);
@@ -21,14 +21,14 @@ pub(crate) fn ours(families: &[MetricFamily]) -> Vec<Bytes> {
     chunks.into_inner()
 }
 
-/// What the published 0.2.1 has.
+/// Encodes as the published 0.2.1 does.
 pub(crate) fn text_encoder(families: &[MetricFamily]) -> Vec<u8> {
     let mut body = Vec::new();
     TextEncoder::new().encode(families, &mut body).expect("families are valid");
     body
 }
 
-/// What our server does on its thread, where one form is asked for.
+/// Does the work of our server's thread for a scrape in one representation.
 pub(crate) fn scrape(registry: &Registry, coding: Coding) -> Vec<Bytes> {
     let mut body = Compress::reusing(coding, &BUFFERS);
     let (families, names) = (registry.gather(), Names::default());
@@ -38,5 +38,5 @@ pub(crate) fn scrape(registry: &Registry, coding: Coding) -> Vec<Bytes> {
         encode(FALLBACK, &names, &families, &mut body)
     };
     assert!(skipped.is_empty(), "{skipped:?}");
-    body.finish().expect("there is memory").0
+    body.finish().expect("writing to memory succeeds").0
 }

@@ -1,16 +1,16 @@
-//! How the benches measure.
+//! Shared code of the benches.
 
 use std::time::Duration;
 
 use criterion::Criterion;
 
-/// `cargo bench` says so; anything else is a test.
+/// `cargo bench` passes this argument. Anything else is a test.
 pub(crate) fn timed() -> bool {
     let given = |wanted: &str| std::env::args().any(|arg| arg == wanted);
     given("--bench") && !given("--test")
 }
 
-/// How many series are measured.
+/// Numbers of series to measure.
 pub(crate) fn sizes() -> &'static [usize] {
     if timed() { &[1_000, 10_000, 100_000] } else { &[1_000] }
 }
@@ -23,7 +23,7 @@ pub(crate) fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// In seconds.
+/// The median in seconds.
 pub(crate) fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64()

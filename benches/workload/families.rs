@@ -1,4 +1,4 @@
-//! What the workload is, without naming a library: families of metrics with three labels, and what each is told.
+//! The workload without a library: families of metrics with three labels, and the values of each metric.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Histogram,
 }
 
-/// One metric: the values of its labels, and by its number what it is told.
+/// One metric: the values of its labels, and a number from which its values follow.
 pub(crate) struct Metric {
     pub(crate) labels: [String; 3],
     at: usize,
@@ -30,10 +30,10 @@ pub(crate) const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 /// Sample lines of a histogram: its buckets, `+Inf`, `_sum` and `_count`.
 const LINES_PER_HISTOGRAM: usize = BUCKETS.len() + 3;
 
-/// Metrics per family: about what a busy service has per route, method and status.
+/// Metrics per family, about as in a busy service: per route, method and status.
 const METRICS_PER_FAMILY: usize = 250;
 
-/// About `series` series, in these shares.
+/// Returns about `series` series in these shares.
 pub(crate) fn families(series: usize, counters: usize, histograms: usize) -> impl Iterator<Item = Family> {
     let counted = series * counters / (counters + histograms);
     let observed = (series - counted).div_ceil(LINES_PER_HISTOGRAM);
@@ -64,12 +64,12 @@ impl Family {
 }
 
 impl Metric {
-    /// What a counter has counted.
+    /// The value of a counter.
     pub(crate) fn count(&self) -> u64 {
         (self.at * self.at) as u64 % 1_000_003
     }
 
-    /// What a histogram has observed: multiples of 1/512, so that their sum is exact in any order.
+    /// The observations of a histogram. They are multiples of 1/512, so that their sum is exact in any order.
     pub(crate) fn observations(&self) -> impl Iterator<Item = f64> {
         let at = self.at;
         (0..20).map(move |observation| ((at * 31 + observation * 97) % 4_096) as f64 / 512.0)

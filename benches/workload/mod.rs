@@ -1,11 +1,11 @@
-//! The workload of the benches, of `comparison/` and of `tests/memory.rs`: counters with three labels, and histograms with
-//! as many and eleven buckets.
+//! The workload of the benches, of `comparison/` and of `tests/memory.rs`: counters and histograms with three
+//! labels. A histogram has eleven buckets.
 
 pub(crate) mod families;
 
 use prometheus::Registry;
 
-/// Makes the families with this `prometheus`, of which others than ours have another version, in a registry of it.
+/// Registers the families with this `prometheus`. Other servers have other versions of it.
 macro_rules! register {
     ($prometheus:path, $families:expr, $registry:expr) => {{
         use $crate::workload::families::{BUCKETS, Kind, LABELS};
@@ -38,7 +38,7 @@ macro_rules! register {
     }};
 }
 
-/// A registry with about `series` series, in these shares.
+/// Returns a registry with about `series` series in these shares.
 pub(crate) fn registry(series: usize, counters: usize, histograms: usize) -> Registry {
     let registry = Registry::new();
     register!(prometheus, families::families(series, counters, histograms), &registry);

@@ -1,11 +1,11 @@
-//! Any `Accept-Encoding` is answered with a coding that we have and that it does not refuse.
+//! Any `Accept-Encoding` gets a coding that the build has and that the header does not refuse.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use prometheus_hyper::internals::{Coding, accept_encoding};
 
-/// What a build may have, in either order.
+/// The codings of a build, in either order.
 const COMPRESSED: [&[Coding]; 5] =
     [&[], &[Coding::Gzip], &[Coding::Zstd], &[Coding::Zstd, Coding::Gzip], &[Coding::Gzip, Coding::Zstd]];
 
@@ -15,36 +15,36 @@ fuzz_target!(|data: &[u8]| {
     let lines = || header.split(|&byte| byte == b'\n');
     let coding = accept_encoding(lines(), compressed);
 
-    assert!(coding == Coding::Identity || compressed.contains(&coding), "{coding:?} is not there");
+    assert!(coding == Coding::Identity || compressed.contains(&coding), "the build does not have {coding:?}");
     if header.contains(&b'"') {
         return;
     }
-    // Lines are one list, but for a quote that is never closed.
+    // Lines are one list, except after a quote without an end.
     let joined: Vec<u8> = header.iter().map(|&byte| if byte == b'\n' { b',' } else { byte }).collect();
     assert_eq!(accept_encoding([joined.as_slice()], compressed), coding);
 
-    // A naive reader: what it is sure of holds.
+    // A naive parser, which asserts only cases that it knows.
     let elements: Vec<Element> = joined.split(|&byte| byte == b',').map(Element::new).collect();
     let listed =
         |name: &str| elements.iter().any(|element| element.name.eq_ignore_ascii_case(name.as_bytes()));
     if coding != Coding::Identity {
         let names = coding.names().iter().any(|name| listed(name));
-        assert!(names || listed("*"), "nobody asked for {coding:?}");
+        assert!(names || listed("*"), "the header does not name {coding:?}");
         let of = |element: &&Element| match names {
             true => coding.names().iter().any(|name| element.name.eq_ignore_ascii_case(name.as_bytes())),
             false => element.name == b"*",
         };
         assert!(!elements.iter().filter(of).all(|element| element.refused), "{coding:?} is refused");
     } else if let Some(wanted) = compressed.iter().find(|coding| listed(coding.names()[0])) {
-        // Named without any parameter, and nothing else said: it is wanted.
+        // A coding that is named without a parameter, and only once, is accepted.
         let alone = elements.iter().filter(|element| !element.name.is_empty()).count() == 1;
-        assert!(!alone || joined.contains(&b';'), "{wanted:?} is wanted and not given");
+        assert!(!alone || joined.contains(&b';'), "{wanted:?} is accepted and not served");
     }
 });
 
 struct Element<'a> {
     name: &'a [u8],
-    /// Whether it says `q=0` and nothing else.
+    /// Whether it has `q=0` and nothing else.
     refused: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Any query string is read or refused; what is read can be written and read again.
+//! Any query string is parsed or rejected. A parsed one can be written and parsed again.
 
 #![no_main]
 
@@ -15,36 +15,36 @@ fuzz_target!(|text: &str| {
             assert!(error != QueryError::TooMany || selectors > Query::MAX_SELECTORS);
             assert!(
                 error == QueryError::TooMany || text.contains('%'),
-                "what is not escaped is not malformed"
+                "a query without escapes is not malformed"
             );
             return;
         }
     };
-    // What no parameter of ours stands in selects everything.
+    // A query without our parameters selects everything.
     if !text.contains(['[', '%']) {
         assert!(query.registries.is_empty() && query.names == Names::default());
         assert!(query.names.want(text, &["_sum"]));
     }
-    assert!(query.registries.is_sorted_by(|a, b| a < b), "sorted, each once");
+    assert!(query.registries.is_sorted_by(|a, b| a < b), "registries are sorted and distinct");
 
-    // `Names` keeps its own to itself: take them from the text, as a naive reader does, and from `want`.
+    // `Names` does not expose its names. So a naive parser takes them from the text, in addition to `want`.
     if !text.contains('%') {
         for parameter in text.split('&') {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let value = value.replace('+', " ");
             match key {
                 "name[]" => {
-                    assert!(query.names.want(&value, &[]), "{value:?} is wanted");
+                    assert!(query.names.want(&value, &[]), "{value:?} is not selected");
                     if let Some(family) = value.strip_suffix("_bucket") {
-                        assert!(query.names.want(family, &["_sum", "_bucket"]), "{value:?} is wanted");
+                        assert!(query.names.want(family, &["_sum", "_bucket"]), "{value:?} is not selected");
                     }
                 }
-                "registry[]" => assert!(query.registries.contains(&value), "{value:?} is selected"),
+                "registry[]" => assert!(query.registries.contains(&value), "{value:?} is not selected"),
                 _ => {}
             }
         }
     }
-    // Every byte escaped, and twice, is the same selection.
+    // Escaping every byte, even twice, gives the same selection.
     let escape = |value: &String| value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let registries: Vec<String> =
         query.registries.iter().rev().map(|name| format!("%72egistry%5b]={}", escape(name))).collect();

@@ -1,4 +1,5 @@
-//! Any text is a web-config file or is refused in one line that says where; what is one is YAML by another's reading, too.
+//! Any text is a web-config file, or is rejected in one line that names the place. A web-config file is also
+//! YAML to another parser.
 
 #![no_main]
 
@@ -12,17 +13,17 @@ fuzz_target!(|text: &str| {
     match check_web_config(text) {
         Err(told) => {
             assert!(told.starts_with("web.yml:"), "{told:?}");
-            assert!(!told.contains(char::is_control), "a line of the log: {told:?}");
-            // What it quotes is short, however long the file is.
+            assert!(!told.contains(char::is_control), "the error has a control character: {told:?}");
+            // The error quotes little, however long the file is.
             assert!(told.len() < 1024, "{} bytes", told.len());
         }
-        // Readers quarrel about whether there is anything in an odd text; not about what is configured.
+        // Parsers disagree on whether an odd text is empty, but not on its options.
         Ok((_, false)) => {}
         Ok((users, true)) => {
-            let value: Value = serde_yaml_ng::from_str(text).expect("YAML to another reader, too");
-            let sections = value.as_mapping().expect("a mapping to another reader, too");
+            let value: Value = serde_yaml_ng::from_str(text).expect("YAML to another parser");
+            let sections = value.as_mapping().expect("a mapping to another parser");
             for key in sections.keys() {
-                assert!(key.as_str().is_some_and(|key| KEYS.contains(&key)), "{key:?} is no section");
+                assert!(key.as_str().is_some_and(|key| KEYS.contains(&key)), "{key:?} is not a section");
             }
             let listed = sections.get("basic_auth_users").and_then(Value::as_mapping);
             assert_eq!(listed.map_or(0, |users| users.len()), users, "users");

@@ -1,4 +1,4 @@
-//! A server behind a pipe, with something of everything that it can be asked for.
+//! A server behind a pipe, with an instance of everything that a request can select.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use prometheus_hyper::{ProbeRequest, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
-/// No input takes a client longer that has closed its side.
+/// Longer than any input takes once the client has closed its side.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What goes out at once: the pipe holds as much, so that a client that does not read is felt.
+/// The size of the pipe. A larger one would hide a client that does not read.
 const PIPE: usize = 4096;
 
 struct Served {
@@ -33,7 +33,7 @@ impl Served {
             .listen("127.0.0.1:0")
             .probe("/probe", |probe: ProbeRequest| async move {
                 let registry = Registry::new();
-                let counter = IntCounter::new(probe.target()?, "What was asked for.")?;
+                let counter = IntCounter::new(probe.target()?, "The target that the request names.")?;
                 registry.register(Box::new(counter))?;
                 Ok(registry)
             });
@@ -42,7 +42,8 @@ impl Served {
     }
 }
 
-/// What comes back when a client sends this, in pieces of these sizes, and closes its side.
+/// Returns the server's output for these bytes, sent in pieces of these sizes before the client closes its
+/// side.
 pub(crate) fn exchange(pieces: &[u8], bytes: &[u8]) -> Vec<u8> {
     thread_local!(static SERVED: OnceCell<Served> = const { OnceCell::new() });
     SERVED.with(|served| {
@@ -55,7 +56,7 @@ pub(crate) fn exchange(pieces: &[u8], bytes: &[u8]) -> Vec<u8> {
             let mut rest = bytes;
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(sizes.next().unwrap_or(PIPE).min(rest.len()));
-                // A server that has heard enough closes.
+                // The server may close early.
                 if writing.write_all(piece).await.is_err() {
                     return;
                 }

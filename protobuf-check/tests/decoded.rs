@@ -1,4 +1,4 @@
-//! What the `protobuf` crate reads back is what was written.
+//! The `protobuf` crate decodes our messages to the original families.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
@@ -8,7 +8,7 @@ use prometheus_hyper::internals::{EscapedFormat, Escaping, Names, PROTOBUF, enco
 use proptest::{collection::vec, prelude::*, sample::select};
 use protobuf::CodedInputStream;
 
-/// Both ways to encode, decoded.
+/// Decodes the output of both encoders.
 fn decoded(families: Vec<MetricFamily>) -> Vec<MetricFamily> {
     let (mut chunks, mut consuming_chunks) = (Vec::new(), Vec::new());
     let format = EscapedFormat::new(&PROTOBUF, Escaping::AllowUtf8);
@@ -53,7 +53,7 @@ fn family() -> impl Strategy<Value = MetricFamily> {
     })
 }
 
-/// No NaN, which equals nothing.
+/// Without NaN, which equals nothing.
 fn value() -> impl Strategy<Value = f64> {
     any::<f64>().prop_map(|value| if value.is_nan() { f64::INFINITY } else { value })
 }
@@ -138,7 +138,7 @@ fn a_family_of_many_pieces_comes_back() {
     assert!(decoded(families.clone()) == families);
 }
 
-/// With the feature `prometheus/protobuf` there is no way to an untyped value.
+/// With the feature `prometheus/protobuf` an untyped value is not readable.
 #[test]
 fn untyped_is_skipped() {
     let metric = Metric { untyped: Some(Untyped::default()).into(), ..Metric::default() };

@@ -1,18 +1,18 @@
-//! Tests in a process of their own, for the tests of the library, too: for what counts the process's threads and
-//! descriptors, changes its environment or its directory, or has a subscriber for all of it.
+//! Runs tests in a process of their own, also the library's. They count the process's threads or descriptors,
+//! change its environment or directory, or set a global subscriber.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Which is set where a test is such a child: to its mode.
+/// Set in a child, to its mode.
 pub const CHILD: &str = "PROMETHEUS_HYPER_TEST_CHILD";
 
-/// Far beyond what any child takes on a busy machine: one that is here at its end hangs.
+/// Longer than any child takes on a busy machine. A child that is still running then hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs an ignored test in a process of its own, behind a prefix (`prlimit …`), and returns what it printed.
+/// Runs an ignored test in a process of its own, after a prefix (`prlimit …`). Returns its output.
 pub fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
     let this = std::env::current_exe().unwrap();
     let this = this.to_str().unwrap();
@@ -26,7 +26,7 @@ pub fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // While it runs: a pipe holds 64 KiB, and then its writer waits.
+    // Read while the child runs, because a pipe holds 64 KiB and then blocks its writer.
     let outputs = [reader(child.stdout.take().unwrap()), reader(child.stderr.take().unwrap())];
     let deadline = Instant::now() + PATIENCE;
     let status = loop {

@@ -1,17 +1,17 @@
-//! A client that sends what it is told to, byte for byte, and reads what comes.
+//! A client that sends given bytes and reads the response.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Far beyond whatever a test waits for: where it is reached, the test has failed.
+/// Longer than any wait of a test. A test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
-    /// What was read beyond the last answer.
+    /// Bytes read beyond the last response.
     rest: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Answer {
         })
     }
 
-    /// The value of the sample that stands before the blank.
+    /// Returns the value of the sample with this series.
     pub fn sample(&self, series: &str) -> Option<f64> {
         self.body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
@@ -61,7 +61,7 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Reads one answer; `bodiless` for those to HEAD.
+    /// Reads one response. `bodiless` is for a response to HEAD.
     pub fn answer(&mut self, bodiless: bool) -> Answer {
         let mut answer = self.head();
         if !bodiless {
@@ -70,7 +70,7 @@ impl Client {
         answer
     }
 
-    /// Reads the head of an answer, and nothing of its body.
+    /// Reads the head of a response, and nothing of its body.
     pub fn head(&mut self) -> Answer {
         let head_end = loop {
             if let Some(at) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -88,7 +88,7 @@ impl Client {
         String::from_utf8(self.body_bytes(head)).unwrap()
     }
 
-    /// The same, whatever it is.
+    /// Reads the body as bytes.
     pub fn body_bytes(&mut self, head: &Answer) -> Vec<u8> {
         let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
         while self.rest.len() < length {
@@ -97,14 +97,14 @@ impl Client {
         self.rest.drain(..length).collect()
     }
 
-    /// Waits until the server has closed, and returns what it has sent until then.
+    /// Waits until the server has closed. Returns the bytes that it has sent until then.
     pub fn closed(&mut self) -> String {
         let mut rest = std::mem::take(&mut self.rest);
-        // A reset closes, too; silence does not.
+        // A reset also closes. Silence does not.
         if let Err(error) = self.stream.read_to_end(&mut rest) {
             assert!(
                 !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-                "it is never closed"
+                "the server does not close"
             );
         }
         String::from_utf8_lossy(&rest).into_owned()
@@ -113,20 +113,20 @@ impl Client {
     fn read_some(&mut self) {
         let mut buffer = [0; 16 * 1024];
         let read = self.stream.read(&mut buffer).unwrap();
-        assert_ne!(read, 0, "closed amid an answer: {:?}", String::from_utf8_lossy(&self.rest));
+        assert_ne!(read, 0, "closed within a response: {:?}", String::from_utf8_lossy(&self.rest));
         self.rest.extend_from_slice(&buffer[..read]);
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a connection of its own.
 pub fn get(addr: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     client.answer(false)
 }
 
-/// Asks, and comes back when the request is being answered: the answer to another one in front of it, in one piece with
-/// it, has come, and the server, which has one thread, has then turned to somebody else.
+/// Sends a request, and returns once the server is answering it. Another request precedes it in the same
+/// segment. Once its response has come, the server's single thread has also read the second request.
 pub fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
     let mut client = Client::connect(addr);
     client.send(format!(
@@ -137,7 +137,7 @@ pub fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
     client
 }
 
-/// The body of a 200 to a request of HTTP/1.0, until the server closes.
+/// Returns the body of a 200 to a request of HTTP/1.0, read until the server closes.
 pub fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -150,7 +150,7 @@ pub fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
     }
 }
 
-/// Polls until it is so, or panics.
+/// Polls until the condition holds, or panics.
 pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

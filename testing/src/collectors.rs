@@ -1,4 +1,4 @@
-//! Collectors that do as a test tells them.
+//! Collectors that a test controls.
 
 pub mod unruly;
 
@@ -13,7 +13,7 @@ use prometheus::{Gauge, IntCounter, Registry};
 
 use crate::client::wait_for;
 
-/// Counts its gathers; each waits while the gate is closed.
+/// Counts its gathers. Each waits while the gate is closed.
 #[derive(Clone)]
 pub struct Gated {
     desc: Desc,
@@ -44,7 +44,7 @@ impl Gated {
         self.gathers.load(Ordering::SeqCst)
     }
 
-    /// On which it was gathered last.
+    /// The thread of its last gather.
     pub fn thread(&self) -> Option<ThreadId> {
         *self.thread.lock().unwrap()
     }
@@ -93,7 +93,7 @@ impl Collector for Moody {
     }
 }
 
-/// Tells that it has been asked, and never answers.
+/// Reports the call, and never returns.
 pub struct Hangs(Desc, Mutex<mpsc::Sender<()>>);
 
 impl Hangs {

@@ -1,4 +1,4 @@
-//! What the tests of the crate, those of its library and the faults share.
+//! Shared code of the crate's tests, the library's tests and the faults.
 
 pub mod alone;
 pub mod client;

@@ -1,23 +1,23 @@
-//! Ports that nobody else gets.
+//! Ports that no other socket gets.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
-/// An address of the loopback network with a port that is free, and that the system gives to nobody who asks for any port,
+/// Returns an address of the loopback network with a free port. The system gives that port to no other socket
 /// until the process ends.
 ///
-/// A port of a listener that was dropped is anybody's: another test may have it before this one binds it again. Here a socket
-/// keeps it that is bound and does not listen. With `SO_REUSEADDR`, which all listeners of std and of the crate have on Unix,
-/// a listener may be bound beside such a one, and connections are refused while there is none.
+/// The port of a dropped listener is free for any process: another test may get it before this one binds it
+/// again. A socket that is bound but does not listen keeps it. All listeners of std and of the crate set
+/// `SO_REUSEADDR` on Unix, so they can bind the same port. Connections are refused while none listens.
 pub fn reserved() -> SocketAddr {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     #[cfg(unix)]
     socket.set_reuse_address(true).unwrap();
-    // All addresses, so that none of them has the port elsewhere.
+    // All addresses, so that no address has the port elsewhere.
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).unwrap();
     let port = socket.local_addr().unwrap().as_socket().unwrap().port();
-    // Elsewhere two sockets can not have one port.
+    // On other systems two sockets cannot share a port.
     #[cfg(unix)]
     std::mem::forget(socket);
     (Ipv4Addr::LOCALHOST, port).into()

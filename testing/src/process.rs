@@ -1,4 +1,4 @@
-//! Programs as children of a test, and how it waits for them.
+//! Runs programs as children of a test, and waits for them.
 
 use std::env;
 use std::fmt;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use crate::client::http_get;
 use crate::scratch::Scratch;
 
-/// Far beyond whatever is waited for here, each of which takes a few seconds on a busy machine at most.
+/// Longer than any wait here. Each takes a few seconds at most on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A child that does not outlive its test, even if the test panics.
+/// A child that ends with its test, even if the test panics.
 pub struct Process(pub Child);
 
 impl Process {
@@ -23,7 +23,7 @@ impl Process {
     }
 
     pub fn end(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -35,7 +35,7 @@ impl Drop for Process {
     }
 }
 
-/// What a program that has ended said.
+/// The output of a program that has exited.
 pub struct Ended {
     pub status: ExitStatus,
     pub stdout: String,
@@ -53,7 +53,7 @@ impl Scratch {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| format!("cannot read {name}: {error}"))
     }
 
-    /// Runs a program to its end. Its input and output are files, for pipes fill up.
+    /// Runs a program to its end. Input and output are files, because a pipe can fill up.
     pub fn run(&self, command: &mut Command, stdin: &str) -> Ended {
         self.write("stdin", stdin);
         command
@@ -61,13 +61,14 @@ impl Scratch {
             .stdout(File::create(self.path("stdout")).unwrap())
             .stderr(File::create(self.path("stderr")).unwrap());
         let mut process = Process::spawn(command);
-        let status =
-            poll("a tool's end", || process.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
+        let status = poll("the exit of a tool", || {
+            process.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}"))
+        });
         Ended { status, stdout: self.read("stdout"), stderr: self.read("stderr") }
     }
 
-    /// Starts a program that serves, and waits until it answers there. The program takes no port 0, and another process may
-    /// take the free port that was found: then the program ends, and another port is tried.
+    /// Starts a server program, and waits until it answers. The program does not support port 0, and another
+    /// process may take the free port first. If the program exits, the function tries another port.
     pub fn serve(&self, ready: &str, command: impl Fn(SocketAddr) -> Command) -> (Process, SocketAddr) {
         for _ in 0..5 {
             let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -77,7 +78,7 @@ impl Scratch {
                 .stdout(File::create(self.path("stdout")).unwrap())
                 .stderr(File::create(self.path("stderr")).unwrap());
             let mut process = Process::spawn(&mut command);
-            let is_ready = poll("a program is ready, or has ended", || {
+            let is_ready = poll("a program that is ready or has exited", || {
                 if process.0.try_wait().unwrap().is_some() {
                     return Ok(false);
                 }
@@ -92,17 +93,17 @@ impl Scratch {
     }
 }
 
-/// Where a tool is: as the environment says, else in the PATH.
+/// Returns the path of a tool: from the environment variable, or its name in the PATH.
 pub fn tool(variable: &str, default: &str) -> String {
     env::var(variable).unwrap_or_else(|_| default.to_owned())
 }
 
-/// Polls until it is so; fails with the last answer.
+/// Polls until the attempt succeeds. Panics with its last error.
 pub fn poll<T>(what: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
     poll_for(PATIENCE, what, attempt)
 }
 
-/// The same, for what takes longer.
+/// As [`poll`], with a longer limit.
 pub fn poll_for<T>(patience: Duration, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + patience;
     loop {

@@ -1,4 +1,5 @@
-//! What a process uses, read from outside: a host program without a free descriptor could not tell itself.
+//! Reads the resource usage of a process from outside, because a host program without free descriptors
+//! cannot.
 
 use std::fs;
 use std::path::Path;
@@ -9,16 +10,16 @@ const TICK: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Resident memory that is no file's, in bytes.
+    /// Anonymous resident memory, in bytes.
     pub memory: u64,
     pub threads: u64,
     pub descriptors: u64,
-    /// Processor time since the process began.
+    /// CPU time since the process began.
     pub cpu: Duration,
 }
 
 impl Usage {
-    /// None once the process is gone.
+    /// Returns None once the process has ended.
     pub fn of(pid: u32) -> Option<Usage> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let row = |name: &str| -> Option<u64> {
@@ -26,7 +27,7 @@ impl Usage {
             row.split_ascii_whitespace().next()?.parse().ok()
         };
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold blanks.
+        // The name, in parentheses, may contain spaces.
         let behind_the_name: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let ticks = |n: usize| behind_the_name.get(n)?.parse::<u32>().ok();
         Some(Usage {
@@ -38,7 +39,7 @@ impl Usage {
     }
 }
 
-/// What each open descriptor is: `socket:[1234]`, `/dev/null`.
+/// Returns the target of each open descriptor: `socket:[1234]`, `/dev/null`.
 pub fn descriptors(pid: u32) -> Option<Vec<String>> {
     let folder = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let target = |path: &Path| fs::read_link(path).ok().map(|target| target.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! Reads a text exposition line by line and complains: from the specifications, not from the encoder.
+//! Checks a text exposition line by line, by the specifications, not by the encoder.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use prometheus_hyper::internals::{EscapedFormat, Escaping, OPENMETRICS_001, OPEN
 
 type Complaint = String;
 
-/// The family that a line belongs to.
+/// The family of a line.
 #[derive(Default)]
 struct Current {
     name: String,
@@ -25,7 +25,7 @@ pub(crate) fn check(format: EscapedFormat, body: &[u8]) -> Result<(), Complaint>
         false => body,
     };
     if !body.is_empty() && !body.ends_with('\n') {
-        return Err("the last line has no end".to_owned());
+        return Err("the last line has no line feed".to_owned());
     }
 
     let mut seen = HashSet::new();
@@ -33,15 +33,15 @@ pub(crate) fn check(format: EscapedFormat, body: &[u8]) -> Result<(), Complaint>
     for line in body.split_terminator('\n') {
         let at = |complaint: Complaint| format!("{complaint}: {line:?}");
         if let Some(comment) = line.strip_prefix("# ") {
-            let (word, rest) = comment.split_once(' ').ok_or_else(|| at("no comment of ours".into()))?;
+            let (word, rest) = comment.split_once(' ').ok_or_else(|| at("unknown comment".into()))?;
             let (name, rest) = family_name(rest, quotes).map_err(at)?;
             if name != current.name || current.sampled {
                 if !seen.insert(name.clone()) {
-                    return Err(at("a second head of the name".into()));
+                    return Err(at("a second HELP or TYPE block of a name".into()));
                 }
                 current = Current { name, ..Current::default() };
             }
-            let rest = rest.strip_prefix(' ').ok_or_else(|| at("no blank after the name".into()))?;
+            let rest = rest.strip_prefix(' ').ok_or_else(|| at("no space after the name".into()))?;
             match word {
                 "HELP" if !current.helped => {
                     escapes(rest, openmetrics).map_err(at)?;
@@ -50,15 +50,15 @@ pub(crate) fn check(format: EscapedFormat, body: &[u8]) -> Result<(), Complaint>
                 "TYPE" if current.kind.is_none() => {
                     let untyped = if openmetrics { "unknown" } else { "untyped" };
                     if !["counter", "gauge", "histogram", "summary", untyped].contains(&rest) {
-                        return Err(at("no type".into()));
+                        return Err(at("not a type".into()));
                     }
                     current.kind = Some(rest.to_owned());
                 }
-                _ => return Err(at("twice, or unknown".into())),
+                _ => return Err(at("a duplicate or unknown comment".into())),
             }
         } else {
             let sample = Sample::read(line, quotes).map_err(at)?;
-            let kind = current.kind.as_deref().ok_or_else(|| at("no TYPE before".into()))?;
+            let kind = current.kind.as_deref().ok_or_else(|| at("no TYPE before the sample".into()))?;
             sample.belongs(&current.name, kind, openmetrics).map_err(at)?;
             current.sampled = true;
             if let Some(timestamp) = sample.timestamp {
@@ -90,7 +90,7 @@ impl<'l> Sample<'l> {
             loop {
                 if let Some(after) = inner.strip_prefix('}') {
                     if first {
-                        return Err("braces with nothing in them".into());
+                        return Err("empty braces".into());
                     }
                     rest = after;
                     break;
@@ -102,7 +102,7 @@ impl<'l> Sample<'l> {
                     let (quoted, after) = quoted(inner)?;
                     let quoted = unescape(quoted);
                     if !quotes {
-                        return Err("a quoted name that nobody allowed".into());
+                        return Err("a quoted name without an escaping that allows it".into());
                     }
                     if quoted.is_empty() {
                         return Err("a name without a letter".into());
@@ -140,12 +140,12 @@ impl<'l> Sample<'l> {
         }
         let names: HashSet<_> = labels.iter().map(|(name, _)| name).collect();
         if names.len() < labels.len() {
-            return Err("a label name twice".into());
+            return Err("a duplicate label name".into());
         }
         if names.contains(&"__name__".to_owned()) {
-            return Err("a label with the name of the name".into());
+            return Err("a label named __name__".into());
         }
-        let mut words = rest.strip_prefix(' ').ok_or("no blank before the value")?.split(' ');
+        let mut words = rest.strip_prefix(' ').ok_or("no space before the value")?.split(' ');
         number(words.next().ok_or("no value")?)?;
         let timestamp = words.next();
         if words.next().is_some() {
@@ -154,7 +154,7 @@ impl<'l> Sample<'l> {
         Ok(Sample { name, labels, timestamp })
     }
 
-    /// Whether a family of this type may have it.
+    /// Returns whether a family of this type may have this sample.
     fn belongs(&self, family: &str, kind: &str, openmetrics: bool) -> Result<(), Complaint> {
         let suffix = self.name.strip_prefix(family).ok_or("a sample of another family")?;
         let bound = match kind {
@@ -184,7 +184,7 @@ impl<'l> Sample<'l> {
     }
 }
 
-/// A family's name in a comment.
+/// Parses the name of a family in a comment.
 fn family_name(text: &str, quotes: bool) -> Result<(String, &str), Complaint> {
     let (name, rest) = bare(text, true);
     if !name.is_empty() {
@@ -198,7 +198,7 @@ fn family_name(text: &str, quotes: bool) -> Result<(String, &str), Complaint> {
     Ok((name, rest))
 }
 
-/// The longest `[a-zA-Z_][a-zA-Z0-9_]*`, with colons in the names of metrics.
+/// Parses the longest `[a-zA-Z_][a-zA-Z0-9_]*`, with colons in the names of metrics.
 fn bare(text: &str, colons: bool) -> (String, &str) {
     let end = text
         .bytes()
@@ -218,7 +218,7 @@ fn is_bare(name: &str) -> bool {
     bare(name, true).1.is_empty()
 }
 
-/// What stands between quotes, still escaped, and what follows.
+/// Returns the text between quotes, still escaped, and the rest.
 fn quoted(text: &str) -> Result<(&str, &str), Complaint> {
     let inner = text.strip_prefix('"').ok_or("no quote")?;
     let mut escaped = false;
@@ -233,10 +233,10 @@ fn quoted(text: &str) -> Result<(&str, &str), Complaint> {
             _ => {}
         }
     }
-    Err("a quote that is never closed".into())
+    Err("a quote without an end".into())
 }
 
-/// Every backslash begins an escape that the formats know, and what needs one has one.
+/// Checks that every backslash begins a known escape, and that each character that needs an escape has one.
 fn escapes(text: &str, quotes: bool) -> Result<(), Complaint> {
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -245,7 +245,7 @@ fn escapes(text: &str, quotes: bool) -> Result<(), Complaint> {
             '\\' => match characters.next() {
                 Some('\\' | 'n') => {}
                 Some('"') if quotes => {}
-                escaped => return Err(format!("{escaped:?} is no escape")),
+                escaped => return Err(format!("{escaped:?} is not an escape")),
             },
             _ => {}
         }
@@ -269,13 +269,13 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// As all parsers take it: Go's, Python's and Rust's differ in what else.
+/// Accepts numbers that all parsers accept. Go's, Python's and Rust's differ in the others.
 fn number(text: &str) -> Result<(), Complaint> {
     let spelled = ["NaN", "+Inf", "-Inf"].contains(&text);
     let digits = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte));
     if spelled || digits && text.parse::<f64>().is_ok() {
         Ok(())
     } else {
-        Err(format!("{text:?} is no number"))
+        Err(format!("{text:?} is not a number"))
     }
 }

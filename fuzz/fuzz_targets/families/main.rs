@@ -1,4 +1,4 @@
-//! Whatever collectors come up with, every format of it is well-formed and every coding of that the same.
+//! For any families, every format is well-formed, and every coding of a format has the same content.
 
 #![no_main]
 
@@ -28,11 +28,11 @@ fuzz_target!(|plan: Plan| {
         check(format, &body);
         if families.is_empty() || skipped.is_empty() && families.iter().all(is_plain) {
             let expected: usize = families.iter().map(|family| family.get_metric().len()).sum();
-            assert!(expected == 0 || body.len() > expected, "something is missing: {format:?}");
+            assert!(expected == 0 || body.len() > expected, "{format:?}: the body lacks samples");
         }
     }
 
-    // One of the formats, by the other ways to it.
+    // One of the formats, by the other functions that return it.
     let format = formats[usize::from(plan.choice) % formats.len()];
     let mut chunks = Vec::new();
     let skipped = encode(format, &all, &families, &mut chunks);
@@ -41,11 +41,11 @@ fuzz_target!(|plan: Plan| {
         let mut compress = Compress::new(coding);
         let consumed = encode_consuming(format, &all, families.clone(), &mut compress);
         assert_eq!(format!("{skipped:?}"), format!("{consumed:?}"));
-        let (chunks, coding) = compress.finish().expect("there is memory");
+        let (chunks, coding) = compress.finish().expect("writing to memory succeeds");
         assert!(decode(coding, &chunks.concat()) == body, "{coding:?} of {format:?}");
     }
 
-    // A filter shows a part of the whole: some of its lines, in their order.
+    // A filter returns some lines of the whole, in their order.
     let names = Query::parse(&plan.filter()).expect("well-formed").names;
     let mut chunks = Vec::new();
     encode(format, &names, &families, &mut chunks);
@@ -76,12 +76,12 @@ fn check(format: EscapedFormat, body: &[u8]) {
     }
 }
 
-/// Whether nothing about it is to be left out, so far as that can be seen from here.
+/// Returns whether the encoder skips nothing of it, as far as this function can tell.
 fn is_plain(family: &MetricFamily) -> bool {
     !family.name().is_empty() && !family.get_metric().is_empty()
 }
 
-/// By others' decoders than those that the crate's compressors come with.
+/// Decodes with other crates than the compressors' own.
 fn decode(coding: Coding, body: &[u8]) -> Vec<u8> {
     match coding {
         Coding::Identity => body.to_vec(),

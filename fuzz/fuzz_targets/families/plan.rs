@@ -1,4 +1,4 @@
-//! Families out of bytes: what `prometheus` itself makes, and what only a custom collector can come up with.
+//! Makes families from bytes: those of `prometheus` itself, and those that only a custom collector can make.
 
 use arbitrary::Arbitrary;
 use prometheus_hyper::prometheus::proto::{
@@ -7,12 +7,12 @@ use prometheus_hyper::prometheus::proto::{
 
 #[derive(Arbitrary, Debug)]
 pub(crate) struct Plan {
-    /// Which of the choices to look at closely.
+    /// Selects the format to check closely.
     pub(crate) choice: u8,
     families: Vec<Family>,
-    /// Up to two pieces and a half of a label's value.
+    /// Up to two and a half chunks of a label's value.
     padding: u32,
-    /// So that bodies are worth compressing.
+    /// Makes bodies worth compressing.
     copies: u8,
     filter: Vec<Text>,
 }
@@ -29,11 +29,11 @@ struct Family {
 struct Series {
     labels: Vec<(Text, Text)>,
     timestamp: Timestamp,
-    /// Of a counter or gauge, or the sum.
+    /// The value of a counter or gauge, or a sum.
     value: Number,
     count: u64,
     bounds: Vec<(Number, Number)>,
-    /// Values of another kind than the family's.
+    /// Values of another type than the family's.
     mistaken: bool,
 }
 
@@ -53,7 +53,7 @@ enum Text {
     Any(String),
 }
 
-/// Names that mean something to a format, or that collide once they are escaped.
+/// Names that have a meaning in a format, or that collide once escaped.
 const KNOWN: [&str; 16] = [
     "a", "a_b", "a.b", "a:b", "b", "", "_", "__name__", "le", "quantile", "1", "ä", "\"", "\\n", "\n",
     "# EOF",
@@ -87,7 +87,7 @@ const NUMBERS: [f64; 16] = [
     0.000_001,
 ];
 
-/// Most of it is longer once it is escaped.
+/// Most of it is longer once escaped.
 const PADDING: &str = "\\\"\n0123456789abcdef\\\\\\\\\\\\\\\\\\\\\\\\\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"";
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ impl Plan {
                 metric.set_label(vec![label("copy", &copy.to_string()), label("of", "the last")]);
                 family.mut_metric().push(metric);
             }
-            // Rarely, for it takes time; and ruzstd much of it where every byte is the one before.
+            // Rarely, because it takes time. ruzstd takes long if each byte repeats the previous one.
             if self.padding % 16 == 1 {
                 let mut metric = metric;
                 let padding = PADDING.repeat(self.padding as usize / 16 % 80_000 / PADDING.len());
@@ -122,7 +122,7 @@ impl Plan {
         families
     }
 
-    /// A query that wants some of the names.
+    /// A query for some of the names.
     pub(crate) fn filter(&self) -> String {
         let wanted = self.filter.iter().take(100).map(|text| {
             let escaped: String = text.text().bytes().map(|byte| format!("%{byte:02x}")).collect();

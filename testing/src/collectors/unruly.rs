@@ -1,4 +1,4 @@
-//! A collector that does as it is told.
+//! A collector with a selectable fault.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,12 +14,13 @@ pub enum Manner {
     Calm,
     PanicOnce,
     PanicAlways,
-    /// Until it is told otherwise.
+    /// Blocks until the fault changes.
     Block,
     Sleep(Duration),
-    /// Registers a metric where it is collected: the registry's lock is held, so it blocks for ever.
+    /// Registers a metric in its own registry. The registry's lock is held, so it blocks for ever.
     Register,
-    /// Families without a name, without samples, without a type, with one that is another's; values that are no numbers.
+    /// Families without a name, without samples, without a type, with a sample of another type; values that
+    /// are not numbers.
     Rubbish,
 }
 
@@ -55,7 +56,7 @@ impl Unruly {
         self.state.told.notify_all();
     }
 
-    /// Makes the exposition about so many MiB long.
+    /// Makes the exposition about that many MiB long.
     pub fn weigh(&self, mib: f64) {
         self.state.weight.store((mib * 1024.0 * 1024.0 / 100.0) as usize, Ordering::Relaxed);
     }
@@ -94,7 +95,7 @@ impl Collector for Unruly {
                 drop(manner);
                 panic!("told to, once");
             }
-            // With its lock held, which is poisoned by it.
+            // With its lock held, which poisons it.
             Manner::PanicAlways => panic!("told to"),
             Manner::Block => {
                 let blocks = |manner: &mut Manner| *manner == Manner::Block;
