@@ -1,4 +1,4 @@
-//! A client that blocks, counts and is strict: an answer is whole, or it is none.
+//! A blocking, strict client. It accepts only complete responses, and counts them.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-/// A connection, which may be kept.
+/// A connection that may be kept.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -45,7 +45,7 @@ impl Connection {
         Ok(Connection { stream, tls: None, buffer: Vec::new() })
     }
 
-    /// The handshake comes with the first request.
+    /// The first request performs the handshake.
     pub fn open_tls(addr: SocketAddr, config: &Arc<ClientConfig>, limit: Duration) -> io::Result<Self> {
         let name = "localhost".try_into().map_err(io::Error::other)?;
         let tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
@@ -56,7 +56,7 @@ impl Connection {
         &self.stream
     }
 
-    /// Sends, and reads one whole answer.
+    /// Sends a request and reads one complete response.
     pub fn ask(&mut self, request: &[u8], limit: Duration) -> io::Result<Answer> {
         let start = Instant::now();
         self.stream.set_write_timeout(Some(limit))?;
@@ -68,7 +68,7 @@ impl Connection {
         let (status, head) = self.read_head(start, limit)?;
         let answer = Answer { status, head, body: Vec::new(), took: Duration::ZERO };
         let length = answer.header("content-length").and_then(|length| length.parse().ok());
-        let length: usize = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
+        let length: usize = length.ok_or_else(|| io::Error::other("a response without a length"))?;
         while self.buffer.len() < length {
             self.more(start, limit)?;
         }
@@ -91,7 +91,7 @@ impl Connection {
 
     fn more(&mut self, start: Instant, limit: Duration) -> io::Result<()> {
         let left = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero());
-        let left = left.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))?;
+        let left = left.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no response in time"))?;
         self.stream.set_read_timeout(Some(left))?;
         let mut piece = [0; 64 * 1024];
         let read = match &mut self.tls {
@@ -111,14 +111,15 @@ impl Connection {
     }
 }
 
-/// One scrape on a connection of its own, connecting included.
+/// Scrapes once on a connection of its own. The limit includes connecting.
 pub fn scrape(addr: SocketAddr, limit: Duration) -> io::Result<Answer> {
     let start = Instant::now();
     let answer = Connection::open(addr, limit)?.ask(GET.as_bytes(), limit)?;
     Ok(Answer { took: start.elapsed(), ..answer })
 }
 
-/// Reads until the server closes or resets; how long that took, and what came. None where it has not by `limit`.
+/// Reads until the server closes or resets. Returns the time that took, and the bytes read. Returns None if
+/// the server has not closed at `limit`.
 pub fn until_closed(stream: &mut TcpStream, limit: Duration) -> io::Result<Option<(Duration, Vec<u8>)>> {
     let start = Instant::now();
     let (mut bytes, mut piece) = (Vec::new(), [0; 64 * 1024]);

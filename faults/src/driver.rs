@@ -1,4 +1,4 @@
-//! The host program from outside: starts it, tells it, reads what it uses, ends it.
+//! Controls a host program from outside: starts it, sends orders, reads its usage, ends it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use testing::usage::Usage;
 
-/// For the slowest answer of a host program that lives: what it is told is done on a thread that does nothing else.
+/// Longer than any response of a running host program takes. A thread of its own obeys the orders.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct HostProgram {
     child: Child,
-    /// Closed to end it.
+    /// Closing it ends the host program.
     orders: Option<ChildStdin>,
     answers: Receiver<Value>,
     pub pid: u32,
@@ -29,9 +29,10 @@ impl HostProgram {
         Self::start_in(&[], options)
     }
 
-    /// Within another program, which has to hand on what it is given on stdin: `strace -f …`, `sh -c 'ulimit …'`.
+    /// Starts it within another program that passes on stdin: `strace -f …`, `sh -c 'ulimit …'`.
     pub fn start_in(wrapper: &[&str], options: &[&str]) -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|error| format!("no name of this program: {error}"))?;
+        let program = std::env::current_exe()
+            .map_err(|error| format!("the path of this program is unknown: {error}"))?;
         let program = program.to_string_lossy().into_owned();
         let words: Vec<&str> = wrapper.iter().copied().chain([program.as_str()]).collect();
         let mut command = Command::new(words[0]);
@@ -52,18 +53,18 @@ impl HostProgram {
                 }
             }
         });
-        let hello = answers.recv_timeout(PATIENCE).map_err(|_| format!("{command:?} says nothing"))?;
+        let hello = answers.recv_timeout(PATIENCE).map_err(|_| format!("{command:?} prints nothing"))?;
         let pid = number(&hello, "pid") as u32;
         let addr = hello["addr"].as_str().and_then(|addr| addr.parse().ok());
         let addr = addr.ok_or_else(|| format!("no address in {hello}"))?;
         Ok(HostProgram { child, orders, answers, pid, addr })
     }
 
-    /// Tells it something, and waits for its answer.
+    /// Sends an order and waits for the response.
     pub fn tell(&mut self, order: &str) -> Result<Value, String> {
-        let orders = self.orders.as_mut().ok_or("it was told to exit")?;
+        let orders = self.orders.as_mut().ok_or("the host program was ordered to exit")?;
         writeln!(orders, "{order}").map_err(|error| format!("{order}: {error}"))?;
-        let answer = self.answers.recv_timeout(PATIENCE).map_err(|_| format!("no answer to {order}"))?;
+        let answer = self.answers.recv_timeout(PATIENCE).map_err(|_| format!("no response to {order}"))?;
         match answer["error"].as_str() {
             Some(error) => Err(format!("{order}: {error}")),
             None => Ok(answer),
@@ -72,7 +73,7 @@ impl HostProgram {
 
     pub fn report(&mut self) -> Result<Report, String> {
         let report = self.tell("report")?;
-        // What is not told is not none.
+        // A missing figure is an error, not zero.
         let figure = |name: &str| report[name].as_u64().ok_or_else(|| format!("no {name} in {report}"));
         Ok(Report {
             beats: figure("beats")?,
@@ -84,14 +85,14 @@ impl HostProgram {
     }
 
     pub fn usage(&self) -> Result<Usage, String> {
-        Usage::of(self.pid).ok_or_else(|| "the host program is gone".to_owned())
+        Usage::of(self.pid).ok_or_else(|| "the host program has exited".to_owned())
     }
 
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Lets its `main` return, and says how long the process took to end.
+    /// Lets its `main` return. Returns how long the process took to exit.
     pub fn exit(mut self, limit: Duration) -> Result<Duration, String> {
         self.tell("exit")?;
         self.orders = None;
@@ -99,22 +100,22 @@ impl HostProgram {
         while start.elapsed() < limit {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(start.elapsed()),
-                Ok(Some(status)) => return Err(format!("the host program ended with {status}")),
+                Ok(Some(status)) => return Err(format!("the host program exited with {status}")),
                 _ => thread::sleep(Duration::from_millis(5)),
             }
         }
-        Err(format!("the process has not ended after {limit:?}"))
+        Err(format!("the process has not exited after {limit:?}"))
     }
 }
 
-/// What the host program says of itself since it was told to `reset`.
+/// The host program's own figures since the order `reset`.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     pub beats: u64,
-    /// The worst delay of a beat.
+    /// The worst delay of a heartbeat.
     pub lag: Duration,
     pub failed_opens: u64,
-    /// Of level info and above.
+    /// Lines of level info and above.
     pub log_lines: u64,
     pub gathers: u64,
 }
@@ -126,7 +127,8 @@ pub fn number(answer: &Value, name: &str) -> u64 {
 impl Drop for HostProgram {
     fn drop(&mut self) {
         self.orders = None;
-        // What is within a tracer is not the child. A pid may be another's once it is gone, so its name is asked for.
+        // Within a tracer the process is not our child. Another process may have reused a pid, so this checks
+        // the name.
         let name = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
         if self.child.id() != self.pid && name.trim() == "faults" && Path::new("/bin/kill").exists() {
             let _ = Command::new("/bin/kill").args(["-9", &self.pid.to_string()]).status();

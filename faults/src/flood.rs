@@ -1,4 +1,4 @@
-//! Many clients at once that take their connections from others: each comes back whenever it is closed.
+//! Many concurrent clients that compete for connections. Each reconnects when it is closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,15 +13,16 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// What each client does with a connection.
+/// The behaviour of each client on a connection.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    /// Sent over and over, up to [`MOST_SENT`], unless it is sent once. `CLIENT` in it becomes the client's number.
+    /// Sent repeatedly, up to [`MOST_SENT`], unless it is sent once. `CLIENT` in it becomes the client's
+    /// number.
     pub request: Vec<u8>,
     pub once: bool,
-    /// How much is read every ten seconds.
+    /// Bytes to read every ten seconds.
     pub reads: usize,
-    /// The kernel reads in the client's place, up to this.
+    /// The kernel reads up to this many bytes on behalf of the client.
     pub receive_buffer: u32,
 }
 
@@ -32,11 +33,11 @@ impl Manner {
     }
 }
 
-/// Of requests, on one connection: more than a server takes that waits for its client to read.
+/// Bytes of requests on one connection: more than a server takes while it waits for its client to read.
 const MOST_SENT: usize = 4 * 1024 * 1024;
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Ends with its owner.
+/// Stops when it is dropped.
 pub struct Flood {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +45,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// So many clients, each of which connects again when it is closed.
+    /// Starts that many clients. Each reconnects when it is closed.
     pub fn of_clients(clients: usize, addr: SocketAddr, manner: &Manner) -> io::Result<Flood> {
         let manner = manner.clone();
         Flood::start(move |connected| async move {
@@ -53,7 +54,7 @@ impl Flood {
                 tokio::spawn(async move {
                     loop {
                         let _ = visit(addr, &manner, &connected).await;
-                        // Bounds the loop where connecting fails at once.
+                        // Bounds the loop if connecting fails at once.
                         sleep(Duration::from_millis(1)).await;
                     }
                 });
@@ -62,7 +63,7 @@ impl Flood {
         })
     }
 
-    /// So many new connections a second, each of which sends this and stops, until it is closed.
+    /// Opens that many new connections a second. Each sends this and waits until it is closed.
     pub fn of_newcomers(a_second: u64, addr: SocketAddr, sent: Vec<u8>) -> io::Result<Flood> {
         let manner = Arc::new(Manner { request: sent, once: true, reads: 0, receive_buffer: 64 * 1024 });
         Flood::start(move |connected| async move {
@@ -70,7 +71,7 @@ impl Flood {
             let mut come = 0;
             loop {
                 let due = start.elapsed().as_millis() as u64 * a_second / 1000;
-                // What was missed is not made up for at once.
+                // Missed connections are not all made up at once.
                 come = come.max(due.saturating_sub(50));
                 while come < due {
                     come += 1;
@@ -102,7 +103,7 @@ impl Flood {
         Ok(Flood { stop: Some(stop), thread: Some(thread), connected })
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     pub fn connected(&self) -> u64 {
         self.connected.load(Ordering::Relaxed)
     }
@@ -117,7 +118,7 @@ impl Drop for Flood {
     }
 }
 
-/// One connection, until it is closed.
+/// Uses one connection until it is closed.
 async fn visit(addr: SocketAddr, manner: &Manner, connected: &AtomicU64) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(manner.receive_buffer)?;
@@ -133,7 +134,7 @@ async fn visit(addr: SocketAddr, manner: &Manner, connected: &AtomicU64) -> io::
     let mut next_read = Instant::now() + EVERY;
     loop {
         if !manner.once && sent < MOST_SENT {
-            // From where it was cut.
+            // Continues after the bytes that were sent.
             match stream.try_write(&piece[sent % piece.len()..]) {
                 Ok(written) => {
                     sent += written;
@@ -155,7 +156,7 @@ async fn visit(addr: SocketAddr, manner: &Manner, connected: &AtomicU64) -> io::
     }
 }
 
-/// Whether the server has closed or reset it, though what it has sent before has not been read.
+/// Returns whether the server has closed or reset the connection, even with unread bytes in it.
 async fn is_closed(stream: &TcpStream) -> bool {
     let ready = timeout(Duration::from_millis(1), stream.ready(Interest::READABLE | Interest::ERROR)).await;
     ready.is_ok_and(|ready| ready.map_or(true, |ready| ready.is_read_closed() || ready.is_error()))

@@ -1,7 +1,7 @@
-//! A host application with the server in it: a heartbeat on its own runtime that opens a file each time, so that harm
-//! shows as late beats and failed opens; a collector that can be told to misbehave.
+//! A host program with the server in it. Its heartbeat runs on its own runtime and opens a file each time, so
+//! harm shows as late beats and failed opens. One collector has a selectable fault.
 //!
-//! It is told by lines on stdin and answers each with one line of JSON on stdout.
+//! It reads orders on stdin, one a line, and answers each with one line of JSON on stdout.
 
 mod drops;
 mod heartbeat;
@@ -28,33 +28,33 @@ use heartbeat::Heart;
 use naive::Naive;
 use testing::collectors::unruly::{Manner, Unruly};
 
-/// What the command line says.
+/// The command line.
 struct Options {
     multi_thread: bool,
     flavour: Flavour,
     addr: SocketAddr,
-    /// Protections that are switched off, so that a row can be seen to fail.
+    /// Protections to switch off, with which a row must fail.
     without: Vec<String>,
     tls: Option<(PathBuf, PathBuf)>,
-    /// How long a hook takes that sets `hooked` to 1; none without it.
+    /// The duration of a hook that sets `hooked` to 1. Without it there is no hook.
     hook: Option<Duration>,
-    /// How many registries more there are, `0` and so on, each with a collector that takes 50 ms.
+    /// The number of additional registries, named `0` and so on. Each has a collector that takes 50 ms.
     registries: usize,
-    /// Whoever has not this token gets a 401.
+    /// A request without this token gets a 401.
     token: Option<String>,
-    /// Of the naive one.
+    /// The connection limit of the naive server.
     connections: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flavour {
-    /// `start`: nothing of the server runs on the program's runtime.
+    /// `start`: no part of the server runs on the program's runtime.
     Started,
     /// `serve`: the same threads. The program's runtime polls only the future that waits for the end.
     Served,
-    /// A server without this crate, for comparison.
+    /// A server without this crate, to compare with.
     Naive,
-    /// No server: only the heartbeat, for comparison.
+    /// Only the heartbeat without a server, to compare with.
     Alone,
 }
 
@@ -92,14 +92,14 @@ impl Options {
                     options.tls = Some((folder.join("cert.pem"), folder.join("key.pem")));
                 }
                 ("token", token) => options.token = Some(token.to_owned()),
-                _ => panic!("what is {word}?"),
+                _ => panic!("unknown option {word}"),
             }
         }
         options
     }
 }
 
-/// The host. Its `main` is that of `#[tokio::main]`: it returns when the runtime has let go.
+/// The host program. Its `main` is that of `#[tokio::main]`: it returns when the runtime has shut down.
 pub fn main(words: &[&str]) -> ExitCode {
     let options = Options::of(words);
     log::count();
@@ -137,11 +137,11 @@ impl Host {
     fn new(options: Options, heart: Arc<Heart>, runtime: Handle) -> Self {
         let registry = Registry::new();
         let unruly = Unruly::new(registry.clone());
-        registry.register(Box::new(unruly.clone())).expect("a name of its own");
+        registry.register(Box::new(unruly.clone())).expect("a new name");
         Host { options, heart, runtime, registry, unruly, running: None, hogged: Vec::new() }
     }
 
-    /// Until its stdin ends, or it is told to exit.
+    /// Obeys until stdin ends, or until the order to exit.
     fn obey(mut self, exit: oneshot::Sender<()>) {
         let _runtime = self.runtime.clone();
         let _entered = _runtime.enter();
@@ -155,7 +155,7 @@ impl Host {
             }
             answer(self.order(&words));
         }
-        // As a host has it that returns from `main`: the guard goes, and then the runtime.
+        // As in a `main` that returns: the guard is dropped before the runtime.
         drop(self.running);
         let _ = exit.send(());
     }
@@ -192,7 +192,7 @@ impl Host {
                 return Ok(json!({"us": start.elapsed().as_micros() as u64}));
             }
             ["hog"] => {
-                // All that are left to it.
+                // All descriptors that are left.
                 while let Ok(file) = File::open("/dev/null") {
                     self.hogged.push(file);
                 }
@@ -205,7 +205,7 @@ impl Host {
                 return Ok(json!({"child": child.id()}));
             }
             ["drops"] => return drops::all(&self.registry),
-            _ => return Err(format!("what is {words:?}?")),
+            _ => return Err(format!("unknown order {words:?}")),
         }
         Ok(json!({}))
     }
@@ -228,7 +228,7 @@ impl Host {
         let mut builder = Server::builder().registry(&self.registry).default_collectors(true);
         builder = builder.openmetrics(true).protobuf(true).listen(*addr);
         builder = builder.probe("/probe", |probe: ProbeRequest| async move {
-            let length = Gauge::new("target_length_bytes", "How long the target's name is")?;
+            let length = Gauge::new("target_length_bytes", "The length of the target's name.")?;
             length.set(probe.target()?.len() as f64);
             let registry = Registry::new();
             registry.register(Box::new(length))?;
@@ -236,7 +236,7 @@ impl Host {
         });
         if let Some(time) = *hook {
             let hooked =
-                Gauge::new("hooked", "Whether the hook was done").map_err(|error| error.to_string())?;
+                Gauge::new("hooked", "Whether the hook has run.").map_err(|error| error.to_string())?;
             self.registry.register(Box::new(hooked.clone())).map_err(|error| error.to_string())?;
             builder = builder.before_scrape("told", move |_| {
                 hooked.set(0.0);
@@ -268,11 +268,11 @@ impl Host {
                 "write_timeout" => builder.write_timeout(None),
                 "max_connections" => builder.max_connections(None),
                 "max_unsent" => builder.max_unsent(None),
-                _ => return Err(format!("there is no {protection}")),
+                _ => return Err(format!("unknown protection {protection}")),
             };
         }
         let server = builder.bind().map_err(|error| error.to_string())?;
-        // The same port when it starts again.
+        // A restart uses the same port.
         self.options.addr = server.local_addr().ok_or("no address")?;
         self.running = Some(match flavour {
             Flavour::Started => Running::Started(server.start().map_err(|error| error.to_string())?),
@@ -288,7 +288,7 @@ impl Host {
         Ok(())
     }
 
-    /// Waits for its end.
+    /// Stops the server and waits for its end.
     fn stop(&mut self) {
         match self.running.take() {
             Some(Running::Started(guard)) => guard.shutdown_blocking(),

@@ -1,7 +1,7 @@
-//! Faults, and what must be seen. `cargo run --manifest-path faults/Cargo.toml -- help` tells.
+//! Faults and their expected effects. `cargo run --manifest-path faults/Cargo.toml -- help` lists them.
 //!
-//! One program in several roles, so that whoever has built one has built all: the host program is a process of its own, and its
-//! memory, threads and descriptors are read from outside.
+//! One program in several roles, so that one build has all of them. The host program is a process of its own.
+//! The driver reads its memory, threads and descriptors from outside.
 
 mod client;
 mod driver;
@@ -13,11 +13,18 @@ mod soak;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-faults [ROW...]          all rows, or those whose names contain one of the words; `list` names them
-faults --unprotected [ROW...]  with the protection switched off that a row is about: it has to fail
-faults suites [--unprotected] [ROW...]  those of others; SCRAPERS_SECONDS=600 for ten minutes of scrapes
+faults list
+    Lists the rows.
+faults [ROW...]
+    Runs all rows, or those whose names contain one of the words.
+faults --unprotected [ROW...]
+    Runs them without their protection. Each must fail.
+faults suites [--unprotected] [ROW...]
+    Runs external suites. SCRAPERS_SECONDS=600 takes ten minutes.
 faults soak SECONDS REPORT
-faults host [OPTION...]  a host application with the server in it, told by lines on stdin";
+    Runs the soak test and writes its report.
+faults host [OPTION...]
+    Runs a host program with the server in it. It reads orders on stdin.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

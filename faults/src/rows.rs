@@ -1,4 +1,4 @@
-//! The table: each row a fault, what must be seen, and what it proves.
+//! The table. Each row is a fault, its expected effect, and the protection that it proves.
 
 mod clients;
 mod collectors;
@@ -17,20 +17,21 @@ use std::time::{Duration, Instant};
 use crate::client::scrape;
 use crate::driver::HostProgram;
 
-/// What a row has seen, in figures, or what is wrong.
+/// The figures of a row, or the failure.
 type Outcome = Result<String, String>;
 
 #[derive(Clone, Copy)]
 pub struct Row {
     name: &'static str,
-    /// Which protection it would miss.
+    /// The protection without which the row fails.
     proves: &'static str,
-    /// The host program without it, with which the row has to fail. None where that is not to be had; `proves` says why.
+    /// The host program without that protection, with which the row must fail. None if there is no such
+    /// program; `proves` then says why.
     unprotected: Option<&'static str>,
     run: fn(&Bench) -> Outcome,
 }
 
-/// What a row works with.
+/// The environment of a row.
 pub struct Bench {
     unprotected: Option<&'static str>,
 }
@@ -46,7 +47,7 @@ impl Bench {
     }
 }
 
-/// What others judge, and how long `SCRAPERS_SECONDS` says.
+/// The rows of external programs. `SCRAPERS_SECONDS` sets the duration.
 fn suites() -> Vec<Row> {
     [suites::ROWS, scrapers::ROWS].concat()
 }
@@ -83,32 +84,33 @@ pub fn main(words: &[&str]) -> ExitCode {
         .filter(|row| !unprotected || row.unprotected.is_some())
         .collect();
     if chosen.is_empty() {
-        eprintln!("no row is named so: {words:?}");
+        eprintln!("unknown row: {words:?} (`list` prints the names)");
         return ExitCode::FAILURE;
     }
     come_first();
     let (mut failed, start) = (Vec::new(), Instant::now());
-    println!("| row | proves | seen | s | verdict |\n| --- | --- | --- | --- | --- |");
+    println!("| row | proves | figures | s | verdict |\n| --- | --- | --- | --- | --- |");
     for row in &chosen {
         let bench = Bench { unprotected: row.unprotected.filter(|_| unprotected) };
         let start = Instant::now();
         let mut outcome = (row.run)(&bench);
-        // What others compute makes a beat late now and then; harm does so each time.
+        // Other work of the machine makes a beat late sometimes. Harm does so each time.
         for _ in 0..2 {
             if !unprotected && outcome.as_ref().is_err_and(|what| what.starts_with(LATE)) {
-                eprintln!("{}: {outcome:?}: once more", row.name);
+                eprintln!("{}: {outcome:?}: trying again", row.name);
                 outcome = (row.run)(&bench);
             }
         }
-        // Without its protection it has to fail, and for want of that, not of a tool or of a host program.
+        // Without its protection the row must fail for that reason, and not for the lack of a tool or of a
+        // host program.
         let passed = outcome.is_ok() != unprotected && !lacks(&bench, &outcome);
         let (Ok(seen) | Err(seen)) = &outcome;
         let verdict = match (&outcome, unprotected) {
-            (Ok(_), false) => "holds",
+            (Ok(_), false) => "passes",
             (Err(_), false) => "FAILS",
-            (Err(_), true) if passed => "fails, as it must",
-            (Err(_), true) => "SHOWS NOTHING",
-            (Ok(_), true) => "HOLDS WITHOUT",
+            (Err(_), true) if passed => "fails as expected",
+            (Err(_), true) => "PROVES NOTHING",
+            (Ok(_), true) => "PASSES WITHOUT THE PROTECTION",
         };
         let seen = seen.replace(['\n', '|'], " ");
         let without = bench.unprotected.map(|option| format!(" ({option})")).unwrap_or_default();
@@ -130,7 +132,7 @@ pub fn main(words: &[&str]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether there is a tool missing, or no host program that serves without its protection.
+/// Returns whether a tool is missing, or a host program that serves without its protection.
 fn lacks(bench: &Bench, outcome: &Outcome) -> bool {
     let missing = std::io::Error::from_raw_os_error(2).to_string();
     let Some(option) = bench.unprotected else { return false };
@@ -139,23 +141,23 @@ fn lacks(bench: &Bench, outcome: &Outcome) -> bool {
     outcome.as_ref().is_err_and(|what| what.contains(&missing)) || !serves()
 }
 
-/// For the first scrape of a host program that nobody harms.
+/// Limit of the first scrape of a host program before the fault.
 const SERVES: Duration = Duration::from_secs(5);
 
-/// How a complaint about a late beat begins.
+/// The beginning of an error about a late beat.
 const LATE: &str = "a beat ";
 
-/// Before whatever else computes on this machine: who asks, who answers, and the host without a server. Without the right to
-/// do so the rows run all the same.
+/// Raises the priority of client, server and the host program without a server over other work of this
+/// machine. Without the permission the rows run as well.
 fn come_first() {
     let pid = std::process::id().to_string();
     let done = Command::new("renice").args(["-n", "-15", "-p", &pid]).output();
     if !done.is_ok_and(|done| done.status.success()) {
-        eprintln!("not allowed to renice: beats may be late for others' sake");
+        eprintln!("no permission to change the priority: other work may delay beats");
     }
 }
 
-/// That, or what is wrong in words.
+/// Returns an error with this text unless it holds.
 fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
@@ -164,18 +166,18 @@ fn ms(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
-/// A program that is missing fails the row.
+/// A missing program fails the row.
 fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let both = [output.stdout, output.stderr].concat();
     Ok(String::from_utf8_lossy(&both).into_owned())
 }
 
-/// How long until it holds; an error at the limit.
+/// Returns the time until the condition holds, or an error at the limit.
 fn wait_for(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Result<Duration, String> {
     let start = Instant::now();
     while !holds() {
-        check(start.elapsed() < limit, || format!("after {limit:?} not yet: {what}"))?;
+        check(start.elapsed() < limit, || format!("waited {limit:?} for: {what}"))?;
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(start.elapsed())

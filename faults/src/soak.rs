@@ -1,5 +1,6 @@
-//! Hours of all at once: good scrapers in every format and coding, slow clients, resets, hostile heads, a stop and start
-//! each minute. What the host program uses must not grow, and no good scrape may fail.
+//! Hours of everything at once: honest scrapers in every format and coding, slow clients, resets, hostile
+//! heads, a stop and a start each minute. The usage of the host program must not grow, and no honest scrape
+//! may fail.
 
 mod clients;
 mod report;
@@ -16,19 +17,19 @@ use testing::usage::Usage;
 
 use report::Sample;
 
-/// About so long is an exposition.
+/// The approximate size of an exposition.
 const BODY_MIB: f64 = 0.5;
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Default)]
 pub struct Soak {
     over: AtomicBool,
-    /// Read while somebody needs the server, written while it stops and starts.
+    /// Locked for reading while a client needs the server, and for writing during a stop and a start.
     server: RwLock<()>,
-    /// Which start of the server this is, so that nobody takes its end for a fault.
+    /// The number of the server's start, so that no client takes a stop for a fault.
     generation: AtomicU64,
     counts: Counts,
-    /// The first of what went wrong.
+    /// The first faults.
     faults: Mutex<Vec<String>>,
 }
 
@@ -36,7 +37,7 @@ pub struct Soak {
 pub struct Counts {
     scrapes: AtomicU64,
     failed: AtomicU64,
-    /// The connection was closed while it was idle, and the request has gone again on another, as Go's client has it.
+    /// Requests repeated on another connection, because an idle one had closed. Go's client does the same.
     again: AtomicU64,
     slowest_us: AtomicU64,
     bytes: AtomicU64,
@@ -68,7 +69,7 @@ impl Soak {
         }
     }
 
-    /// Sleeps, but not beyond the end.
+    /// Sleeps until then, or until the end of the test.
     fn pause(&self, time: Duration) {
         let start = Instant::now();
         while !self.is_over() && start.elapsed() < time {
@@ -100,7 +101,7 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
     host.tell(&format!("body {BODY_MIB}"))?;
     let soak = Soak::default();
     let (addr, pid) = (host.addr, host.pid);
-    // A host without a server, for comparison: others compute here, too.
+    // A host program without a server, because other work of the machine also delays beats.
     let mut control = HostProgram::start(&["alone"])?;
     host.tell("reset")?;
     control.tell("reset")?;
@@ -123,7 +124,7 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
     Ok(report::of(time, &samples, after, (report, control), &soak.counts, &faults))
 }
 
-/// Those who are no scrapers, as long as it takes.
+/// Runs the clients that do not scrape while `what` runs.
 pub fn while_clients_come_and_go(addr: SocketAddr, what: impl FnOnce()) {
     let soak = Soak::default();
     thread::scope(|scope| {
@@ -143,7 +144,7 @@ fn come_and_go<'scope>(scope: &'scope Scope<'scope, '_>, soak: &'scope Soak, add
     scope.spawn(move || clients::resets(soak, addr));
 }
 
-/// Samples each second, and each minute stops the server and starts it again.
+/// Takes a sample each second. Stops and starts the server each minute.
 fn watch(
     soak: &Soak,
     host: &mut HostProgram,
@@ -175,12 +176,12 @@ fn watch(
     Ok(())
 }
 
-/// Once all clients have gone, and the last that read nothing has had its time.
+/// Waits until all clients have disconnected, including the write timeout of the last one that reads nothing.
 fn wait_for_calm(pid: u32) -> Result<Usage, String> {
     let mut last = None;
     for _ in 0..45 {
         thread::sleep(Duration::from_secs(1));
-        let usage = Usage::of(pid).ok_or("the host program is gone")?;
+        let usage = Usage::of(pid).ok_or("the host program has exited")?;
         if last.is_some_and(|last: Usage| last.descriptors <= 20 && last.descriptors == usage.descriptors) {
             return Ok(usage);
         }

@@ -1,4 +1,4 @@
-//! Where a guard may be dropped: everywhere. Each drop is timed.
+//! Drops a guard everywhere where a program may drop it, and times each drop.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,32 +11,32 @@ use prometheus_hyper::{Guard, Server};
 use serde_json::{Map, Value};
 use tokio::runtime::{self, Runtime};
 
-/// In microseconds, by place.
+/// Returns the microseconds of each.
 pub fn all(registry: &Registry) -> Result<Value, String> {
     let mut times = Map::new();
     let mut timed = |place: &str, what: &(dyn Fn(Guard) -> Duration + Sync)| -> Result<(), String> {
         let guard = start(registry)?;
         let closed = guard.cancellation_token();
-        // A thread of its own: this one has entered the host's runtime.
+        // A new thread, because this one has entered the host program's runtime.
         let time = thread::scope(|scope| scope.spawn(|| what(guard)).join())
             .map_err(|_| format!("{place}: panicked"))?;
         if !closed.is_cancelled() {
-            return Err(format!("{place}: the server goes on"));
+            return Err(format!("{place}: the server still runs"));
         }
         times.insert(place.to_owned(), Value::from(time.as_micros() as u64));
         Ok(())
     };
-    timed("in sync code", &drop_timed)?;
+    timed("in synchronous code", &drop_timed)?;
     timed("on a current-thread runtime", &|guard| runtime_of_one().block_on(async { drop_timed(guard) }))?;
     timed("on a multi-thread runtime", &|guard| {
         let runtime = Runtime::new().expect("a runtime");
         runtime.block_on(async { tokio::spawn(async { drop_timed(guard) }).await.expect("no panic") })
     })?;
-    timed("after the runtime is gone", &|guard| {
+    timed("after the end of the runtime", &|guard| {
         drop(runtime_of_one());
         drop_timed(guard)
     })?;
-    timed("by a runtime that is dropped", &|guard| {
+    timed("when a runtime is dropped", &|guard| {
         let runtime = runtime_of_one();
         runtime.spawn(async move {
             let _guard = guard;
@@ -50,12 +50,12 @@ pub fn all(registry: &Registry) -> Result<Value, String> {
     timed("while unwinding", &|guard| {
         let (sender, times) = mpsc::channel();
         let unwound = panic::catch_unwind(AssertUnwindSafe(move || {
-            // The panic's own message takes its time.
+            // Printing the panic's message does not count.
             let _guard = Timed(Some(guard), sender);
             panic!("told to");
         }));
         assert!(unwound.is_err());
-        times.recv().expect("it was dropped")
+        times.recv().expect("the guard was dropped")
     })?;
     timed("in a thread-local's destructor", &|guard| {
         thread_local!(static HELD: RefCell<Option<Guard>> = const { RefCell::new(None) });
@@ -64,7 +64,7 @@ pub fn all(registry: &Registry) -> Result<Value, String> {
         thread.join().expect("no panic");
         start.elapsed()
     })?;
-    timed("forgotten, stopped by its token", &|guard| {
+    timed("forgotten, and stopped by its token", &|guard| {
         let token = guard.cancellation_token();
         guard.detach();
         let start = Instant::now();

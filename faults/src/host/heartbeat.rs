@@ -1,4 +1,4 @@
-//! The host's own work: each 10 ms it opens a file. What is late or fails is harm.
+//! The host program's own work: it opens a file each 10 ms. A late beat or a failed open is harm.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const BEAT: Duration = Duration::from_millis(10);
 #[derive(Default)]
 pub struct Heart {
     beats: AtomicU64,
-    /// The worst, in microseconds.
+    /// The worst delay in microseconds.
     lag: AtomicU64,
     failed_opens: AtomicU64,
 }

@@ -1,5 +1,5 @@
-//! The host's log: counts the lines that a host sees by default, info and above, and those of debug, whoever writes them:
-//! by `tracing` or by `log`, of whatever target.
+//! Counts the lines of the host program's log: those of the default level, info and above, and those of
+//! debug. It counts the lines of all crates, by `tracing` and by `log`, of any target.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,7 +73,7 @@ impl Subscriber for Counting {
     fn exit(&self, _: &Id) {}
 }
 
-/// For those that do not use `tracing`.
+/// Counts the lines of crates that do not use `tracing`.
 impl log::Log for Counting {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
         metadata.level() <= log::Level::Debug

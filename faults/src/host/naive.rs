@@ -1,6 +1,6 @@
-//! The server as one writes it in an afternoon, on the host's runtime: no deadlines, a gather for each request, on the spot;
-//! no limit on connections, or one that keeps newcomers waiting; a line in the log for whatever a client does. The rows have to
-//! fail with it, for otherwise they show nothing.
+//! A simple server on the host program's runtime. It has no deadlines, and gathers for each request on the
+//! runtime. It has no connection limit, or one that keeps newcomers waiting. It logs a line for each action
+//! of a client. The rows must fail with it, otherwise they prove nothing.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use tokio_rustls::TlsAcceptor;
 
 type Serving = (SocketAddr, CancellationToken, JoinHandle<()>);
 
-/// What it has of what a server needs.
+/// The parts of a real server that it has.
 pub struct Naive {
     pub registry: Registry,
-    /// At once; a newcomer waits until another goes.
+    /// Concurrent connections. A newcomer waits until another one ends.
     pub connections: Option<usize>,
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -78,22 +78,22 @@ async fn accept(listener: TcpListener, registry: Registry, limit: Arc<Semaphore>
                 None => answer(stream, registry).await,
                 Some(tls) => match tls.accept(stream).await {
                     Ok(stream) => answer(stream, registry).await,
-                    // As rustls does, not by tracing.
-                    Err(error) => log::warn!("no handshake: {error}"),
+                    // By `log`, as rustls does.
+                    Err(error) => log::warn!("handshake failed: {error}"),
                 },
             }
         });
     }
 }
 
-/// Takes a closed sending side for a client that has gone, as hyper's `half_close(false)` has it.
+/// Treats a half-closed connection as a client that has disconnected, as hyper's `half_close(false)` does.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, registry: Registry) {
     let mut head = Vec::new();
     loop {
         match stream.read_buf(&mut head).await {
             Ok(0) => return,
             Ok(_) => {}
-            Err(error) => return tracing::warn!(%error, "a connection has failed"),
+            Err(error) => return tracing::warn!(%error, "connection failed"),
         }
         while let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
             let first: Vec<u8> = head.drain(..end + 4).collect();
@@ -101,7 +101,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, registry: Regis
                 return tracing::warn!("no request");
             }
             tokio::task::yield_now().await;
-            // Looks for the end without waiting for more.
+            // Checks for the end of input without waiting.
             let looked = tokio::time::timeout(std::time::Duration::ZERO, stream.read_buf(&mut head)).await;
             if let Ok(Ok(0)) = looked {
                 return;
@@ -109,7 +109,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, registry: Regis
             let body = TextEncoder::new().encode_to_string(&registry.gather()).unwrap_or_default();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             if let Err(error) = stream.write_all(answer.as_bytes()).await {
-                return tracing::warn!(%error, "a client has gone");
+                return tracing::warn!(%error, "client disconnected");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Clients who may scrape, and what one of them can do to the others. None of it can be switched off, so that no row here has a
-//! host program without its protection.
+//! Clients that may scrape, and their effect on other clients. No protection here can be switched off, so no
+//! row has a host program without one.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,29 +14,34 @@ use crate::driver::HostProgram;
 pub const ROWS: &[Row] = &[
     Row {
         name: "impatient-beside-hook",
-        proves: "hooks have the time of those who wait now; whose timeout is 0.1 s takes it from nobody, nor logs",
+        proves: "hooks have the longest timeout of the waiting clients; a client with 0.1 s shortens no other timeout, and logs nothing",
         unprotected: None,
         run: |bench| beside(bench, &["current", "hook=0.2"], "calm", &["0.1"], ("10", 15), Some(1.0)),
     },
     Row {
         name: "endless-beside-hook",
-        proves: "a hook that hangs has half of the default timeout, also if a client waits for 120 s",
+        proves: "a hanging hook has half of the default timeout, even if a client waits for 120 s",
         unprotected: None,
         run: |bench| beside(bench, &["current", "hook=1000"], "calm", &["120"], ("10", 3), Some(0.0)),
     },
     Row {
         name: "impatient-beside-collector",
-        proves: "a gather is for all who joined it, also if the one for whom it began is gone",
+        proves: "a gather serves all scrapes that joined it, even if the first client has disconnected",
         unprotected: None,
         run: |bench| beside(bench, &["current"], "sleep 3", &["0.1"], ("5", 5), None),
     },
     Row {
         name: "selections-120",
-        proves: "one flight gathers what all of its scrapes want",
+        proves: "one flight gathers the selections of all its scrapes",
         unprotected: None,
         run: |bench| beside(bench, &["current", "registries=8"], "calm", &["10"; 120], ("10", 4), None),
     },
-    Row { name: "hangs-log", proves: "one warning, and one line at the end", unprotected: None, run: hangs },
+    Row {
+        name: "hangs-log",
+        proves: "a hang logs one warning, and one line at its end",
+        unprotected: None,
+        run: hangs,
+    },
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,7 +56,7 @@ fn scrape(addr: SocketAddr, query: &str, timeout: &str) -> Result<Answer, String
         .map_err(|error| error.to_string())
 }
 
-/// Scrapes as Prometheus does, with a timeout and so many times, while others scrape over and over with their own.
+/// Scrapes like Prometheus, with a timeout, that many times, while others scrape repeatedly with their own.
 fn beside(
     bench: &Bench,
     options: &[&str],
@@ -75,7 +80,7 @@ fn beside(
                 }
             });
         }
-        // They are at it.
+        // The other clients have started.
         thread::sleep(SECOND / 2);
         let answers = (0..scrapes).map(|_| {
             thread::sleep(SECOND / 20);
@@ -94,13 +99,14 @@ fn beside(
         slowest = slowest.max(answer.took);
     }
     let lines = seen.host.log_lines;
-    let figures = format!("{good} of {scrapes} scrapes good, the slowest {}; {lines} log lines", ms(slowest));
-    // A hook that hangs is one line.
+    let figures =
+        format!("{good} of {scrapes} scrapes succeeded, the slowest in {}; {lines} log lines", ms(slowest));
+    // A hanging hook is one line.
     check(good == scrapes && lines <= u64::from(hooked == Some(0.0)), || figures.clone())?;
     Ok(format!("{figures}; {}", seen.figures()))
 }
 
-/// The query for the registries that are the bits of this number.
+/// The query for the registries whose bits are set in this number.
 fn part(bits: usize) -> String {
     let chosen: Vec<String> =
         (0..8).filter(|n| bits >> n & 1 == 1).map(|n| format!("registry[]={n}")).collect();
@@ -121,6 +127,6 @@ fn hangs(bench: &Bench) -> Outcome {
     let status = scrape(host.addr, "", "10")?.status;
     check(status == 200, || format!("status {status}"))?;
     let two_lines = |host: &mut HostProgram| host.report().is_ok_and(|report| report.log_lines == 2);
-    wait_for(5 * SECOND, "a line at the end", || two_lines(&mut host))?;
-    Ok("503 four times and one line, then 200 and another".to_owned())
+    wait_for(5 * SECOND, "a log line at the end of the hang", || two_lines(&mut host))?;
+    Ok("four times 503 and one log line, then 200 and another line".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Collectors that hang, panic and register; scrapers that come all at once.
+//! Collectors that hang, panic and register; many scrapers at the same time.
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use testing::usage::mib;
 pub const ROWS: &[Row] = &[
     Row {
         name: "blocks-current",
-        proves: "threads of its own, a deadline, nothing on the host's pool",
+        proves: "the server has threads of its own and a deadline, and uses no blocking pool of the host program",
         unprotected: Some("naive"),
         run: |bench| hangs(bench, "block", &["current"]),
     },
@@ -26,19 +26,19 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "blocks-serve",
-        proves: "the same with `serve`, polled on the host's current-thread runtime",
+        proves: "the same with `serve`, polled on the host program's current-thread runtime",
         unprotected: Some("naive"),
         run: |bench| hangs(bench, "block", &["current", "serve"]),
     },
     Row {
         name: "blocks-at-last",
-        proves: "a second thread takes the I/O over from a collector that has answered a hundred times",
+        proves: "the other thread takes over the I/O if a collector hangs after a hundred fast gathers",
         unprotected: Some("naive"),
         run: |bench| hangs_after(100, bench, "block", &["current"]),
     },
     Row {
         name: "registers-current",
-        proves: "the same, and a lock of the registry's that is never released",
+        proves: "the same, with a registry's lock that is never released",
         unprotected: Some("naive"),
         run: |bench| hangs(bench, "register", &["current"]),
     },
@@ -50,37 +50,37 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "takes-2-s-current",
-        proves: "a slow collector delays its own scrape only",
+        proves: "a slow collector delays only its own scrape",
         unprotected: Some("naive"),
         run: |bench| is_slow(bench, &["current", "serve"]),
     },
     Row {
         name: "takes-2-s-multi",
-        proves: "the same; with naive a worker is left over, and nothing is shown",
+        proves: "the same; naive passes too, because a worker thread is free",
         unprotected: None,
         run: |bench| is_slow(bench, &["multi", "serve"]),
     },
     Row {
         name: "panics",
-        proves: "a panic is caught, and not told",
+        proves: "a panic is caught, and the body does not contain its message",
         unprotected: Some("naive"),
         run: panics,
     },
     Row {
         name: "rubbish",
-        proves: "what can not be written is left out",
+        proves: "samples that no format can express are skipped",
         unprotected: Some("naive"),
         run: rubbish,
     },
     Row {
         name: "scrapers-100",
-        proves: "gathers are shared, and bodies",
+        proves: "concurrent scrapes share gathers and bodies",
         unprotected: Some("naive"),
         run: |bench| hundred(bench, &["current"]),
     },
     Row {
         name: "scrapers-100-serve",
-        proves: "the same with `serve`, polled on the host's current-thread runtime",
+        proves: "the same with `serve`, polled on the host program's current-thread runtime",
         unprotected: Some("naive"),
         run: |bench| hundred(bench, &["current", "serve"]),
     },
@@ -89,12 +89,12 @@ pub const ROWS: &[Row] = &[
 const SECOND: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_millis(20);
 
-/// As Prometheus asks, with a timeout of two seconds: half a second less is the deadline.
+/// Sends Prometheus' header with a timeout of two seconds. The deadline is half a second less.
 fn ask_for_two_seconds(host: &HostProgram) -> Result<Answer, String> {
     let request = GET.replace("\r\n\r\n", "\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n");
     let answer =
         Connection::open(host.addr, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 4 * SECOND));
-    answer.map_err(|error| format!("the scrape: {error}"))
+    answer.map_err(|error| format!("scrape: {error}"))
 }
 
 fn is_healthy(host: &HostProgram) -> Result<(), String> {
@@ -108,13 +108,14 @@ fn hangs(bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     hangs_after(0, bench, order, options)
 }
 
-/// After so many scrapes that it answers, which is then what is expected of it: it hangs on the thread that does the I/O.
+/// Hangs after that many fast scrapes, on which the server bases its expectation. So it hangs on the thread
+/// that does the I/O.
 fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> Outcome {
     let mut host = bench.host(options)?;
     for _ in 0..scrapes {
         scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
     }
-    // It serves by then, so its threads are there.
+    // The server answers, so its threads have started.
     is_healthy(&host)?;
     let before = host.usage()?.threads;
     host.tell(order)?;
@@ -123,19 +124,19 @@ fn hangs_after(scrapes: usize, bench: &Bench, order: &str, options: &[&str]) -> 
     for n in 0..3 {
         let answer = ask_for_two_seconds(&host)?;
         check(answer.status == 503, || format!("scrape {n}: status {}", answer.status))?;
-        // The first may wait for the thread that takes over, which comes within two seconds.
+        // The first one may wait for the other thread, which takes over within two seconds.
         let limit = if n == 0 && scrapes > 0 { 3 * SECOND } else { 2 * SECOND };
-        check(answer.took < limit, || format!("scrape {n}: {:?}, which is too late", answer.took))?;
+        check(answer.took < limit, || format!("scrape {n}: too late, after {:?}", answer.took))?;
         slowest = slowest.max(answer.took);
     }
     is_healthy(&host)?;
     let seen = watch.end(&mut host)?;
     seen.host_is_well(LAG)?;
     let threads = seen.after.threads - before;
-    check(threads == 0, || format!("{threads} threads more"))?;
+    check(threads == 0, || format!("{threads} additional threads"))?;
     let exit = host.exit(SECOND)?;
     Ok(format!(
-        "503 three times, the slowest after {} of 2 s; no thread more; the process ends in {}; {}",
+        "three times 503, the slowest after {} of 2 s; no additional thread; the process exits in {}; {}",
         ms(slowest),
         ms(exit),
         seen.figures()
@@ -161,17 +162,19 @@ fn panics(bench: &Bench) -> Outcome {
         host.tell(order)?;
         for _ in 0..2 {
             let answer = scrape(host.addr, SECOND).map_err(|error| format!("{order}: {error}"))?;
-            check(!answer.text().contains("told to"), || "the panic's words are in the body".to_owned())?;
+            check(!answer.text().contains("told to"), || {
+                "the body contains the message of the panic".to_owned()
+            })?;
             statuses.push(answer.status);
         }
     }
-    // Its lock is poisoned now, which it does not mind.
+    // The registry's lock is poisoned now, and still works.
     host.tell("calm")?;
     statuses.push(scrape(host.addr, SECOND).map_err(|error| error.to_string())?.status);
     let seen = watch.end(&mut host)?;
     seen.log_is_short()?;
     check(statuses == [500, 200, 500, 500, 200], || format!("{statuses:?}"))?;
-    Ok(format!("once, then always, then calm: {statuses:?}; {}", seen.figures()))
+    Ok(format!("one panic, then panics, then none: {statuses:?}; {}", seen.figures()))
 }
 
 fn rubbish(bench: &Bench) -> Outcome {
@@ -180,8 +183,8 @@ fn rubbish(bench: &Bench) -> Outcome {
     let first = scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
     check(first.status == 200, || format!("status {}", first.status))?;
     let lines = host.report()?.log_lines;
-    // That it serves, and of each kind of what was left out the first.
-    check(lines == 3, || format!("{lines} log lines at first"))?;
+    // One line that it serves, and one line for the first of each skip reason.
+    check(lines == 3, || format!("{lines} log lines at the first scrape"))?;
     let watch = Watch::begin(&mut host)?;
     let mut text = String::new();
     for _ in 0..100 {
@@ -190,20 +193,20 @@ fn rubbish(bench: &Bench) -> Outcome {
         text = answer.text();
     }
     let seen = watch.end(&mut host)?;
-    // What was told once is not told again for a minute.
-    check(seen.host.log_lines == 0, || format!("{} log lines more", seen.host.log_lines))?;
-    check(text.contains("unruly_total{series=\"nan\"} NaN\n"), || "the good sample is not there".to_owned())?;
+    // A repeated message is suppressed for a minute.
+    check(seen.host.log_lines == 0, || format!("{} further log lines", seen.host.log_lines))?;
+    check(text.contains("unruly_total{series=\"nan\"} NaN\n"), || "the valid sample is missing".to_owned())?;
     let checked = super::lifecycle::promtool_checks(&text)?;
     let same = text.matches("unruly_total{series=\"same\\n\\\"\\\\\"}").count();
-    check(same == 1, || format!("a series {same} times"))?;
+    check(same == 1, || format!("a series appears {same} times"))?;
     Ok(format!(
-        "200, {} bytes, {checked}; {lines} log lines at first, then for 100 scrapes: {}",
+        "200, {} bytes, {checked}; {lines} log lines at the first scrape; 100 scrapes: {}",
         text.len(),
         seen.figures()
     ))
 }
 
-/// All at once, on connections that are open already.
+/// A hundred scrapes at once, on open connections.
 fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
     let mut host = bench.host(options)?;
     host.tell("body 4")?;
@@ -216,7 +219,7 @@ fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
     let watch = Watch::begin(&mut host)?;
     let (over, pid) = (AtomicBool::new(false), host.pid);
     let start = Instant::now();
-    // By one thread, for a hundred are not woken at once.
+    // One thread sends all requests, because a hundred threads do not wake at once.
     for connection in &connections {
         connection.stream().write_all(GET.as_bytes()).map_err(|error| error.to_string())?;
     }
@@ -224,7 +227,7 @@ fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
         let most = scope.spawn(|| most_memory(&over, pid));
         let ends = Over(&over);
         let ask = |mut connection: Connection| {
-            // Small stacks: a hundred of them.
+            // Small stacks, because there are a hundred.
             let thread = thread::Builder::new().stack_size(256 * 1024);
             thread.spawn_scoped(scope, move || connection.ask(b"", 20 * SECOND))
         };
@@ -240,7 +243,7 @@ fn hundred(bench: &Bench, options: &[&str]) -> Outcome {
     })?;
     let took = start.elapsed();
     let seen = watch.end(&mut host)?;
-    check(answers.iter().all(|answer| answer.status == 200), || "not all are 200".to_owned())?;
+    check(answers.iter().all(|answer| answer.status == 200), || "not all statuses are 200".to_owned())?;
     let gathers = seen.host.gathers;
     check(gathers <= 2, || format!("{gathers} gathers"))?;
     let allowed = seen.before.memory + 2 * body;

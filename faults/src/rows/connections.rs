@@ -1,4 +1,4 @@
-//! Clients that take and do not give.
+//! Clients that hold connections and do not cooperate.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,13 +18,13 @@ use testing::usage::{Usage, mib};
 pub const ROWS: &[Row] = &[
     Row {
         name: "heads-drip-500",
-        proves: "head_timeout, the cap, eviction",
+        proves: "head_timeout, the connection limit, eviction",
         unprotected: Some("without=head_timeout"),
         run: |bench| heads(bench, 500),
     },
     Row {
         name: "heads-drip-2000",
-        proves: "head_timeout, the cap, eviction",
+        proves: "head_timeout, the connection limit, eviction",
         unprotected: Some("naive"),
         run: |bench| heads(bench, 2000),
     },
@@ -36,31 +36,31 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "silent-2000",
-        proves: "the cap",
+        proves: "the connection limit",
         unprotected: Some("naive"),
         run: |bench| silent(bench, 2000),
     },
     Row {
         name: "unread-100",
-        proves: "write_timeout; a shared body",
+        proves: "write_timeout; clients share a body",
         unprotected: Some("without=write_timeout"),
         run: |bench| unread(bench, nobody_reads),
     },
     Row {
         name: "unread-slowhttptest",
-        proves: "write_timeout; a shared body",
+        proves: "write_timeout; clients share a body",
         unprotected: Some("naive"),
         run: |bench| unread(bench, slowhttptest_reads),
     },
     Row {
         name: "half-close",
-        proves: "a closed sending side is no lost client",
+        proves: "a client that closes its sending side still gets its response",
         unprotected: Some("naive"),
         run: half_close,
     },
 ];
 
-/// A scraper that is kept waiting for longer suffers.
+/// A scraper that waits longer is harmed.
 const SOON: Duration = Duration::from_secs(1);
 const CLOSED: Duration = Duration::from_secs(12);
 const LAG: Duration = Duration::from_millis(20);
@@ -73,7 +73,7 @@ fn slowhttptest(addr: SocketAddr, options: &[&str]) -> Result<Child, String> {
     command.spawn().map_err(|error| format!("slowhttptest: {error}"))
 }
 
-/// Ends with its owner.
+/// Killed when it is dropped.
 struct Tool(Child);
 
 impl Drop for Tool {
@@ -83,14 +83,14 @@ impl Drop for Tool {
     }
 }
 
-/// slowhttptest would quietly connect fewer.
+/// slowhttptest would silently open fewer connections.
 pub fn may_open(clients: usize) -> Result<(), String> {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
-    let soft = soft.ok_or("no limit on open files in /proc/self/limits")?;
-    // `unlimited` is no number.
+    let soft = soft.ok_or("/proc/self/limits has no limit of open files")?;
+    // `unlimited` is not a number.
     let enough = soft.parse().map_or(true, |soft: usize| soft > clients + 100);
-    check(enough, || format!("{clients} clients need more descriptors than {soft}: ulimit -n"))
+    check(enough, || format!("{clients} clients need more descriptors than {soft} (raise ulimit -n)"))
 }
 
 fn heads(bench: &Bench, clients: usize) -> Outcome {
@@ -98,12 +98,12 @@ fn heads(bench: &Bench, clients: usize) -> Outcome {
     let mut host = bench.host(&["current"])?;
     siege(&mut host, |host| {
         let (c, rate) = (clients.to_string(), (clients / 2).to_string());
-        // A byte or two a second, for much longer than they may.
+        // A byte or two a second, much longer than the limit.
         let options = ["-H", "-c", &c, "-r", &rate, "-i", "1", "-x", "2", "-l", "60"];
         let tool = Tool(slowhttptest(host.addr, &options)?);
-        // All have connected: two seconds at that rate.
+        // All have connected after two seconds at that rate.
         thread::sleep(Duration::from_millis(2500));
-        check(established(host.addr) > 0, || "slowhttptest does not connect".to_owned())?;
+        check(established(host.addr) > 0, || "slowhttptest opened no connection".to_owned())?;
         Ok(Box::new(tool))
     })
 }
@@ -115,12 +115,12 @@ fn silent(bench: &Bench, clients: usize) -> Outcome {
         let connect = |_| TcpStream::connect_timeout(&host.addr, 4 * SOON).map_err(|error| error.to_string());
         let start = Instant::now();
         let silent: Vec<TcpStream> = (0..clients).map(connect).collect::<Result<_, _>>()?;
-        eprintln!("{clients} connected in {:?}", start.elapsed());
+        eprintln!("{clients} clients connected in {:?}", start.elapsed());
         Ok(Box::new(silent))
     })
 }
 
-/// As much as the server ever needs at once: an allocator keeps that.
+/// Fills all buffers that the server needs at once, because the allocator keeps that memory.
 fn fill_buffers(host: &HostProgram) -> Result<(), String> {
     let before = host.usage()?.descriptors;
     let mut clients = Vec::new();
@@ -132,14 +132,17 @@ fn fill_buffers(host: &HostProgram) -> Result<(), String> {
     // The server holds what it has read of them.
     wait_for(4 * SOON, "the server reads", || unread_heads(host.addr) == 0)?;
     drop(clients);
-    wait_for(SOON, "they are gone", || host.usage().is_ok_and(|usage| usage.descriptors <= before))?;
+    wait_for(SOON, "all clients have disconnected", || {
+        host.usage().is_ok_and(|usage| usage.descriptors <= before)
+    })?;
     for _ in 0..3 {
         scrape(host.addr, SOON).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-/// While clients hold on: scrapes go on, the host is well; all of theirs are closed in time, counted from the last.
+/// While clients hold connections, scrapes succeed and the host program is well. The server closes all of
+/// these clients within the limit, counted from the last one.
 fn siege(
     host: &mut HostProgram,
     begin: impl FnOnce(&HostProgram) -> Result<Box<dyn std::any::Any>, String>,
@@ -152,12 +155,12 @@ fn siege(
         let steady = scope.spawn(|| Steady::scrape_until(over, addr, SOON));
         let ends = Over(over);
         let clients = begin(host)?;
-        // What is accepted by the server, among them the scraper's for a moment.
+        // Connections that the server has accepted, including at times the scraper's.
         let held = || Usage::of(pid).map_or(u64::MAX, |usage| usage.descriptors);
         let most = held();
         let base = watch.before.descriptors + 2;
-        check(most > base + 50, || format!("{most} descriptors: they have not come"))?;
-        let closed = wait_for(CLOSED, "all are closed", || held() <= base)?;
+        check(most > base + 50, || format!("{most} descriptors: the clients have not connected"))?;
+        let closed = wait_for(CLOSED, "all connections are closed", || held() <= base)?;
         drop((clients, ends));
         let steady = steady.join().map_err(|_| "panicked")?;
         Ok::<_, String>(((most, closed), steady))
@@ -167,7 +170,7 @@ fn siege(
     seen.host_is_well(LAG)?;
     memory_is_back(seen.before.memory, seen.after.memory)?;
     Ok(format!(
-        "{} descriptors at first, back {:.1} s after the last has come; {}; {}; memory {:.1} → {:.1} MiB",
+        "{} descriptors before, reached again {:.1} s after the last client; {}; {}; memory {:.1} → {:.1} MiB",
         closed.0,
         closed.1.as_secs_f64(),
         steady.figures(),
@@ -177,7 +180,7 @@ fn siege(
     ))
 }
 
-/// Connections to it that the kernel knows as open on its side.
+/// Returns the number of connections that the kernel has as open on the server's side.
 fn established(addr: SocketAddr) -> usize {
     received(addr).len()
 }
@@ -200,7 +203,7 @@ fn received(addr: SocketAddr) -> Vec<u64> {
     table.lines().filter_map(open).collect()
 }
 
-/// With a window so small that the kernel does not read in its place.
+/// Connects with a window so small that the kernel does not read on behalf of the client.
 pub fn connect_narrowly(addr: SocketAddr) -> Result<TcpStream, String> {
     let connect = || {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
@@ -221,15 +224,15 @@ fn nobody_reads(addr: SocketAddr) -> Result<Clients, String> {
     Ok(Box::new(clients))
 }
 
-/// A byte a minute: less than what makes the kernel open its window.
+/// A byte a minute: too little for the kernel to open its window.
 fn slowhttptest_reads(addr: SocketAddr) -> Result<Clients, String> {
     let options =
         ["-X", "-c", "100", "-r", "1000", "-n", "60", "-z", "1", "-w", "512", "-y", "1024", "-l", "120"];
     Ok(Box::new(Tool(slowhttptest(addr, &options)?)))
 }
 
-/// Who reads nothing is closed 30 s after it took the last byte; meanwhile one that reads slowly, and keeps moving, gets the
-/// whole.
+/// The server closes a client 30 s after it took its last byte. A client that reads slowly and makes progress
+/// gets the whole response in the meantime.
 fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Outcome {
     let mut host = bench.host(&["current"])?;
     host.tell(&format!("body {BODY_MIB}"))?;
@@ -237,9 +240,9 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
     for _ in 0..5 {
         body = scrape(host.addr, 4 * SOON).map_err(|error| error.to_string())?.body.len() as u64;
     }
-    // What a hundred connections take by themselves.
+    // The memory of a hundred connections without a fault.
     fill_buffers(&host)?;
-    // slowhttptest's come one after the other, and who asks while a gather lasts shares a body.
+    // slowhttptest's connections come one after the other. Those during one gather share its body.
     host.tell("sleep 0.5")?;
     let watch = Watch::begin(&mut host)?;
     let (addr, pid, over) = (host.addr, host.pid, AtomicBool::new(false));
@@ -250,12 +253,13 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
         let slow = scope.spawn(move || read_slowly(addr));
         let clients = begin(addr)?;
         let all = watch.before.descriptors + 100;
-        wait_for(Duration::from_secs(10), "all have connected", || descriptors() >= all)?;
+        wait_for(Duration::from_secs(10), "all clients have connected", || descriptors() >= all)?;
         thread::sleep(Duration::from_secs(2));
         let (held, gathers) = (descriptors(), host.report()?.gathers);
-        // Two for the slow reader, and one that comes.
+        // Two for the slow reader, and one for a new connection.
         let base = watch.before.descriptors + 3;
-        let closed = wait_for(Duration::from_secs(45), "all are closed", || descriptors() <= base)?;
+        let closed =
+            wait_for(Duration::from_secs(45), "all connections are closed", || descriptors() <= base)?;
         drop((clients, ends));
         let most = most.join().map_err(|_| "panicked")?;
         Ok::<_, String>((held, gathers, closed, most, slow.join().map_err(|_| "panicked")?))
@@ -263,8 +267,10 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
     let seen = watch.end(&mut host)?;
     let (read, took) = slow?;
     let closed = closed + Duration::from_secs(2);
-    check(held >= seen.before.descriptors + 100, || format!("{held} descriptors: not all are held"))?;
-    check(closed > Duration::from_secs(25), || format!("closed after {closed:?} already"))?;
+    check(held >= seen.before.descriptors + 100, || {
+        format!("{held} descriptors: not all connections are open")
+    })?;
+    check(closed > Duration::from_secs(25), || format!("closed too early, after {closed:?}"))?;
     check(read as u64 > body, || format!("the slow reader got {read} bytes of {body}"))?;
     check(most < seen.before.memory + 2 * body, || {
         format!(
@@ -289,7 +295,7 @@ fn unread(bench: &Bench, begin: fn(SocketAddr) -> Result<Clients, String>) -> Ou
     ))
 }
 
-/// At about 16 KiB/s for longer than the write timeout, then what is left.
+/// Reads at about 16 KiB/s for longer than the write timeout, then the rest.
 fn read_slowly(addr: SocketAddr) -> Result<(usize, Duration), String> {
     let mut stream = connect_narrowly(addr)?;
     let request = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
@@ -299,7 +305,7 @@ fn read_slowly(addr: SocketAddr) -> Result<(usize, Duration), String> {
     let (mut read, mut piece) = (0, [0; 2048]);
     loop {
         let cut =
-            |error| format!("the slow reader was cut after {read} bytes, {:?}: {error}", start.elapsed());
+            |error| format!("the slow reader was closed after {read} bytes, {:?}: {error}", start.elapsed());
         match stream.read(&mut piece).map_err(cut)? {
             0 => return Ok((read, start.elapsed())),
             more => read += more,
@@ -314,7 +320,7 @@ fn half_close(bench: &Bench) -> Outcome {
     let mut host = bench.host(&["current"])?;
     host.tell(&format!("body {BODY_MIB}"))?;
     host.tell("sleep 0.2")?;
-    // The standby's first tick brings a histogram.
+    // The standby's first tick adds a histogram.
     let begin = Instant::now();
     let whole = loop {
         let whole = scrape(host.addr, 4 * SOON).map_err(|error| error.to_string())?;
@@ -330,14 +336,14 @@ fn half_close(bench: &Bench) -> Outcome {
     for _ in 0..5 {
         let bytes: usize = output(Command::new("sh").args(["-c", &script]))?.trim().parse().unwrap_or(0);
         let expected = whole.head.len() + 4 + whole.body.len();
-        // The server's own metrics are a digit longer each.
+        // The server's own metrics may have one digit more.
         check(bytes.abs_diff(expected) < 1000, || format!("nc -N got {bytes} bytes of {expected}"))?;
         got.push(bytes);
     }
-    // And nothing is left of them.
+    // Nothing is left of these connections.
     let mut client = TcpStream::connect(host.addr).map_err(|error| error.to_string())?;
     let _ = client.shutdown(std::net::Shutdown::Write);
     let closed = until_closed(&mut client, CLOSED).map_err(|error| error.to_string())?;
-    let closed = closed.ok_or("who says nothing and closes its side is not closed")?;
-    Ok(format!("5 × {} bytes by nc -N; an empty one closed after {}", got[0], ms(closed.0)))
+    let closed = closed.ok_or("a client that sends nothing and closes its side is not closed")?;
+    Ok(format!("5 × {} bytes by nc -N; an empty connection closed after {}", got[0], ms(closed.0)))
 }

@@ -1,4 +1,4 @@
-//! Starts, stops, and what they leave behind.
+//! Starts and stops, and leftovers of them.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,19 +12,19 @@ use testing::usage::{descriptors, mib};
 pub const ROWS: &[Row] = &[
     Row {
         name: "drops",
-        proves: "a drop never blocks and never panics; it is of no naive server's, which has no guard",
+        proves: "a drop never blocks and never panics; the naive server has no guard",
         unprotected: None,
         run: drops,
     },
     Row {
         name: "child",
-        proves: "O_CLOEXEC on every socket; std and tokio see to it, and without them nothing is to be had",
+        proves: "every socket has O_CLOEXEC; std and tokio set it, so it cannot be switched off",
         unprotected: None,
         run: child,
     },
     Row {
         name: "restarts-1000",
-        proves: "nothing is left of a server; a thread, a socket or a registration that stayed would be there 1,000 times",
+        proves: "a stopped server leaves nothing; a leaked thread, socket or registration would exist 1,000 times",
         unprotected: None,
         run: restarts,
     },
@@ -47,12 +47,12 @@ fn drops(bench: &Bench) -> Outcome {
         }
         let left = || host.usage().map_or(u64::MAX, |usage| usage.threads + usage.descriptors);
         let before = before.threads + before.descriptors;
-        super::wait_for(5 * SECOND, "threads and descriptors are as before", || left() <= before)?;
+        super::wait_for(5 * SECOND, "the earlier numbers of threads and descriptors", || left() <= before)?;
     }
-    Ok(format!("8 places on 2 hosts; the slowest drop {} µs, {}", slowest.1, slowest.0))
+    Ok(format!("8 places in 2 host programs; the slowest drop {} µs, {}", slowest.1, slowest.0))
 }
 
-/// What a child of the host finds open.
+/// The descriptors that a child process of the host program inherits.
 fn child(bench: &Bench) -> Outcome {
     let mut host = bench.host(&["current"])?;
     let open: Result<Vec<_>, _> = (0..10).map(|_| Connection::open(host.addr, SECOND)).collect();
@@ -61,15 +61,15 @@ fn child(bench: &Bench) -> Outcome {
         connection.ask(GET.as_bytes(), SECOND).map_err(|error| error.to_string())?;
     }
     let child = host.tell("child")?;
-    let own = descriptors(host.pid).ok_or("the host program is gone")?;
+    let own = descriptors(host.pid).ok_or("the host program has exited")?;
     let sockets = |open: &[String]| open.iter().filter(|what| what.starts_with("socket:")).count();
     check(sockets(&own) >= 11, || format!("{own:?}: no sockets to inherit"))?;
-    let inherited = descriptors(number(&child, "child") as u32).ok_or("the child is gone")?;
+    let inherited = descriptors(number(&child, "child") as u32).ok_or("the child has exited")?;
     check(sockets(&inherited) == 0, || format!("{inherited:?}"))?;
-    Ok(format!("of {} sockets a child has none: {inherited:?}", sockets(&own)))
+    Ok(format!("a child inherits none of {} sockets: {inherited:?}", sockets(&own)))
 }
 
-/// On one port, each with a connection that the server closes, so that TIME_WAIT is its.
+/// Restarts on one port. Each start has a connection that the server closes, so TIME_WAIT is on its side.
 fn restarts(bench: &Bench) -> Outcome {
     let mut host = bench.host(&["multi"])?;
     let closing = GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
@@ -84,7 +84,7 @@ fn restarts(bench: &Bench) -> Outcome {
             marks.push(host.usage()?);
         }
         slowest = slowest.max(Duration::from_micros(number(&host.tell("stop")?, "us")));
-        // Fails where the port is not free.
+        // Fails if the port is not free.
         host.tell("start").map_err(|error| format!("start {n}: {error}"))?;
     }
     scrape(host.addr, SECOND).map_err(|error| error.to_string())?;
@@ -93,7 +93,7 @@ fn restarts(bench: &Bench) -> Outcome {
     check(last.descriptors <= first.descriptors + 1, || {
         format!("{} descriptors, then {}", first.descriptors, last.descriptors)
     })?;
-    // 750 servers, each of which has some hundred KiB.
+    // 750 servers, each of which takes some hundred KiB.
     check(last.memory < first.memory + 1024 * 1024, || {
         format!("memory {:.2} MiB, then {:.2}", mib(first.memory), mib(last.memory))
     })?;
@@ -110,7 +110,7 @@ fn restarts(bench: &Bench) -> Outcome {
     ))
 }
 
-/// What Prometheus' own linter says; it has to be able to read it.
+/// Returns the warnings of Prometheus' linter, which must be able to parse the text.
 pub fn promtool_checks(text: &str) -> Result<String, String> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -118,7 +118,7 @@ pub fn promtool_checks(text: &str) -> Result<String, String> {
     promtool.stdin.take().ok_or("no stdin")?.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
     let output = promtool.wait_with_output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // 3 is a lint, 1 what it can not read.
+    // 3 is a lint, and 1 a text that it cannot parse.
     check(matches!(output.status.code(), Some(0 | 3)), || format!("promtool: {said}"))?;
-    Ok("promtool reads it".to_owned())
+    Ok("promtool parses it".to_owned())
 }

@@ -1,5 +1,6 @@
-//! Requests in the bodies of requests, behind proxies that keep their connections to the server: whoever makes proxy and
-//! server disagree on where a request ends puts words into the next client's mouth.
+//! Request smuggling: requests in the bodies of requests, behind proxies that reuse connections to the
+//! server. If proxy and server disagree on the end of a request, an attacker can forge the next client's
+//! request.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -38,7 +39,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HIDDEN: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 const HEALTH: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Each with a request in what one side may take for a body.
+/// Each contains a request that one side may take for a body.
 fn attacks() -> Vec<String> {
     let as_chunk = format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len());
     let behind_chunks = format!("0\r\n\r\n{HIDDEN}");
@@ -119,7 +120,7 @@ fn attacks() -> Vec<String> {
     attacks
 }
 
-/// Sends it, and reads what comes until the other side closes or falls silent.
+/// Sends an attack, and reads until the other side closes or is silent.
 fn send(addr: SocketAddr, attack: &str) -> Result<String, String> {
     let mut stream = TcpStream::connect_timeout(&addr, SECOND).map_err(|error| error.to_string())?;
     let _ = stream.set_read_timeout(Some(Duration::from_millis(60)));
@@ -131,7 +132,7 @@ fn send(addr: SocketAddr, attack: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Without a proxy whatever lies behind a head that announces a body is that body.
+/// Without a proxy all bytes after a head with a body are that body.
 fn direct(bench: &Bench) -> Outcome {
     let mut host = bench.host(&["current"])?;
     host.tell("reset")?;
@@ -143,7 +144,7 @@ fn direct(bench: &Bench) -> Outcome {
         check(gathers == 0, || format!("the hidden request was served: {attack:?}"))?;
         refused += u32::from(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5"));
     }
-    Ok(format!("{} requests, {refused} refused, none of the hidden ones served", attacks.len()))
+    Ok(format!("{} requests, {refused} rejected, no hidden request served", attacks.len()))
 }
 
 struct Proxy {
@@ -185,7 +186,7 @@ const HAPROXY: Proxy = Proxy {
     },
 };
 
-/// Ends with its owner, and its folder with it.
+/// Ends the proxy and removes its folder when it is dropped.
 struct Running {
     child: Child,
     folder: Scratch,
@@ -201,13 +202,13 @@ impl Proxy {
             folder.write("config", (self.config)(&folder.0, addr.port(), upstream));
             let mut command = Command::new(self.program);
             command.args((self.arguments)(&folder.0)).stdin(Stdio::null());
-            // haproxy's log; nginx has a file of its own.
+            // haproxy's log. nginx has a file of its own.
             command.stdout(File::create(folder.path("stdout"))?).stderr(File::create(folder.path("stderr"))?);
             command.spawn()
         };
         let child = start().map_err(|error| format!("{}: {error}", self.program))?;
         let running = Running { child, folder, addr };
-        wait_for(5 * SECOND, "the proxy listens", || TcpStream::connect(addr).is_ok())
+        wait_for(5 * SECOND, "the proxy to listen", || TcpStream::connect(addr).is_ok())
             .map_err(|error| format!("{error}: {}", running.read("stderr")))?;
         Ok(running)
     }
@@ -218,7 +219,7 @@ impl Running {
         fs::read_to_string(self.folder.path(file)).unwrap_or_default()
     }
 
-    /// How many scrapes the proxy knows to have been answered with a 200 by the server.
+    /// Returns the number of scrapes that the server has answered with a 200, according to the proxy.
     fn scrapes(&self) -> u64 {
         let log = self.read("access") + &self.read("stdout");
         log.lines().filter(|line| line.starts_with("200 ") && line.contains("/metrics")).count() as u64
@@ -227,7 +228,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // nginx ends its worker at SIGTERM only.
+        // nginx ends its worker only at SIGTERM.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
@@ -243,23 +244,23 @@ fn behind(bench: &Bench, proxy: &Proxy) -> Outcome {
         let said = send(proxy.addr, attack)?;
         refused +=
             u32::from(said.starts_with("HTTP/1.1 4") || said.starts_with("HTTP/1.1 5") || said.is_empty());
-        // On whatever connection is kept, the next client gets its own answer.
+        // On each kept connection the next client gets its own response.
         for _ in 0..2 {
             let answer = Connection::open(proxy.addr, SECOND).and_then(|mut it| it.ask(HEALTH, SECOND));
             let answer = answer.map_err(|error| format!("the next client: {error}, after {attack:?}"))?;
             check(answer.status == 200 && answer.body.len() < 100, || {
-                format!("the next client got another's answer: {}, after {attack:?}", answer.status)
+                format!("the next client got the response of another: {}, after {attack:?}", answer.status)
             })?;
         }
         let gathers = host.report()?.gathers;
         if gathers != served {
-            // As the proxy has it, there was a second request; haproxy writes it down a little later.
-            wait_for(SECOND, "requests served are requests sent", || proxy.scrapes() == gathers)
+            // The proxy saw a second request. haproxy logs it a little later.
+            wait_for(SECOND, "as many requests served as sent", || proxy.scrapes() == gathers)
                 .map_err(|error| format!("{error}: {gathers} and {}, after {attack:?}", proxy.scrapes()))?;
             served = gathers;
         }
     }
     let sent = proxy.scrapes();
     check(served == sent, || format!("{served} served, {sent} sent"))?;
-    Ok(format!("{} requests, {refused} refused; scrapes sent {sent}, served {served}", attacks.len()))
+    Ok(format!("{} requests, {refused} rejected; scrapes sent {sent}, served {served}", attacks.len()))
 }

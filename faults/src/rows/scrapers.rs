@@ -1,4 +1,4 @@
-//! Real scrapers at an interval of a second, while clients come and go.
+//! Real scrapers with an interval of a second, while clients connect and disconnect.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
@@ -16,14 +16,14 @@ use crate::soak;
 
 pub const ROWS: &[Row] = &[Row {
     name: "prometheus-and-vmagent",
-    proves: "no scrape fails while clients come and go; SCRAPERS_SECONDS=600 for ten minutes. A scraper is its own judge",
+    proves: "no scrape fails while clients connect and disconnect, as the scraper itself reports; SCRAPERS_SECONDS=600 takes ten minutes",
     unprotected: None,
     run: scraped,
 }];
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Ends with its owner, and its folder with it.
+/// Ends the scraper and removes its folder when it is dropped.
 struct Scraper {
     _process: Process,
     _folder: Scratch,
@@ -31,7 +31,7 @@ struct Scraper {
 }
 
 impl Scraper {
-    /// `arguments` are told its folder, in which `config` is, and its address.
+    /// `arguments` gets the folder with `config`, and the address.
     fn start(
         program: &str,
         config: &str,
@@ -46,13 +46,13 @@ impl Scraper {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
         let scraper = Scraper { _process: Process(child), _folder: folder, addr };
-        wait_for(20 * SECOND, "it listens", || Connection::open(addr, SECOND).is_ok())
+        wait_for(20 * SECOND, "the scraper to listen", || Connection::open(addr, SECOND).is_ok())
             .map_err(|error| format!("{program}: {error}"))?;
         Ok(scraper)
     }
 }
 
-/// One number from Prometheus.
+/// Returns one number from Prometheus.
 fn query(prometheus: SocketAddr, query: &str) -> Result<f64, String> {
     let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let request = format!("GET /api/v1/query?query={encoded} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -96,7 +96,7 @@ fn scraped(bench: &Bench) -> Outcome {
     let watch = Watch::begin(&mut host)?;
     soak::while_clients_come_and_go(host.addr, || thread::sleep(Duration::from_secs(seconds)));
     let seen = watch.end(&mut host)?;
-    // What vmagent has scraped last is on its way.
+    // vmagent is still sending its last scrape.
     thread::sleep(2 * SECOND);
     let mut figures = Vec::new();
     for job in ["prometheus", "vmagent"] {
@@ -112,13 +112,13 @@ fn scraped(bench: &Bench) -> Outcome {
         check(stored > 5000.0, || format!("{job}: {stored} series are stored"))?;
         figures.push(format!("{job}: {good} of {scrapes} scrapes, {stored} series stored"));
     }
-    // What no label should hold, beside what has to be left out.
+    // Odd label values, in addition to families that are skipped.
     host.tell("rubbish")?;
     thread::sleep(6 * SECOND);
     for job in ["prometheus", "vmagent"] {
         let good = query(prometheus.addr, &format!("min_over_time(up{{job=\"{job}\"}}[3s])"))?;
-        check(good == 1.0, || format!("{job}: a scrape of rubbish failed"))?;
-        // A counter that is not a number has no place in OpenMetrics, for which Prometheus asks; a gauge has.
+        check(good == 1.0, || format!("{job}: a scrape of invalid families failed"))?;
+        // OpenMetrics, which Prometheus asks for, does not allow NaN as a counter. It allows NaN as a gauge.
         for (name, odd, series) in
             [("unruly_values", "nan|inf|-inf", 3.0), ("unruly_total", "same[^x]+", 1.0)]
         {

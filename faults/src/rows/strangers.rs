@@ -1,4 +1,4 @@
-//! Clients without credentials that take connections from others, or write the host's log.
+//! Clients without credentials that take connections from others, or write into the host program's log.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ use testing::usage::{Usage, mib};
 pub const ROWS: &[Row] = &[
     Row {
         name: "unread-metrics-300",
-        proves: "at the limit a connection that takes nothing is evicted after seconds",
+        proves: "at the connection limit a client that reads nothing is evicted within seconds",
         unprotected: Some(LOCKS_OUT),
         run: |bench| floods(bench, 300, METRICS, 0),
     },
@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "read-slowly-300",
-        proves: "the same for those who take less than a scraper would",
+        proves: "the same for clients that read slower than a scraper",
         unprotected: Some(LOCKS_OUT),
         run: |bench| floods(bench, 300, METRICS, 64 * 1024),
     },
@@ -49,7 +49,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "pipelined-health-1000",
-        proves: "a connection's time counts from when it was idle; at the limit responses say close",
+        proves: "a connection's time counts from when it was idle; at the connection limit responses have Connection: close",
         unprotected: Some(LOCKS_OUT),
         run: |bench| floods(bench, 1000, HEALTHY, 0),
     },
@@ -73,13 +73,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "unread-forms-127",
-        proves: "max_unsent: what is kept for clients that read nothing is bounded",
+        proves: "max_unsent: the memory for clients that read nothing is limited",
         unprotected: Some("without=max_unsent"),
         run: forms,
     },
     Row {
         name: "tls-one-byte-1000",
-        proves: "the grace period of a handshake begins with a whole ClientHello",
+        proves: "the grace period of a handshake begins with a complete ClientHello",
         unprotected: Some(LOCKS_OUT),
         run: |bench| handshakes(bench, |_| Ok(vec![0x16])),
     },
@@ -91,19 +91,19 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "strangers-log",
-        proves: "what clients do is a debug line at most, whoever writes it",
+        proves: "actions of a client are logged at debug or below, by all crates",
         unprotected: Some("naive"),
         run: plain_log,
     },
     Row {
         name: "strangers-log-tls",
-        proves: "the same of TLS; a dependency may write by `log`",
+        proves: "the same for TLS; a dependency may log by `log`",
         unprotected: Some("naive"),
         run: tls_log,
     },
 ];
 
-/// A limit that keeps newcomers waiting.
+/// A connection limit that keeps newcomers waiting.
 const LOCKS_OUT: &str = "naive=128";
 
 const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -111,13 +111,13 @@ const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
 const NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-/// What Prometheus waits for.
+/// The timeout of Prometheus.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_MIB: u64 = 4;
-/// With their connections, and what a server has besides.
+/// Descriptors of the connections, and of the rest of a server.
 const MOST_DESCRIPTORS: u64 = 128 + 8;
 
-/// A minute, or what `STRANGERS_SECONDS` says.
+/// A minute, or `STRANGERS_SECONDS`.
 fn seconds() -> u64 {
     std::env::var("STRANGERS_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60)
 }
@@ -133,11 +133,11 @@ fn unauthorized(bench: &Bench, clients: usize) -> Outcome {
     besiege(&mut host, clients, METRICS, 0, &authorized)
 }
 
-/// Each asks for a large exposition in a representation of its own, and reads nothing.
+/// Each client requests a large exposition in a different representation, and reads nothing.
 fn forms(bench: &Bench) -> Outcome {
     const REQUEST: &str = "GET /metrics?name[]=unruly_total&name[]=of_CLIENT HTTP/1.1\r\nHost: x\r\n\r\n";
     const CLIENTS: usize = 127;
-    /// The budget, an exposition beyond it, and what a gather of it takes.
+    /// The budget, one exposition above it, and the memory of its gather.
     const MOST_MIB: f64 = 64.0 + 6.0 * LARGE_MIB;
     const LARGE_MIB: f64 = 7.3;
     let mut host = bench.host(&["current"])?;
@@ -166,7 +166,7 @@ fn besiege(host: &mut HostProgram, clients: usize, request: &str, reads: usize, 
         request: request.as_bytes().to_vec(),
         once: false,
         reads,
-        // What is read at once has to fit.
+        // The buffer must hold the bytes that are read at once.
         receive_buffer: if reads > 0 { 128 * 1024 } else { 4 * 1024 },
     };
     let addr = host.addr;
@@ -174,7 +174,7 @@ fn besiege(host: &mut HostProgram, clients: usize, request: &str, reads: usize, 
     under(host, &scrape, || Flood::of_clients(clients, addr, &manner))
 }
 
-/// So many new connections a second.
+/// Opens that many new connections a second.
 fn handshakes(bench: &Bench, sent: fn(&Arc<ClientConfig>) -> Result<Vec<u8>, String>) -> Outcome {
     may_open(1200)?;
     let (folder, mut host) = secured(bench, "handshakes")?;
@@ -194,7 +194,7 @@ fn trusting(folder: &Scratch) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// A whole ClientHello.
+/// Returns a complete ClientHello.
 fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, String> {
     let name = "localhost".try_into().map_err(|error| format!("{error}"))?;
     let mut client = ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
@@ -203,7 +203,7 @@ fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, String> {
     Ok(hello)
 }
 
-/// An honest scrape each second, whatever became of the last; all have to be good.
+/// One honest scrape each second, independent of the previous one. All must succeed.
 fn under(
     host: &mut HostProgram,
     scrape: &(dyn Fn() -> io::Result<Answer> + Sync),
@@ -257,18 +257,18 @@ fn under(
     );
     let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
     check(good as u64 == begun && failure.is_none(), || format!("{figures}; {failure:?}"))?;
-    check(connected > 100, || format!("{figures}: they have not come"))?;
+    check(connected > 100, || format!("{figures}: the clients have not connected"))?;
     check(descriptors <= seen.before.descriptors + MOST_DESCRIPTORS, || figures.clone())?;
-    check(seen.host.failed_opens == 0, || format!("{figures}: the host could not open its files"))?;
+    check(seen.host.failed_opens == 0, || format!("{figures}: opens of the host program failed"))?;
     check(seen.host.log_lines <= 1 + seen.time.as_secs() / 60, || figures.clone())?;
     Ok(figures)
 }
 
-/// What a stranger sends; then it closes, or resets.
+/// The bytes that a client sends before it closes or resets.
 struct Visit {
     sent: Vec<u8>,
     resets: bool,
-    /// Does not read what comes.
+    /// The client does not read the response.
     reads: bool,
 }
 
@@ -277,11 +277,11 @@ fn visit(sent: impl Into<Vec<u8>>) -> Visit {
 }
 
 fn make(visit: &Visit, addr: SocketAddr) {
-    // A server that lets nobody in has no lines of those who come.
+    // A server that rejects all connections logs none of them.
     let Ok(mut stream) = connect_narrowly(addr) else { return };
     let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
     let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
-    // A server that has heard enough closes.
+    // The server may close early.
     let _ = stream.write_all(&visit.sent);
     if visit.resets {
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -324,8 +324,9 @@ fn tls_log(bench: &Bench) -> Outcome {
     let (folder, mut host) = secured(bench, "strangers-log")?;
     let hello = hello(&trusting(&folder)?)?;
     let mut unnamed = hello.clone();
-    // The name in it becomes one that is none.
-    let name = hello.windows(9).position(|nine| nine == b"localhost").ok_or("a hello without a name")?;
+    // Makes the name in it invalid.
+    let name =
+        hello.windows(9).position(|nine| nine == b"localhost").ok_or("a ClientHello without a name")?;
     unnamed[name..name + 9].copy_from_slice(b"127.0.0.1");
     let mut unreadable = hello.clone();
     unreadable[name..name + 9].copy_from_slice(b"\n ERROR:\0");
@@ -351,7 +352,7 @@ fn tls_log(bench: &Bench) -> Outcome {
     log_stays_short(&mut host, &visits)
 }
 
-/// Each kind many times, and then all at once at the limit.
+/// Sends each kind many times one after the other, then all kinds concurrently at the connection limit.
 fn log_stays_short(host: &mut HostProgram, visits: &[Visit]) -> Outcome {
     const TIMES: usize = 20;
     let addr = host.addr;
@@ -361,7 +362,7 @@ fn log_stays_short(host: &mut HostProgram, visits: &[Visit]) -> Outcome {
             scope.spawn(|| (0..TIMES).flat_map(|_| visits).for_each(|visit| make(visit, addr)));
         }
     });
-    // Evictions, and what is evicted.
+    // Evictions, including evicted connections.
     let mut held: Vec<TcpStream> = (0..400).filter_map(|_| connect_narrowly(addr).ok()).collect();
     for (client, visit) in held.iter_mut().zip(visits.iter().cycle()) {
         let _ = client.set_write_timeout(Some(Duration::from_millis(50)));
@@ -375,7 +376,7 @@ fn log_stays_short(host: &mut HostProgram, visits: &[Visit]) -> Outcome {
     check(seen.host.log_lines <= 1 + seen.time.as_secs() / 60, || {
         format!("{} lines above debug in {:.0} s", seen.host.log_lines, seen.time.as_secs_f64())
     })?;
-    // Otherwise nobody has been there.
+    // Otherwise no client has connected.
     check(debug_lines > 100, || format!("{debug_lines} debug lines"))?;
     Ok(format!(
         "{kinds} kinds of clients, {} each: {} lines above debug, {debug_lines} of debug",

@@ -1,4 +1,4 @@
-//! Conformance as others see it: suites that know nothing of us but the address. `.ci/run suites` brings them.
+//! Conformance by external suites that know only the address. `.ci/run suites` installs them.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,31 +12,31 @@ use crate::driver::HostProgram;
 pub const ROWS: &[Row] = &[
     Row {
         name: "schemathesis",
-        proves: "the five paths answer as faults/openapi.yaml has it, whatever is asked for",
+        proves: "the responses of the five paths match faults/openapi.yaml for any request",
         unprotected: Some("naive"),
         run: schemathesis,
     },
     Row {
         name: "redbot",
-        proves: "fields, lengths, negotiation and caching are HTTP's",
+        proves: "fields, lengths, negotiation and caching follow HTTP",
         unprotected: Some("naive"),
         run: redbot,
     },
     Row {
         name: "sslscan",
-        proves: "TLS 1.2 and 1.3 only, strong ciphers, no heartbleed; rustls has no others to switch on",
+        proves: "TLS 1.2 and 1.3 only, strong ciphers, no heartbleed; rustls supports no others",
         unprotected: None,
         run: sslscan,
     },
     Row {
         name: "testssl",
-        proves: "none of the known weaknesses of TLS; rustls has none to switch on",
+        proves: "no known weakness of TLS; rustls supports none",
         unprotected: None,
         run: testssl,
     },
 ];
 
-/// Where the program is that `.ci/run` has installed, or the one in `PATH`.
+/// Returns the path of a program that `.ci/run` has installed, or its name in the `PATH`.
 fn program(variable: &str, name: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| name.to_owned())
 }
@@ -47,7 +47,7 @@ fn schemathesis(bench: &Bench) -> Outcome {
     let mut command = Command::new(program("SCHEMATHESIS", "schemathesis"));
     command.arg("run").arg(description).args(["--url", &format!("http://{}", host.addr)]);
     command.args(["--checks", "all", "--max-examples", "100", "--no-color", "--continue-on-failure"]);
-    // It keeps what it has found in the folder in which it runs.
+    // It writes its findings into its working folder.
     let folder = Scratch::new("schemathesis");
     let output = command.current_dir(&folder.0).output().map_err(|error| format!("schemathesis: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -77,17 +77,17 @@ fn redbot(bench: &Bench) -> Outcome {
         notes += found.len();
         for note in found {
             let level = note["level"].as_str().unwrap_or("?");
-            // That a 400 is one; it is asked for.
+            // REDbot notes that a 400 is a 400, which this request provokes.
             if status == 400 && note["note_id"] == "STATUS_BAD_REQUEST" {
                 continue;
             }
             check(matches!(level, "GOOD" | "INFO"), || format!("{path}: {level}: {}", note["summary"]))?;
         }
     }
-    Ok(format!("7 paths, {notes} notes, all good or informing"))
+    Ok(format!("7 paths, {notes} notes, all good or informational"))
 }
 
-/// With a certificate of its own making.
+/// Starts a host program with a certificate of its own.
 pub fn secured(bench: &Bench, name: &str) -> Result<(Scratch, HostProgram), String> {
     let folder = Scratch::new(name);
     let path = |file: &str| folder.0.join(file).to_string_lossy().into_owned();
@@ -114,10 +114,10 @@ fn sslscan(bench: &Bench) -> Outcome {
     let mut command = Command::new(program("SSLSCAN", "sslscan"));
     let said = output(command.args(["--no-colour", "--show-ciphers", &host.addr.to_string()]))?;
     for line in ["TLSv1.2   enabled", "TLSv1.3   enabled", "TLSv1.1   disabled", "TLSv1.0   disabled"] {
-        check(said.contains(line), || format!("not {line:?}: {said}"))?;
+        check(said.contains(line), || format!("{line:?} is missing: {said}"))?;
     }
     for line in ["SSLv2     disabled", "SSLv3     disabled"] {
-        check(said.contains(line), || format!("not {line:?}: {said}"))?;
+        check(said.contains(line), || format!("{line:?} is missing: {said}"))?;
     }
     check(!said.lines().any(|line| line.contains(" vulnerable to") && !line.contains("not")), || {
         said.clone()
@@ -127,7 +127,7 @@ fn sslscan(bench: &Bench) -> Outcome {
     check(!ciphers.is_empty(), || said.clone())?;
     for cipher in &ciphers {
         let strong = ["GCM", "CHACHA20"].iter().any(|mode| cipher.contains(mode));
-        check(strong, || format!("a weak one: {cipher}"))?;
+        check(strong, || format!("a weak cipher: {cipher}"))?;
     }
     Ok(format!("{} ciphers, all GCM or ChaCha20; TLS 1.2 and 1.3 only", ciphers.len()))
 }
@@ -153,9 +153,9 @@ fn testssl(bench: &Bench) -> Outcome {
     let text = std::fs::read_to_string(&json).map_err(|error| format!("{error}: {said}"))?;
     let findings: Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {said}"))?;
     let findings = findings.as_array().ok_or("no findings")?;
-    // BREACH takes secrets and an attacker's words in one compressed body. The page is the same for everybody, and the metrics
-    // hold nothing of a request.
-    // And what this machine's openssl can not do is no finding.
+    // BREACH needs a secret and an attacker's text in one compressed body. The page is the same for every
+    // client, and the metrics contain nothing of a request. A missing feature of this machine's openssl is no
+    // finding, either.
     let ours = |finding: &&Value| finding["id"] != "BREACH" && finding["id"] != "engine_problem";
     let findings: Vec<&Value> = findings.iter().filter(ours).collect();
     let of = |severity: &str| findings.iter().filter(|finding| finding["severity"] == severity).count();
@@ -163,6 +163,6 @@ fn testssl(bench: &Bench) -> Outcome {
         let found = findings.iter().find(|finding| finding["severity"] == severity);
         check(found.is_none(), || format!("{found:?}"))?;
     }
-    check(of("OK") > 20, || format!("only {} are good", of("OK")))?;
+    check(of("OK") > 20, || format!("only {} findings are good", of("OK")))?;
     Ok(format!("{} findings, {} of them good, none bad", findings.len(), of("OK")))
 }

@@ -1,4 +1,4 @@
-//! An operating system that is short of something, or lies.
+//! An operating system that lacks a resource or returns errors.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -16,49 +16,49 @@ use testing::usage::Usage;
 pub const ROWS: &[Row] = &[
     Row {
         name: "descriptors-64",
-        proves: "the cap is a quarter of the limit on descriptors",
+        proves: "the connection limit is a quarter of the descriptor limit",
         unprotected: Some("without=max_connections"),
         run: |bench| descriptors(bench, false),
     },
     Row {
         name: "descriptors-none",
-        proves: "back-off and throttled log where the host itself has none left",
+        proves: "the server backs off and throttles its log if the host program has no descriptors left",
         unprotected: Some("naive"),
         run: |bench| descriptors(bench, true),
     },
     Row {
         name: "accept-ECONNABORTED",
-        proves: "a client that gave up is passed over; naive goes on, too, and is not to be told from it",
+        proves: "accept goes on after a client that gave up; naive passes, too",
         unprotected: None,
         run: |bench| accept_fails(bench, "ECONNABORTED"),
     },
     Row {
         name: "accept-EMFILE",
-        proves: "accept goes on, with a wait",
+        proves: "accept goes on after a wait",
         unprotected: Some("naive"),
         run: |bench| accept_fails(bench, "EMFILE"),
     },
     Row {
         name: "accept-ENOBUFS",
-        proves: "accept goes on, with a wait",
+        proves: "accept goes on after a wait",
         unprotected: Some("naive"),
         run: |bench| accept_fails(bench, "ENOBUFS"),
     },
     Row {
         name: "accept-EPERM",
-        proves: "accept goes on, with a wait",
+        proves: "accept goes on after a wait",
         unprotected: Some("naive"),
         run: |bench| accept_fails(bench, "EPERM"),
     },
     Row {
         name: "accept-EINVAL-for-ever",
-        proves: "back-off up to a second, one line a minute, recovery",
+        proves: "the server backs off for up to a second, logs one line a minute, and recovers",
         unprotected: Some("naive"),
         run: accept_never_works,
     },
     Row {
         name: "io-random",
-        proves: "an error of a connection is that connection's end; a server that ends at it has none to scrape at the end",
+        proves: "an I/O error ends only its connection; a server that ended would not answer the last scrape",
         unprotected: None,
         run: io_fails_at_random,
     },
@@ -81,25 +81,25 @@ fn descriptors(bench: &Bench, hogged: bool) -> Outcome {
     drop(idle);
     let seen = watch.end(&mut host)?;
     if hogged {
-        // Its opens fail because of itself.
-        check(held >= 64, || format!("{held} descriptors: it is not short of them"))?;
+        // Its own descriptors make its opens fail.
+        check(held >= 64, || format!("{held} descriptors: there is no shortage"))?;
         seen.log_is_short()?;
         host.tell("release")?;
     } else {
         seen.host_is_well(LAG)?;
     }
     seen.does_not_spin(0.05)?;
-    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("the next scrape: {error}"))?;
-    check(next.status == 200, || format!("the next scrape: {}", next.status))?;
+    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("next scrape: {error}"))?;
+    check(next.status == 200, || format!("next scrape: {}", next.status))?;
     Ok(format!(
-        "{held} descriptors with 150 idle connections, {} opens failed; the next scrape after {}; {}",
+        "{held} descriptors with 150 idle connections, {} opens failed; next scrape after {}; {}",
         seen.host.failed_opens,
         ms(next.took),
         seen.figures()
     ))
 }
 
-/// Ends with its owner, and lets its tracee go.
+/// Detaches from the traced process when it is dropped.
 struct Tracer {
     strace: Child,
     log: PathBuf,
@@ -116,11 +116,11 @@ impl Tracer {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let strace = command.spawn().map_err(|error| format!("strace: {error}"))?;
         let tracer = Tracer { strace, log };
-        wait_for(5 * SOON, "strace has attached to each thread", || all_are_traced(host.pid))?;
+        wait_for(5 * SOON, "strace to attach to each thread", || all_are_traced(host.pid))?;
         Ok(tracer)
     }
 
-    /// How many calls it has made fail.
+    /// Returns the number of calls that it has made fail.
     fn injected(&self) -> usize {
         std::fs::read_to_string(&self.log).unwrap_or_default().matches("(INJECTED)").count()
     }
@@ -136,14 +136,14 @@ fn all_are_traced(pid: u32) -> bool {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // SIGKILL would take the tracee along, where it is stopped.
+        // SIGKILL would also kill a traced process that is stopped.
         let _ = Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status();
         let _ = self.strace.wait();
         let _ = std::fs::remove_file(&self.log);
     }
 }
 
-/// Every second call.
+/// Every second call fails.
 fn accept_fails(bench: &Bench, error: &str) -> Outcome {
     let mut host = bench.host(&["current"])?;
     scrape(host.addr, SOON).map_err(|error| error.to_string())?;
@@ -160,7 +160,7 @@ fn accept_fails(bench: &Bench, error: &str) -> Outcome {
     let seen = watch.end(&mut host)?;
     let (injected, errors) = (tracer.injected(), errors_of_accept(addr)?);
     drop(tracer);
-    check(injected > 20, || format!("{injected} calls have failed, so nothing is shown"))?;
+    check(injected > 20, || format!("only {injected} calls failed, so the row proves nothing"))?;
     steady.is_well()?;
     seen.log_is_short()?;
     seen.does_not_spin(0.2)?;
@@ -180,28 +180,28 @@ fn accept_never_works(bench: &Bench) -> Outcome {
     scrape(host.addr, SOON).map_err(|error| error.to_string())?;
     let tracer = Tracer::inject(&host, "error=EINVAL")?;
     let watch = Watch::begin(&mut host)?;
-    // One that waits all the time, so that the socket stays ready.
+    // A connection that waits all the time, so that the socket stays readable.
     let waiting = TcpStream::connect_timeout(&host.addr, SOON).map_err(|error| error.to_string())?;
     thread::sleep(6 * SOON);
     let unanswered = scrape(host.addr, SOON).is_err();
     let seen = watch.end(&mut host)?;
     drop(tracer);
-    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("once it works again: {error}"))?;
+    let next = scrape(host.addr, 3 * SOON).map_err(|error| format!("after the fault: {error}"))?;
     drop(waiting);
-    check(unanswered, || "a scrape was answered, so nothing is shown".to_owned())?;
+    check(unanswered, || "a scrape was answered, so the row proves nothing".to_owned())?;
     seen.log_is_short()?;
-    // The tracer stops each system call, of the heart's, too.
+    // The tracer stops each system call, also those of the heartbeat.
     seen.does_not_spin(0.2)?;
     let errors = errors_of_accept(host.addr)?;
-    check(errors > 0, || "none was counted".to_owned())?;
+    check(errors > 0, || "no failure was counted".to_owned())?;
     Ok(format!(
-        "{errors} failures counted; once it works again answered after {}; {}",
+        "{errors} failures counted; after the fault a response in {}; {}",
         ms(next.took),
         seen.figures()
     ))
 }
 
-/// `recv`, `send` and `writev` fail by chance, with whatever error.
+/// `recv`, `send` and `writev` fail at random with any error.
 fn io_fails_at_random(bench: &Bench) -> Outcome {
     let control = std::env::temp_dir().join(format!("faults-fiu-{}", std::process::id()));
     let control = control.to_string_lossy().into_owned();
@@ -235,21 +235,23 @@ fn io_fails_at_random(bench: &Bench) -> Outcome {
         "disable name=posix/io/rw/writev",
     ])?;
     let seen = watch.end(&mut host)?;
-    check(host.is_alive(), || "the host program is gone".to_owned())?;
-    check(answered > 0 && failed > 0, || format!("{answered} answered, {failed} failed: nothing is shown"))?;
+    check(host.is_alive(), || "the host program has exited".to_owned())?;
+    check(answered > 0 && failed > 0, || {
+        format!("{answered} answered, {failed} failed, so the row proves nothing")
+    })?;
     seen.host_is_well(LAG)?;
     for _ in 0..20 {
-        scrape(host.addr, SOON).map_err(|error| format!("after it: {error}"))?;
+        scrape(host.addr, SOON).map_err(|error| format!("after the fault: {error}"))?;
     }
-    // Within the head's limit and the write's.
+    // Within the timeouts of head and write.
     let pid = host.pid;
-    let calm = wait_for(45 * SOON, "no connection is left", || {
+    let calm = wait_for(45 * SOON, "the end of all connections", || {
         Usage::of(pid).is_some_and(|usage| usage.descriptors <= before.descriptors)
     })?;
     let _ = std::fs::remove_file(format!("{control}-{pid}.in"));
     let _ = std::fs::remove_file(format!("{control}-{pid}.out"));
     Ok(format!(
-        "{answered} answered, {failed} failed; 20 of 20 after it; the last connection gone after {:.0} s; {}",
+        "{answered} answered, {failed} failed; 20 of 20 after the fault; the last connection ended after {:.0} s; {}",
         calm.as_secs_f64(),
         seen.figures()
     ))

@@ -1,4 +1,5 @@
-//! What is watched while a fault goes on: the host's heartbeat, a scraper who must not suffer, what the process uses.
+//! Measurements during a fault: the host program's heartbeat, a scraper that must not be harmed, the usage of
+//! the process.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +11,8 @@ use crate::client::scrape;
 use crate::driver::{HostProgram, Report};
 use testing::usage::{Usage, mib};
 
-/// A host without a server, whose heartbeat tells how late one is on this machine at this time: what others compute here is
-/// no fault of ours.
+/// A host program without a server. Its heartbeat shows how late one is on this machine now, because of other
+/// work.
 pub struct Control(HostProgram);
 
 impl Control {
@@ -20,7 +21,7 @@ impl Control {
     }
 }
 
-/// From its start on.
+/// Measurements since its start.
 pub struct Watch {
     control: Control,
     start: Instant,
@@ -31,7 +32,7 @@ pub struct Seen {
     pub time: Duration,
     pub host: Report,
     control: Duration,
-    /// Of one core, between 0 and 1.
+    /// Share of one core, between 0 and 1.
     pub cpu: f64,
     pub before: Usage,
     pub after: Usage,
@@ -55,16 +56,16 @@ impl Watch {
 }
 
 impl Seen {
-    /// The host beats on time, opens what it opens, and its log stays readable.
+    /// Checks that the host program beats on time, that its opens succeed, and that its log stays short.
     pub fn host_is_well(&self, lag: Duration) -> Result<(), String> {
         let Report { beats, failed_opens, .. } = self.host;
         check(self.host.lag < lag + self.control, || {
             format!("{LATE}{} late; without a server {}", ms(self.host.lag), ms(self.control))
         })?;
-        // Each within its 10 ms and the lag that is allowed.
+        // Each beat within its 10 ms and the allowed delay.
         let expected = self.time.as_millis() / (10 + (lag + self.control).as_millis());
-        check(u128::from(beats) >= expected, || format!("{beats} beats, of {expected} at least"))?;
-        check(failed_opens == 0, || format!("{failed_opens} of the host's opens failed"))?;
+        check(u128::from(beats) >= expected, || format!("{beats} beats, expected at least {expected}"))?;
+        check(failed_opens == 0, || format!("{failed_opens} opens of the host program failed"))?;
         self.log_is_short()
     }
 
@@ -88,7 +89,7 @@ impl Seen {
     }
 }
 
-/// Scrapes on a new connection each time until it is told to stop.
+/// Scrapes on new connections until it is stopped.
 #[derive(Debug, Default)]
 pub struct Steady {
     pub answered: u32,
@@ -120,11 +121,11 @@ impl Steady {
     }
 
     pub fn figures(&self) -> String {
-        format!("{} scrapes, the slowest {}", self.answered, ms(self.slowest))
+        format!("{} scrapes, the slowest in {}", self.answered, ms(self.slowest))
     }
 }
 
-/// The most memory that was used while it lasted.
+/// Returns the maximum memory until `over`.
 pub fn most_memory(over: &AtomicBool, pid: u32) -> u64 {
     let mut most = 0;
     while !over.load(Ordering::Relaxed) {
@@ -134,13 +135,13 @@ pub fn most_memory(over: &AtomicBool, pid: u32) -> u64 {
     most
 }
 
-/// Allocators keep some of what they had; a body's worth of it is no leak.
+/// An allocator keeps some free memory. One body of it is no leak.
 pub fn memory_is_back(before: u64, after: u64) -> Result<(), String> {
     let allowed = before + 2 * 1024 * 1024;
     check(after <= allowed, || format!("memory {:.1} MiB, before {:.1}", mib(after), mib(before)))
 }
 
-/// Ends the others when the one who has waited is done, also by an error.
+/// Ends the other threads when the waiting one is done, also after an error.
 pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {

@@ -1,4 +1,4 @@
-//! Who comes and goes.
+//! The clients.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,13 +12,13 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::{Soak, count};
 use crate::client::{Answer, Connection, GET, until_closed};
 
-/// For a scrape on a machine that is busy.
+/// The limit of a scrape on a busy machine.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub struct Scraper {
     accept: &'static str,
     coding: &'static str,
-    /// With what the content type has to begin.
+    /// The prefix of the content type.
     content_type: &'static str,
     keeps: bool,
 }
@@ -52,7 +52,7 @@ const fn scraper(
     Scraper { accept, coding, content_type, keeps }
 }
 
-/// Once a second.
+/// Scrapes once a second.
 pub fn scrapes(soak: &Soak, addr: SocketAddr, n: usize) {
     let scraper = &SCRAPERS[n];
     let request = format!(
@@ -85,7 +85,7 @@ pub fn scrapes(soak: &Soak, addr: SocketAddr, n: usize) {
     }
 }
 
-/// On the connection that was kept, if there is one; if that was closed before a byte came back, on another.
+/// Scrapes on the kept connection, if there is one. If that closes before the first byte, scrapes on another.
 fn scrape(
     soak: &Soak,
     addr: SocketAddr,
@@ -117,7 +117,7 @@ fn verdict(scraper: &Scraper, answer: &Answer) -> Result<(), String> {
     }
     let content_type = answer.header("content-type").unwrap_or_default();
     if !content_type.starts_with(scraper.content_type) {
-        return Err(format!("content type {content_type}"));
+        return Err(format!("wrong content type: {content_type}"));
     }
     let coding = answer.header("content-encoding").unwrap_or("identity");
     if coding != scraper.coding {
@@ -138,13 +138,13 @@ fn verdict(scraper: &Scraper, answer: &Answer) -> Result<(), String> {
         PROTOBUF => 10,
         _ => (super::BODY_MIB * 1024.0 * 1024.0 / 100.0) as usize,
     };
-    if series < expected { Err(format!("{series} series of {expected}")) } else { Ok(()) }
+    if series < expected { Err(format!("only {series} of {expected} series")) } else { Ok(()) }
 }
 
 pub fn decoded(coding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     match coding {
         "gzip" => {
-            // Its head is of ten bytes, and it ends with checksum and length.
+            // The gzip head has ten bytes, and the trailer has checksum and length.
             let deflated = body.get(10..body.len().saturating_sub(8)).ok_or("too short for gzip")?;
             miniz_oxide::inflate::decompress_to_vec(deflated).map_err(|error| format!("gzip: {error}"))
         }
@@ -159,13 +159,13 @@ pub fn decoded(coding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// How many messages, each behind its length as a varint.
+/// Returns the number of messages, each after its length as a varint.
 fn messages(mut body: &[u8]) -> Result<usize, String> {
     let mut messages = 0;
     while !body.is_empty() {
         let (mut length, mut shift) = (0, 0);
         loop {
-            let (byte, rest) = body.split_first().ok_or("a length without an end")?;
+            let (byte, rest) = body.split_first().ok_or("a length is cut off")?;
             body = rest;
             length |= usize::from(byte & 0x7f) << shift;
             shift += 7;
@@ -173,13 +173,13 @@ fn messages(mut body: &[u8]) -> Result<usize, String> {
                 break;
             }
         }
-        body = body.get(length..).ok_or("half a message")?;
+        body = body.get(length..).ok_or("a message is cut off")?;
         messages += 1;
     }
     Ok(messages)
 }
 
-/// Twenty connections that send a byte a second, for ever.
+/// Twenty connections that send a byte a second without an end.
 pub fn drips(soak: &Soak, addr: SocketAddr) {
     let mut connections: Vec<Option<TcpStream>> = (0..20).map(|_| None).collect();
     while !soak.is_over() {
@@ -188,7 +188,7 @@ pub fn drips(soak: &Soak, addr: SocketAddr) {
                 *connection = TcpStream::connect_timeout(&addr, LIMIT).ok();
                 continue;
             };
-            // Half of them say nothing at all.
+            // Half of them send nothing.
             let sent = if n % 2 == 0 { stream.write_all(b"G") } else { Ok(()) };
             let _ = stream.set_nonblocking(true);
             let closed =
@@ -203,7 +203,7 @@ pub fn drips(soak: &Soak, addr: SocketAddr) {
     }
 }
 
-/// A small window, so that the kernel does not read in its place.
+/// A small window, so that the kernel does not read on behalf of the client.
 fn connect_narrowly(addr: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_recv_buffer_size(8 * 1024)?;
@@ -211,7 +211,7 @@ fn connect_narrowly(addr: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(socket.into())
 }
 
-/// Moves all the time, and has to get the whole, but for a stop.
+/// Makes progress all the time, so it must get the complete body, except during a stop.
 pub fn reads_slowly(soak: &Soak, addr: SocketAddr, n: u64) {
     soak.pause(Duration::from_secs(n));
     while !soak.is_over() {
@@ -220,7 +220,7 @@ pub fn reads_slowly(soak: &Soak, addr: SocketAddr, n: u64) {
         let restarted = soak.generation.load(Ordering::Relaxed) != generation;
         match outcome {
             Ok(()) => count(&soak.counts.slow_reads),
-            // The stop that cut it may not have counted yet.
+            // The restart that closed it may not be counted yet.
             Err(_) if restarted || soak.is_over() => {}
             Err(error) => {
                 drop(soak.server.read().unwrap_or_else(PoisonError::into_inner));
@@ -258,7 +258,7 @@ fn read_slowly(soak: &Soak, addr: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Asks for more than all buffers hold, and reads nothing.
+/// Requests more than all buffers hold, and reads nothing.
 pub fn reads_nothing(soak: &Soak, addr: SocketAddr, n: u64) {
     soak.pause(Duration::from_secs(3 * n));
     while !soak.is_over() {
@@ -270,7 +270,7 @@ pub fn reads_nothing(soak: &Soak, addr: SocketAddr, n: u64) {
         let start = Instant::now();
         while !soak.is_over() && start.elapsed() < Duration::from_secs(60) {
             thread::sleep(Duration::from_millis(500));
-            // Reads nothing, and so sees a reset only: as an error of the socket.
+            // Without reading, it sees a reset only as an error of the socket.
             if SockRef::from(&stream).take_error().ok().flatten().is_some() || stream.write_all(b"G").is_err()
             {
                 count(&soak.counts.stalled_closed);
@@ -280,7 +280,7 @@ pub fn reads_nothing(soak: &Soak, addr: SocketAddr, n: u64) {
     }
 }
 
-/// Gives up before, during and after.
+/// Disconnects before, during and after a request.
 pub fn resets(soak: &Soak, addr: SocketAddr) {
     let requests = ["", "GET /met", GET, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"];
     for request in requests.iter().cycle() {
@@ -299,7 +299,7 @@ pub fn resets(soak: &Soak, addr: SocketAddr) {
     }
 }
 
-/// Heads that no scraper sends.
+/// Sends heads that no scraper sends.
 pub fn is_hostile(soak: &Soak, addr: SocketAddr, n: u64) {
     let long = "x".repeat(20 * 1024);
     let many = "X-A: b\r\n".repeat(200);
