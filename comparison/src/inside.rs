@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_comes_behind_each() {
+    fn each_work_follows_each_other_one() {
         let mut pairs: Vec<[usize; 2]> = Vec::new();
         for round in 0..ENCODERS.len() - 1 {
             let order: Vec<usize> = order(round).collect();

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_string_is_escaped() {
+    fn escapes_strings() {
         for (plain, quoted) in [
             ("a b", r#""a b""#),
             ("a\"b\\", r#""a\"b\\""#),

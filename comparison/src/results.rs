@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_takes_enough_values() {
+    fn quantiles_need_enough_values() {
         for (count, rank, value) in [
             (1, 0.5, None),
             (2, 0.5, Some(1.0)),

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks() {
+    fn takes_the_nearest_rank() {
         let values: Vec<f64> = (1..=1000).rev().map(f64::from).collect();
         for (wanted, value) in [(0.0, 1.0), (0.5, 500.0), (0.99, 990.0), (0.999, 999.0), (1.0, 1000.0)] {
             assert_eq!(quantile(&values, wanted), value, "{wanted}");

@@ -232,7 +232,7 @@ mod tests {
     use crate::results::Value;
 
     #[test]
-    fn goals_take_enough_scrapes_of_both() {
+    fn goals_need_enough_scrapes_of_both() {
         let programs = Programs::find();
         let name = |key| peer(key).unwrap().name(&programs);
         let case = Load::mix(200).to_string();
