@@ -59,11 +59,12 @@ use crate::util::throttle::Throttle;
 /// | info `a` with the sample `a_info` | gauge `a_info` |
 /// | state set | gauge |
 /// | gauge histogram `a` | gauges `a_bucket`, `a_gsum` and `a_gcount` |
+/// | summary of quantiles alone | gauge |
 /// | unknown | untyped |
 /// | exemplars, units, samples with `_created` | not |
 ///
 /// In both formats the lines of a histogram or a summary become one metric, in whatever order they are. A family may come in
-/// parts. A sum that is missing is NaN. If [`prometheus`] has its feature `protobuf`, an untyped family is served as a gauge.
+/// parts. A sum that is missing is NaN. Of several points of a series the first is served. If [`prometheus`] has its feature `protobuf`, an untyped family is served as a gauge.
 ///
 /// # What is skipped
 ///

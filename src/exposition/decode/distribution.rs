@@ -2,10 +2,10 @@
 
 use std::mem;
 
-use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, Quantile, Summary};
+use prometheus::proto::{Bucket, Gauge, Histogram, LabelPair, Metric, Quantile, Summary};
 
 use super::fault::{Fault, Faults};
-use super::labels::{self, Label};
+use super::labels::{self, Label, pair};
 
 /// For so many buckets there is memory beforehand, if the metric before had as many.
 const MOST_FORESEEN: usize = 64;
@@ -87,6 +87,28 @@ impl Distribution {
             self.timestamp = timestamp;
         }
         Ok(())
+    }
+
+    /// Whether there is nothing but quantiles, which is all that OpenMetrics asks of a summary.
+    pub(super) fn is_of_quantiles(&self) -> bool {
+        self.sum.is_none() && self.count.is_none()
+    }
+
+    /// Makes a gauge of each quantile.
+    pub(super) fn into_gauges(self) -> impl Iterator<Item = Metric> {
+        let Distribution { labels, quantiles, timestamp, .. } = self;
+        quantiles.into_iter().map(move |quantile| {
+            // As OpenMetrics and Prometheus have it: with a decimal point.
+            let bound = pair("quantile", &format!("{:?}", quantile.quantile()));
+            let mut labels = labels.clone();
+            labels.insert(labels.partition_point(|label| label.name() < "quantile"), bound);
+            let mut gauge = Gauge::default();
+            gauge.set_value(quantile.value());
+            let mut metric = Metric::from_label(labels);
+            metric.set_gauge(gauge);
+            set_timestamp(&mut metric, timestamp);
+            metric
+        })
     }
 
     /// Makes the metric. A sum that is not there is no number, because zero would be a value.

@@ -71,11 +71,16 @@ impl<'t> Family<'t> {
 
     /// Returns the family under this name, or `None` if there is nothing in it.
     pub(super) fn finish(mut self, name: String, faults: &mut Faults) -> Option<MetricFamily> {
-        let kind = self.kind();
+        let mut kind = self.kind();
         let mut metrics = mem::take(&mut self.metrics);
-        if !self.distributions.is_empty() {
-            metrics.reserve_exact(self.distributions.len());
-            for distribution in self.distributions {
+        let distributions = mem::take(&mut self.distributions);
+        // A count cannot be made up.
+        if kind == Kind::Summary && distributions.iter().all(Distribution::is_of_quantiles) {
+            kind = Kind::Gauge;
+            metrics.extend(distributions.into_iter().flat_map(Distribution::into_gauges));
+        } else {
+            metrics.reserve_exact(distributions.len());
+            for distribution in distributions {
                 let line = distribution.line;
                 match distribution.finish(kind == Kind::Summary, faults) {
                     Ok(metric) => metrics.push(metric),

@@ -136,13 +136,13 @@ impl<'t> Reader<'t> {
         } else if self.cursor.take_text(" TYPE ") {
             self.kind()
         } else if self.cursor.take_text(" UNIT ") {
-            self.metadata_name()?;
-            if !self.cursor.take(b' ') {
-                return Err(Fault::Metadata);
-            }
-            // The name ends in the unit by itself.
-            self.cursor.remainder();
-            Ok(())
+            let name = self.metadata_name()?;
+            let is_separate = self.cursor.take(b' ');
+            let unit = self.cursor.remainder();
+            // "an underscore and the unit MUST be the suffix of the MetricFamily name"
+            let is_suffix =
+                unit.is_empty() || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
+            if is_separate && is_suffix { Ok(()) } else { Err(Fault::Metadata) }
         } else if self.cursor.take_text(" EOF") {
             let is_last = matches!(self.cursor.rest(), b"" | b"\n");
             if is_last { Ok(()) } else { Err(Fault::Eof) }
@@ -300,7 +300,12 @@ impl<'t> Reader<'t> {
                 let word = self.cursor.word();
                 let read = if self.openmetrics { number::seconds(word) } else { number::milliseconds(word) };
                 // To `prometheus` zero is none: what was said at the epoch would be served as said now.
-                timestamp = read.filter(|timestamp| *timestamp != 0).ok_or(Fault::Timestamp)?;
+                let Some(read) = read.filter(|timestamp| *timestamp != 0) else {
+                    let rest = self.cursor.remainder();
+                    self.is_mistaken = !self.openmetrics && rest.starts_with(" # {");
+                    return Err(Fault::Timestamp);
+                };
+                timestamp = read;
                 if self.cursor.peek().is_none() {
                     return Ok(timestamp);
                 }
@@ -332,6 +337,6 @@ impl<'t> Reader<'t> {
             let is_separate = self.cursor.take(b' ');
             number::seconds(self.cursor.word()).filter(|_| is_separate).ok_or(Fault::Timestamp)?;
         }
-        Ok(())
+        if self.cursor.peek().is_some() { Err(Fault::Rest) } else { Ok(()) }
     }
 }

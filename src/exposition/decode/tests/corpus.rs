@@ -1,0 +1,89 @@
+//! Cases written from the specifications, each with its sentence: `tests/it/judges/corpus/`.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use super::*;
+
+const FILES: [&str; 2] = ["text.txt", "openmetrics.txt"];
+
+/// A case of a file, whose form the head of `text.txt` says.
+struct Case {
+    name: String,
+    text: String,
+    expected: String,
+}
+
+fn cases(file: &str) -> Vec<Case> {
+    let path = format!("{}/tests/it/judges/corpus/{file}", env!("CARGO_MANIFEST_DIR"));
+    let corpus = fs::read_to_string(path).unwrap();
+    let case = |case: &str| {
+        let (head, expected) = case.split_once("--\n").unwrap();
+        let mut text = String::new();
+        let mut lines = head.lines();
+        let name = lines.next().unwrap().to_owned();
+        let sentence = lines.next().unwrap();
+        assert!(sentence.starts_with("> "), "{name}: no sentence");
+        for line in lines.filter(|line| !line.starts_with("@ ")) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let shown = |text: &str| text.replace("␃\n", "").replace('→', "\t").replace('␍', "\r");
+        Case { name, text: shown(&text), expected: shown(expected.trim_end_matches('\n')) }
+    };
+    format!("\n{corpus}").split("\n== ").skip(1).map(case).collect()
+}
+
+/// As a registry sorts them.
+fn sorted(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    for family in &mut families {
+        family.mut_metric().sort_by_key(|metric| {
+            let values = metric.get_label().iter().map(|label| label.value().to_owned());
+            (metric.get_label().len(), values.collect::<Vec<_>>())
+        });
+    }
+    families
+}
+
+fn read(text: &str) -> String {
+    let (families, faults) = decode(text, false);
+    let mut lines = served(&sorted(families));
+    if let Some((fault, line)) = faults.first() {
+        lines.push(format!("! {line} {fault}"));
+    }
+    if faults.count() > 1 {
+        lines.push(format!("! and {} more", faults.count() - 1));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn cases_of_the_specifications_are_read_as_they_say() {
+    let mut wrong = Vec::new();
+    let mut all = 0;
+    for case in FILES.iter().flat_map(|file| cases(file)) {
+        all += 1;
+        let found = read(&case.text);
+        if found != case.expected {
+            wrong.push(format!(
+                "== {}\n{}\n-- expected\n{}\n-- found\n{found}",
+                case.name, case.text, case.expected
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} of {all}", wrong.join("\n"), wrong.len());
+    assert!(all >= 150, "{all} cases");
+}
+
+/// The parsers of PyPI's prometheus-client read the same, or the case says what they do, and why.
+#[test]
+#[ignore = "needs a Python with PyPI's prometheus-client: .ci/run judges"]
+fn python_reads_the_corpus() {
+    let python = env::var("PYTHON").expect("the interpreter is named");
+    let folder = format!("{}/tests/it/judges", env!("CARGO_MANIFEST_DIR"));
+    let mut judge = Command::new(python);
+    judge.arg(format!("{folder}/corpus.py")).args(FILES.map(|file| format!("{folder}/corpus/{file}")));
+    assert!(judge.status().unwrap().success());
+}
