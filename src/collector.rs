@@ -3,7 +3,7 @@
 //! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
 //! any other registry they can be registered as any collector can.
 //!
-//! And [`from_fn`] and [`try_from_fn`], which make a collector from a closure: for values that are copied from elsewhere. And
+//! And [`from_fn`] and [`try_from_fn()`], which make a collector from a closure: for values that are copied from elsewhere. And
 //! [`exposition()`], which makes one from a text: for what other metrics libraries in the program write.
 
 mod build_info;

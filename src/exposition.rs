@@ -6,3 +6,4 @@ pub(crate) mod compress;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod filter;
+pub(crate) mod metric;

@@ -63,8 +63,8 @@ impl Builder {
     /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
     /// `false`.
     ///
-    /// The log has what the probe passes to [`ProbeRequest::log`], its error with all sources, and its outcome, each with the seconds
-    /// since the start. The access control is that of the path. An error may contain what the client must not read, such as
+    /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), its error with all sources, and its
+    /// outcome, each with the seconds since the start. The access control is that of the path. An error may contain what the client must not read, such as
     /// an address or a query: think of credentials.
     pub fn probe_debug(mut self, answer: bool) -> Self {
         self.metrics.probe_debug = answer;

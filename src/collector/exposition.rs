@@ -64,7 +64,7 @@ use crate::util::throttle::Throttle;
 /// | exemplars, units, samples with `_created` | not |
 ///
 /// In both formats the lines of a histogram or a summary become one metric, in whatever order they are. A family may come in
-/// parts. A sum that is missing is NaN. Of several points of a series the first is served. If [`prometheus`] has its feature `protobuf`, an untyped family is served as a gauge.
+/// parts. A sum that is missing is NaN. Of several points of a series the first is served.
 ///
 /// # What is skipped
 ///

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
 
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
-    Untyped,
-};
+use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary};
+
+use crate::exposition::metric;
 
 /// What its values are, where each sample is one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,44 +20,9 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn metric(self, labels: Vec<LabelPair>, value: f64) -> Metric {
-        let mut metric = Metric::from_label(labels);
-        match self {
-            Kind::Counter => {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                metric.set_counter(counter);
-            }
-            Kind::Gauge => metric.set_gauge(gauge(value)),
-            Kind::Untyped => {
-                // What the encoder reads where `prometheus` has no accessors of untyped values.
-                metric.set_gauge(gauge(value));
-                set_untyped(&mut metric, value);
-            }
-        }
-        metric
+        metric::of_value(self.into(), labels, value)
     }
 }
-
-fn gauge(value: f64) -> Gauge {
-    let mut gauge = Gauge::default();
-    gauge.set_value(value);
-    gauge
-}
-
-/// Does nothing where the feature `prometheus/protobuf` is on: then there is no such setter, and the fallback below is called.
-#[allow(deprecated, reason = "the only setter of an untyped value")]
-fn set_untyped(metric: &mut Metric, value: f64) {
-    let mut untyped = Untyped::default();
-    untyped.set_value(value);
-    metric.set_untyped(untyped);
-}
-
-#[allow(dead_code, reason = "not needed without the feature")]
-trait WithoutUntyped {
-    fn set_untyped(&mut self, _: Untyped) {}
-}
-
-impl WithoutUntyped for Metric {}
 
 impl From<Kind> for MetricType {
     fn from(kind: Kind) -> Self {

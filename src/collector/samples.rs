@@ -77,7 +77,7 @@ use super::left_out::{LeftOut, Logged, Reason};
 ///
 /// * `collect` runs on the thread that gathers, under the scrape's deadline. What is to be awaited belongs into
 ///   [`Builder::before_scrape`](crate::Builder::before_scrape), which leaves its result where this finds it.
-/// * If it panics, that is a collector's panic as any: its registry is left out of that scrape. [`try_from_fn`](super::try_from_fn)
+/// * If it panics, that is a collector's panic as any: its registry is left out of that scrape. [`try_from_fn`](super::try_from_fn())
 ///   takes a closure that returns an error instead.
 /// * A registry can hold any number of these, but it looks at no names beforehand: a series that another collector has, too,
 ///   is served once, and a name that another has under another type is read wrongly. Each name belongs to one collector.

@@ -13,7 +13,7 @@ use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;
 
 /// Makes a collector that calls `collect` for its samples at each gather, and has no series in a gather in which `collect`
-/// fails. Else it is as [`from_fn`](super::from_fn).
+/// fails. Else it is as [`from_fn`](super::from_fn()).
 ///
 /// The server that gathers counts the failure in `prometheus_exporter_errors_total{cause="skipped"}`, and logs the error and its
 /// sources at level warn, at most once a minute for each collector. Samples that were added before the failure are dropped.

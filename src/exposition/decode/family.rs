@@ -3,42 +3,17 @@
 use std::borrow::Cow;
 use std::mem;
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Untyped};
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
 use super::distribution::{Distribution, set_timestamp};
 use super::fault::Faults;
 use super::kind::Kind;
-
-/// A fallback for the method that exists only without the feature `protobuf`, as in [`reading`].
-#[allow(dead_code, reason = "not needed without the feature")]
-trait WithoutUntyped {
-    fn set_untyped(&mut self, _: Untyped) {}
-}
-
-impl WithoutUntyped for Metric {}
+use crate::exposition::metric::of_value;
 
 /// Makes a metric of one value.
 #[inline]
-#[allow(deprecated, reason = "only without the feature, but there is no other way to the value")]
 pub(super) fn metric(kind: Kind, labels: Vec<LabelPair>, value: f64, timestamp: i64) -> Metric {
-    let mut metric = Metric::from_label(labels);
-    match kind.metric_type() {
-        MetricType::COUNTER => {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        }
-        MetricType::UNTYPED => {
-            let mut untyped = Untyped::default();
-            untyped.set_value(value);
-            metric.set_untyped(untyped);
-        }
-        MetricType::GAUGE | MetricType::HISTOGRAM | MetricType::SUMMARY => {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        }
-    }
+    let mut metric = of_value(kind.metric_type(), labels, value);
     set_timestamp(&mut metric, timestamp);
     metric
 }

@@ -1,8 +1,6 @@
 //! The types of families, and what their samples are called.
 
-use prometheus::proto::{Metric, MetricType};
-
-use super::super::encode::reading;
+use prometheus::proto::MetricType;
 
 /// A type, as the formats have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +92,6 @@ impl Kind {
 
     pub(super) fn metric_type(self) -> MetricType {
         match self {
-            Kind::Untyped if !has_untyped() => MetricType::GAUGE,
             Kind::Untyped => MetricType::UNTYPED,
             Kind::Counter => MetricType::COUNTER,
             Kind::Gauge | Kind::Info | Kind::GaugeHistogram => MetricType::GAUGE,
@@ -102,9 +99,4 @@ impl Kind {
             Kind::Summary => MetricType::SUMMARY,
         }
     }
-}
-
-/// Whether an untyped value can be set and read: not with `prometheus`' feature `protobuf`, where it becomes a gauge.
-fn has_untyped() -> bool {
-    reading::sample(MetricType::UNTYPED, &Metric::default()).is_some()
 }
