@@ -44,7 +44,7 @@ use crate::util::throttle::Throttle;
 ///
 /// With [prometheus-client](https://docs.rs/prometheus-client) the function is `move |text| Ok(encode(text, &registry)?)`. With
 /// [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) it is
-/// `move |text| { text.push_str(&handle.render()); Ok(()) }`.
+/// `move |text| { text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle.
 ///
 /// # What is read
 ///

@@ -1,5 +1,6 @@
 //! What a person reads of a probe who asks with `?debug=true`.
 
+use prometheus_hyper::collector::{from_fn, try_from_fn};
 use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{ProbeError, ProbeRequest, Server};
 
@@ -17,6 +18,10 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
         "fails" => Err(Caused("no way", Some(&Caused("it is gone", None))))?,
         "panics" => panic!("this panic is the test's"),
         "panics in collect" => drop(Moody::register(&registry, "moody_total")),
+        "skips" => registry.register(Box::new(from_fn(|s| {
+            s.gauge("no name", "help", &[], 1.0);
+        })))?,
+        "fails in collect" => registry.register(Box::new(try_from_fn(|_| Err("gone again".into()))))?,
         "hangs" => std::future::pending().await,
         _ => registry.register(Box::new(Gauge::new("found", "help")?))?,
     }
@@ -45,6 +50,22 @@ fn debug_is_answered_with_log_error_chain_and_metrics() {
             "60",
             vec![format!("panic in a collector: {panic}"), "outcome: panic".to_owned()],
             0.0,
+        ),
+        (
+            "skips",
+            "60",
+            vec![
+                "samples are left out, of which \"no name\" is the first: a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*"
+                    .to_owned(),
+                "outcome: success".to_owned(),
+            ],
+            1.0,
+        ),
+        (
+            "fails in collect",
+            "60",
+            vec!["a collector failed: \"gone again\"".to_owned(), "outcome: success".to_owned()],
+            1.0,
         ),
         ("hangs", "1", vec!["outcome: timeout".to_owned()], 0.0),
     ];

@@ -10,6 +10,7 @@ use std::time::Duration;
 use prometheus::{Gauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::log::ProbeLog;
 use crate::collector::{self, registry_of};
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode;
@@ -60,6 +61,7 @@ struct Job {
     found: Registry,
     verdict: Verdict,
     form: Representation,
+    log: ProbeLog,
     reply: oneshot::Sender<Outcome>,
     /// The probe's, until all of it is done.
     _permit: OwnedSemaphorePermit,
@@ -88,10 +90,11 @@ impl Exposer {
         found: Registry,
         verdict: Verdict,
         form: Representation,
+        log: ProbeLog,
         permit: OwnedSemaphorePermit,
     ) -> io::Result<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
-        let job = Job { found, verdict, form, reply, _permit: permit };
+        let job = Job { found, verdict, form, log, reply, _permit: permit };
         let pen = Arc::clone(&self.pen);
         self.workers.run(move || {
             // A probe's collectors are new each time, and do not know what was said before.
@@ -115,16 +118,17 @@ struct Pen {
 
 impl Pen {
     fn work(&self, job: Job) {
-        let Job { found, verdict, form, reply, _permit } = job;
+        let Job { found, verdict, form, log, reply, _permit } = job;
         if !reply.is_closed() {
-            let _ = reply.send(self.expose(&found, verdict, &form));
+            let _ = reply.send(self.expose(&found, verdict, &form, &log));
         }
     }
 
-    fn expose(&self, found: &Registry, verdict: Verdict, form: &Representation) -> Outcome {
+    fn expose(&self, found: &Registry, verdict: Verdict, form: &Representation, log: &ProbeLog) -> Outcome {
         let mut gathering = Gathering::default();
         let gathered = gathering.add(found);
         let first = collector::take_first_left_out();
+        first.iter().for_each(|first| log.add(first));
         self.skipped.report(collector::take_left_out(), || {
             first.iter().for_each(|first| tracing::warn!("of a probe: {first}"));
         });

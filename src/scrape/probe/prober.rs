@@ -136,11 +136,12 @@ impl Prober {
         let registry = found?;
 
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-        let written = self.exposer.write(registry, verdict, form.clone(), permit).map_err(|error| {
-            let what = "cannot start the thread that writes what probes have found";
-            self.no_thread.report(1, || tracing::error!(%error, "{what}"));
-            Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
-        })?;
+        let written =
+            self.exposer.write(registry, verdict, form.clone(), log.clone(), permit).map_err(|error| {
+                let what = "cannot start the thread that writes what probes have found";
+                self.no_thread.report(1, || tracing::error!(%error, "{what}"));
+                Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
+            })?;
         written.await.unwrap_or(Err(Failed::Panic(String::new()))).map_err(|failed| match failed {
             Failed::Panic(message) => {
                 log.add(format_args!("panic in a collector: {message}"));
