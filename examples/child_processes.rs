@@ -27,11 +27,16 @@ const CHILDREN: usize = 3;
 /// A child's exposition is no longer than this.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     let argument = env::args().nth(1);
-    match argument.as_deref() {
+    let ended = match argument.as_deref() {
         Some("--child") => child(),
         addr => parent(addr.unwrap_or("0.0.0.0:9192")),
+    };
+    if let Err(error) = ended {
+        eprintln!("error: {error}");
+        std::process::exit(1);
     }
 }
 
@@ -91,6 +96,7 @@ async fn parent(addr: &str) -> Result<(), Box<dyn Error>> {
         })
         .start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
     for (number, child) in children.iter().enumerate() {
         println!("child {number} is process {}", child.id());
     }

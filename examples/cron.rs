@@ -1,6 +1,6 @@
 //! A cron job without async code: it serves its metrics while it works, and until they have been scraped once more.
 //!
-//! Run `cargo run --example cron`, and `curl localhost:9187/metrics` within 20 seconds. In a container, a program without a
+//! Run `cargo run --example cron`, and `curl localhost:9193/metrics` within 20 seconds. In a container, a program without a
 //! handler ignores SIGTERM, so keep the wait below the grace period, which is 30 seconds in Kubernetes. `batch_job.rs` ends its
 //! wait at SIGTERM.
 
@@ -18,7 +18,7 @@ fn main() {
 }
 
 fn job() -> Result<(), Box<dyn Error>> {
-    let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9187".to_owned());
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9193".to_owned());
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}\n{}", guard.page_urls().join(", "));
     let rows = register_int_counter!("cron_rows_total", "Rows processed.")?;

@@ -17,7 +17,15 @@ use prometheus_hyper::prometheus::{default_registry, register, register_int_coun
 use prometheus_hyper::{collector, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let addr = arguments.next().unwrap_or_else(|| "0.0.0.0:9188".to_owned());
     let shutdown = shutdown_signal();
@@ -30,6 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     describe_counter!("http_requests_total", "Requests answered.");
     counter!("http_requests_total", "method" => "GET").increment(2);

@@ -12,7 +12,15 @@ use prometheus_hyper::prometheus::{default_registry, register_int_counter};
 use prometheus_hyper::shutdown_signal;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9189".to_owned());
     let shutdown = shutdown_signal();
 
@@ -21,6 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     let meter = provider.meter("shop");
     let orders = meter.u64_counter("shop.orders").with_description("Orders taken").build();

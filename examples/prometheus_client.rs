@@ -11,7 +11,15 @@ use prometheus_hyper::prometheus::{register, register_int_counter};
 use prometheus_hyper::{collector, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9187".to_owned());
     let shutdown = shutdown_signal();
 
@@ -27,6 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     messages.get_or_create(&[("topic", "blocks")]).inc_by(3);
     latencies.observe(0.02);

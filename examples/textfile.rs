@@ -16,7 +16,15 @@ use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{BoxError, Server, collector, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let addr = arguments.next().unwrap_or_else(|| "0.0.0.0:9191".to_owned());
     let directory = PathBuf::from(arguments.next().unwrap_or_else(|| ".".to_owned()));
@@ -27,6 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let guard = Server::builder().registry(registry).listen(addr).start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
     shutdown.await;
     guard.shutdown().await;
     Ok(())

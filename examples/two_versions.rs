@@ -9,7 +9,15 @@ use prometheus_hyper::prometheus::{register, register_int_counter};
 use prometheus_hyper::{collector, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9190".to_owned());
     let shutdown = shutdown_signal();
 
@@ -20,6 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let guard = prometheus_hyper::start(addr)?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     let old = prometheus_013::register_int_counter!("old_jobs_total", "Jobs of a dependency.")?;
     old.inc_by(7);

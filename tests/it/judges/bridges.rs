@@ -100,7 +100,7 @@ fn child_that_is_gone_is_shown_by_up_and_the_others_are_served() {
         ],
     );
     assert_eq!(body.matches("# TYPE worker_jobs_total counter\n").count(), 1, "{body}");
-    let line = (0..2).map(|_| example.line()).last().unwrap();
+    let line = (0..3).map(|_| example.line()).last().unwrap();
     let process = line.strip_prefix("child 1 is process ").unwrap_or_else(|| panic!("{line:?}"));
     assert!(Command::new("kill").args(["-KILL", process]).status().unwrap().success());
     let body = assert_served(
