@@ -17,7 +17,15 @@ const ENDPOINTS: &[(&str, f64, f64)] =
     &[("/cart", 9.0, 0.012), ("/checkout", 2.0, 0.090), ("/items", 30.0, 0.004), ("/search", 12.0, 0.035)];
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = run().await {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args().nth(1).unwrap_or_else(|| "0.0.0.0:9184".to_owned());
     let mut shutdown = pin!(shutdown_signal());
     let page = Page::new("Corner shop")
@@ -26,6 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .link("Runbook", "https://example.org/runbook");
     let guard = Server::builder().default_collectors(true).landing_page(page).listen(addr).start()?;
     println!("{guard}");
+    println!("{}", guard.page_urls().join(", "));
 
     let requests = register_int_counter_vec!("shop_requests_total", "Requests answered", &["code", "path"])?;
     let bounds = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
