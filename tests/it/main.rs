@@ -33,6 +33,7 @@ mod page;
 mod probe_debug;
 mod probes;
 mod public_api;
+mod readme;
 mod responses;
 mod samples;
 #[cfg(feature = "runtime")]
