@@ -76,12 +76,15 @@ fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
     fill(&registry);
     let server =
         Server::builder().registry(&registry).openmetrics(true).landing_page(page).probe("/probe", probe);
-    let guard = server.listen("127.0.0.1:0").bind().unwrap().start().unwrap();
-    let url = format!("http://{}/", guard.local_addr().unwrap());
+    let guard = server.listen("127.0.0.1:0").start().unwrap();
+    play_at(scenario, &format!("http://{}/", guard.local_addr().unwrap()));
+}
 
+/// Lets the script play this scenario.
+fn play_at(scenario: &str, url: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judges/page.mjs");
     let mut command = Command::new(tool("NODE", "node"));
-    command.args([script, scenario, &url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
+    command.args([script, scenario, url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
     // What it says goes where the test's output goes.
     let mut script = Process::spawn(&mut command);
     let status =
@@ -162,6 +165,66 @@ fn text_stays_text() {
 #[ignore = "needs Chromium and Node: .ci/run judges"]
 fn axe_finds_nothing_serious() {
     play("accessible", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn page_shows_own_families_first_and_what_they_sum_to() {
+    for scenario in ["first", "labels", "large", "totals", "words"] {
+        play(scenario, plain(), |_| ());
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn page_draws_graphs_from_zero_or_with_a_minimum_span() {
+    play("graphs", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn panel_shows_all_that_is_known() {
+    play("panel", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn page_sorts_hides_and_keeps_its_state_in_the_address() {
+    play("sorted", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn page_explains_faults_warnings_and_emptiness() {
+    for scenario in ["stale", "warned", "empty"] {
+        play(scenario, plain(), |_| ());
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn page_has_large_targets_and_low_rows_on_a_phone() {
+    play("phone", plain(), |_| ());
+}
+
+#[cfg(feature = "tower")]
+#[test]
+#[ignore = "needs Chromium and Node: .ci/run judges"]
+fn mounted_page_scrapes_the_path_that_it_is_told() {
+    let registry = Registry::new();
+    let _moving = Moving::start(&registry);
+    let metrics = Server::builder().registry(&registry).into_handler().unwrap();
+    let page = metrics.page(Page::new("Mounted"), "/internal/metrics").unwrap();
+    let app = axum::Router::new()
+        .route_service("/ui/page", page)
+        .route_service("/internal/metrics", metrics)
+        .route("/-/healthy", axum::routing::get(|| async {}));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, app).await });
+    play_at("mounted", &url);
+    runtime.shutdown_background();
 }
 
 #[test]

@@ -75,9 +75,10 @@ list.addEventListener("focusin", ({ target }) => {
 
 function clear(target) {
   if (opened) return panel.close();
-  if (target === search) list.focus({ preventScroll: true });
   search.value = "";
-  redraw(true);
+  changed = true;
+  draw();
+  if (target === search) list.focus({ preventScroll: true });
 }
 
 // Single characters can be switched off, for those who dictate or slip (WCAG 2.1.4).

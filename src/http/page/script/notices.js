@@ -43,7 +43,7 @@ let offered = "";
 function offer() {
   const uses = new Map();
   for (const f of families.values()) for (const s of f.series.values()) for (const [name] of s.labels) uses.set(name, (uses.get(name) || 0) + 1);
-  const labels = [...uses].sort((a, b) => b[1] - a[1]).slice(0, 20).map((use) => use[0]), chosen = view.group.slice(6);
+  const labels = [...uses].sort((a, b) => b[1] - a[1]).slice(0, 40).map((use) => use[0]), chosen = view.group.slice(6);
   // Also where it has become a rare one: nobody's choice is undone.
   if (view.group.startsWith("label ") && !labels.includes(chosen)) labels.push(chosen);
   const now = JSON.stringify([view.group, labels.sort()]);
