@@ -38,8 +38,8 @@ const SCRIPT: &str = concat!(
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-8tUp08AFMf5Pin/qhoYjTrOeHomxV3DkJnKVuCWBULw='; ",
-    "style-src 'sha256-rZqR1I9SpmFqrYOSA076ZdXIWk5WlhimgGzgq47b7sE='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-mu3Sm5Znk42lKQjjk34M4UWKcDKC+L6s9lm7HPEWnsQ='; ",
+    "style-src 'sha256-j87EtUL948UKZRLVQOsHCHLTbRLHp3RBtzASzz+RFM4='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

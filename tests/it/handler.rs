@@ -41,7 +41,7 @@ async fn call<B>(handler: &Handler, request: Request<B>) -> Heard {
     (head.status, head.headers, body)
 }
 
-async fn read(mut body: Body) -> String {
+pub(crate) async fn read(mut body: Body) -> String {
     let mut bytes = Vec::new();
     while let Some(frame) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await {
         bytes.extend_from_slice(&frame.unwrap().into_data().unwrap());

@@ -150,3 +150,56 @@ fn page_is_compressed_if_the_client_accepts_it() {
     assert_eq!(head.header("content-encoding"), None, "{}", head.head);
     assert!(body.starts_with(b"<!doctype html>"));
 }
+
+/// Where the surrounding server mounts it.
+#[test]
+fn mounted_page_scrapes_the_path_that_it_is_told() {
+    use hyper::service::Service;
+
+    let handler = Server::builder().registry(&Registry::new()).into_handler().unwrap();
+    let page = handler.page(Page::new("Mounted"), "/internal/metrics").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ask = |method: &str| {
+        let request = http::Request::builder().method(method).uri("/any/path").body(()).unwrap();
+        runtime.block_on(page.call(request)).unwrap()
+    };
+    let response = ask("GET");
+    assert_eq!(response.status(), 200);
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    for directive in POLICY {
+        assert!(policy.split("; ").any(|part| part.starts_with(directive)), "{directive}: {policy}");
+    }
+    let body = runtime.block_on(crate::handler::read(response.into_body()));
+    assert!(
+        body.contains("<a id=\"metrics\" href=\"/internal/metrics\">") && body.contains("<h1>Mounted</h1>"),
+        "{body}"
+    );
+    for of_a_server in ["/-/healthy", "/-/ready", "<form"] {
+        assert!(!body.contains(of_a_server), "{of_a_server}: {body}");
+    }
+    for (method, status) in [("HEAD", 200), ("OPTIONS", 204), ("POST", 405)] {
+        assert_eq!(ask(method).status(), status, "{method}");
+    }
+    for path in ["metrics", "", "//host/metrics", "/\\host", "/metrics?x"] {
+        let error = handler.page(Page::new("x"), path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
+        assert!(error.to_string().starts_with("page: metrics_path: "), "{error}");
+    }
+    let error = handler.page(Page::new("x").link("Bad", "javascript:alert(1)"), "/metrics").unwrap_err();
+    assert!(error.to_string().starts_with("page: \"javascript:"), "{error}");
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn mounted_page_has_the_access_control_of_the_metrics() {
+    use hyper::service::Service;
+
+    let builder = Server::builder().registry(&Registry::new()).bearer_token("a-token-of-some-length");
+    let page = builder.into_handler().unwrap().page(Page::new("Mounted"), "/metrics").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (token, status) in [("wrong", 401), ("a-token-of-some-length", 200)] {
+        let request =
+            http::Request::builder().header("Authorization", format!("Bearer {token}")).body(()).unwrap();
+        assert_eq!(runtime.block_on(page.call(request)).unwrap().status(), status, "{token}");
+    }
+}

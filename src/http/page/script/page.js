@@ -3,4 +3,4 @@
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), search = $("search");
-const narrow = matchMedia("(max-width: 700px)"), dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 760px)"), dark = matchMedia("(prefers-color-scheme: dark)");
