@@ -22,7 +22,7 @@ use crate::http::document::Document;
 use crate::http::host::host_is_valid;
 use crate::http::negotiate;
 use crate::http::path::{HEALTHY_PATH, READY_PATH};
-use crate::http::query::{self, Query, UnknownFormat};
+use crate::http::query::{self, Query};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
@@ -232,11 +232,8 @@ impl Router {
         let Some(selection) = self.scraper.select(&query.registries) else {
             return unknown("registry", self.scraper.registries());
         };
-        let format = match query.format {
-            Ok(format) => format,
-            Err(UnknownFormat) => {
-                return unknown("format", self.formats.iter().filter_map(|format| format.query_name));
-            }
+        let Ok(format) = query.format else {
+            return unknown("format", self.formats.iter().filter_map(|format| format.query_name));
         };
         let (representation, content_type) = self.representation(head, format, query.names);
         let timeout = self.scrape_timeouts.of(head);

@@ -52,6 +52,8 @@ pub(crate) struct Contents {
     /// Whether the one source is the default registry, because no other was named: then it may be that another version
     /// of `prometheus` is filled.
     pub(crate) by_default: bool,
+    /// Whether no samples are no mistake: an exporter that only probes has none of its own.
+    pub(crate) may_be_empty: bool,
     pub(crate) hooks: Vec<Hook>,
     /// Its default collectors and the next come along whatever is selected, and where a source has a series of theirs, it is
     /// served once: theirs.
@@ -294,7 +296,7 @@ impl Work {
                 "names under two types, in two registries: only the first one's are served"
             );
         });
-        if !*is_empty || !self.contents.by_default && *has_families {
+        if !*is_empty || self.contents.may_be_empty || !self.contents.by_default && *has_families {
             return None;
         }
         if !self.reports.empty.swap(true, Ordering::Relaxed) {

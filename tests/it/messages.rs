@@ -9,7 +9,9 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 
-use crate::support::client::{Answer, Client, ask, ask_and_be_heard, get};
+#[cfg(feature = "auth")]
+use crate::support::client::ask;
+use crate::support::client::{Answer, Client, ask_and_be_heard, get};
 use crate::support::collectors::{Gated, Hangs, Moody};
 use crate::support::log::logged;
 use crate::support::server::{patient, printed, something};
@@ -77,10 +79,6 @@ fn twice(path: &'static str) -> impl FnOnce(SocketAddr) -> Answer + Send {
         get(addr, path);
         get(addr, path)
     }
-}
-
-fn with_headers(headers: &'static str) -> impl FnOnce(SocketAddr) -> Answer + Send {
-    move |addr| ask(addr, "/metrics", headers).answer(false)
 }
 
 const SOMETHING: &str = "# HELP something_total help\n# TYPE something_total counter\nsomething_total 0\n";
@@ -151,6 +149,13 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
                 "WARN the registries of this server have no samples: nothing is registered in them, or their metrics \
                have no series yet. `register_*!` registers in the default registry",
             ],
+        ),
+        situation(
+            "empty registry of an exporter that probes",
+            Server::builder().registry(&Registry::new()).probe("/probe", |_| async { Ok(Registry::new()) }),
+            twice("/metrics"),
+            (200, ""),
+            &[],
         ),
         situation(
             "hanging collector",
@@ -239,7 +244,8 @@ fn a_401_says_what_is_required() {
         ),
     ];
     for (builder, headers, body) in table {
-        situation(body, builder, with_headers(headers), (401, body), &[]).check();
+        let client = move |addr| ask(addr, "/metrics", headers).answer(false);
+        situation(body, builder, client, (401, body), &[]).check();
     }
 }
 
@@ -263,7 +269,8 @@ fn child_with_an_empty_default_registry() {
             200,
             "# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or \
              its metrics have\n# no series yet. If you registered metrics, look for a second version of prometheus in \
-             your program: cargo tree -d\n",
+             your program: cargo tree -d\n# If you need both versions, the example two_versions.rs of prometheus-hyper \
+             serves both.\n",
         ),
         &["WARN the default registry has no samples: nothing is registered in it, or its metrics have no series yet. \
            If you registered metrics, look for a second version of prometheus with `cargo tree -d`"],

@@ -152,6 +152,7 @@ impl MetricsOptions {
         } = self;
         telemetry.set_ready(ready);
         contents.by_default = contents.sources.is_empty();
+        contents.may_be_empty = !probes.is_empty();
         if contents.by_default {
             let registry = prometheus::default_registry().clone();
             contents.sources.push(Source { name: DEFAULT.to_owned(), origin: Origin::Registry(registry) });
