@@ -11,8 +11,7 @@ use std::{fmt::Write, hint::black_box, time::Instant};
 
 use contenders::text_encoder;
 use measure::median;
-use prometheus_hyper::internals::EscapedFormat;
-use prometheus_hyper::internals::{Faults, Names, OPENMETRICS_100, decode, encode};
+use prometheus_hyper::internals::{EscapedFormat, Faults, Names, OPENMETRICS_100, decode, encode};
 use workload::registry;
 
 /// What the registry has, and the shares of its series that are counters and in histograms.

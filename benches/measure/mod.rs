@@ -1,4 +1,5 @@
 //! Shared code of the benches.
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ mod collect;
 mod default_collectors;
 mod drop_in;
 mod engine;
+mod exposition;
 mod faults;
 mod formats;
 mod handler;

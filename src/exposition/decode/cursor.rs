@@ -115,9 +115,10 @@ impl<'t> Cursor<'t> {
 
     /// Takes all that is left of the line.
     pub(super) fn remainder(&mut self) -> &'t str {
-        let start = self.at;
-        self.at += self.rest().iter().take_while(|byte| **byte != b'\n').count();
-        self.since(start)
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let line = rest.find('\n').and_then(|end| rest.get(..end)).unwrap_or(rest);
+        self.at += line.len();
+        line
     }
 
     pub(super) fn value(&mut self) -> Result<f64, Fault> {

@@ -163,23 +163,21 @@ impl<'t> Families<'t> {
     /// Returns what has samples, and skips what cannot be served.
     pub(super) fn finish(self, faults: &mut Faults) -> Vec<MetricFamily> {
         let Families { openmetrics, list, by_name, .. } = self;
-        // Before the families are taken apart.
-        let named: Vec<Option<String>> = list
-            .iter()
-            .map(|family| {
-                let suffix = family.kind().suffix(openmetrics);
-                let name = format!("{}{suffix}", family.name);
-                let other = by_name.get(&*name).filter(|_| !suffix.is_empty());
-                let is_taken = other.is_some_and(|other| list[*other].is_sampled());
-                (!is_taken).then_some(name)
-            })
-            .collect();
+        // The names that samples have by a suffix: none that a family has without one. Before the families are taken apart.
+        let named = |family: &Family<'_>| {
+            let suffix = family.kind().suffix(openmetrics);
+            let name = (!suffix.is_empty()).then(|| format!("{}{suffix}", family.name))?;
+            let is_taken = by_name.get(&*name).is_some_and(|other| list[*other].is_sampled());
+            Some((!is_taken).then_some(name))
+        };
+        let names: Vec<Option<Option<String>>> = list.iter().map(named).collect();
         let mut families = Vec::with_capacity(list.len());
-        for (family, name) in list.into_iter().zip(named) {
+        for (family, name) in list.into_iter().zip(names) {
             match name {
-                Some(name) => families.extend(family.finish(name, faults)),
-                None if family.is_sampled() => faults.add(Fault::NameTaken, family.line),
-                None => {}
+                None => families.extend(family.finish(None, faults)),
+                Some(Some(name)) => families.extend(family.finish(Some(name), faults)),
+                Some(None) if family.is_sampled() => faults.add(Fault::NameTaken, family.line),
+                Some(None) => {}
             }
         }
         families

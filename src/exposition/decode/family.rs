@@ -44,8 +44,8 @@ impl<'t> Family<'t> {
         !self.metrics.is_empty() || !self.distributions.is_empty()
     }
 
-    /// Returns the family under this name, or `None` if there is nothing in it.
-    pub(super) fn finish(mut self, name: String, faults: &mut Faults) -> Option<MetricFamily> {
+    /// Returns the family, under another name if there is one, or `None` if there is nothing in it.
+    pub(super) fn finish(mut self, name: Option<String>, faults: &mut Faults) -> Option<MetricFamily> {
         let mut kind = self.kind();
         let mut metrics = mem::take(&mut self.metrics);
         let distributions = mem::take(&mut self.distributions);
@@ -67,7 +67,7 @@ impl<'t> Family<'t> {
             return None;
         }
         let mut family = MetricFamily::default();
-        family.set_name(name);
+        family.set_name(name.unwrap_or_else(|| self.name.into_owned()));
         family.set_help(self.help.unwrap_or_default().into_owned());
         family.set_field_type(kind.metric_type());
         family.set_metric(metrics);

@@ -211,28 +211,27 @@ impl<'t> Reader<'t> {
         let has_exemplar = self.openmetrics && (name.ends_with("_total") || name.ends_with("_bucket"));
         let (family, role) = self.families.place(name)?;
         let line = Written { text: self.cursor.text, start, labels, number: self.cursor.at };
-        let series = Series::learn(&line, role, &self.labels);
         if role == Role::Value {
             self.shape.learn(&line, family, &self.labels);
+            labels::check(&mut self.labels, self.openmetrics)?;
+            let value = self.cursor.value()?;
+            let timestamp = self.timestamp(has_exemplar)?;
+            self.families.add_value(family, labels::pairs(&self.labels), value, timestamp, self.line);
+            return Ok(());
         }
+        let series = Series::learn(&line, role, &self.labels);
         let bound = self.bound(family, role)?;
         labels::check(&mut self.labels, self.openmetrics)?;
         let part = match role {
-            Role::Value => {
-                let value = self.cursor.value()?;
-                let timestamp = self.timestamp(has_exemplar)?;
-                self.families.add_value(family, labels::pairs(&self.labels), value, timestamp, self.line);
-                return Ok(());
-            }
-            Role::Created | Role::Part => {
-                self.cursor.value()?;
-                self.timestamp(has_exemplar)?;
-                return Ok(());
-            }
             Role::Bucket => Part::Bucket(bound, self.cursor.count()?),
             Role::Quantile => Part::Quantile(bound, self.cursor.value()?),
             Role::Sum => Part::Sum(self.cursor.value()?),
             Role::Count => Part::Count(self.cursor.count()?),
+            Role::Value | Role::Created | Role::Part => {
+                self.cursor.value()?;
+                self.timestamp(has_exemplar)?;
+                return Ok(());
+            }
         };
         let timestamp = self.timestamp(has_exemplar)?;
         let place = self.families.distribution(family, &self.labels, self.line);
@@ -279,7 +278,7 @@ impl<'t> Reader<'t> {
             let bound = number::value(&bound.value).filter(|bound| !bound.is_nan());
             return bound.ok_or(Fault::Bound);
         }
-        let reserved = self.families.reserved(family).filter(|_| role != Role::Value);
+        let reserved = self.families.reserved(family);
         if reserved.is_some_and(|reserved| at(reserved).is_some()) { Err(Fault::Reserved) } else { Ok(0.0) }
     }
 
