@@ -11,12 +11,12 @@ mod default_collector;
 mod defaults;
 mod exposition;
 mod family;
-mod left_out;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "runtime")]
 mod runtime;
 mod samples;
+mod skipped;
 mod try_from_fn;
 
 pub use build_info::BuildInfo;
@@ -30,5 +30,5 @@ pub use try_from_fn::{TryFromFn, try_from_fn};
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of};
-pub(crate) use left_out::{Logged, keep_what_is_left_out, take_first_left_out, take_left_out};
 pub(crate) use samples::is_metric_name;
+pub(crate) use skipped::{Logged, keep_skipped, take_first_skipped, take_skipped};

@@ -10,7 +10,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::family;
-use super::left_out::{Logged, count_skipped, report_failure};
+use super::skipped::{Logged, count_skipped, report_failure};
 use crate::exposition::decode::{Faults, decode};
 use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_had_is_left_out() {
+    fn what_cannot_be_had_is_skipped() {
         assert!(families(&Reading::default()).is_empty());
         let some = families(&Reading { threads: Some(0.0), ..Reading::default() });
         assert_eq!(some.iter().map(MetricFamily::name).collect::<Vec<_>>(), ["process_threads"]);

@@ -13,7 +13,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 pub(crate) use checks::is_metric_name;
 
 use super::family::{self, Kind, by_series};
-use super::left_out::{LeftOut, Logged, Reason};
+use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 
 /// Makes a collector that calls `collect` for its samples at each gather, for an exporter that copies values from elsewhere.
 ///
@@ -57,9 +57,9 @@ use super::left_out::{LeftOut, Logged, Reason};
 /// # }
 /// ```
 ///
-/// # What is left out
+/// # What is skipped
 ///
-/// A bad sample is left out, and the rest is served. Bad is
+/// A bad sample is skipped, and the rest is served. Bad is
 ///
 /// * a metric name that is not `[a-zA-Z_:][a-zA-Z0-9_:]*`, a label name that is not `[a-zA-Z_][a-zA-Z0-9_]*` or begins
 ///   with `__`, a label name twice, `le` on a histogram, and `quantile` on a summary;
@@ -124,9 +124,9 @@ impl<F> fmt::Debug for FromFn<F> {
 #[derive(Debug)]
 pub struct Samples {
     families: Families,
-    /// Where the family is whose last metric was added last; `None` if that was left out.
+    /// Where the family is whose last metric was added last; `None` if that was skipped.
     last: Option<usize>,
-    left_out: LeftOut,
+    skipped: SkippedSamples,
 }
 
 impl Samples {
@@ -134,7 +134,7 @@ impl Samples {
         Samples {
             families: Families { list: Vec::new(), places: HashMap::new() },
             last: None,
-            left_out: LeftOut::default(),
+            skipped: SkippedSamples::default(),
         }
     }
 
@@ -167,7 +167,11 @@ impl Samples {
     /// ```
     pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
-            if value >= 0.0 { Ok(Kind::Counter.metric(labels, value)) } else { Err(Reason::Counter) }
+            if value >= 0.0 {
+                Ok(Kind::Counter.metric(labels, value))
+            } else {
+                Err(SampleSkipReason::Counter)
+            }
         });
         self.put(name, help, Kind::Counter.into(), metric)
     }
@@ -264,9 +268,15 @@ impl Samples {
         self.put(name, help, Kind::Untyped.into(), metric)
     }
 
-    fn put(&mut self, name: &str, help: &str, kind: MetricType, metric: Result<Metric, Reason>) -> &mut Self {
+    fn put(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        metric: Result<Metric, SampleSkipReason>,
+    ) -> &mut Self {
         let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
-        self.last = added.map_err(|reason| self.left_out.add(name, reason)).ok();
+        self.last = added.map_err(|reason| self.skipped.add(name, reason)).ok();
         self
     }
 
@@ -278,7 +288,7 @@ impl Samples {
     /// their time, such as another monitoring system.
     ///
     /// A time beyond `i64` milliseconds, and the millisecond at the Unix epoch, which [`prometheus`] takes for none: the sample is
-    /// left out. Where the source has no time, call nothing.
+    /// skipped. Where the source has no time, call nothing.
     ///
     /// ```
     /// # use std::time::{Duration, UNIX_EPOCH};
@@ -299,7 +309,7 @@ impl Samples {
             }
             Err(reason) => {
                 family.mut_metric().pop();
-                self.left_out.add(family.name(), reason);
+                self.skipped.add(family.name(), reason);
                 self.last = None;
             }
         }
@@ -307,14 +317,14 @@ impl Samples {
 
     /// The families. Bad samples are counted for whoever gathers on this thread, and the first is logged unless it was.
     pub(crate) fn into_families(self, logged: &Logged) -> Vec<MetricFamily> {
-        let (families, left_out) = self.finish();
-        left_out.report(logged);
+        let (families, skipped) = self.finish();
+        skipped.report(logged);
         families
     }
 
     /// What is there in the end, each series once.
-    fn finish(self) -> (Vec<MetricFamily>, LeftOut) {
-        let Samples { families, last: _, mut left_out } = self;
+    fn finish(self) -> (Vec<MetricFamily>, SkippedSamples) {
+        let Samples { families, last: _, mut skipped } = self;
         let Families { list: mut families, places: _ } = families;
         for family in &mut families {
             // The registry would sort them anyhow, and finds them sorted. Stable, so that the first of a series stays.
@@ -323,14 +333,14 @@ impl Samples {
             metrics.dedup_by(|later, first| {
                 let is_repeated = by_series(later, first).is_eq();
                 if is_repeated {
-                    left_out.add(family.name(), Reason::Repeated);
+                    skipped.add(family.name(), SampleSkipReason::Repeated);
                 }
                 is_repeated
             });
             family.set_metric(metrics);
         }
         families.retain(|family| !family.get_metric().is_empty());
-        (families, left_out)
+        (families, skipped)
     }
 }
 
@@ -344,7 +354,13 @@ struct Families {
 
 impl Families {
     /// Returns where the family is whose last metric it has become.
-    fn put(&mut self, name: &str, help: &str, kind: MetricType, metric: Metric) -> Result<usize, Reason> {
+    fn put(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        metric: Metric,
+    ) -> Result<usize, SampleSkipReason> {
         let place = match self.places.get(name) {
             Some(place) => *place,
             None => {
@@ -356,11 +372,11 @@ impl Families {
         };
         let family = &mut self.list[place];
         if family.get_metric().is_empty() {
-            // All that it had were left out: it is whatever comes now.
+            // All that it had were skipped: it is whatever comes now.
             family.set_help(help.to_owned());
             family.set_field_type(kind);
         } else if family.get_field_type() != kind {
-            return Err(Reason::Type);
+            return Err(SampleSkipReason::Type);
         }
         family.mut_metric().push(metric);
         Ok(place)

@@ -7,8 +7,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::family;
-use super::left_out::{self, Logged};
 use super::samples::Samples;
+use super::skipped::{self, Logged};
 use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;
 
@@ -61,7 +61,7 @@ impl<F: Fn(&mut Samples) -> Result<(), BoxError> + Send + Sync> Collector for Tr
         match (self.collect)(&mut samples) {
             Ok(()) => samples.into_families(&self.logged),
             Err(error) => {
-                left_out::report_failure(&*error, &self.failures);
+                skipped::report_failure(&*error, &self.failures);
                 Vec::new()
             }
         }

@@ -58,7 +58,7 @@ impl Gathering {
         self.families.iter().map(MetricFamily::name)
     }
 
-    /// The families of all sources, and the names of those that were left out, because an earlier source, not one that hides,
+    /// The families of all sources, and the names of those that were skipped, because an earlier source, not one that hides,
     /// has their name under another type.
     ///
     /// Two sources that know the same name make one family, its metrics sorted as [`Registry::gather`] sorts them, the
@@ -275,7 +275,7 @@ mod tests {
         gathering.add(&theirs).unwrap();
         gathering.add(&theirs).unwrap();
         gathering.push_first(super::gather(&ours).unwrap());
-        // Theirs stand twice, and are left out with a complaint where they are written; ours hides without one.
+        // Theirs stand twice, and are skipped with a log line where they are written; ours hides without one.
         let (families, conflicts) = gathering.merge();
         let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
         assert_eq!(shape(&families), expected);

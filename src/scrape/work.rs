@@ -198,7 +198,7 @@ impl Work {
             || tracing::error!(?panics, "collectors panicked; their registries are left out of this scrape");
         self.reports.collector_panics.report(panics.len() as u64, log);
         // They log it themselves, and do not know who gathers them.
-        self.telemetry.count_errors(Cause::Skipped, collector::take_left_out());
+        self.telemetry.count_errors(Cause::Skipped, collector::take_skipped());
         // A panic in what is ours would be a fault of ours; the others' families are served all the same.
         let default_collectors = self.host().default_collectors().registries();
         for families in default_collectors.chain(&self.contents.build_info).flat_map(gather::gather) {

@@ -420,7 +420,7 @@ fn a_guard_may_be_dropped_anywhere() {
     current_thread().block_on(as_a_task_is_dropped());
 }
 
-/// A gauge that is no number is shown. A family that another registry has under another type is left out, and counted.
+/// A gauge that is no number is shown. A family that another registry has under another type is skipped, and counted.
 #[test]
 fn odd_values_are_served_as_they_are() {
     let registry = Registry::new();

@@ -315,7 +315,7 @@ fn a_registry_that_blocks_costs_its_own_probe() {
 }
 
 #[test]
-fn samples_that_are_left_out_of_probes_are_counted() {
+fn skipped_samples_of_probes_are_counted() {
     use prometheus_hyper::collector::{Samples, from_fn};
     let (_guard, addr) = start(Server::builder().probe("/probe", |_| async {
         let registry = Registry::new();

@@ -152,7 +152,7 @@ fn summary_info_and_untyped_are_served_in_each_format() {
 }
 
 #[test]
-fn failing_collector_is_left_out_of_its_scrapes_counted_and_logged_once() {
+fn failing_collector_is_skipped_counted_and_logged_once() {
     let fails = Arc::new(AtomicBool::new(true));
     let failing = Arc::clone(&fails);
     let registry = Registry::new();

@@ -5,11 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::proto::LabelPair;
 
 use super::super::family::label;
-use super::super::left_out::Reason;
+use super::super::skipped::SampleSkipReason;
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`: <https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>
-pub(super) fn metric_name(name: &str) -> Result<(), Reason> {
-    if is_metric_name(name) { Ok(()) } else { Err(Reason::Name) }
+pub(super) fn metric_name(name: &str) -> Result<(), SampleSkipReason> {
+    if is_metric_name(name) { Ok(()) } else { Err(SampleSkipReason::Name) }
 }
 
 /// Whether a metric can have this name.
@@ -19,15 +19,15 @@ pub(crate) fn is_metric_name(name: &str) -> bool {
 
 /// The labels in the order of their names, as instruments have theirs: so the same series is found whatever the order
 /// in which it is given.
-pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, Reason> {
+pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSkipReason> {
     // "Label names beginning with __ (two "_") MUST be reserved for internal Prometheus use" (the data model).
     if !given.iter().all(|(name, _)| is_name(name, |_| false) && !name.starts_with("__")) {
-        return Err(Reason::LabelName);
+        return Err(SampleSkipReason::LabelName);
     }
     let mut labels: Vec<LabelPair> = given.iter().map(|(name, value)| label(name, value)).collect();
     labels.sort_by(|a, b| a.name().cmp(b.name()));
     if labels.windows(2).any(|pair| pair[0].name() == pair[1].name()) {
-        return Err(Reason::LabelTwice);
+        return Err(SampleSkipReason::LabelTwice);
     }
     Ok(labels)
 }
@@ -37,39 +37,43 @@ pub(super) fn buckets<'b>(
     labels: &[LabelPair],
     mut buckets: &'b [(f64, u64)],
     count: u64,
-) -> Result<&'b [(f64, u64)], Reason> {
+) -> Result<&'b [(f64, u64)], SampleSkipReason> {
     if labels.iter().any(|label| label.name() == "le") {
-        return Err(Reason::Le);
+        return Err(SampleSkipReason::Le);
     }
     // A bound that is not a number is on no side of any other, so it needs a look where it is alone.
     if buckets.iter().any(|(bound, _)| bound.is_nan()) || !buckets.is_sorted_by(|a, b| a.0 < b.0) {
-        return Err(Reason::Bounds);
+        return Err(SampleSkipReason::Bounds);
     }
     if let [finite @ .., (f64::INFINITY, all)] = buckets {
         if *all != count {
-            return Err(Reason::Counts);
+            return Err(SampleSkipReason::Counts);
         }
         buckets = finite;
     }
     let counts = buckets.iter().map(|(_, count)| *count);
     if !counts.chain([count]).is_sorted() {
-        return Err(Reason::Counts);
+        return Err(SampleSkipReason::Counts);
     }
     Ok(buckets)
 }
 
 /// OpenMetrics: "Quantiles MUST be between 0 and 1 inclusive."
-pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Result<(), Reason> {
+pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Result<(), SampleSkipReason> {
     if labels.iter().any(|label| label.name() == "quantile") {
-        return Err(Reason::Quantile);
+        return Err(SampleSkipReason::Quantile);
     }
     // NaN is in no range.
     let are_in_range = quantiles.iter().all(|(quantile, _)| (0.0..=1.0).contains(quantile));
-    if are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0) { Ok(()) } else { Err(Reason::Quantiles) }
+    if are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0) {
+        Ok(())
+    } else {
+        Err(SampleSkipReason::Quantiles)
+    }
 }
 
 /// In milliseconds since the epoch, rounded down.
-pub(super) fn timestamp(at: SystemTime) -> Result<i64, Reason> {
+pub(super) fn timestamp(at: SystemTime) -> Result<i64, SampleSkipReason> {
     let milliseconds = match at.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()),
         Err(before) => {
@@ -77,7 +81,7 @@ pub(super) fn timestamp(at: SystemTime) -> Result<i64, Reason> {
         }
     };
     // To `prometheus` 0 is that there is none: what was said at the epoch would be served as said now.
-    milliseconds.ok().filter(|milliseconds| *milliseconds != 0).ok_or(Reason::Timestamp)
+    milliseconds.ok().filter(|milliseconds| *milliseconds != 0).ok_or(SampleSkipReason::Timestamp)
 }
 
 fn is_name(name: &str, or: fn(u8) -> bool) -> bool {
@@ -98,14 +102,14 @@ mod tests {
         let before = |micros| UNIX_EPOCH.checked_sub(Duration::from_micros(micros));
         let far = || UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64 / 100));
         let table = [
-            ("the epoch", after(0), Err(Reason::Timestamp)),
-            ("in its millisecond", after(999), Err(Reason::Timestamp)),
+            ("the epoch", after(0), Err(SampleSkipReason::Timestamp)),
+            ("in its millisecond", after(999), Err(SampleSkipReason::Timestamp)),
             ("the next", after(1_000), Ok(1)),
             ("within a millisecond", after(1_999), Ok(1)),
             ("just before", before(1), Ok(-1)),
             ("a millisecond before", before(1_000), Ok(-1)),
             ("a little more before", before(1_001), Ok(-2)),
-            ("too far away", far(), Err(Reason::Timestamp)),
+            ("too far away", far(), Err(SampleSkipReason::Timestamp)),
         ];
         for (what, at, milliseconds) in table {
             // Not every system's clock goes so far.

@@ -19,105 +19,105 @@ fn registered(collector: impl Collector + 'static) -> Registry {
 }
 
 #[test]
-fn a_bad_sample_is_left_out_and_the_rest_is_not() {
-    type Row = (&'static str, Reason, fn(&mut Samples));
+fn a_bad_sample_is_skipped_and_the_rest_is_not() {
+    type Row = (&'static str, SampleSkipReason, fn(&mut Samples));
     let table: &[Row] = &[
-        ("no name", Reason::Name, |s| {
+        ("no name", SampleSkipReason::Name, |s| {
             s.gauge("", "", &[], 1.0);
         }),
-        ("a digit in front", Reason::Name, |s| {
+        ("a digit in front", SampleSkipReason::Name, |s| {
             s.gauge("1a", "", &[], 1.0);
         }),
-        ("a dot in the name", Reason::Name, |s| {
+        ("a dot in the name", SampleSkipReason::Name, |s| {
             s.counter("a.b", "", &[], 1.0);
         }),
-        ("not ASCII", Reason::Name, |s| {
+        ("not ASCII", SampleSkipReason::Name, |s| {
             s.gauge("é", "", &[], 1.0);
         }),
-        ("two lines", Reason::Name, |s| {
+        ("two lines", SampleSkipReason::Name, |s| {
             s.histogram("a 1\nb", "", &[], &[], 0.0, 0);
         }),
-        ("no label name", Reason::LabelName, |s| {
+        ("no label name", SampleSkipReason::LabelName, |s| {
             s.gauge("a", "", &[("", "x")], 1.0);
         }),
-        ("a colon in a label name", Reason::LabelName, |s| {
+        ("a colon in a label name", SampleSkipReason::LabelName, |s| {
             s.gauge("a", "", &[("a:b", "")], 1.0);
         }),
-        ("two underscores", Reason::LabelName, |s| {
+        ("two underscores", SampleSkipReason::LabelName, |s| {
             s.gauge("a", "", &[("__name__", "b")], 1.0);
         }),
-        ("a label twice", Reason::LabelTwice, |s| {
+        ("a label twice", SampleSkipReason::LabelTwice, |s| {
             s.gauge("a", "", &[("l", "1"), ("k", ""), ("l", "2")], 1.0);
         }),
-        ("le", Reason::Le, |s| {
+        ("le", SampleSkipReason::Le, |s| {
             s.histogram("a", "", &[("le", "1")], &[], 0.0, 0);
         }),
-        ("below zero", Reason::Counter, |s| {
+        ("below zero", SampleSkipReason::Counter, |s| {
             s.counter("a", "", &[], -1.0);
         }),
-        ("not a number", Reason::Counter, |s| {
+        ("not a number", SampleSkipReason::Counter, |s| {
             s.counter("a", "", &[], f64::NAN);
         }),
-        ("a bound that is none", Reason::Bounds, |s| {
+        ("a bound that is none", SampleSkipReason::Bounds, |s| {
             s.histogram("a", "", &[], &[(f64::NAN, 1)], 1.0, 1);
         }),
-        ("falling bounds", Reason::Bounds, |s| {
+        ("falling bounds", SampleSkipReason::Bounds, |s| {
             s.histogram("a", "", &[], &[(2.0, 1), (1.0, 1)], 1.0, 1);
         }),
-        ("a bound twice", Reason::Bounds, |s| {
+        ("a bound twice", SampleSkipReason::Bounds, |s| {
             s.histogram("a", "", &[], &[(1.0, 1), (1.0, 1)], 1.0, 1);
         }),
-        ("falling counts", Reason::Counts, |s| {
+        ("falling counts", SampleSkipReason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 2), (2.0, 1)], 1.0, 2);
         }),
-        ("fewer in all", Reason::Counts, |s| {
+        ("fewer in all", SampleSkipReason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 2)], 1.0, 1);
         }),
-        ("another count at infinity", Reason::Counts, |s| {
+        ("another count at infinity", SampleSkipReason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 1), (f64::INFINITY, 2)], 1.0, 3);
         }),
-        ("quantile", Reason::Quantile, |s| {
+        ("quantile", SampleSkipReason::Quantile, |s| {
             s.summary("a", "", &[("quantile", "1")], &[], 0.0, 0);
         }),
-        ("a quantile that is none", Reason::Quantiles, |s| {
+        ("a quantile that is none", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(f64::NAN, 1.0)], 1.0, 1);
         }),
-        ("a quantile above one", Reason::Quantiles, |s| {
+        ("a quantile above one", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(0.5, 1.0), (1.1, 1.0)], 1.0, 1);
         }),
-        ("a quantile below zero", Reason::Quantiles, |s| {
+        ("a quantile below zero", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(-0.1, 1.0)], 1.0, 1);
         }),
-        ("falling quantiles", Reason::Quantiles, |s| {
+        ("falling quantiles", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(0.9, 1.0), (0.5, 1.0)], 1.0, 1);
         }),
-        ("a quantile twice", Reason::Quantiles, |s| {
+        ("a quantile twice", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(0.5, 1.0), (0.5, 1.0)], 1.0, 1);
         }),
-        ("a label of an info", Reason::LabelName, |s| {
+        ("a label of an info", SampleSkipReason::LabelName, |s| {
             s.info("a", "", &[("a.b", "x")]);
         }),
-        ("untyped beside a gauge", Reason::Type, |s| {
+        ("untyped beside a gauge", SampleSkipReason::Type, |s| {
             s.untyped("good", "", &[("l", "2")], 1.0);
         }),
-        ("another type", Reason::Type, |s| {
+        ("another type", SampleSkipReason::Type, |s| {
             s.counter("good", "", &[("l", "2")], 1.0);
         }),
-        ("the same again", Reason::Repeated, |s| {
+        ("the same again", SampleSkipReason::Repeated, |s| {
             s.gauge("good", "", &[("m", "2"), ("l", "1")], 7.0);
         }),
-        ("the same at another time", Reason::Repeated, |s| {
+        ("the same at another time", SampleSkipReason::Repeated, |s| {
             let earlier = UNIX_EPOCH - Duration::from_secs(1);
             s.gauge("good", "", &[("m", "2"), ("l", "1")], 7.0).timestamp(earlier);
         }),
-        ("the epoch", Reason::Timestamp, |s| s.gauge("a", "", &[], 1.0).timestamp(UNIX_EPOCH)),
+        ("the epoch", SampleSkipReason::Timestamp, |s| s.gauge("a", "", &[], 1.0).timestamp(UNIX_EPOCH)),
     ];
     for (what, reason, add) in table {
         let mut samples = Samples::new();
         samples.gauge("good", "help", &[("l", "1"), ("m", "2")], 1.0);
         add(&mut samples);
         samples.gauge("better", "help", &[], 2.0);
-        let (mut families, left_out) = samples.finish();
+        let (mut families, skipped) = samples.finish();
         families.sort_by(|a, b| a.name().cmp(b.name()));
         assert_eq!(
             text(&families),
@@ -125,7 +125,7 @@ fn a_bad_sample_is_left_out_and_the_rest_is_not() {
              # HELP good help\n# TYPE good gauge\ngood{l=\"1\",m=\"2\"} 1\n",
             "{what}"
         );
-        let (count, first) = left_out.into_parts();
+        let (count, first) = skipped.into_parts();
         assert_eq!((count, first.unwrap().1), (1, *reason), "{what}");
     }
 }
@@ -265,7 +265,7 @@ fn a_hundred_thousand_in_one_family_and_in_as_many() {
     assert_eq!(families.len(), MANY + 1);
     let one = families.iter().find(|family| family.name() == "one").unwrap();
     assert_eq!(one.get_metric().len(), MANY);
-    assert_eq!(super::super::take_left_out(), MANY as u64);
+    assert_eq!(super::super::take_skipped(), MANY as u64);
 }
 
 const BOUNDS: [f64; 3] = [-1.0, 0.5, 1e9];

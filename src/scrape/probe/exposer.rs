@@ -98,7 +98,7 @@ impl Exposer {
         let pen = Arc::clone(&self.pen);
         self.workers.run(move || {
             // A probe's collectors are new each time, and do not know what was said before.
-            collector::keep_what_is_left_out();
+            collector::keep_skipped();
             // What is dropped with a registry is not ours, either.
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
                 pen.report_panic(&panic_message(payload.as_ref()));
@@ -127,9 +127,9 @@ impl Pen {
     fn expose(&self, found: &Registry, verdict: Verdict, form: &Representation, log: &ProbeLog) -> Outcome {
         let mut gathering = Gathering::default();
         let gathered = gathering.add(found);
-        let first = collector::take_first_left_out();
+        let first = collector::take_first_skipped();
         first.iter().for_each(|first| log.add(first));
-        self.skipped.report(collector::take_left_out(), || {
+        self.skipped.report(collector::take_skipped(), || {
             first.iter().for_each(|first| tracing::warn!("of a probe: {first}"));
         });
         if let Err(message) = gathered {

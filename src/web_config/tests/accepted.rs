@@ -135,7 +135,7 @@ fn names(tls: &TlsSettings) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_is_left_out_is_as_upstream_has_it() {
+fn what_is_missing_is_as_upstream_has_it() {
     let (tls, warnings) = tls("");
     assert_eq!(tls.client_auth, ClientAuth::NoClientCert);
     assert!(tls.client_ca.is_none() && tls.client_allowed_sans.is_empty());

@@ -94,7 +94,7 @@ fn a_filter_shows_a_part_and_changes_no_name() {
 }
 
 #[test]
-fn what_the_specification_forbids_is_left_out_and_counted() {
+fn what_the_specification_forbids_is_skipped_and_counted() {
     use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY};
     let one_histogram = |buckets: &[(f64, u64)], sum, count| {
         let mut metric = labelled(&[]);
