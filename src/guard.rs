@@ -194,7 +194,7 @@ impl Guard {
     /// Nothing if the server has stopped.
     fn ask_for_the_last_scrape(&mut self, limit: Option<Duration>) -> Option<Asked> {
         let router = self.router.upgrade()?;
-        let (epoch, deliveries) = (router.scraper().seal(), router.scraper().deliveries().clone());
+        let (epoch, deliveries) = (router.scraper.seal(), router.scraper.deliveries().clone());
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         // It fails for a server that has stopped meanwhile.
         let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
@@ -231,7 +231,7 @@ impl Readiness {
     /// Sets whether the program is ready, as [`Guard::set_ready`] does.
     pub fn set(&self, ready: bool) {
         if let Some(router) = self.router.upgrade() {
-            router.telemetry().set_ready(ready);
+            router.telemetry.set_ready(ready);
         }
     }
 }

@@ -205,7 +205,7 @@ impl Mounted {
         self.host.run_hooks_here();
         let until = self.stop.clone();
         let running =
-            self.router.scraper().start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
+            self.router.scraper.start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
         Ok(engine.insert(running).runtime().clone())
     }
 }

@@ -85,13 +85,13 @@ impl Server {
         self.host.watch_here();
         let (last_scrape, asked_for_the_last) = oneshot::channel();
         let port = self.local_addr().map(|addr| format!("-{}", addr.port())).unwrap_or_default();
-        let running = router.scraper().start(format!("prometheus-hyper{port}"), || {
+        let running = router.scraper.start(format!("prometheus-hyper{port}"), || {
             let accepting = self.enter()?;
             let (router, stop) = (Arc::clone(&router), stop.clone());
             Ok(async move {
                 // A stop cancels the token, whoever causes it.
                 let _stop = stop.clone().drop_guard();
-                accepting.until(stop_requested(&stop, asked_for_the_last, router.scraper())).await;
+                accepting.until(stop_requested(&stop, asked_for_the_last, &router.scraper)).await;
             })
         })?;
         Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, running))
@@ -124,16 +124,16 @@ impl Server {
     fn enter(self) -> io::Result<Accepting> {
         let Server { sockets, reach, tls, host: _, router, options } = self;
         let ServerOptions { allow, max_connections, deadlines, drain_timeout, notify } = options;
-        let listeners = Listeners::new(sockets, router.telemetry())?;
+        let listeners = Listeners::new(sockets, &router.telemetry)?;
         caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections = Connections::new(
             max_connections.unwrap_or_else(default_max_connections),
             router.scrape_timeout(),
-            router.scraper().unsent().clone(),
-            Arc::clone(router.telemetry()),
+            router.scraper.unsent().clone(),
+            Arc::clone(&router.telemetry),
         );
         let notice = notify.map(Notice::ready);
-        let (stop, telemetry) = (router.access().grants.all(), Arc::clone(router.telemetry()));
+        let (stop, telemetry) = (router.access.grants.all(), Arc::clone(&router.telemetry));
         let service = Service { responder: router, tls, deadlines, stop, telemetry };
         Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
     }
@@ -198,8 +198,8 @@ impl Accepting {
         let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
         let telemetry = Arc::clone(&service.telemetry);
         let router = Arc::clone(&service.responder);
-        let grants = &router.access().grants;
-        let mut following = pin!(router.access().follow_files());
+        let grants = &router.access.grants;
+        let mut following = pin!(router.access.follow_files());
         let mut shutdown = pin!(shutdown);
         let mut pause = Duration::ZERO;
         loop {

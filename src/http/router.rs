@@ -65,18 +65,6 @@ enum Endpoint<'r> {
 }
 
 impl Router {
-    pub(crate) fn scraper(&self) -> &Scraper {
-        &self.scraper
-    }
-
-    pub(crate) fn access(&self) -> &AccessControl {
-        &self.access
-    }
-
-    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
-        &self.telemetry
-    }
-
     /// The paths of the metrics and of the page, if there is one.
     pub(crate) fn paths(&self) -> (&str, Option<&'static str>) {
         let has_page = matches!(self.endpoint(PAGE_PATH), Some(Endpoint::Page(_)));

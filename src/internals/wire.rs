@@ -24,8 +24,8 @@ impl Wire {
         let Server { host, router, options, .. } = server;
         let deadlines = options.deadlines;
         host.run_hooks_here();
-        drop(router.scraper().start("wire".to_owned(), || Ok(std::future::pending())));
-        let telemetry = Arc::clone(router.telemetry());
+        drop(router.scraper.start("wire".to_owned(), || Ok(std::future::pending())));
+        let telemetry = Arc::clone(&router.telemetry);
         Wire(Service { responder: router, tls: None, deadlines, stop: CancellationToken::new(), telemetry })
     }
 
