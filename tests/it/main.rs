@@ -17,7 +17,7 @@ mod formats;
 mod handler;
 mod hooks;
 mod host;
-mod judges;
+mod interop;
 mod last_scrape;
 mod limits;
 #[cfg(unix)]

@@ -3,10 +3,10 @@
 mod decoded;
 mod gathered;
 mod generated;
-mod judged;
 mod openmetrics;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+mod python;
 mod quoted;
 mod text;
 

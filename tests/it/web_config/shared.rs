@@ -1,4 +1,4 @@
-//! The files by which exporter-toolkit judges itself, each with the verdict that it must get here.
+//! The files with which exporter-toolkit tests itself, each with the verdict that it must get here.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind::{self, InvalidInput, NotFound};

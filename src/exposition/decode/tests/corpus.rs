@@ -1,4 +1,4 @@
-//! Cases written from the specifications, each with its sentence: `tests/it/judges/corpus/`.
+//! Cases written from the specifications, each with its sentence: `tests/it/interop/corpus/`.
 
 use std::env;
 use std::fs;
@@ -18,7 +18,7 @@ struct Case {
 }
 
 fn cases(file: &str) -> Vec<Case> {
-    let path = format!("{}/tests/it/judges/corpus/{file}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/it/interop/corpus/{file}", env!("CARGO_MANIFEST_DIR"));
     let corpus = fs::read_to_string(path).unwrap();
     let case = |case: &str| {
         let (head, expected) = case.split_once("--\n").unwrap();
@@ -87,11 +87,11 @@ fn cases_of_the_specifications_are_read_as_they_say() {
 
 /// The parsers of PyPI's prometheus-client read the same, or the case says what they do, and why.
 #[test]
-#[ignore = "needs a Python with PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Python with PyPI's prometheus-client: .ci/run programs"]
 fn python_reads_the_corpus() {
     let python = env::var("PYTHON").expect("the interpreter is named");
-    let folder = format!("{}/tests/it/judges", env!("CARGO_MANIFEST_DIR"));
-    let mut judge = Command::new(python);
-    judge.arg(format!("{folder}/corpus.py")).args(FILES.map(|file| format!("{folder}/corpus/{file}")));
-    assert!(judge.status().unwrap().success());
+    let folder = format!("{}/tests/it/interop", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(python);
+    command.arg(format!("{folder}/corpus.py")).args(FILES.map(|file| format!("{folder}/corpus/{file}")));
+    assert!(command.status().unwrap().success());
 }

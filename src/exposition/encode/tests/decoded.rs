@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{generated::families, judged::lawful, *};
+use super::{generated::families, python::lawful, *};
 use crate::exposition::decode::{Faults, decode};
 
 /// Each format as it is asked for; quoted names as they are.

@@ -74,9 +74,9 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-#[ignore = "takes a quarter of a minute: .ci/run judges"]
+#[ignore = "takes a quarter of a minute: .ci/run programs"]
 fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
-    let scratch = Scratch::new("judges");
+    let scratch = Scratch::new("interop");
     let ours = Authority::new("ours");
     // By the years in which they end the gauge tells them apart.
     let pairs: Vec<Pair> = (2040..2047).map(|year| ours.issue_until(year, &["localhost"])).collect();

@@ -20,7 +20,7 @@ pub(super) struct Vmagent {
 impl Vmagent {
     /// The Prometheus needs `--web.enable-remote-write-receiver`.
     pub(super) fn start(jobs: &[Job<'_>], storage: &Prometheus) -> Self {
-        let scratch = Scratch::new("judges");
+        let scratch = Scratch::new("interop");
         fs::write(scratch.path("vmagent.yml"), scrape_configs(jobs)).unwrap();
         let (process, addr) = scratch.serve("/-/ready", |addr| {
             let mut command = Command::new(tool("VMAGENT", "vmagent"));

@@ -33,10 +33,10 @@ const KINDS: [MetricType; 4] =
     [MetricType::COUNTER, MetricType::GAUGE, MetricType::HISTOGRAM, MetricType::SUMMARY];
 
 #[test]
-#[ignore = "needs a Python with PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Python with PyPI's prometheus-client: .ci/run programs"]
 fn python_reads_what_is_written() {
     let python = env::var(PYTHON).expect("the interpreter is named");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judges/exposition.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop/exposition.py");
     let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(corpus().as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());

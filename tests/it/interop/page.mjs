@@ -126,13 +126,13 @@ async function moves(page, selector, times = 2) {
 const scenarios = {
   async values() {
     const page = await open();
-    await look(page, "judged_depth", 1);
+    await look(page, "interop_depth", 1);
     await moves(page, "#list .value");
     await until(page, () => document.querySelector("#list canvas").strokes > 0);
-    await look(page, "judged_jobs_total", 2);
+    await look(page, "interop_jobs_total", 2);
     await moves(page, "#list .series .value");
     await until(page, () => /^[\d.,]+\/s$/.test(document.querySelector("#list .series .rate").textContent));
-    await look(page, "judged_seconds", 1);
+    await look(page, "interop_seconds", 1);
     // All are in the bucket from 0.1 to 0.2, half of them below 0.15, as histogram_quantile has it.
     await until(page, () => document.querySelector("#list .value").textContent === "150 ms190 ms199 ms");
     await until(page, () => {
@@ -145,9 +145,9 @@ const scenarios = {
 
   async search() {
     const page = await open();
-    await look(page, "judged_jobs", 2);
-    await look(page, "judged_jobs kind=a", 1);
-    await look(page, "judged_jobs kind=nobody", 0);
+    await look(page, "interop_jobs", 2);
+    await look(page, "interop_jobs kind=a", 1);
+    await look(page, "interop_jobs kind=nobody", 0);
     assert.equal(await page.textContent("#none"), "Nothing matches.");
     assert.match(await page.textContent("#count"), /^0 of \d+ series/);
     await look(page, "JOBS done", 2);
@@ -158,11 +158,11 @@ const scenarios = {
     assert.equal(await page.getAttribute("#list .chip", "aria-pressed"), "true");
     await page.click("#list .chip[title='kind=b']");
     await counted(page, 2);
-    await look(page, "judged_", 5);
+    await look(page, "interop_", 5);
     await page.selectOption("#group", { label: "By kind" });
     await until(page, () => [...document.querySelectorAll("#list .group .name")].map((e) => e.textContent).join() === "kind = a,kind = b,no `kind` label");
     await page.selectOption("#group", "prefix");
-    await until(page, () => [...document.querySelectorAll("#list .group .name")].map((e) => e.textContent).join() === "judged");
+    await until(page, () => [...document.querySelectorAll("#list .group .name")].map((e) => e.textContent).join() === "interop");
     await page.click("#list .group");
     await until(page, () => !document.querySelector("#list .family"));
   },
@@ -185,7 +185,7 @@ const scenarios = {
     await page.waitForURL((at) => at.pathname === "/probe");
     assert.equal(new URL(page.url()).searchParams.get("target"), "a b&c");
     const answer = await page.textContent("body");
-    assert.match(answer, /^judged_target{target="a b&c"} 1$/m);
+    assert.match(answer, /^interop_target{target="a b&c"} 1$/m);
     assert.match(answer, /^probe_success 1$/m);
   },
 
@@ -490,14 +490,14 @@ const scenarios = {
     await status(page, "^Live$");
     await page.keyboard.press("/");
     assert.equal(await focused(), "search");
-    await page.keyboard.type("judged_jobs p t");
+    await page.keyboard.type("interop_jobs p t");
     assert.equal(await page.textContent("#status"), "Live", "letters in the search are letters");
     await page.keyboard.press("Escape");
     assert.equal(await page.inputValue("#search"), "");
     assert.equal(await focused(), "list");
-    await look(page, "judged_jobs", 2);
+    await look(page, "interop_jobs", 2);
     await page.keyboard.press("Escape");
-    await look(page, "judged_jobs", 2);
+    await look(page, "interop_jobs", 2);
     await page.focus("#theme");
     await page.keyboard.press("j");
     assert.match(await focused(), /family/);
@@ -574,7 +574,7 @@ const scenarios = {
       assert.equal(await p.locator("script").count(), 1, "the page's own");
       assert.equal(await p.locator("img").count(), 0);
     }
-    await look(ours, "judged_evil", 1);
+    await look(ours, "interop_evil", 1);
     assert.equal(await ours.textContent("#list .chip"), `label=${evil}`);
     await ours.click("#list .chip");
     await counted(ours, 1);
@@ -637,7 +637,7 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
       await page.unroute("**/metrics");
       await until(page, () => document.getElementById("status").textContent === "Live");
     }
-    await look(page, "judged_depth", 1);
+    await look(page, "interop_depth", 1);
     await moves(page, "#list .value");
   },
 

@@ -108,7 +108,7 @@ impl Weak {
 }
 
 fn serve() -> (Scratch, Guard, SocketAddr) {
-    let (scratch, ours) = (Scratch::new("judges"), Authority::new("ours"));
+    let (scratch, ours) = (Scratch::new("interop"), Authority::new("ours"));
     ours.write(&scratch, "ours.crt");
     ours.issue(&["localhost"]).write(&scratch, "server");
     let files = (scratch.path("server.crt"), scratch.path("server.key"));
@@ -117,7 +117,7 @@ fn serve() -> (Scratch, Guard, SocketAddr) {
 }
 
 #[test]
-#[ignore = "needs sslscan and openssl: .ci/run judges"]
+#[ignore = "needs sslscan and openssl: .ci/run programs"]
 fn sslscan_finds_nothing_to_complain_of() {
     let (scratch, _guard, addr) = serve();
     let scan = |addr: SocketAddr| {
@@ -147,7 +147,7 @@ fn sslscan_finds_nothing_to_complain_of() {
 }
 
 #[test]
-#[ignore = "needs openssl: .ci/run judges"]
+#[ignore = "needs openssl: .ci/run programs"]
 fn openssl_gets_nothing_old_no_compression_and_no_renegotiation() {
     let (scratch, _guard, addr) = serve();
     let connect = |addr: SocketAddr, arguments: &[&str], says: &str| -> (String, Ended) {

@@ -70,7 +70,7 @@ fn sample(body: &str, series: &str) -> Option<f64> {
 }
 
 #[test]
-#[ignore = "needs redis-server and a Prometheus: .ci/run judges"]
+#[ignore = "needs redis-server and a Prometheus: .ci/run programs"]
 fn the_redis_exporter_tells_what_redis_says() {
     let redis = Redis::start();
     // 1 key that expires, of 3; lookups: 2 hits, 1 miss, those of INCR and EXPIRE among them.
@@ -107,7 +107,7 @@ fn the_redis_exporter_tells_what_redis_says() {
 }
 
 #[test]
-#[ignore = "needs redis-server and a Prometheus: .ci/run judges"]
+#[ignore = "needs redis-server and a Prometheus: .ci/run programs"]
 fn prometheus_scrapes_redis_through_its_exporter() {
     let redis = Redis::start();
     redis.command(&["SET a 1"]);
@@ -138,7 +138,7 @@ fn prometheus_scrapes_redis_through_its_exporter() {
 }
 
 #[test]
-#[ignore = "needs the examples of feature cli: .ci/run judges"]
+#[ignore = "needs the examples of feature cli: .ci/run programs"]
 fn the_disk_exporter_tells_what_the_kernel_counts() {
     let scratch = Scratch::new("disks");
     let stats = scratch.path("diskstats");
@@ -182,7 +182,7 @@ fn the_disk_exporter_tells_what_the_kernel_counts() {
 
 /// The same with this machine's own disks, between two looks at the kernel's file.
 #[test]
-#[ignore = "needs the examples of feature cli: .ci/run judges"]
+#[ignore = "needs the examples of feature cli: .ci/run programs"]
 fn the_disk_exporter_reads_this_machines_disks() {
     let completed = || -> Vec<(String, f64)> {
         let stats = fs::read_to_string("/proc/diskstats").unwrap();

@@ -1,7 +1,7 @@
 //! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, vmagent, the Python client's parser,
 //! curl, OpenSSL, sslscan, Chromium. Nobody here wrote them.
 //!
-//! Ignored without the tools; `.ci/run judges` installs them, builds the examples and runs this. By hand: the tools are
+//! Ignored without the tools; `.ci/run programs` installs them, builds the examples and runs this. By hand: the tools are
 //! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`,
 //! `REDIS_SERVER`, `NODE` and `CHROMIUM` say; `NODE_PATH` is where playwright-core and axe-core are.
 //!
@@ -43,7 +43,7 @@ use testing::process::{PATIENCE, Process, poll, tool};
 use testing::scratch::Scratch;
 
 #[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn prometheus_scrapes_hello() {
     let hello = Hello::start();
     let prometheus = Prometheus::start(&[("hello", hello.addr)]);
@@ -117,7 +117,7 @@ fn prometheus_scrapes_hello() {
 
 /// It ends once its final values are here, and they are.
 #[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn prometheus_gets_the_final_values_of_a_batch_job() {
     let mut job = Example::start("batch_job");
     let prometheus = Prometheus::start(&[("batch", job.addr)]);
@@ -136,13 +136,13 @@ fn prometheus_gets_the_final_values_of_a_batch_job() {
 }
 
 #[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn prometheus_reads_what_was_set() {
     let set = KnownValues::serve();
     let prometheus = Prometheus::start(&[("known", set.addr())]);
 
     prometheus.wait_for("the values that were set", || {
-        let scraped = prometheus.query(r#"{__name__=~"judged_.*",job="known"}"#)?;
+        let scraped = prometheus.query(r#"{__name__=~"interop_.*",job="known"}"#)?;
         if scraped.is_empty() {
             return Err("nothing yet".to_owned());
         }
@@ -163,7 +163,7 @@ fn prometheus_reads_what_was_set() {
     });
 
     // In seconds.
-    let at = prometheus.query(r#"timestamp(judged_copied_level{job="known"})"#).unwrap();
+    let at = prometheus.query(r#"timestamp(interop_copied_level{job="known"})"#).unwrap();
     assert_eq!(at[0].value, set.copied_at as f64 / 1000.0, "{}", Samples(&at));
 
     let metadata =
@@ -177,15 +177,15 @@ fn prometheus_reads_what_was_set() {
 }
 
 #[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn promtool_finds_nothing_to_say() {
     let hello = Hello::start();
     let set = KnownValues::serve();
     for (what, body) in
         [("hello", hello.metrics()), ("known values", http_get(set.addr(), "/metrics").unwrap())]
     {
-        assert!(body.contains("\nprometheus_exporter_"), "{what}: our own metrics are judged, too: {body}");
-        let scratch = Scratch::new("judges");
+        assert!(body.contains("\nprometheus_exporter_"), "{what}: our own metrics are read, too: {body}");
+        let scratch = Scratch::new("interop");
         let mut promtool = Command::new(tool("PROMTOOL", "promtool"));
         let verdict = scratch.run(promtool.args(["check", "metrics"]), &body);
         // 1: it cannot read it; 3: it can, and would have it otherwise.
@@ -195,14 +195,14 @@ fn promtool_finds_nothing_to_say() {
 }
 
 #[test]
-#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run judges"]
+#[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn python_reads_what_was_set() {
     let set = KnownValues::serve();
     let body = http_get(set.addr(), "/metrics").unwrap();
 
-    let scratch = Scratch::new("judges");
+    let scratch = Scratch::new("interop");
     let mut python = Command::new(tool("PYTHON", "python3"));
-    let read = scratch.run(python.args(["-X", "utf8", "-c", include_str!("judges/read_back.py")]), &body);
+    let read = scratch.run(python.args(["-X", "utf8", "-c", include_str!("interop/read_back.py")]), &body);
     assert!(read.status.success(), "{read}\n{body}");
     let families: Value = serde_json::from_str(&read.stdout).unwrap();
     let families = families.as_array().unwrap();
@@ -222,13 +222,13 @@ fn python_reads_what_was_set() {
         labels: strings(&sample["labels"]),
         value: f64::from_bits(u64::from_str_radix(sample["bits"].as_str().unwrap(), 16).unwrap()),
     });
-    let judged = read.filter(|sample| sample.name.starts_with("judged_")).collect();
-    // "-0" is an integer to this parser, and its zero has no sign; Prometheus is the judge of that one.
+    let named = read.filter(|sample| sample.name.starts_with("interop_")).collect();
+    // "-0" is an integer to this parser, and its zero has no sign; Prometheus decides that one.
     let unsigned_zeros = set.samples.iter().cloned().map(|mut sample| {
         sample.value += 0.0;
         sample
     });
-    if let Err(differences) = differences(unsigned_zeros, judged) {
+    if let Err(differences) = differences(unsigned_zeros, named) {
         panic!("{differences}\n{body}");
     }
 }

@@ -74,7 +74,7 @@ fn deployed_files_name_examples_that_are_there() {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn each_example_prints_its_error_and_exits_with_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let scratch = Scratch::new("examples");
@@ -90,7 +90,7 @@ fn each_example_prints_its_error_and_exits_with_1() {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn hello_prints_the_url_of_its_page() {
     let mut hello = Example::start("hello");
     assert_eq!(hello.line(), format!("http://{}/", hello.addr));
@@ -98,7 +98,7 @@ fn hello_prints_the_url_of_its_page() {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn kubernetes_is_unready_first_and_ends_last() {
     let mut example = Example::start_with("kubernetes", &["127.0.0.1:0", "127.0.0.1:0"]);
     let metrics = example.addr;
@@ -142,7 +142,7 @@ fn nginx(listener: &TcpListener, status: &str, body: &str) {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn async_exporter_serves_no_value_of_an_earlier_scrape() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap().to_string();
@@ -180,7 +180,7 @@ fn async_exporter_serves_no_value_of_an_earlier_scrape() {
 }
 
 #[test]
-#[ignore = "needs promtool: .ci/run judges"]
+#[ignore = "needs promtool: .ci/run programs"]
 fn promtool_accepts_the_deployed_configuration() {
     let scratch = Scratch::new("deploy");
     let path = scratch.write("prometheus.yml", deployed("prometheus.yml"));
@@ -190,7 +190,7 @@ fn promtool_accepts_the_deployed_configuration() {
 }
 
 #[test]
-#[ignore = "needs the examples of feature cli: .ci/run judges"]
+#[ignore = "needs the examples of feature cli: .ci/run programs"]
 fn disk_exporter_serves_the_socket_of_its_unit() {
     let unit = deployed("disk_exporter.service");
     let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();

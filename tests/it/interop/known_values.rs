@@ -17,7 +17,7 @@ pub(super) struct KnownValues {
     guard: Guard,
     pub(super) families: Vec<Family>,
     pub(super) samples: Vec<Sample>,
-    /// When `judged_copied_level` was so, in milliseconds since the epoch.
+    /// When `interop_copied_level` was so, in milliseconds since the epoch.
     pub(super) copied_at: u64,
 }
 
@@ -35,7 +35,7 @@ impl KnownValues {
 
     pub(super) fn serve_with(options: impl FnOnce(Builder) -> Builder) -> Self {
         let zone = ("zone".to_owned(), "north \"1\" \\ s\u{fc}d".to_owned());
-        let registry = Registry::new_custom(Some("judged".to_owned()), Some([zone.clone()].into())).unwrap();
+        let registry = Registry::new_custom(Some("interop".to_owned()), Some([zone.clone()].into())).unwrap();
         let mut served = Recorder { registry: &registry, zone, families: Vec::new(), samples: Vec::new() };
 
         let counter =
@@ -109,7 +109,7 @@ const ODD_LABELS: [&str; 20] = [
     "\\\"",
     "{a=\"b\"} 1",
     "a,b=c#d",
-    "# HELP judged_values no help",
+    "# HELP interop_values no help",
     "tab\t, return\r, bell\u{7}",
     "unicode: \u{fc} \u{65e5}\u{672c} \u{1f980} e\u{301}",
     "line ends of others: \u{85} \u{2028} \u{2029} \u{b} \u{c} \u{1c}",
@@ -165,7 +165,7 @@ impl Recorder<'_> {
     }
 
     fn described(&mut self, kind: &'static str, name: &str, help: &str) {
-        self.families.push(Family { name: format!("judged_{name}"), kind, help: help.to_owned() });
+        self.families.push(Family { name: format!("interop_{name}"), kind, help: help.to_owned() });
     }
 
     /// Samples built on the spot, one with a time of its own: some seconds ago, for Prometheus shows none of the future.
@@ -197,7 +197,7 @@ impl Recorder<'_> {
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let labels = labels.chain([self.zone.clone()]).collect();
-        self.samples.push(Sample { name: format!("judged_{name}"), labels, value });
+        self.samples.push(Sample { name: format!("interop_{name}"), labels, value });
     }
 
     fn histogram(&mut self, name: &str, labels: &[(&str, &str)], observed: &[f64]) {

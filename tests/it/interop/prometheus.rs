@@ -43,7 +43,7 @@ impl Prometheus {
 
     /// The same with a whole configuration file.
     pub(super) fn start_config(flags: &[&str], config: &str) -> Self {
-        let scratch = Scratch::new("judges");
+        let scratch = Scratch::new("interop");
         fs::write(scratch.path("prometheus.yml"), config).unwrap();
 
         let (process, addr) = scratch.serve("/-/ready", |addr| {
@@ -60,7 +60,7 @@ impl Prometheus {
 
     /// The major version of the program that would be started.
     pub(super) fn major_version() -> u32 {
-        let scratch = Scratch::new("judges");
+        let scratch = Scratch::new("interop");
         let said =
             scratch.run(Command::new(tool("PROMETHEUS", "prometheus")).arg("--version"), "").to_string();
         let version = said.split_once("prometheus, version ").and_then(|(_, rest)| rest.split_once('.'));

@@ -25,7 +25,7 @@ fn sample(body: &str, series: &str) -> Option<f64> {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn bridges_serve_other_libraries_at_one_address() {
     type Row =
         (&'static str, &'static [&'static str], &'static [(&'static str, f64)], &'static [&'static str]);
@@ -86,7 +86,7 @@ fn bridges_serve_other_libraries_at_one_address() {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn child_that_is_gone_is_shown_by_up_and_the_others_are_served() {
     let mut example = Example::start("child_processes");
     let body = assert_served(
@@ -115,7 +115,7 @@ fn child_that_is_gone_is_shown_by_up_and_the_others_are_served() {
 }
 
 #[test]
-#[ignore = "needs the examples: .ci/run judges"]
+#[ignore = "needs the examples: .ci/run programs"]
 fn files_of_a_directory_are_served_as_node_exporter_serves_them() {
     let scratch = Scratch::new("textfile");
     let backup =

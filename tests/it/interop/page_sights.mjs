@@ -294,7 +294,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
         } else if (state === "keys") {
           await page.keyboard.press("Escape");
           await page.keyboard.press("?");
-        } else if (state === "search") await page.fill("#search", "judged_");
+        } else if (state === "search") await page.fill("#search", "interop_");
         await until(page, () => document.querySelector("#list .value")?.textContent);
         await page.evaluate(axe);
         const { violations } = await page.evaluate(() => window.axe.run());

@@ -1,7 +1,7 @@
 //! Every scrape configuration that changes what a scraper asks for, with Prometheus and vmagent: the target is up, every
 //! value is stored as it was set, and the answers have the form that was asked for.
 //!
-//! `PROMETHEUS` and `VMAGENT` name the programs. `.ci/run judges` runs these tests with two generations of them.
+//! `PROMETHEUS` and `VMAGENT` name the programs. `.ci/run programs` runs these tests with two generations of them.
 
 mod relay;
 mod vmagent;
@@ -72,7 +72,7 @@ const PROTOCOLS: [(&str, &str, bool); 5] = [
     ("PrometheusProto", PROTOBUF, false),
 ];
 
-/// With all features, which `.ci/run judges` switches on.
+/// With all features, which `.ci/run programs` switches on.
 fn all_formats(builder: Builder) -> Builder {
     let builder = builder.openmetrics(true);
     #[cfg(feature = "protobuf")]
@@ -102,9 +102,9 @@ impl Row {
         let served = format!("{format}, gzip");
         let new = |name: &str, config: &str, served: &str| Row::new(name, config, served, dotted);
         let is_selected = |sample: &Sample| {
-            sample.name == "judged_values" || sample.name.starts_with("judged_latency_seconds_")
+            sample.name == "interop_values" || sample.name.starts_with("interop_latency_seconds_")
         };
-        let names = "params: {'name[]': [judged_values, judged_latency_seconds]}";
+        let names = "params: {'name[]': [interop_values, interop_latency_seconds]}";
         vec![
             new("default", "", &served),
             Row { options: all_formats_uncompressed, ..new("server-uncompressed", "", format) },
@@ -245,7 +245,7 @@ impl Served {
         if (target["health"].as_str(), target["lastError"].as_str()) != (Some("up"), Some("")) {
             return Err(target.to_string());
         }
-        let series = format!(r#"{{__name__=~"judged_.*|.*dotted.*",job="{}"}}"#, self.row.name);
+        let series = format!(r#"{{__name__=~"interop_.*|.*dotted.*",job="{}"}}"#, self.row.name);
         let stored = storage.query(&series)?;
         let count = stored.len();
         differences(self.row.expected(&self.set).into_iter(), stored)?;
@@ -284,7 +284,7 @@ fn wait_for_rows(
 }
 
 #[test]
-#[ignore = "needs a Prometheus: .ci/run judges"]
+#[ignore = "needs a Prometheus: .ci/run programs"]
 fn prometheus_reads_what_was_set_with_every_scrape_config() {
     let major_version = Prometheus::major_version();
     // With native histograms, Prometheus asks for protobuf first. Prometheus 2.42 does not know the other feature, and says so.
@@ -300,7 +300,7 @@ fn prometheus_reads_what_was_set_with_every_scrape_config() {
 }
 
 #[test]
-#[ignore = "needs a Prometheus and a vmagent: .ci/run judges"]
+#[ignore = "needs a Prometheus and a vmagent: .ci/run programs"]
 fn vmagent_reads_what_was_set_with_every_scrape_config() {
     let rows: Vec<_> = Row::of_vmagent().into_iter().map(Served::start).collect();
     let jobs: Vec<_> = rows.iter().map(Served::job).collect();

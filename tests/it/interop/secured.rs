@@ -35,9 +35,9 @@ const UP: &[&str] = &[];
 const UNAUTHORIZED: &[&str] = &["server returned HTTP status 401 Unauthorized"];
 
 #[test]
-#[ignore = "needs a Prometheus: .ci/run judges"]
+#[ignore = "needs a Prometheus: .ci/run programs"]
 fn prometheus_authenticates_and_reports_wrong_credentials() {
-    let scratch = Scratch::new("judges");
+    let scratch = Scratch::new("interop");
     let path = |name: &str| scratch.path(name).display().to_string();
     let (ours, others) = (Authority::new("ours"), Authority::new("others"));
     ours.write(&scratch, "ours.crt");
@@ -189,9 +189,9 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
 
 /// Prometheus offers HTTP/2 first, and takes HTTP/1.1; so does curl.
 #[test]
-#[ignore = "needs curl: .ci/run judges"]
+#[ignore = "needs curl: .ci/run programs"]
 fn curl_that_asks_for_http2_is_answered_by_http1() {
-    let scratch = Scratch::new("judges");
+    let scratch = Scratch::new("interop");
     let ours = Authority::new("ours");
     ours.write(&scratch, "ours.crt");
     ours.issue(&["localhost"]).write(&scratch, "server");
