@@ -63,6 +63,8 @@ impl<'t> Reader<'t> {
                 }
                 self.faults.add(fault, self.line);
                 self.cursor.skip_line();
+                // It may have been learned before the fault was found.
+                self.shape.clear();
             }
         }
         let families = self.families.finish(&mut self.faults);
@@ -274,8 +276,11 @@ impl<'t> Reader<'t> {
     fn bound(&mut self, family: usize, role: Role) -> Result<f64, Fault> {
         let at = |label: &str| self.labels.iter().position(|other| other.name == label);
         if let Some(bound) = role.bound() {
-            let bound = self.labels.remove(at(bound).ok_or(Fault::Bound)?);
-            let bound = number::value(&bound.value).filter(|bound| !bound.is_nan());
+            let label = self.labels.remove(at(bound).ok_or(Fault::Bound)?);
+            if self.labels.iter().any(|other| other.name == bound) {
+                return Err(Fault::LabelTwice);
+            }
+            let bound = number::value(&label.value).filter(|bound| !bound.is_nan());
             return bound.ok_or(Fault::Bound);
         }
         let reserved = self.families.reserved(family);

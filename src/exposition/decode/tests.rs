@@ -1,6 +1,8 @@
 //! What is read, told as text 1.0.0 tells it, and what is skipped.
 
+mod compared;
 mod corpus;
+mod naive;
 
 use super::*;
 use crate::exposition::encode::{EscapedFormat, Escaping, TEXT_100, encode};
