@@ -39,7 +39,7 @@ const SCRIPT: &str = concat!(
 /// everybody; a test compares them with the files.
 const SECURITY_POLICY: &str = concat!(
     "default-src 'none'; script-src 'sha256-mu3Sm5Znk42lKQjjk34M4UWKcDKC+L6s9lm7HPEWnsQ='; ",
-    "style-src 'sha256-j87EtUL948UKZRLVQOsHCHLTbRLHp3RBtzASzz+RFM4='; img-src data:; ",
+    "style-src 'sha256-QYErTzWZlvNcCgKaciG4EMc63JRfOLB2xJZFmq7raZk='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
