@@ -69,6 +69,8 @@
 //! * Clean up in the probe what it leaves in the target, or in tasks that it has spawned.
 //! * Two scrapes of a target are two probes. HEAD probes, too.
 //! * `name[]` and `format` work as for the metrics. A malformed query is a 400.
+//! * With [`Builder::probe_debug`], `debug=true` in the query answers with the log of the probe, its error and its outcome, as text
+//!   before the metrics. [`ProbeRequest::log`] adds to that log.
 //!
 //! A client can make your program connect to any target that it names. Restrict who may ask:
 //! [`allow_network`](Builder::allow_network), or credentials.

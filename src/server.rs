@@ -89,7 +89,7 @@ impl Server {
             let accepting = self.enter()?;
             let (router, stop) = (Arc::clone(&router), stop.clone());
             Ok(async move {
-                // A stop cancels the token, whoever causes it.
+                // Every stop cancels the token.
                 let _stop = stop.clone().drop_guard();
                 accepting.until(stop_requested(&stop, asked_for_the_last, &router.scraper)).await;
             })
@@ -107,7 +107,7 @@ impl Server {
     /// Those of [`start`](Self::start).
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
         let mut shutdown = pin!(shutdown);
-        // Whoever is answered can rely on it that a signal is waited for.
+        // Before the start, so that a client that gets a response knows that the shutdown is waited for.
         let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
         let guard = self.start()?;
         if !is_over {

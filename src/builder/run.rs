@@ -66,7 +66,7 @@ impl Server {
 /// # Ok(())
 /// # }
 /// ```
-// A type with a name, for an `impl Future` captures each type parameter of its function, and with that of the registry the
+// A type with a name, because an `impl Future` captures each type parameter of its function, and with that of the registry the
 // borrow: `use<F>` alone is refused ("`impl Trait` must mention all type parameters in scope").
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Run<F> {

@@ -1,4 +1,4 @@
-//! What one reads when something is wrong: what `main` prints, what the log says at info, what the client gets. To the letter.
+//! The exact texts of each situation: what `main` prints, what the log says at info, and what the client gets.
 
 #[cfg(all(unix, feature = "tls"))]
 mod tls;
@@ -73,7 +73,7 @@ impl Situation {
     }
 }
 
-/// Asks twice, because of what is wrong twice one line is enough.
+/// Asks twice: a fault that occurs twice is logged once.
 fn twice(path: &'static str) -> impl FnOnce(SocketAddr) -> Answer + Send {
     move |addr| {
         get(addr, path);
