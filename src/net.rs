@@ -1,4 +1,4 @@
-//! Sockets, TLS and HTTP framing: where connections come from, how many there may be, and how each is served.
+//! Sockets, TLS and HTTP framing: the listeners, the connection limit, and the service of each connection.
 
 pub(crate) mod allow_list;
 pub(crate) mod connection;

@@ -1,27 +1,27 @@
-//! The allow-list: which addresses may connect.
+//! The allow-list of peer addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Networks whose addresses may connect. An empty list lets all pass.
+/// Networks whose addresses may connect. An empty list admits every address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AllowList(Vec<Network>);
 
-/// All addresses that begin with the same bits.
+/// A network: all addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network {
-    /// Its bits beyond the prefix are zero.
+    /// The address, with all bits after the prefix zero.
     address: IpAddr,
     prefix: u32,
 }
 
-/// Why a text is not a network.
+/// Reason why a text is not a network.
 type Fault = &'static str;
 
 const ADDRESS: Fault = "is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32";
-const PREFIX: Fault = "has no prefix length that fits its address";
-const MAPPED: Fault = "is IPv4-mapped, and its prefix reaches beyond IPv4: write it as IPv4";
+const PREFIX: Fault = "has an invalid prefix length (expected 0 to 32 for IPv4, 0 to 128 for IPv6)";
+const MAPPED: Fault = "is an IPv4-mapped network with a prefix below 96 (expected an IPv4 network)";
 
 impl AllowList {
     pub(crate) fn push(&mut self, network: Network) {
@@ -32,7 +32,8 @@ impl AllowList {
         self.0.is_empty()
     }
 
-    /// Whether this peer may connect. One without an address is on a Unix socket, for which the file's mode decides.
+    /// Returns whether this peer may connect. A peer on a Unix socket has no address: the mode of the socket's file
+    /// decides.
     pub(crate) fn allows(&self, peer: Option<IpAddr>) -> bool {
         match peer {
             Some(peer) => self.is_empty() || self.0.iter().any(|network| network.contains(peer)),
@@ -42,7 +43,8 @@ impl AllowList {
 }
 
 impl Network {
-    /// An IPv4-mapped address is its IPv4 self: that is how a socket that listens on `[::]` shows IPv4 peers.
+    /// Returns whether the network contains the address. An IPv4-mapped address counts as IPv4, because a socket that
+    /// listens on `[::]` reports IPv4 peers so.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix) == self.address
@@ -63,9 +65,11 @@ fn masked(address: IpAddr, prefix: u32) -> IpAddr {
 impl FromStr for Network {
     type Err = Fault;
 
-    /// An address, with or without `/` and the number of bits that count. Bits beyond them do not: Go's `netip.ParsePrefix` and
-    /// nginx take `10.1.2.3/8`, too, and `192.168.1.1/24` is how interfaces are written. No zones, because a peer's is a number
-    /// that changes; no leading zeros, because some read them as octal.
+    /// Parses an address, with or without `/` and a prefix length. Bits after the prefix are ignored: Go's
+    /// `netip.ParsePrefix` and nginx accept `10.1.2.3/8` too, and interfaces are written as `192.168.1.1/24`.
+    ///
+    /// Zones are rejected, because a peer's zone is a number that changes. Leading zeros are rejected, because some
+    /// parsers read them as octal.
     fn from_str(text: &str) -> Result<Self, Fault> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -77,7 +81,7 @@ impl FromStr for Network {
             Some(prefix) => read_prefix(prefix).filter(|prefix| *prefix <= width).ok_or(PREFIX)?,
             None => width,
         };
-        // A mapped network would match nothing: `::ffff:10.0.0.0/8` is meant otherwise.
+        // `::ffff:10.0.0.0/8` as an IPv6 network would match no peer, because peers are compared as IPv4.
         let (address, prefix) = match address.to_canonical() {
             v4 @ IpAddr::V4(_) => (v4, (prefix + 32).checked_sub(width).ok_or(MAPPED)?),
             v6 @ IpAddr::V6(_) => (v6, prefix),
@@ -86,7 +90,7 @@ impl FromStr for Network {
     }
 }
 
-/// Digits alone: `parse` takes a plus sign and leading zeros, too.
+/// Parses a prefix length. `parse` alone accepts a plus sign and leading zeros too.
 fn read_prefix(text: &str) -> Option<u32> {
     let canonical = text == "0" || !text.starts_with('0');
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_as_they_are_written() {
+    fn parses_networks_and_rejects_other_texts() {
         let table: &[(&str, Result<&str, Fault>)] = &[
             ("10.0.0.0/8", Ok("10.0.0.0/8")),
             ("10.1.2.3/8", Ok("10.0.0.0/8")),
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_connect() {
+    fn admits_peers_in_a_listed_network() {
         let table: &[(&[&str], Option<&str>, bool)] = &[
             (&[], Some("192.0.2.1"), true),
             (&[], None, true),
@@ -185,7 +189,7 @@ mod tests {
         }
     }
 
-    /// As 128 digits, the way a person would compare them.
+    /// Returns the address in binary, as the reference for the comparison of prefixes.
     fn digits(address: IpAddr) -> String {
         match address {
             IpAddr::V4(v4) => format!("v4 {:032b}", u32::from(v4)),
@@ -210,10 +214,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_network_contains_what_begins_with_its_digits(base in address(), prefix in 0u32..=128, flip in 0u32..128, other in address()) {
+        fn contains_addresses_with_its_prefix(base in address(), prefix in 0u32..=128, flip in 0u32..128, other in address()) {
             let width = if base.is_ipv4() { 32 } else { 128 };
             let prefix = prefix.min(width);
-            // Two addresses at random share no prefix.
+            // Two random addresses seldom share a prefix, so this one differs in one bit.
             let near = match base {
                 IpAddr::V4(v4) => IpAddr::from((u32::from(v4) ^ 1u32 << (flip % 32)).to_be_bytes()),
                 IpAddr::V6(v6) => IpAddr::from((u128::from(v6) ^ 1u128 << flip).to_be_bytes()),
@@ -235,7 +239,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_a_panic(text in "[0-9a-f:./%+ ]{0,40}") {
+        fn never_panics_on_any_text(text in "[0-9a-f:./%+ ]{0,40}") {
             let _ = text.parse::<Network>();
         }
     }

@@ -1,8 +1,8 @@
-//! One connection: TLS if there is any, then hyper's HTTP, with the idle, head and write-progress deadlines kept by a
-//! wrapper around the I/O.
+//! One connection: the TLS handshake if TLS is on, then hyper's HTTP. A wrapper around the I/O keeps the idle, head
+//! and write deadlines.
 //!
-//! hyper's own head timeout also ends idle connections, and Prometheus keeps those for five minutes; and it has
-//! none for clients that do not read.
+//! hyper's own head timeout also ends idle connections, but Prometheus keeps those for five minutes. hyper has no
+//! timeout for clients that do not read.
 
 mod activity;
 mod deadline_io;
@@ -37,19 +37,20 @@ pub(crate) use phase::{Deadlines, Event, Evictable, GracePeriods, Reason};
 
 use deadline_io::{DeadlineIo, WriteBudget};
 
-/// The largest request head, in bytes. hyper's default buffer lets half a megabyte pass.
+/// Maximum size of a request head, in bytes. hyper's default buffer accepts half a megabyte.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// What answers the requests of connections.
+/// Responder to the requests of connections.
 pub(crate) trait Respond: Clone + Send + Sync {
-    /// Answers one request from this peer, which has no address on a Unix socket.
+    /// Responds to one request from this peer. A peer on a Unix socket has no address.
     fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> impl Future<Output = Response<Body>> + Send;
 
-    /// Whether the response is for its client alone, so that it ends when the client closes its side.
+    /// Returns whether the response is made for this client only. Such a response is cancelled when the client closes
+    /// its side.
     fn ends_with_its_client(&self, head: &Parts) -> bool;
 }
 
-/// All that a connection is served with.
+/// Everything that serving a connection needs.
 #[derive(Clone)]
 pub(crate) struct Service<R> {
     pub(crate) responder: R,
@@ -59,8 +60,8 @@ pub(crate) struct Service<R> {
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
-/// Serves one connection until it ends by itself, or `stop` is cancelled and what is in flight has been answered: the server
-/// stops, or the rules by which the connection was admitted no longer hold.
+/// Serves one connection until it ends, or until `stop` is cancelled and the response in flight is written. `stop` is
+/// cancelled when the server stops, and when the rules that admitted the connection change.
 pub(crate) async fn serve<R: Respond>(
     stream: Stream,
     peer: Option<IpAddr>,
@@ -84,14 +85,14 @@ pub(crate) async fn serve<R: Respond>(
             activity.on(Event::HandshakeComplete);
             http1(stream, peer, activity, service).await;
         }
-        // A probe of the port is no error without TLS either.
+        // A TCP probe of the port is no error. It is none without TLS either.
         Ok(None) => {}
         Err(_) => service.telemetry.count_error(Cause::Handshake),
     }
 }
 
-/// Polls a connection, which writes within its budget each time that it is polled. Between two polls other tasks run, and so
-/// do the host's threads: a client on the same machine keeps one core busy, and this task another.
+/// Polls a connection, which writes at most its budget in each poll. Other tasks run between two polls. `yield_now`
+/// lets the host's threads run too: a client on the same machine keeps one core busy, and this task another.
 async fn within_budget<C: Future>(budget: &WriteBudget, mut connection: Pin<&mut C>) -> C::Output {
     std::future::poll_fn(|cx| {
         if budget.renew() {
@@ -115,20 +116,20 @@ pub(crate) async fn http1<R: Respond>(
         let (responder, activity, stop) = (responder.clone(), Arc::clone(&activity), &stop);
         let (head, body) = request.into_parts();
         let unread = !body.is_end_stream();
-        // Nobody reads it. hyper sends no 100 to a body that is dropped.
+        // hyper sends no 100 (Continue) for a body that is dropped.
         drop(body);
         let ends_with_its_client = responder.ends_with_its_client(&head);
-        // Here, and not when this is polled: hyper reads on before that.
+        // Reported here and not when the future is polled, because hyper reads on before that.
         let admitted = activity.on(Event::HeadComplete { unread, ends_with_its_client }).is_answering();
         async move {
             if !admitted {
-                // Evicted: this task is about to end.
+                // The connection is evicted: its task is about to be aborted.
                 std::future::pending::<()>().await;
             }
             let mut response = responder.respond(&head, peer).await;
-            // Otherwise a client could keep its connection from newcomers by asking again and again.
+            // Without this, a client that keeps sending requests could keep its connection from newcomers.
             let limit_is_reached = activity.limit_is_reached();
-            // hyper does the same at a stop, but the response may be here before it knows of the stop.
+            // hyper does the same at a stop, but the response may be ready before hyper knows of the stop.
             if unread || limit_is_reached || stop.is_cancelled() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -140,8 +141,9 @@ pub(crate) async fn http1<R: Respond>(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            // A client that sends its request and shuts its writing side still gets its response, because the I/O reports
-            // the end only where the response is to end with its client. hyper's own switch is for all or none.
+            // A client that shuts down its writing side after the request still gets its response. The I/O reports
+            // the end of input only if the response is made for this client only. hyper's own setting applies to all
+            // responses or none.
             .half_close(false)
             .max_buf_size(MAX_HEAD)
             .max_header_size(MAX_HEAD)
@@ -149,7 +151,7 @@ pub(crate) async fn http1<R: Respond>(
     );
 
     let result = tokio::select! {
-        biased; // a request that can be read already is answered, even if the stop is here, too
+        biased; // a request that is already readable gets its response, even after the stop
         result = within_budget(&budget, connection.as_mut()) => result,
         () = stop.cancelled() => {
             if !activity.phase().is_busy() {
@@ -160,17 +162,17 @@ pub(crate) async fn http1<R: Respond>(
         }
     };
     if let Err(error) = result {
-        // A client that gives a probe up does nothing wrong, and the probe counts it.
+        // A client may cancel its probe, and the prober counts that itself.
         if error.is_incomplete_message() && activity.phase().ends_with_its_client() {
             return;
         }
-        // What a client does wrong is a debug line, never more.
+        // Faults of clients are logged at debug at most.
         telemetry.count_error(Cause::Connection);
-        tracing::debug!(%error, "a connection ended with an error");
+        tracing::debug!(%error, "connection ended with an error");
     }
 }
 
-/// A response's body. Its drop is reported: hyper has all of it, or its client has gone.
+/// A response's body that reports its drop: hyper has taken all of it, or the client has closed the connection.
 #[derive(Debug)]
 struct ReportedBody {
     body: Body,

@@ -1,5 +1,5 @@
-//! The connection limit. At the limit a connection is evicted for a newcomer: if newcomers were refused, a few hundred
-//! clients that do nothing could keep Prometheus out.
+//! The connection limit. At the limit, the server evicts a connection for each newcomer. If it rejected newcomers
+//! instead, a few hundred idle clients could keep Prometheus out.
 
 mod eviction;
 mod pressure;
@@ -25,27 +25,27 @@ use crate::util::limits::soft_limit;
 use eviction::{Eviction, choose};
 use pressure::Pressure;
 
-/// The most connections by default.
+/// Default maximum number of connections.
 pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 128;
 
-/// Returns [`DEFAULT_MAX_CONNECTIONS`], or a quarter of what the process may open if that is less: the server must never be
-/// why the host's own `open` fails.
+/// Returns [`DEFAULT_MAX_CONNECTIONS`], or a quarter of the process's limit of open files if that is less. The server
+/// must never make the host's own `open` fail.
 pub(crate) fn default_max_connections() -> usize {
-    // Where there is no such file (elsewhere than on Linux), limits are generous or unknown.
+    // The file exists on Linux only. Elsewhere limits are generous or unknown.
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let quarter = soft_limit(&limits, "Max open files").map(|limit| limit / 4);
     let quarter = quarter.and_then(|quarter| usize::try_from(quarter).ok()).unwrap_or(usize::MAX);
     DEFAULT_MAX_CONNECTIONS.min(quarter).max(1)
 }
 
-/// By which grace periods are divided while the budget of unsent bytes is exceeded.
+/// Divisor of the grace periods while the budget of unsent bytes is exceeded.
 const UNSENT_DIVISOR: u32 = 16;
 
-/// The tasks of all open connections. Dropping it ends them all.
+/// The tasks of all open connections. Dropping it aborts them all.
 #[derive(Debug)]
 pub(crate) struct Connections {
     max: usize,
-    /// How long a scraper waits that does not say how long.
+    /// Timeout of scrapes without a timeout header.
     scrape_timeout: Duration,
     tasks: JoinSet<()>,
     open: HashMap<Id, Connection>,
@@ -62,8 +62,8 @@ struct Connection {
 }
 
 impl Connections {
-    /// Each response may be written for as long as a scraper waits, `scrape_timeout`, before its connection may be evicted
-    /// though its client keeps up.
+    /// Creates an empty set of connections. A client that keeps up may take `scrape_timeout` for its responses before
+    /// its connection becomes evictable.
     pub(crate) fn new(
         max: usize,
         scrape_timeout: Duration,
@@ -82,8 +82,8 @@ impl Connections {
         }
     }
 
-    /// Waits until a newcomer can be admitted. While the limit is reached, that is when a connection can be evicted, which this
-    /// returns. Before that, newcomers wait in the backlog.
+    /// Waits until a newcomer can be admitted. At the limit, that is when a connection becomes evictable, and this
+    /// returns its ID. Until then, newcomers wait in the backlog.
     pub(crate) async fn ready(&mut self) -> Option<Id> {
         while self.limit_is_reached() {
             match self.choose() {
@@ -94,7 +94,8 @@ impl Connections {
         None
     }
 
-    /// Waits for a newcomer, and says whether it had queued: it was there at once. Meanwhile connections may end.
+    /// Waits for a newcomer, while connections may end. Returns whether the newcomer had queued, which is when it was
+    /// available at once.
     pub(crate) async fn newcomer<N>(&mut self, accept: impl Future<Output = N>) -> (N, bool) {
         let mut accept = pin!(accept);
         let mut queued = true;
@@ -113,10 +114,11 @@ impl Connections {
         (newcomer, queued)
     }
 
-    /// Evicts a connection for a newcomer if the limit is reached, and returns whether it did. The newcomer may have `queued`.
-    /// The evicted socket is closed by then: the limit is one on descriptors.
+    /// Evicts a connection for a newcomer if the limit is reached. Returns whether it did. The evicted socket is
+    /// closed before this returns, because the limit bounds descriptors. `queued` says whether the newcomer had
+    /// queued.
     pub(crate) async fn evict_for_newcomer(&mut self, queued: bool) -> bool {
-        // What has ended already is not evicted.
+        // Connections that have already ended need no eviction.
         self.forget_ended();
         let limit_is_reached = self.limit_is_reached();
         self.at_limit.reached.store(limit_is_reached, Ordering::Relaxed);
@@ -127,8 +129,8 @@ impl Connections {
         }
         let mut evicted = false;
         while self.ready().await.is_some() {
-            // The request of a connection that has just been admitted may be here, but not read: one turn for the I/O driver, one
-            // for the connection's task. Otherwise a burst would evict itself.
+            // The request of a connection that was just admitted may have arrived unread. One yield lets the I/O
+            // driver run, and one the connection's task. Without them, a burst would evict its own connections.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             self.forget_ended();
@@ -141,7 +143,8 @@ impl Connections {
         evicted
     }
 
-    /// Admits a connection. Without [`evict_for_newcomer`](Self::evict_for_newcomer) before, it may be one too many.
+    /// Admits a connection. Call [`evict_for_newcomer`](Self::evict_for_newcomer) first, or the limit may be exceeded
+    /// by one.
     pub(crate) fn admit<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -151,7 +154,7 @@ impl Connections {
         self.open.insert(task.id(), Connection { activity, task });
     }
 
-    /// Waits for the end of one connection; for ever if there is none.
+    /// Waits until one connection ends. Never completes if there is none.
     pub(crate) async fn ended(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => self.forget(ended),
@@ -170,7 +173,7 @@ impl Connections {
         self.open.remove(&id);
     }
 
-    /// Waits for the end of all, and ends those that outlast the limit.
+    /// Waits until all connections end, and aborts those that are open after the time limit.
     pub(crate) async fn drain(mut self, limit: Duration) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all).await.is_err() {
@@ -207,13 +210,13 @@ impl Connections {
         choose(open, Instant::now())
     }
 
-    /// Waits for the end of a connection, or for something after which one may be evicted. While the budget of unsent bytes is
-    /// exceeded, it evicts a slow client itself.
+    /// Waits until a connection ends or may have become evictable. While the budget of unsent bytes is exceeded, it
+    /// evicts a slow client itself.
     async fn change(&mut self, mut until: Option<Instant>) {
         let (unsent, at_limit) = (self.unsent.clone(), Arc::clone(&self.at_limit));
         let is_exceeded = unsent.is_exceeded();
         if is_exceeded {
-            // Evicting one that holds nothing would free nothing.
+            // A connection without unsent bytes would free no memory.
             let is_slow = |activity: &Activity, reason: Reason| {
                 matches!(reason, Reason::Slow | Reason::Long) && activity.holds_unsent()
             };
@@ -227,7 +230,7 @@ impl Connections {
                 Eviction::Later { until: slow } => until = until.into_iter().chain(slow).min(),
             }
         }
-        // Each response notifies it, and below the limit nobody is to be evicted.
+        // Each response notifies it, and below the limit no connection is to be evicted.
         let is_awaited = is_exceeded || self.limit_is_reached();
         tokio::select! {
             () = self.ended() => {}
@@ -237,7 +240,7 @@ impl Connections {
         }
     }
 
-    /// Ends a connection, unless another thread has begun to answer it meanwhile.
+    /// Evicts a connection, unless another thread has begun to serve a request on it.
     async fn evict(&mut self, id: Id, divisor: u32) -> bool {
         let grace = self.grace(divisor);
         let Some(open) = self.open.get(&id) else { return false };

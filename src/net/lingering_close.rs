@@ -1,5 +1,5 @@
-//! The end of a connection whose client may still be sending. A reset would discard what the client has not read yet: a
-//! response (RFC 9112, section 9.6), or in TLS the alert that says why it is refused.
+//! The lingering close of a connection whose client may still be sending. A reset would discard what the client has
+//! not read yet: a response (RFC 9112, section 9.6), or the TLS alert with the reason for the refusal.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long such a connection is kept, and how much of its input is read at the most.
+/// How long such a connection stays open. `MAX_BYTES` limits the input that is read meanwhile.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Reads and forgets.
+/// Reads and discards input until the client closes, the time is over or the limit is reached.
 #[derive(Debug)]
 pub(crate) struct Linger {
     budget: usize,
@@ -20,12 +20,12 @@ pub(crate) struct Linger {
 }
 
 impl Linger {
-    /// From now on.
+    /// Starts the time limit now.
     pub(crate) fn new() -> Self {
         Linger { budget: MAX_BYTES, end: Box::pin(sleep(LINGER)) }
     }
 
-    /// Ready when the client has closed its side, or the time is over.
+    /// Completes when the client has closed its side, or the time is over.
     pub(crate) fn poll<I: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, io: &mut I) -> Poll<()> {
         let mut scratch = [0; 4096];
         while self.budget > 0 {

@@ -1,4 +1,4 @@
-//! Sockets that accept. Accepting cannot fail: errors are skipped or backed off from.
+//! Listening sockets. Accepting never fails: the server skips an error or backs off.
 
 mod socket;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
@@ -7,11 +7,11 @@ pub(crate) mod tcp;
 #[cfg(unix)]
 pub(crate) mod unix;
 
-/// A setter whose platform lacks the kind of socket says so at `bind`.
+/// Without the platform's support, `bind` returns the error.
 #[cfg(all(feature = "systemd", not(target_os = "linux")))]
 pub(crate) mod systemd {
     pub(crate) fn sockets() -> std::io::Result<Vec<super::Socket>> {
-        let sentence = "there is no systemd here";
+        let sentence = "systemd sockets are not supported on this platform";
         Err(crate::util::io_error::new(std::io::ErrorKind::Unsupported, sentence))
     }
 
@@ -21,7 +21,7 @@ pub(crate) mod systemd {
 #[cfg(not(unix))]
 pub(crate) mod unix {
     pub(crate) fn bind(path: &std::path::Path, _: u32) -> std::io::Result<super::Socket> {
-        let sentence = format!("cannot listen on {}: there are no Unix sockets here", path.display());
+        let sentence = format!("cannot listen on {}: Unix sockets are not supported here", path.display());
         Err(crate::util::io_error::new(std::io::ErrorKind::Unsupported, sentence))
     }
 }
@@ -40,22 +40,22 @@ use crate::telemetry::{Cause, Reporter, Telemetry};
 
 pub(crate) use socket::{Accept, Address, Socket};
 
-/// The first wait after a failed accept; it doubles with each further one.
+/// First back-off after a failed accept. It doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(5);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// How many connections in a row that ended before they were accepted are skipped without a wait.
+/// How many connections in a row may fail before their accept without a back-off.
 const PASSED_OVER: u32 = 32;
 
 /// All listeners of a server.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
-    /// Where the next look begins, so that a busy listener does not starve the others.
+    /// The listener that is polled first, so that a busy listener does not starve the others.
     first: usize,
 }
 
 impl Listeners {
-    /// Needs a runtime with its I/O enabled.
+    /// Registers the sockets with the current runtime, which needs its I/O driver.
     pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
         let listeners = sockets
             .into_iter()
@@ -64,8 +64,8 @@ impl Listeners {
         Ok(Listeners { listeners, first: 0 })
     }
 
-    /// The next connection, from whichever listener, and its peer's address, which one on a Unix socket has not: that is on
-    /// this host, and admitted by the mode of the file. Nothing is lost if the wait is dropped.
+    /// Accepts the next connection of any listener. Returns it with its peer's address. A peer on a Unix socket has
+    /// none: it is on this host, and the mode of the file admitted it. Cancel-safe.
     pub(crate) async fn accept(&mut self) -> (Stream, Option<IpAddr>) {
         std::future::poll_fn(|cx| {
             for n in 0..self.listeners.len() {
@@ -117,14 +117,13 @@ impl Listener {
         // EMFILE and ENOMEM persist while the socket stays readable. Without a back-off this would spin.
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         self.waiting = Some(Box::pin(tokio::time::sleep(doubled.min(LONGEST_BACKOFF))));
-        // Last, because a subscriber of the host's may panic here.
-        self.errors
-            .report(1, || tracing::warn!(%error, "cannot accept connections; trying again until it works"));
+        // Last, because a subscriber of the host program may panic here.
+        self.errors.report(1, || tracing::warn!(%error, "failed to accept a connection; retrying"));
     }
 }
 
-/// accept(2) hands on what went wrong with a connection before it was accepted: its client gave it up, or "already-pending
-/// network errors on the new socket".
+/// Returns whether the error is that of one connection. accept(2) also returns errors that a connection had before
+/// its accept: a client that closed it, or "already-pending network errors on the new socket".
 fn is_the_connections_own(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(
@@ -148,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers from a script, then never. A connection is known by the end of its peer's address.
+    /// Returns scripted results, then pends. The last byte of the peer's address identifies a connection.
     struct Script(RefCell<VecDeque<io::Result<u8>>>);
 
     impl Accept for Script {
@@ -178,7 +177,7 @@ mod tests {
     const EINVAL: i32 = 22;
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_was_given_up_is_passed_over_at_once() {
+    async fn skips_aborted_connections_without_a_back_off() {
         let start = Instant::now();
         let mut listener = script([Err(ECONNABORTED), Err(ECONNABORTED), Ok(7)]);
         assert_eq!(accept(&mut listener).await, 7);
@@ -186,17 +185,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shortage_is_waited_out_and_each_wait_is_longer() {
+    async fn backs_off_longer_with_each_shortage_in_a_row() {
         let start = Instant::now();
         let mut listener = script([Err(EMFILE), Err(EMFILE), Err(EMFILE), Ok(7), Err(EMFILE), Ok(8)]);
         assert_eq!(accept(&mut listener).await, 7);
         assert_eq!(start.elapsed(), 7 * FIRST_BACKOFF, "5 + 10 + 20 ms");
         assert_eq!(accept(&mut listener).await, 8);
-        assert_eq!(start.elapsed(), 8 * FIRST_BACKOFF, "after a success the first wait is short again");
+        assert_eq!(start.elapsed(), 8 * FIRST_BACKOFF, "a success resets the back-off");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fault_that_never_ends_is_tried_once_a_second() {
+    async fn retries_a_permanent_failure_once_a_second() {
         for errno in [EINVAL, ECONNABORTED] {
             let start = Instant::now();
             let answers = (0..10_000).map(|_| Err(errno)).chain([Ok(7)]);

@@ -1,4 +1,4 @@
-//! The router as what answers a connection's requests.
+//! The router as the responder of connections.
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a connection is made of.
+//! Byte streams of connections.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -7,24 +7,24 @@ use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Bytes in, bytes out.
+/// A byte stream in both directions.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {
-    /// Makes its drop a reset where the kernel would otherwise keep what the client has not taken, in memory of the host,
-    /// for as long as the client likes to leave it there.
+    /// Makes the drop of this stream reset the connection. Otherwise the kernel keeps what the client has not read,
+    /// in the host's memory, until the client reads it.
     fn reset_on_drop(&self) {}
 }
 
-/// A connection's bytes, whatever carries them. One allocation, where a connection has dozens.
+/// The byte stream of a connection over any transport. The box is one allocation among the dozens of a connection.
 pub(crate) type Stream = Box<dyn Io>;
 
-/// What secures connections: TLS, without whose feature nothing does.
+/// The TLS layer of connections. Without the feature `tls` it has no implementation.
 pub(crate) trait Secure: Debug + Send + Sync {
-    /// Does the handshake. `hello_complete` is called when the client's whole ClientHello is here. None if the client closes
-    /// before it sends anything.
+    /// Performs the handshake. Calls `hello_complete` when the whole ClientHello has arrived. Returns `None` if the
+    /// client closes before it sends anything.
     fn secure<'a>(&'a self, stream: Stream, hello_complete: &'a (dyn Fn() + Sync)) -> Securing<'a>;
 
-    /// Reads certificates again if their files have changed, at most once a second. Handshakes do so by themselves. At a
-    /// scrape it keeps the gauges true where the scraper's connection outlives its certificate.
+    /// Reloads certificates whose files have changed, at most once a second. Handshakes do so too. Scrapes call this,
+    /// so that the gauges stay correct while the scraper's connection outlives its certificate.
     fn look(&self);
 }
 

@@ -1,4 +1,4 @@
-//! TLS: what a connection does before there is HTTP, and whose configuration it does it with.
+//! TLS: the handshake before HTTP, and the configuration for it.
 
 mod certificate;
 mod client;
@@ -34,10 +34,10 @@ pub(crate) use settings::{Loaded, Part};
 
 use settings::HTTP11;
 
-/// How long a client may take from accept until the handshake is done.
+/// Maximum time from accept to the end of the handshake.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The response to plain HTTP. The sentence is that of Go's `net/http`, for which people search.
+/// Response to plain HTTP. Its text is that of Go's `net/http`, which people search for.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 48\r\n\
@@ -45,51 +45,52 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
     \r\n\
     Client sent an HTTP request to an HTTPS server.\n";
 
-/// With whose certificate connections are secured.
+/// The TLS settings of a server.
 pub(crate) struct Tls {
-    /// The configuration of the moment.
+    /// Returns the current configuration.
     config: Box<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
     refusals: Throttle,
 }
 
 impl Tls {
-    /// The user's own configuration, used as it is. If it names no ALPN protocols none is negotiated, and HTTP/1.1 is
-    /// spoken.
+    /// Uses the user's own configuration unchanged. If it names no ALPN protocols, none is negotiated and the server
+    /// uses HTTP/1.1.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the configuration offers a protocol other than `http/1.1`, or early data: the server has neither.
+    /// Returns `InvalidInput` if the configuration offers early data or a protocol other than `http/1.1`. The server
+    /// supports neither.
     pub(crate) fn given(config: Arc<ServerConfig>) -> io::Result<Tls> {
         let invalid =
             |what: &str| Err(io_error::new(io::ErrorKind::InvalidInput, format!("tls_config: {what}")));
         if config.alpn_protocols.iter().any(|protocol| protocol != HTTP11) {
-            return invalid("alpn_protocols may have http/1.1 only: HTTP/2 is not served");
+            return invalid("alpn_protocols must contain http/1.1 only: HTTP/2 is not supported");
         }
-        // tokio-rustls discards early data unless it is asked to read it, and the request in it would be lost.
+        // tokio-rustls discards early data by default, so the request in it would be lost.
         if config.max_early_data_size > 0 {
-            return invalid("max_early_data_size is not 0, but early data can be replayed and is not read");
+            return invalid("max_early_data_size must be 0: early data can be replayed");
         }
         Ok(Tls::of(move || Arc::clone(&config)))
     }
 
-    /// Reads certificate, key and client CA from files, and reads them again when they change. Another client CA
-    /// revokes the grants.
+    /// Reads certificate, key and client CA from files, and reloads them when they change. Another client CA revokes
+    /// the grants.
     ///
     /// # Errors
     ///
-    /// What is wrong with a file, which is named, after the option's name.
+    /// Returns the first fault, with the option and the file.
     pub(crate) fn from_files(paths: Paths, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<Tls> {
         let files = files::open(paths, now(), telemetry, grants)?;
         Ok(Tls::of(move || Arc::clone(&files.current(now()).loaded.config)))
     }
 
-    /// Whatever this returns at a handshake.
+    /// Creates TLS settings that call `config` at each handshake.
     pub(crate) fn of(config: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static) -> Tls {
         Tls { config: Box::new(config), refusals: Throttle::default() }
     }
 }
 
-/// On tokio's clock, which a test may stop.
+/// Returns the time of tokio's clock, which a test may pause.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
@@ -121,17 +122,18 @@ impl<I: Io> Io for TlsStream<I> {
     }
 }
 
-/// Without the configuration, which holds a key.
+/// Omits the configuration, because it contains a key.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
 
-/// Secures a connection within [`HANDSHAKE_TIMEOUT`]. A client that is refused is told why. None if it closes before there is
-/// a byte, as a probe of the port does.
+/// Secures a connection within [`HANDSHAKE_TIMEOUT`]. A refused client gets an alert with the reason. Returns `None`
+/// if the client closes before it sends a byte, as a TCP probe does.
 ///
-/// `config` is called when the whole ClientHello is here, so that no silent connection holds on to an old certificate.
+/// Calls `config` when the whole ClientHello has arrived, so that no silent connection keeps an old certificate in
+/// memory.
 async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
     io: I,
     config: impl FnOnce() -> Arc<ServerConfig>,
@@ -140,7 +142,7 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
         Ok(Ok(secured)) => return Ok(secured),
         Ok(Err((error, io))) => (error, Some(io)),
         Err(_) => {
-            let sentence = format!("no handshake within {HANDSHAKE_TIMEOUT:?}");
+            let sentence = format!("handshake not completed within {HANDSHAKE_TIMEOUT:?}");
             (io_error::new(io::ErrorKind::TimedOut, sentence), None)
         }
     };
@@ -151,8 +153,8 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
     Err(error)
 }
 
-/// Whether one side has refused the other, as happens with a scraper whose configuration is wrong. Whoever scans ports sends
-/// garbage, or nothing, which is no warning.
+/// Returns whether one side has refused the other, as with a misconfigured scraper. Port scanners send garbage or
+/// nothing, which is no reason for a warning.
 fn is_refusal(error: &io::Error) -> bool {
     use Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
     match error.get_ref().and_then(|error| error.downcast_ref()) {
@@ -176,11 +178,11 @@ async fn attempt<I: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Reads the ClientHello. Plain HTTP is answered, and what is neither gets TLS's alert.
+/// Reads the ClientHello. Plain HTTP gets an HTTP response, any other input a TLS alert.
 async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Option<Accepted>> {
     let (mut acceptor, mut buffer, mut length) = (Acceptor::default(), [0; 4096], 0);
-    // A record of TLS begins with a 22 (RFC 8446, section 5.1): unless the input begins with capitals, as HTTP does, the first
-    // byte is enough.
+    // A TLS record of a handshake begins with a 22 (RFC 8446, section 5.1). Only input that begins with capitals, as
+    // HTTP does, needs more than its first byte.
     while length < 5 && buffer[..length].iter().all(|byte: &u8| byte.is_ascii_uppercase() || *byte == b' ') {
         match io.read(&mut buffer[length..5]).await? {
             0 => break,
@@ -197,7 +199,7 @@ async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Resu
     loop {
         let mut received = &buffer[..length];
         while !received.is_empty() {
-            // None is read after TLS's closing alert.
+            // `read_tls` returns 0 after a closing alert.
             if acceptor.read_tls(&mut received)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -219,23 +221,24 @@ async fn client_hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Resu
     }
 }
 
-/// A client that does not take it has gone.
+/// Writes and flushes. Errors are ignored, because the client has then closed the connection.
 async fn say<I: AsyncWrite + Unpin>(io: &mut I, bytes: &[u8]) {
     if io.write_all(bytes).await.is_ok() {
         let _ = io.flush().await;
     }
 }
 
-/// Whether it is the beginning of an HTTP request, of which five bytes are here.
+/// Returns whether these five bytes begin an HTTP request.
 fn looks_like_http(beginning: &[u8]) -> bool {
-    // The last is HTTP/2's, where it is spoken without having been negotiated (RFC 9113, section 3.4).
+    // "PRI " begins HTTP/2 without negotiation (RFC 9113, section 3.4).
     let methods =
         ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "TRACE ", "CONNECT ", "PRI "];
     let five = |text: &'static str| &text.as_bytes()[..text.len().min(5)];
     methods.iter().any(|method| beginning.starts_with(five(method)))
 }
 
-/// Closes our side, then lingers: in TLS 1.3 a client has sent its request before it learns that its certificate is refused.
+/// Closes the server's side, then lingers. In TLS 1.3, a client has sent its request before it learns that its
+/// certificate is refused.
 async fn close<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) -> io::Result<()> {
     let mut linger = Linger::new();
     io.shutdown().await?;

@@ -312,7 +312,7 @@ fn main_prints_what_is_wrong_and_what_is_expected() {
             listening().max_connections(0).allow_network("10.0.0.0/33"),
             "InvalidInput".into(),
             "max_connections: must be above zero; None is no limit\n\
-             allow_network: \"10.0.0.0/33\" has no prefix length that fits its address"
+             allow_network: \"10.0.0.0/33\" has an invalid prefix length (expected 0 to 32 for IPv4, 0 to 128 for IPv6)"
                 .into(),
         ),
     ];

@@ -52,7 +52,7 @@ fn start_up_errors_print_a_sentence() {
         let empty = folder.write("empty", "");
         let sentence = format!("tls_files: {}: ", missing.display());
         table.push((builder().listen("127.0.0.1:0").tls_files(&missing, &empty), not_found, sentence, true));
-        let sentence = format!("tls_files: {}: there is no certificate in it", empty.display());
+        let sentence = format!("tls_files: {}: no certificate found", empty.display());
         let data = io::ErrorKind::InvalidData;
         table.push((builder().listen("127.0.0.1:0").tls_files(&empty, &empty), data, sentence, false));
     }

@@ -1,5 +1,5 @@
-//! What a connection is doing, which hyper does not tell: its service and its I/O report events here, and the connection
-//! limit reads the phase that follows.
+//! The activity of a connection, which hyper does not expose. The connection's service and I/O report events, and the
+//! connection limit reads the resulting phase.
 
 use std::mem::{discriminant, replace};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::phase::{Deadlines, Event, Evictable, GracePeriods, Phase, Phases};
 use crate::scrape::Delivery;
 
-/// What the connections of a server and its connection limit tell one another.
+/// State that a server's connections share with its connection limit.
 #[derive(Debug, Default)]
 pub(crate) struct AtLimit {
-    /// Notified when a connection may have become one to evict.
+    /// Notified when a connection may have become evictable.
     pub(crate) changed: Notify,
-    /// Whether the last newcomer found the limit reached.
+    /// Whether the limit was reached when the last newcomer arrived.
     pub(crate) reached: AtomicBool,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct Activity {
 #[derive(Debug)]
 struct Inner {
     phases: Phases,
-    /// That of the response that is being written.
+    /// The delivery of the response in progress.
     delivery: Option<Delivery>,
 }
 
 impl Activity {
-    /// That of a connection which has just been accepted.
+    /// Creates the activity of a connection that has just been accepted.
     pub(crate) fn new(at_limit: Arc<AtLimit>) -> Self {
         let inner = Inner { phases: Phases::new(Instant::now()), delivery: None };
         Activity { inner: Mutex::new(inner), at_limit }
@@ -50,7 +50,7 @@ impl Activity {
         self.inner().phases.phase()
     }
 
-    /// Reports an event. Returns the phase that follows.
+    /// Reports an event. Returns the resulting phase.
     pub(crate) fn on(&self, event: Event) -> Phase {
         let mut inner = self.inner();
         let before = inner.phases.phase();
@@ -67,34 +67,35 @@ impl Activity {
         after
     }
 
-    /// A response begins. Its delivery is complete once it is written.
+    /// Reports that a response begins. Its delivery completes when the response is written.
     pub(crate) fn response_begun(&self, delivery: Option<Delivery>, closes: bool) {
         let before = replace(&mut self.inner().delivery, delivery);
         drop(before);
         self.on(Event::ResponseBegun { closes });
     }
 
-    /// Whether its response counts among what is unsent.
+    /// Returns whether this connection's response counts against the budget of unsent bytes.
     pub(crate) fn holds_unsent(&self) -> bool {
         self.inner().delivery.is_some()
     }
 
-    /// Whether responses are to end their connections, because newcomers want them.
+    /// Returns whether responses must close their connections, because newcomers wait.
     pub(super) fn limit_is_reached(&self) -> bool {
         self.at_limit.reached.load(Ordering::Relaxed)
     }
 
-    /// When the wait for a head or for the next request ends.
+    /// Returns when the wait for a head or for the next request ends.
     pub(super) fn read_deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
         self.inner().phases.read_deadline(deadlines)
     }
 
-    /// When it may be evicted, and why.
+    /// Returns when this connection may be evicted, and why.
     pub(crate) fn evictable(&self, grace: GracePeriods) -> [Option<Evictable>; 2] {
         self.inner().phases.evictable(grace)
     }
 
-    /// Claims it for a newcomer. False if it may not be evicted, which another thread may have changed meanwhile.
+    /// Evicts this connection for a newcomer. Returns false if it is no longer evictable, because another thread may
+    /// have changed its phase meanwhile.
     pub(crate) fn evict(&self, grace: GracePeriods) -> bool {
         self.inner().phases.evict(grace, Instant::now())
     }

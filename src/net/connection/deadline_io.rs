@@ -1,4 +1,4 @@
-//! I/O under deadlines, and within a write budget.
+//! I/O with deadlines and a write budget.
 
 use std::io;
 use std::pin::Pin;
@@ -15,16 +15,17 @@ use super::phase::{Deadlines, Event, Phase};
 use crate::net::lingering_close::Linger;
 use crate::net::stream::Io;
 
-/// The write budget of one poll, because others wait for the same thread: a client on the same machine takes megabytes as
-/// fast as they are copied, and a hundred such clients one after the other, before a timer is looked at.
+/// Maximum number of bytes that a connection writes in one poll. A client on the same machine takes megabytes as fast
+/// as they are copied. Without this budget, a hundred such clients would delay all other tasks and timers of the
+/// thread.
 const BUDGET: usize = 64 * 1024;
 
-/// What a connection has written since its task was polled. No other task writes to it.
+/// Bytes that a connection has written in the current poll of its task. No other task writes to the connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WriteBudget(Arc<AtomicUsize>);
 
 impl WriteBudget {
-    /// The task is polled. Returns whether the last poll spent the whole budget.
+    /// Resets the budget at the start of a poll. Returns whether the previous poll spent all of it.
     pub(super) fn renew(&self) -> bool {
         self.0.swap(0, Ordering::Relaxed) >= BUDGET
     }
@@ -38,7 +39,7 @@ impl WriteBudget {
     }
 }
 
-/// I/O that fails with [`io::ErrorKind::TimedOut`] where its client keeps it waiting beyond a deadline.
+/// I/O that fails with [`io::ErrorKind::TimedOut`] when the client misses a deadline.
 #[derive(Debug)]
 pub(super) struct DeadlineIo<I: Io> {
     io: I,
@@ -46,24 +47,24 @@ pub(super) struct DeadlineIo<I: Io> {
     deadlines: Deadlines,
     budget: WriteBudget,
     head_end: HeadEnd,
-    /// Two timers, because a refused head is answered while more is read.
+    /// Two timers, because hyper answers a rejected head while it still reads.
     reading: Timer,
     writing: Timer,
-    /// Since when the client has taken nothing of what there is for it.
+    /// When the client stopped taking bytes of the response that is ready for it.
     write_blocked_since: Option<Instant>,
-    /// The client's side is closed, or was given up.
+    /// Whether the client has closed its side, or a read has failed.
     input_is_over: bool,
     linger: Option<Linger>,
-    /// Wakes the task that waits to read while a response is written.
+    /// Waker of a read that waits until the response is written.
     waiting_to_read: Option<Waker>,
 }
 
-/// None until the first wait.
+/// A timer, created by the first wait.
 #[derive(Debug, Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    /// Pending until the deadline, if there is one.
+    /// Completes at the deadline. Never completes without one.
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -91,8 +92,8 @@ impl<I: Io> DeadlineIo<I> {
         }
     }
 
-    /// Pending until the next poll of the task once the budget is spent, however often it is asked in this one: hyper tries
-    /// again at once, up to five times.
+    /// Returns pending if the budget is spent, until the next poll of the task. hyper tries to write up to five times
+    /// in one poll, so this must hold for all of them.
     fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.budget.is_spent() {
             return Poll::Ready(());
@@ -101,7 +102,7 @@ impl<I: Io> DeadlineIo<I> {
         Poll::Pending
     }
 
-    /// [`poll_written`](Self::poll_written), and counts.
+    /// Does what [`poll_written`](Self::poll_written) does, and counts the bytes.
     fn poll_counted(
         &mut self,
         cx: &mut Context<'_>,
@@ -114,8 +115,8 @@ impl<I: Io> DeadlineIo<I> {
         self.poll_written(cx, written)
     }
 
-    /// Turns a write that waits too long into an error, and remembers progress; a flush or a shutdown, too, because TLS takes
-    /// more than it has written.
+    /// Turns a write that waits too long into an error, and resets the deadline on progress. Also used for flush and
+    /// shutdown, because TLS buffers bytes that it has not written yet.
     fn poll_written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.write_blocked_since = None;
@@ -128,7 +129,8 @@ impl<I: Io> DeadlineIo<I> {
     }
 }
 
-/// A client that took nothing of its response before it was evicted will not take what the kernel has of it.
+/// Resets the connection if its client had stopped reading before the eviction: that client will not read what the
+/// kernel has buffered either.
 impl<I: Io> Drop for DeadlineIo<I> {
     fn drop(&mut self) {
         if self.activity.phase() == (Phase::Evicted { amid_response: true }) {
@@ -149,8 +151,8 @@ impl<I: Io> AsyncRead for DeadlineIo<I> {
         }
         let before = buffer.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
-            // A TLS client that closes without the closing alert has closed: requests and responses say themselves where they
-            // end, so nothing can be cut off unseen.
+            // A TLS client may close without the closing alert. Requests and responses carry their own length, so
+            // truncation cannot go unnoticed.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.input_is_over = true;
                 Poll::Ready(Ok(()))
@@ -191,7 +193,7 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
         ready!(self.poll_budget(cx));
         let io = Pin::new(&mut self.io);
         let written = match within_budget(slices) {
-            // A line with a label of 20 MB is a piece of its own.
+            // A line with a label of 20 MB is one slice.
             [one] if one.len() > BUDGET => io.poll_write(cx, &one[..BUDGET]),
             some => io.poll_write_vectored(cx, some),
         };
@@ -205,7 +207,7 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         ready!(self.poll_written(cx, flushed))?;
-        // hyper flushes its I/O when it has nothing left to write, and only then.
+        // hyper flushes its I/O only when it has nothing left to write.
         let head_begun = self.head_end.head_begun();
         self.activity.on(Event::Flushed { head_begun });
         if self.waiting_to_read.is_some() && !self.activity.phase().input_waits() {
@@ -229,7 +231,7 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
     }
 }
 
-/// As many as are within the budget, and one at least. A head and the piece behind it go together.
+/// Returns the leading slices that fit the budget, at least one. A head and the slice after it stay together.
 fn within_budget<'s, 'b>(slices: &'s [io::IoSlice<'b>]) -> &'s [io::IoSlice<'b>] {
     let mut bytes = 0_usize;
     let more = slices.iter().enumerate().take_while(|(at, slice)| {
@@ -254,15 +256,15 @@ mod tests {
 
     use super::*;
 
-    /// A hundred answers of 4 MB kept the host's runtime, with `serve`, from its timers for 0.3 s.
+    /// A hundred responses of 4 MB, sent by `serve`, delayed the timers of the host's runtime by 0.3 s.
     #[tokio::test]
-    async fn others_have_their_turn_while_a_large_answer_is_written() {
+    async fn yields_to_other_tasks_while_writing_a_large_response() {
         const SIZE: usize = 4 * 1024 * 1024;
         let deadline = Duration::from_secs(360);
         let deadlines = Deadlines { head: deadline, idle: deadline, write: deadline };
-        // The last is one line with a label of 20 MB.
+        // The last row is one line with a label of 20 MB.
         for (vectored, piece) in [(true, BUDGET), (true, 1000), (false, BUDGET), (true, SIZE)] {
-            // All of it could be written at once.
+            // The pipe has room for the whole response.
             let (mut client, server) = tokio::io::duplex(2 * SIZE);
             let activity = Arc::new(Activity::new(Arc::default()));
             let budget = WriteBudget::default();
@@ -286,16 +288,16 @@ mod tests {
                 write.as_mut().poll(cx)
             })
             .await;
-            // Up to a piece more than the budget.
+            // A write may exceed the budget by up to one slice.
             assert!(turns >= SIZE / BUDGET / 2, "{turns} turns, vectored: {vectored}, in pieces of {piece}");
             let mut read = vec![0; SIZE];
             client.read_exact(&mut read).await.unwrap();
         }
     }
 
-    /// As with a head that hyper refuses while its client still sends.
+    /// hyper answers a rejected head while its client still sends.
     #[tokio::test(start_paused = true)]
-    async fn a_blocked_write_ends_at_its_limit_though_a_read_waits_too() {
+    async fn write_deadline_ends_a_blocked_write_while_a_read_waits() {
         let (_client, server) = tokio::io::duplex(64);
         let activity = Arc::new(Activity::new(Arc::default()));
         let deadlines = Deadlines {

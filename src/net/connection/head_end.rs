@@ -1,10 +1,10 @@
-//! Whether another request has begun, which hyper does not tell: what was read last has to end with the blank line that ends
-//! a head.
+//! Detects whether another request has begun, which hyper does not expose. If the last bytes read are not the blank
+//! line that ends a head, another head has begun.
 
 /// The last bytes of a connection's input.
 #[derive(Debug, Default)]
 pub(super) struct HeadEnd {
-    /// Newest last: a blank line may be parted between two reads.
+    /// The newest byte is the last. Three bytes are kept, because a blank line may be split between two reads.
     tail: [u8; 3],
     begun: bool,
 }
@@ -15,11 +15,11 @@ impl HeadEnd {
             self.tail.rotate_left(1);
             self.tail[2] = byte;
         }
-        // httparse takes a bare LF for the end of a line, too.
+        // httparse accepts a bare LF as a line end too.
         self.begun = !matches!(self.tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
     }
 
-    /// Whether the bytes of an incomplete head are here.
+    /// Returns whether bytes of an incomplete head have been read.
     pub(super) fn head_begun(&self) -> bool {
         self.begun
     }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_a_begun_head_however_its_bytes_are_parted() {
+    fn finds_a_begun_head_at_every_split() {
         let table = [
             (&b""[..], false),
             (b"GET / HTTP/1.1\r\n\r\n", false),

@@ -1,56 +1,57 @@
-//! What a connection is doing: events in, phase out. No clock, no lock, no I/O.
+//! The phases of a connection as a state machine: events in, phase out. No clock, no lock, no I/O.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The grace period of a new connection. The first bytes of a client that has something to say are here within a moment.
+/// Grace period of a new connection. An honest client sends its first bytes within this time.
 const GREETING_GRACE: Duration = Duration::from_millis(100);
 
-/// The grace period from a complete ClientHello to the first request: some round trips and signatures. Without it,
-/// handshakes in a burst would evict one another.
+/// Grace period from a complete ClientHello to the first request. It covers some round trips and signatures. Without
+/// it, the handshakes of a burst would evict one another.
 const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
 
-/// How far a client may be behind [`SCRAPER_RATE`] before its connection may be evicted. A client that takes exactly this
-/// rate takes 64 KiB each second, because the kernel reports room in such steps.
+/// Time that a client may lag behind [`SCRAPER_RATE`] before its connection becomes evictable. A client that takes
+/// exactly this rate takes 64 KiB each second, because the kernel reports free space in such steps.
 const WRITE_GRACE: Duration = Duration::from_secs(2);
 
-/// The bytes that a scraper takes each second, at the least. Prometheus waits 10 s by default, so at a lower rate it gets
-/// less than 640 KiB in time. With gzip, 10,000 series are about 93 kB.
+/// Minimum bytes that a scraper takes each second. Prometheus waits 10 s by default, so at a lower rate it gets less
+/// than 640 KiB in time. With gzip, 10,000 series are about 93 kB.
 const SCRAPER_RATE: u64 = 64 * 1024;
 
-/// The deadlines of a connection; [`Duration::MAX`] is never.
+/// The deadlines of a connection. [`Duration::MAX`] means never.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
-    /// For a request's head: from its first byte, the first one's from accept.
+    /// From the first byte of a request's head to its end. For the first request, from accept.
     pub(crate) head: Duration,
-    /// Between a response and the next request's first byte.
+    /// From the end of a response to the first byte of the next request.
     pub(crate) idle: Duration,
-    /// Without progress in writing.
+    /// Without progress while a response is written.
     pub(crate) write: Duration,
 }
 
-/// A connection's phase, and what has been seen of its client since it was last idle.
+/// The phase of a connection, and the pace of its client since the connection was last idle.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
     phase: Phase,
     pace: Pace,
-    /// Whether the client may still be sending unread input once the response is written.
+    /// Whether the client may still be sending input after the response is written.
     lingers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// No complete request head since `since`. The head timeout counts from `head_since`, the idle timeout while that is
-    /// none.
+    /// No complete request head has arrived since `since`. The head timeout counts from `head_since`. Without it, the
+    /// idle timeout counts from `since`.
     Waiting { since: Instant, head_since: Option<Instant>, awaited: Awaited },
-    /// A request is being answered. `ends_with_its_client` if the response is for this client alone.
+    /// The server makes a response. `ends_with_its_client` if the response is made for this client only.
     Answering { ends_with_its_client: bool },
-    /// A response is being written, and its client took some of it `at`. `handed_over` once hyper has the whole body.
+    /// The server writes a response, and the client last took bytes of it `at`. `handed_over` once hyper has the
+    /// whole body.
     Writing { at: Instant, handed_over: bool },
-    /// The last response is written. What the client still sends is read and discarded.
+    /// The last response is written. Further input is read and discarded.
     Lingering { since: Instant },
-    /// Closed for a newcomer; `amid_response` if its client lacks the rest of one.
+    /// Closed for a newcomer. `amid_response` if the response was not written in full.
     Evicted { amid_response: bool },
 }
 
@@ -59,34 +60,34 @@ pub(crate) enum Phase {
 pub(crate) enum Awaited {
     /// The first request, or in TLS a ClientHello.
     Greeting,
-    /// The rest of a TLS handshake, and the first request.
+    /// The rest of a TLS handshake and the first request.
     Handshake,
     /// Another request.
     Request,
 }
 
-/// What the service and the I/O of a connection report.
+/// Events that the service and the I/O of a connection report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
-    /// In TLS, the whole ClientHello is here.
+    /// In TLS: the whole ClientHello has arrived.
     HelloComplete,
     HandshakeComplete,
     Received,
-    /// A read found nothing.
+    /// A read found no input.
     InputAwaited,
-    /// `unread` if a body follows.
+    /// `unread` if a body follows the head.
     HeadComplete {
         unread: bool,
         ends_with_its_client: bool,
     },
-    /// `closes` if the server ends the connection with this response, though the client has not asked for it.
+    /// `closes` if the server closes the connection after this response without a request of the client to do so.
     ResponseBegun {
         closes: bool,
     },
-    /// So many bytes of the response.
+    /// The client took this many bytes of the response.
     Taken(usize),
     HandedOver,
-    /// Nothing is left to write. `head_begun` if the bytes of another head are here already.
+    /// All output is written. `head_begun` if bytes of another head have already arrived.
     Flushed {
         head_begun: bool,
     },
@@ -94,13 +95,13 @@ pub(crate) enum Event {
     Closing,
 }
 
-/// How a client takes its responses.
+/// How fast a client takes its responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Pace {
-    /// How long responses have been written.
+    /// Total time for which responses have been written.
     writing: Duration,
-    /// How far the client is behind one that takes [`SCRAPER_RATE`]. It cannot be ahead: what the kernel's buffers take at
-    /// once says nothing of what the client takes later.
+    /// How far the client is behind a client that takes [`SCRAPER_RATE`]. It is never ahead: bytes that the kernel's
+    /// buffers take at once do not show what the client reads later.
     behind: Duration,
 }
 
@@ -114,7 +115,7 @@ impl Pace {
     }
 }
 
-/// From when on a connection may be evicted, and why. The least goes first.
+/// When a connection becomes evictable, and why. The smallest value is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Evictable {
     pub(crate) reason: Reason,
@@ -123,29 +124,29 @@ pub(crate) struct Evictable {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
-    /// It ends, unless its client still sends something.
+    /// The connection ends, unless its client still sends.
     Lingers,
-    /// It has no complete request head.
+    /// No complete request head has arrived.
     Waits,
-    /// Its client takes less of its responses than a scraper would.
+    /// The client takes its responses more slowly than a scraper would.
     Slow,
-    /// Its TLS handshake does not end.
+    /// The TLS handshake does not complete.
     Handshakes,
-    /// Its responses have been written for longer than a scraper waits.
+    /// The responses have been written for longer than a scraper waits.
     Long,
 }
 
-/// What connections are granted at the connection limit.
+/// Grace periods of connections at the connection limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GracePeriods {
-    /// By which all grace periods are divided, because newcomers queue.
+    /// Divisor of all grace periods, which rises while newcomers queue.
     pub(crate) divisor: u32,
     /// How long responses may be written to a client that keeps up.
     pub(crate) write: Duration,
 }
 
 impl Phases {
-    /// A connection that has just been accepted.
+    /// Creates the phases of a connection that has just been accepted.
     pub(super) fn new(now: Instant) -> Self {
         let phase = Phase::Waiting { since: now, head_since: Some(now), awaited: Awaited::Greeting };
         Phases { phase, pace: Pace::default(), lingers: false }
@@ -155,7 +156,7 @@ impl Phases {
         self.phase
     }
 
-    /// Returns the phase that follows.
+    /// Applies an event. Returns the resulting phase.
     pub(super) fn on(&mut self, event: Event, now: Instant) -> Phase {
         use Phase::{Answering, Evicted, Lingering, Waiting, Writing};
         self.phase = match (self.phase, event) {
@@ -163,7 +164,7 @@ impl Phases {
             (Waiting { head_since, .. }, Event::HelloComplete) => {
                 Waiting { since: now, head_since, awaited: Awaited::Handshake }
             }
-            // The grace period of the handshake is also that of the request behind it.
+            // The grace period of the handshake also covers the request that follows it.
             (Waiting { since, awaited, .. }, Event::HandshakeComplete) => {
                 Waiting { since, head_since: Some(now), awaited }
             }
@@ -200,7 +201,7 @@ impl Phases {
         self.phase
     }
 
-    /// When it may be evicted. A request that is being answered may not.
+    /// Returns when the connection becomes evictable. While the server makes a response, it is not.
     pub(super) fn evictable(&self, periods: GracePeriods) -> [Option<Evictable>; 2] {
         let at = |reason, from| Some(Evictable { reason, from });
         match self.phase {
@@ -226,7 +227,7 @@ impl Phases {
         }
     }
 
-    /// Evicts it if it may be evicted now.
+    /// Evicts the connection if it is evictable now. Returns whether it did.
     pub(super) fn evict(&mut self, grace: GracePeriods, now: Instant) -> bool {
         let due = self.evictable(grace).iter().flatten().any(|evictable| evictable.from <= now);
         if due {
@@ -235,7 +236,7 @@ impl Phases {
         due
     }
 
-    /// When the wait for a head or for the next request ends.
+    /// Returns when the wait for a head or for the next request ends.
     pub(super) fn read_deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { head_since: Some(since), .. } => since.checked_add(deadlines.head),
@@ -246,22 +247,22 @@ impl Phases {
 }
 
 impl Phase {
-    /// Whether a request is to be answered. It is not on a connection that has been evicted.
+    /// Returns whether a request needs a response. On an evicted connection it does not.
     pub(crate) fn is_answering(self) -> bool {
         matches!(self, Phase::Answering { .. })
     }
 
-    /// Whether a response is being made that ends when the client closes its side.
+    /// Returns whether the server makes a response for this client only.
     pub(super) fn ends_with_its_client(self) -> bool {
         self == Phase::Answering { ends_with_its_client: true }
     }
 
-    /// Whether a stop would cut something off: a response, or what its client needs to read it.
+    /// Returns whether a stop would truncate a response, or close before its client has read it.
     pub(super) fn is_busy(self) -> bool {
         !matches!(self, Phase::Waiting { .. } | Phase::Evicted { .. })
     }
 
-    /// Whether input, its end included, is not read before the response is written.
+    /// Returns whether input, including its end, stays unread until the response is written.
     pub(super) fn input_waits(self) -> bool {
         matches!(self, Phase::Answering { ends_with_its_client: false } | Phase::Writing { .. })
     }

@@ -1,4 +1,4 @@
-//! Connections over pipes, on the clock of the test.
+//! Connections over pipes, on a paused clock.
 
 mod counting;
 
@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(360);
 const WRITE: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// Answers each request at once.
+/// Responds to each request at once.
 impl<F: Fn(&Parts) -> Response<Body> + Clone + Send + Sync> Respond for F {
     fn respond(&self, head: &Parts, _: Option<IpAddr>) -> impl Future<Output = Response<Body>> + Send {
         ready(self(head))
@@ -34,7 +34,7 @@ impl<F: Fn(&Parts) -> Response<Body> + Clone + Send + Sync> Respond for F {
     }
 }
 
-/// Of some 250 bytes.
+/// Returns a response of about 250 bytes.
 fn not_found(head: &Parts) -> Response<Body> {
     let mut response = Response::new(Body::from("There is nothing here. The metrics are elsewhere.\n"));
     *response.status_mut() = match head.method {
@@ -54,7 +54,7 @@ fn service<R>(responder: R) -> Service<R> {
     Service { responder, tls: None, deadlines, stop, telemetry }
 }
 
-/// A connection over a pipe that holds so many bytes; no socket, and the time is the test's.
+/// Opens a connection over a pipe with this capacity, so that no socket affects the time.
 fn connect(capacity: usize) -> (DuplexStream, JoinHandle<()>, Arc<Activity>, CancellationToken) {
     let (client, server) = tokio::io::duplex(capacity);
     let (task, activity, stop) = serve_stream(Box::new(server), not_found);
@@ -70,9 +70,9 @@ fn serve_stream(
     (tokio::spawn(serve(stream, None, Arc::clone(&activity), service)), activity, stop)
 }
 
-/// What is handed to hyper, and what is in hyper's buffer, is not with the client yet.
+/// Bytes in hyper's buffers have not reached the client yet.
 #[tokio::test]
-async fn a_delivery_is_complete_with_the_last_byte() {
+async fn a_delivery_completes_with_the_last_byte() {
     let (deliveries, unsent) = (Deliveries::new(), UnsentBudget::new(Some(0)));
     let (of_response, counted) = (deliveries.clone(), unsent.clone());
     let responder = move |_: &Parts| {
@@ -94,22 +94,22 @@ async fn a_delivery_is_complete_with_the_last_byte() {
     }
     deliveries.of(0).await;
     assert!(!unsent.is_exceeded());
-    // What the pipe holds is written.
+    // The pipe may still hold 64 bytes.
     assert!(answer.len() - early <= 64 + 1, "at {early} of {}", answer.len());
     stop.cancel();
 }
 
-/// Each time that hyper was polled it wrote 300 KiB, because it asks again where it was told to wait; or 20 MB, where they
-/// were one line.
+/// hyper wrote 300 KiB in each poll, because it tries again after a pending write. It wrote 20 MB if they were one
+/// line.
 #[tokio::test]
-async fn a_large_answer_is_written_in_many_turns() {
+async fn writes_a_large_response_in_many_polls() {
     const SIZE: usize = 4 * 1024 * 1024;
     for help in [SIZE, 1000] {
         let responder = move |_: &Parts| {
             let pieces = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
             Response::new(Body::new(pieces))
         };
-        // All of it could be written at once.
+        // The pipe has room for the whole response.
         let (mut client, server) = tokio::io::duplex(4 * SIZE);
         let written = Arc::new(AtomicUsize::new(0));
         let stream = Counting { io: server, written: Arc::clone(&written) };
@@ -126,12 +126,12 @@ async fn a_large_answer_is_written_in_many_turns() {
         .await;
         let all = written.load(Ordering::Relaxed);
         assert!(all > SIZE, "{all} bytes in all, in lines of {help}");
-        // Up to a piece more than the budget.
+        // A write may exceed the budget by up to one slice.
         assert!(most <= 2 * 64 * 1024, "{most} bytes at once, in lines of {help}");
     }
 }
 
-/// Why it may be evicted now, if it may.
+/// Returns why the connection is evictable now.
 fn evictable(activity: &Activity) -> Option<Reason> {
     let evictable = activity.evictable(GracePeriods { divisor: 1, write: Duration::MAX });
     let due = evictable.iter().flatten().find(|evictable| evictable.from <= Instant::now());
@@ -144,7 +144,7 @@ async fn time_of<F: Future>(future: F) -> (Duration, F::Output) {
     (start.elapsed(), output)
 }
 
-/// Reads one answer to [`REQUEST`], which ends with the last word of a 404.
+/// Reads one response to [`REQUEST`], which ends with the last word of a 404.
 async fn read_answer(client: &mut DuplexStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b" elsewhere.\n") {
@@ -156,13 +156,13 @@ async fn read_answer(client: &mut DuplexStream) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_from_the_start_ends_at_the_heads_limit() {
+async fn head_timeout_ends_a_silent_connection() {
     let (_client, task, ..) = connect(1024);
     assert_eq!(time_of(task).await.0, HEAD);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_drips_ends_at_the_limit_all_the_same() {
+async fn head_timeout_ends_a_dripping_head() {
     let (mut client, task, ..) = connect(1024);
     let drip = tokio::spawn(async move {
         for byte in REQUEST.iter().cycle().skip(2) {
@@ -177,7 +177,7 @@ async fn a_head_that_drips_ends_at_the_limit_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_heads_limit_counts_from_its_first_byte_on_an_idle_connection() {
+async fn head_timeout_counts_from_the_first_byte_after_an_idle_time() {
     let (mut client, task, activity, _) = connect(1024);
     for _ in 0..3 {
         client.write_all(REQUEST).await.unwrap();
@@ -192,7 +192,7 @@ async fn the_heads_limit_counts_from_its_first_byte_on_an_idle_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_begun_behind_another_is_under_the_heads_limit() {
+async fn head_timeout_applies_to_a_pipelined_head() {
     let (mut client, task, ..) = connect(1024);
     client.write_all(&[REQUEST, b"GET"].concat()).await.unwrap();
     read_answer(&mut client).await;
@@ -200,8 +200,8 @@ async fn a_head_begun_behind_another_is_under_the_heads_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_ends_at_the_idle_limit() {
-    // In one piece, and with the blank line in two.
+async fn idle_timeout_ends_an_idle_connection() {
+    // The request in one piece, and split in its blank line.
     for split in [REQUEST.len(), REQUEST.len() - 1, REQUEST.len() - 2, REQUEST.len() - 3] {
         let (mut client, task, ..) = connect(1024);
         let (first, rest) = REQUEST.split_at(split);
@@ -215,7 +215,7 @@ async fn an_idle_connection_ends_at_the_idle_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_reads_nothing_ends_at_the_write_limit() {
+async fn write_timeout_ends_a_connection_that_reads_nothing() {
     let (mut client, task, activity, _) = connect(64);
     client.write_all(REQUEST).await.unwrap();
     let (time, _) = time_of(task).await;
@@ -223,9 +223,9 @@ async fn a_client_that_reads_nothing_ends_at_the_write_limit() {
     assert_eq!(evictable(&activity), Some(Reason::Slow));
 }
 
-/// As TLS does, it takes what is written before it is sent.
+/// `BufWriter` accepts bytes before it sends them, as TLS does.
 #[tokio::test(start_paused = true)]
-async fn what_is_buffered_below_is_under_the_write_limit_too() {
+async fn write_timeout_applies_to_buffered_bytes() {
     let (_client, server) = tokio::io::duplex(64);
     let activity = Arc::new(Activity::new(Arc::default()));
     let deadlines = Deadlines { head: HEAD, idle: IDLE, write: WRITE };
@@ -236,12 +236,12 @@ async fn what_is_buffered_below_is_under_the_write_limit_too() {
         let (time, result) =
             time_of(async { if flush { io.flush().await } else { io.shutdown().await } }).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(time, if flush { WRITE } else { Duration::ZERO }, "it is one wait");
+        assert_eq!(time, if flush { WRITE } else { Duration::ZERO }, "flush and shutdown share one deadline");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_that_keeps_moving_is_not_cut() {
+async fn write_timeout_spares_a_slow_reader_that_makes_progress() {
     let (mut client, _task, ..) = connect(64);
     client.write_all(REQUEST).await.unwrap();
     let mut answer = Vec::new();
@@ -254,10 +254,10 @@ async fn a_slow_reader_that_keeps_moving_is_not_cut() {
     }
 }
 
-/// Each response began the time anew.
+/// Each response restarted the client's grace period.
 #[tokio::test(start_paused = true)]
-async fn pipelined_requests_do_not_keep_a_connection_from_eviction() {
-    // All requests are there, and each response waits for its client for a second.
+async fn pipelined_requests_do_not_prevent_eviction() {
+    // All requests have arrived, and each response takes its client a second.
     let (mut requests, input) = tokio::io::duplex(4096);
     let (mut responses, output) = tokio::io::duplex(64);
     requests.write_all(&REQUEST.repeat(50)).await.unwrap();
@@ -277,7 +277,7 @@ async fn pipelined_requests_do_not_keep_a_connection_from_eviction() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_has_its_whole_time_for_the_next_response() {
+async fn an_idle_time_restarts_the_grace_period() {
     let (mut client, _task, activity, _) = connect(64);
     let second = Duration::from_secs(1);
     for _ in 0..2 {
@@ -295,7 +295,7 @@ async fn an_idle_connection_has_its_whole_time_for_the_next_response() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn responses_end_their_connections_while_the_limit_is_reached() {
+async fn responses_close_their_connections_at_the_limit() {
     let (mut client, server) = tokio::io::duplex(1024 * 1024);
     let at_limit = Arc::new(AtLimit::default());
     let activity = Arc::new(Activity::new(Arc::clone(&at_limit)));
@@ -308,13 +308,13 @@ async fn responses_end_their_connections_while_the_limit_is_reached() {
     client.read_to_string(&mut answers).await.unwrap();
     assert_eq!(answers.matches("HTTP/1.1 404").count(), 1, "{answers}");
     assert!(answers.contains("connection: close"), "{answers}");
-    // A reset would take the answer from a client that has sent more.
+    // A reset would discard the response of a client that has sent more.
     assert_eq!(evictable(&activity), Some(Reason::Lingers));
     assert_eq!(time_of(task).await.0, LINGER);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_what_waits_at_once_and_lets_the_rest_finish() {
+async fn stop_closes_idle_connections_and_finishes_responses() {
     for (sent, capacity) in [(&b""[..], 1024), (b"GET / HT", 1024)] {
         let (mut client, task, _, stop) = connect(capacity);
         client.write_all(sent).await.unwrap();
@@ -332,9 +332,9 @@ async fn a_stop_ends_what_waits_at_once_and_lets_the_rest_finish() {
     assert_eq!(time_of(task).await.0, Duration::ZERO);
 }
 
-/// A reset would take the answer from a client that is still sending.
+/// A reset would discard the response of a client that is still sending.
 #[tokio::test(start_paused = true)]
-async fn unread_input_is_lingered_over_for_a_while() {
+async fn lingers_while_the_client_may_still_send() {
     let refused = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'x'; 20_000]].concat();
     let unread_body = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".to_vec();
     for (sent, status) in [(refused, "431"), (unread_body, "405")] {
@@ -348,7 +348,7 @@ async fn unread_input_is_lingered_over_for_a_while() {
         assert!(!task.is_finished(), "{status}");
         assert_eq!(time_of(task).await.0, LINGER, "{status}");
     }
-    // A stop waits for it, an eviction does not.
+    // A stop waits for the lingering close, an eviction does not.
     let (mut client, task, activity, stop) = connect(1024);
     client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
     client.read_to_end(&mut Vec::new()).await.unwrap();
@@ -356,7 +356,7 @@ async fn unread_input_is_lingered_over_for_a_while() {
     assert!(activity.phase().is_busy());
     assert_eq!(evictable(&activity), Some(Reason::Lingers));
     assert_eq!(time_of(task).await.0, LINGER);
-    // Who closes ends it.
+    // The lingering close ends when the client closes.
     let (mut client, task, ..) = connect(1024);
     client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -365,7 +365,7 @@ async fn unread_input_is_lingered_over_for_a_while() {
     assert_eq!(time_of(task).await.0, Duration::ZERO);
 }
 
-/// Makes a response that ends with its client, and never is complete.
+/// Makes a response for one client only, which never completes.
 #[derive(Clone)]
 struct Probing;
 
@@ -379,9 +379,9 @@ impl Respond for Probing {
     }
 }
 
-/// rustls reports it as an error.
+/// rustls reports such a close as an error.
 #[tokio::test]
-async fn a_close_without_tls_alert_gives_a_probe_up() {
+async fn a_close_without_tls_alert_cancels_a_probe() {
     let (mut client, server) = tokio::io::duplex(1024);
     let stream = Counting { io: server, written: Arc::default() };
     let service = service(Probing);

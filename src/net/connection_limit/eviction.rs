@@ -1,4 +1,4 @@
-//! Which connection is evicted. No clock, no lock.
+//! The choice of the connection to evict. No clock, no lock.
 
 use tokio::time::Instant;
 
@@ -8,14 +8,13 @@ use crate::net::connection::Evictable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Eviction<C> {
     Now(C),
-    /// None before `until`, if no connection changes.
+    /// No connection before `until`, unless one changes its phase.
     Later {
         until: Option<Instant>,
     },
 }
 
-/// Of those that may be evicted now, the one with the first reason; of several with it, the one that has waited, or been
-/// slow, or been written to, for longest.
+/// Chooses among the connections that may be evicted now: the first reason, then the earliest time.
 pub(super) fn choose<C: Copy>(
     connections: impl Iterator<Item = (C, [Option<Evictable>; 2])>,
     now: Instant,
@@ -41,9 +40,10 @@ mod tests {
     use crate::net::connection::Reason::{self, Handshakes, Lingers, Long, Slow, Waits};
 
     #[test]
-    fn evicts_by_reason_and_then_the_oldest() {
+    fn chooses_by_reason_then_by_age() {
         const NOW: u64 = 100;
-        // Reasons and times from when on, in seconds, by connection; which one goes, or when one may.
+        // Per connection: reasons and the seconds from which they apply. Then the chosen connection, or when one may
+        // be evicted.
         type Row<'a> = (&'a [&'a [(Reason, u64)]], Result<usize, Option<u64>>);
         let table: &[Row<'_>] = &[
             (&[], Err(None)),

@@ -1,13 +1,13 @@
-//! How many newcomers queue for a connection. No call asks a listener for the length of its backlog; that a newcomer is
-//! there at once when one is looked for tells that it has queued.
+//! Estimate of how many newcomers queue. No system call returns the length of a listener's backlog. A newcomer that
+//! `accept` returns at once has queued.
 
-/// Rises with each newcomer that had queued and found the limit reached; halves with each other one.
+/// Rises with each newcomer that had queued at the limit. Halves with every other newcomer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pressure(u32);
 
 impl Pressure {
-    /// The backlog holds 1,024 newcomers, and a scraper waits 10 s by default. At this pressure, and 128 connections, so
-    /// many get one within a second.
+    /// Maximum pressure. The backlog holds 1,024 newcomers, and a scraper waits 10 s by default. At this pressure
+    /// with 128 connections, the server admits 1,024 newcomers within a second.
     const MOST: u32 = 256;
 
     pub(super) fn rise(&mut self) {
@@ -18,9 +18,9 @@ impl Pressure {
         self.0 /= 2;
     }
 
-    /// By what grace periods are divided where so many connections may be open: fewer connections have to go faster.
+    /// Returns the divisor of the grace periods. With fewer connections allowed, each must be evicted sooner.
     ///
-    /// It rises gently, because a few newcomers more than there are connections are no attack.
+    /// The divisor rises slowly, because a few newcomers above the limit are no attack.
     pub(super) fn divisor(self, max_connections: usize) -> u32 {
         let max = u32::try_from(max_connections).unwrap_or(u32::MAX).max(1);
         1 + 8 * self.0 / max
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn divides_grace_periods_by_queued_newcomers() {
-        // How many have queued, how many connections there may be, by what grace periods are divided.
+        // How many newcomers have queued, the connection limit, the expected divisor.
         let table = [
             (0, 128, 1),
             (1, 128, 1),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn falls_when_newcomers_no_longer_queue() {
+    fn pressure_falls_when_newcomers_no_longer_queue() {
         let mut pressure = Pressure::default();
         (0..1000).for_each(|_| pressure.rise());
         let fallen: Vec<u32> = (0..9)

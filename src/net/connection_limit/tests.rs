@@ -1,4 +1,4 @@
-//! Connections that never end by themselves, on a clock of the test's.
+//! Connections that never end on their own, on a paused clock.
 
 use std::future::{pending, ready};
 use std::sync::Weak;
@@ -12,7 +12,7 @@ use crate::scrape::Delivery;
 const SECOND: Duration = Duration::from_secs(1);
 const SCRAPE: Duration = Duration::from_secs(10);
 
-/// So many connections that never end by themselves, a second apart, and what each of them does.
+/// Opens this many connections, one second apart, and returns their activities.
 async fn full(max: usize) -> (Connections, Vec<Arc<Activity>>) {
     let mut connections = Connections::new(max, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let mut activities = Vec::new();
@@ -30,33 +30,33 @@ fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
     })
 }
 
-/// Its response is being written.
+/// Starts writing a response.
 fn write(activity: &Activity) {
     assert!(request(activity));
     activity.response_begun(None, false);
 }
 
-/// Its request is here. Returns whether it is to be answered.
+/// Reports a request. Returns whether it is to be answered.
 fn request(activity: &Activity) -> bool {
     activity.on(Event::HeadComplete { unread: false, ends_with_its_client: false }).is_answering()
 }
 
-/// Its response is written.
+/// Completes the response.
 fn end(activity: &Activity) {
     activity.on(Event::HandedOver);
     activity.on(Event::Flushed { head_begun: false });
 }
 
-/// How long until there is room, and which connection would be evicted for it.
+/// Waits until a newcomer can be admitted. Returns the time that took, and the connection that would be evicted.
 async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
     let start = Instant::now();
-    let Some(id) = connections.ready().await else { panic!("no connection ends by itself here") };
+    let Some(id) = connections.ready().await else { panic!("no connection ends on its own in this test") };
     let evicted = &connections.open[&id].activity;
     (start.elapsed(), activities.iter().position(|activity| Arc::ptr_eq(activity, evicted)).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn evicts_the_longest_waiting_and_never_one_being_answered() {
+async fn evicts_the_longest_waiting_but_none_with_a_running_request() {
     let (mut connections, mut activities) = full(3).await;
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
     assert!(request(&activities[0]));
@@ -72,12 +72,12 @@ async fn evicts_the_longest_waiting_and_never_one_being_answered() {
     assert!(request(&activities[3]));
     assert!(request(&activities[1]));
     let wait = tokio::time::timeout(100 * SCRAPE, connections.ready()).await;
-    assert!(wait.is_err(), "all are being answered");
+    assert!(wait.is_err(), "all have a running request");
 }
 
-/// They kept their connections for 30 s, three times as long as a scraper waits.
+/// Such clients kept their connections for 30 s, three times the timeout of a scraper.
 #[tokio::test(start_paused = true)]
-async fn evicts_clients_that_take_nothing_after_seconds() {
+async fn evicts_clients_that_read_nothing_after_two_seconds() {
     let (mut connections, activities) = full(3).await;
     activities.iter().for_each(|activity| write(activity));
     let start = Instant::now();
@@ -85,15 +85,15 @@ async fn evicts_clients_that_take_nothing_after_seconds() {
         sleep(SECOND / 10).await;
         activities[0].on(Event::Taken(64 * 1024));
     }
-    // The second and the third are as slow as one another; the first keeps up.
+    // The second and the third client are equally slow. The first keeps up.
     let (time, evicted) = room(&mut connections, &activities).await;
     assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
     assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
-/// Lets a connection in whose response, an exposition of so many bytes, is being written. It is open as long as there is one to
-/// upgrade to.
+/// Admits a connection that writes an exposition of this size. The connection is open while the returned reference
+/// can be upgraded.
 fn admit_with_exposition(
     connections: &mut Connections,
     unsent: &UnsentBudget,
@@ -109,15 +109,15 @@ fn admit_with_exposition(
     open
 }
 
-/// A slow client that held nothing of the budget was evicted, although that freed no memory.
+/// The server evicted a slow client without unsent bytes, although that freed no memory.
 #[tokio::test(start_paused = true)]
-async fn evicts_slow_clients_that_hold_too_much_unsent_and_no_others() {
+async fn evicts_only_slow_clients_with_unsent_expositions() {
     let unsent = UnsentBudget::new(Some(10));
     let mut connections = Connections::new(5, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
     let mut activities = Vec::new();
     admit(&mut connections, &mut activities);
     admit(&mut connections, &mut activities);
-    // It is slow for longest, with a response that is no exposition.
+    // This client is the slowest, but its response is no exposition.
     write(&activities[1]);
     sleep(SECOND).await;
     let mut holding = Vec::new();
@@ -125,18 +125,18 @@ async fn evicts_slow_clients_that_hold_too_much_unsent_and_no_others() {
         holding.push(admit_with_exposition(&mut connections, &unsent, 8));
         sleep(SECOND / 100).await;
     }
-    // Nobody comes.
+    // No newcomer arrives.
     let nobody = tokio::time::timeout(SECOND / 2, connections.newcomer(pending::<()>())).await;
     assert!(nobody.is_err());
     let open: Vec<bool> = holding.iter().map(|open| open.upgrade().is_some()).collect();
-    assert_eq!(open, [false, true], "the oldest goes, and then there is no need");
+    assert_eq!(open, [false, true], "evicting the oldest is enough");
     end(&activities[1]);
     for activity in activities {
-        assert!(request(&activity), "who holds nothing keeps its connection");
+        assert!(request(&activity), "a client without unsent bytes keeps its connection");
     }
 }
 
-/// At the limit the budget of unsent bytes was not looked at.
+/// At the connection limit, the server did not check the budget of unsent bytes.
 #[tokio::test(start_paused = true)]
 async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
     for room_only in [true, false] {
@@ -150,7 +150,7 @@ async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
         if room_only {
             connections.ready().await;
         } else {
-            assert!(!connections.evict_for_newcomer(false).await, "it was not evicted for the newcomer");
+            assert!(!connections.evict_for_newcomer(false).await, "the eviction was not for the newcomer");
         }
         assert!(start.elapsed() < SECOND / 2, "{:?}", start.elapsed());
         assert_eq!(connections.open.len(), 1);
@@ -159,7 +159,7 @@ async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
+async fn evicts_clients_that_keep_up_after_a_scrape_timeout_only() {
     let (mut connections, activities) = full(2).await;
     write(&activities[1]);
     sleep(SECOND).await;
@@ -182,11 +182,11 @@ async fn evicts_clients_that_keep_up_only_after_a_scrape_timeout() {
     keep_up.abort();
 }
 
-/// A burst of handshakes evicted itself, and a scrape with it.
+/// A burst of handshakes evicted its own connections, and a scrape.
 #[tokio::test(start_paused = true)]
-async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
+async fn grants_handshakes_a_grace_period_after_client_hello() {
     let (mut connections, mut activities) = full(3).await;
-    // One byte is no hello: all three have been silent for longer than they may.
+    // One byte is no ClientHello, so all three have exceeded the first grace period.
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
     activities[0].on(Event::HelloComplete);
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
@@ -197,7 +197,7 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
     assert!(connections.evict_for_newcomer(false).await);
     admit(&mut connections, &mut activities);
     assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
-    // It is also that of the first request, and of no other.
+    // The same grace period covers the first request, but no later one.
     activities[1].on(Event::HandshakeComplete);
     activities[3].on(Event::HelloComplete);
     write(&activities[2]);
@@ -207,9 +207,9 @@ async fn grants_handshakes_a_grace_period_from_a_whole_hello() {
     assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
 }
 
-/// A thousand clients that took nothing kept a scrape in the backlog for longer than it waits.
+/// A thousand clients that read nothing kept a scrape in the backlog for longer than its timeout.
 #[tokio::test(start_paused = true)]
-async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
+async fn admits_a_thousand_queued_newcomers_within_seconds() {
     let mut connections = Connections::new(128, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let start = Instant::now();
     for queued in 0..1000 {
@@ -223,7 +223,7 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
         });
     }
     assert!(start.elapsed() < SCRAPE / 2, "{:?}", start.elapsed());
-    // Nobody queues any more.
+    // No newcomer queues any more.
     for _ in 0..9 {
         let ((), had_queued) = connections.newcomer(sleep(SECOND)).await;
         assert!(!had_queued && connections.evict_for_newcomer(had_queued).await);
@@ -233,29 +233,29 @@ async fn lets_a_thousand_queued_newcomers_in_within_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn says_that_the_limit_is_reached_while_newcomers_find_it_so() {
+async fn reports_the_limit_as_reached_while_newcomers_wait() {
     let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     let at_limit = Arc::clone(&connections.at_limit);
     let reached = || at_limit.reached.load(Ordering::Relaxed);
     assert!(!connections.evict_for_newcomer(true).await && !reached());
     connections.admit(|_| pending());
-    assert!(!reached(), "a connection that nobody else wants is kept");
+    assert!(!reached(), "no newcomer wants the connection");
     assert!(connections.evict_for_newcomer(true).await && reached());
     connections.admit(|_| ready(()));
     sleep(SECOND).await;
     assert!(!connections.evict_for_newcomer(true).await && !reached());
 }
 
-/// A burst evicted those of it whose complete requests nobody had read yet.
+/// A burst evicted connections whose complete requests the server had not read yet.
 #[tokio::test(start_paused = true)]
-async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
+async fn reads_a_new_request_before_evicting_its_connection() {
     let mut connections = Connections::new(1, SCRAPE, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| async move {
         tokio::task::yield_now().await;
         assert!(request(&activity));
         sleep(7 * SECOND).await;
     });
-    // The runtime was busy with something else for longer than its grace period.
+    // The runtime was busy for longer than the grace period.
     tokio::time::advance(SECOND).await;
     let start = Instant::now();
     assert!(!connections.evict_for_newcomer(false).await);
@@ -263,7 +263,7 @@ async fn reads_what_a_newcomer_has_sent_before_it_is_evicted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn room_comes_with_an_end_and_with_a_new_wait() {
+async fn becomes_ready_when_a_connection_ends_or_waits_again() {
     let mut connections =
         Connections::new(1, Duration::MAX, UnsentBudget::new(None), Arc::new(Telemetry::new()));
     connections.admit(|activity| {

@@ -1,4 +1,4 @@
-//! A socket that listens, before there is a runtime.
+//! A listening socket, before a runtime exists.
 
 use std::fmt;
 use std::io;
@@ -8,26 +8,26 @@ use std::task::{Context, Poll};
 
 use crate::net::stream::Stream;
 
-/// A socket that is bound, and listens.
+/// A bound and listening socket.
 pub(crate) struct Socket {
     address: Address,
     enter: Box<Enter>,
 }
 
-/// Takes it onto the current runtime.
+/// Registers the socket with the current runtime.
 type Enter = dyn FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync;
 
 /// A socket on a runtime.
 pub(crate) trait Accept: Send {
-    /// The next connection and its peer's address, which one on a Unix socket has not.
+    /// Accepts the next connection. Returns it with its peer's address, which a peer on a Unix socket does not have.
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>>;
 }
 
-/// Where a socket can be reached.
+/// The address of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp(SocketAddr),
-    /// None for a socket without a name.
+    /// `None` for a socket without a name.
     Unix(Option<PathBuf>),
 }
 
@@ -43,7 +43,7 @@ impl Socket {
         &self.address
     }
 
-    /// Needs a runtime with its I/O enabled.
+    /// Registers the socket with the current runtime, which needs its I/O driver.
     pub(super) fn enter(self) -> io::Result<Box<dyn Accept>> {
         (self.enter)()
     }
@@ -55,8 +55,8 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// As a client on this host may open it: an unspecified address cannot be opened, but it includes this host. A Unix socket is written as
-/// nginx writes it; the path of the request follows.
+/// Writes the address as a client on this host can open it. An unspecified address cannot be opened, so it becomes
+/// `localhost`. A Unix socket is written in nginx's form, which the request's path follows.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_shown_as_one_may_open_them() {
+    fn displays_addresses_that_a_client_can_open() {
         let table = [
             (Address::Tcp(([0, 0, 0, 0], 9184).into()), "localhost:9184"),
             (Address::Tcp((Ipv6Addr::UNSPECIFIED, 1).into()), "localhost:1"),

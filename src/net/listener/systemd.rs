@@ -16,26 +16,26 @@ use super::{tcp, unix};
 use crate::util::io_error;
 use crate::util::unwind::caught;
 
-/// What `LISTEN_FDS` may say at the most; a process has no more descriptors than that by default.
+/// Maximum value of `LISTEN_FDS`. By default a process may open no more descriptors than this.
 const MAX_SOCKETS: usize = 1024;
 
 /// `SD_LISTEN_FDS_START`.
 const FIRST: usize = 3;
 
-/// The sockets that were handed to this process: all of them, once.
+/// Takes all sockets that systemd passed to this process. A second call fails.
 pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
-    // Descriptors are owned once. Other code in the process that takes them is not known here.
+    // Each descriptor has one owner. This flag does not cover other code of the process that takes them.
     static TAKEN: AtomicBool = AtomicBool::new(false);
 
     let variable = |name: &str| env::var(name).ok();
     let names = handed_over(variable, process::id())?;
     if TAKEN.swap(true, Ordering::Relaxed) {
-        return Err(missing("the sockets of systemd have been taken by another server of this process"));
+        return Err(missing("another server of this process has taken the systemd sockets"));
     }
-    // First, because it is unsound to own a descriptor that is closed.
+    // First, because owning a closed descriptor is unsound.
     for descriptor in FIRST..FIRST + names.len() {
         fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
-            io_error::annotated(error, format_args!("{descriptor} of LISTEN_FDS is not in /proc/self/fd"))
+            io_error::annotated(error, format_args!("descriptor {descriptor} of LISTEN_FDS is not open"))
         })?;
     }
     let sockets = sd_listen_fds::get().unwrap_or_default();
@@ -46,35 +46,33 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
         .collect()
 }
 
-/// How the sockets are called, if there are any for this process.
+/// Returns the names of the sockets, if systemd passed any to this process.
 fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::Result<Vec<String>> {
     let Some(pid) = variable("LISTEN_PID") else {
-        return Err(missing(
-            "LISTEN_PID is not set: the process was not started by a socket unit of systemd",
-        ));
+        return Err(missing("LISTEN_PID is not set: no systemd socket unit started this process"));
     };
     if pid.parse() != Ok(own_pid) {
         return Err(missing(&format!(
-            "LISTEN_PID is {pid:?}: the sockets are for another process than {own_pid}"
+            "LISTEN_PID is {pid:?}: the sockets are for another process (this one is {own_pid})"
         )));
     }
     let Some(count) = variable("LISTEN_FDS") else {
-        return Err(missing("LISTEN_FDS is not set: there are no sockets"));
+        return Err(missing("LISTEN_FDS is not set: systemd passed no sockets"));
     };
     let count = match count.parse() {
-        Ok(0) => return Err(missing("LISTEN_FDS is 0: there are no sockets")),
+        Ok(0) => return Err(missing("LISTEN_FDS is 0: systemd passed no sockets")),
         Ok(count @ 1..=MAX_SOCKETS) => count,
         _ => return Err(missing(&format!("LISTEN_FDS is {count:?}: not a number of sockets"))),
     };
     let names = variable("LISTEN_FDNAMES").unwrap_or_default();
-    // What sd_listen_fds_with_names(3) calls those without a name.
+    // sd_listen_fds_with_names(3) uses this name for sockets without one.
     let names = names.split(':').filter(|name| !name.is_empty()).map(str::to_owned);
     Ok(names.chain(std::iter::repeat("unknown".to_owned())).take(count).collect())
 }
 
 fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     let socket = socket2::Socket::from(descriptor);
-    // The host's children must not inherit it.
+    // Child processes of the host must not inherit the socket.
     socket.set_cloexec(true)?;
     let refused = |is: &str| {
         let sentence = format!("{name:?} of LISTEN_FDS {is}");
@@ -86,7 +84,7 @@ fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
         return refused("is neither a TCP nor a Unix stream socket");
     };
     if !socket.is_listener().is_ok_and(|listens| listens) {
-        return refused("does not listen: a connection (Accept=yes) can not be accepted from");
+        return refused("does not listen (expected a socket unit with Accept=no)");
     }
     let descriptor = OwnedFd::from(socket);
     if domain == Domain::UNIX { unix::from_std(descriptor.into()) } else { tcp::from_std(descriptor.into()) }
@@ -96,17 +94,17 @@ fn missing(what: &str) -> io::Error {
     io_error::new(io::ErrorKind::NotFound, what)
 }
 
-/// Tells systemd the state of the service. Does nothing without `NOTIFY_SOCKET`.
+/// Sends the service's state to systemd. Does nothing without `NOTIFY_SOCKET`.
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = notify(&name, state) {
-        // Caught because a drop calls this, and a panic of a subscriber must not leave a drop.
-        caught(|| tracing::warn!(?name, %error, "cannot notify systemd"));
+        // `Drop` calls this, so a panic of a subscriber must not escape.
+        caught(|| tracing::warn!(?name, %error, "failed to notify systemd"));
     }
 }
 
-/// Sends once and never waits, because systemd's queue may be full. The caller may be a thread of the program's runtime, or
-/// the one that does the server's I/O.
+/// Sends once without waiting, because systemd's queue may be full. The caller may be a thread of the program's
+/// runtime, or the server's I/O thread.
 fn notify(name: &OsStr, state: &str) -> io::Result<()> {
     let address = notified(name)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::DGRAM, None)?;
@@ -114,7 +112,7 @@ fn notify(name: &OsStr, state: &str) -> io::Result<()> {
     socket.send_to(state.as_bytes(), &address).map(drop)
 }
 
-/// A path, or with `@` for its NUL a name of the abstract namespace.
+/// Parses a path, or an abstract name, in which `@` stands for NUL.
 fn notified(name: &OsStr) -> io::Result<SockAddr> {
     match name.as_bytes() {
         [b'/', ..] => SockAddr::unix(name),
@@ -125,7 +123,7 @@ fn notified(name: &OsStr) -> io::Result<SockAddr> {
         }
         _ => Err(io_error::new(
             io::ErrorKind::Unsupported,
-            "this kind of NOTIFY_SOCKET is not supported: only Unix sockets are",
+            "this kind of NOTIFY_SOCKET is not supported (expected a Unix socket)",
         )),
     }
 }
@@ -135,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn errors_name_the_missing_variable() {
         type Variables<'v> = &'v [(&'v str, &'v str)];
         let table: &[(Variables<'_>, Result<&[&str], &str>)] = &[
             (&[], Err("LISTEN_PID is not set")),
@@ -183,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn abstract_sockets_are_told() {
+        fn notifies_abstract_sockets() {
             let (name, socket) = abstract_socket("abstract");
             notify(&name, "READY=1\n").unwrap();
             let mut told = [0; 64];
@@ -192,15 +190,15 @@ mod tests {
         }
 
         #[test]
-        fn a_full_queue_keeps_nobody_waiting() {
+        fn notifying_does_not_wait_for_a_full_queue() {
             let (name, _socket) = abstract_socket("full");
-            // A queue of datagrams has an end, of 10 by default; a wait would have none.
+            // The kernel's queue of datagrams is limited, to 10 by default.
             let error = (0..1_000_000).find_map(|_| notify(&name, "READY=1\n").err()).unwrap();
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         }
 
         #[test]
-        fn other_sockets_are_not_told() {
+        fn rejects_other_kinds_of_sockets() {
             for (name, kind) in [
                 ("vsock:2:1234", io::ErrorKind::Unsupported),
                 ("relative/path", io::ErrorKind::Unsupported),
@@ -212,7 +210,7 @@ mod tests {
         }
 
         #[test]
-        fn what_does_not_listen_is_refused() {
+        fn rejects_sockets_that_do_not_listen() {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (pair, _other) = UnixStream::pair().unwrap();

@@ -12,20 +12,21 @@ use super::socket::{Accept, Address, Socket};
 use crate::net::stream::{Io, Stream};
 use crate::util::io_error;
 
-/// How many newcomers wait to be accepted, as with tokio and Go, if the system's own limit is not lower. std's 128 are
-/// too few for a fleet of clients that guess passwords, and a client whose packet is dropped tries again a second later.
+/// Number of newcomers that wait to be accepted, as in tokio and Go. The system's own limit may be lower. std's 128
+/// are too few for a fleet of clients that guess passwords: a client whose packet is dropped tries again a second
+/// later.
 #[cfg(unix)]
 const BACKLOG: i32 = 1024;
 
-/// How much of a response the kernel keeps unsent at the most. Without a limit Linux takes up to 4 MiB (tcp_wmem, tcp(7)) and
-/// reports room again when a third of it has gone: a client that takes 16 KiB a second makes no progress for
-/// longer than `write_timeout`, and one that takes nothing costs the host memory.
+/// Maximum bytes of a response that the kernel keeps unsent. Without a limit, Linux takes up to 4 MiB (tcp_wmem,
+/// tcp(7)) and reports free space again after a third of it is sent. A client that takes 16 KiB a second then makes
+/// no progress for longer than `write_timeout`, and a client that takes nothing costs the host memory.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 
-/// Listens on the first of the addresses that works. If none does, the error is the last one's, as with std.
+/// Listens on the first address that works. If none does, returns the error of the last one, as std does.
 pub(crate) fn bind(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
-    let mut failed = io_error::new(io::ErrorKind::InvalidInput, "there is no address");
+    let mut failed = io_error::new(io::ErrorKind::InvalidInput, "there is no address to listen on");
     for addr in addrs {
         match listen(addr) {
             Ok(socket) => return Ok(socket),
@@ -37,13 +38,13 @@ pub(crate) fn bind(addrs: Vec<SocketAddr>) -> io::Result<Socket> {
 
 fn listen(addr: SocketAddr) -> io::Result<Socket> {
     let listener = TcpListener::bind(addr)?;
-    // Once more, with our own backlog.
+    // std's backlog is 128, so listen again with ours.
     #[cfg(unix)]
     socket2::SockRef::from(&listener).listen(BACKLOG)?;
     from_std(listener)
 }
 
-/// Listens on a socket that exists.
+/// Listens on an existing socket.
 pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
     let address = Address::Tcp(listener.local_addr()?);
@@ -53,10 +54,10 @@ pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
 impl Accept for tokio::net::TcpListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
         self.poll_accept(cx).map_ok(|(stream, peer)| {
-            // Nagle's algorithm would hold back the end of a response until the client has acknowledged the rest.
-            // Where this fails, the response is late, not lost.
+            // Nagle's algorithm would delay the end of a response until the client has acknowledged the rest. If this
+            // call fails, the response is late, not lost.
             let _ = stream.set_nodelay(true);
-            // Where this fails, a slow reader may be cut.
+            // If this call fails, the server may close the connection of a slow client.
             #[cfg(target_os = "linux")]
             let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
             (Box::new(stream) as Stream, Some(peer.ip()))
@@ -67,7 +68,7 @@ impl Accept for tokio::net::TcpListener {
 impl Io for TcpStream {
     #[cfg(unix)]
     fn reset_on_drop(&self) {
-        // Where this fails, the kernel keeps what is unsent for some minutes.
+        // If this call fails, the kernel keeps unsent bytes for some minutes.
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
@@ -79,10 +80,11 @@ mod tests {
 
     use super::*;
 
-    /// Linux drops what is beyond the backlog, and the client tries again, here for good: nobody accepts any.
+    /// Linux drops connections above the backlog, and the client retries. Here it retries in vain, because the test
+    /// accepts none.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_burst_of_newcomers_waits_in_the_backlog() {
+    fn the_backlog_holds_a_burst_of_newcomers() {
         let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
         let socket = bind(vec![([127, 0, 0, 1], 0).into()]).unwrap();
         let Address::Tcp(addr) = *socket.address() else { unreachable!() };

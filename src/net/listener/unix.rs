@@ -1,4 +1,4 @@
-//! Unix sockets: a file whose mode says who may connect.
+//! Unix sockets. The mode of the socket's file decides who may connect.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,23 +15,23 @@ use super::socket::{Accept, Address, Socket};
 use crate::net::stream::{Io, Stream};
 use crate::util::io_error;
 
-/// As std listens.
+/// std's backlog.
 const BACKLOG: i32 = 128;
 
-/// Makes the file, with this mode, and listens. A socket that nobody answers on is replaced; any other file is left alone.
+/// Creates the socket file with this mode, and listens. A stale socket is replaced, any other file is kept.
 pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
     make(path, mode)
         .map_err(|error| io_error::annotated(error, format_args!("cannot listen on {}", path.display())))
 }
 
-/// Listens on a socket that exists. Its file is left alone.
+/// Listens on an existing socket, and keeps its file.
 pub(crate) fn from_std(listener: UnixListener) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
     let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
     Ok(socket(path, Owned { _file: None, listener }))
 }
 
-/// A listener and the file that was made for it, which is removed first: see [`SocketFile`].
+/// A listener and its socket file. The file is dropped first: see [`SocketFile`].
 struct Owned<L> {
     _file: Option<SocketFile>,
     listener: L,
@@ -50,15 +50,16 @@ impl Accept for Owned<tokio::net::UnixListener> {
     }
 }
 
-/// What its client has not taken is dropped with it.
+/// Closing a Unix socket discards unread bytes, so no reset is needed.
 impl Io for tokio::net::UnixStream {}
 
-/// A socket's file; its drop removes it, if it is that one still.
+/// The file of a socket, which its drop removes unless another file has replaced it.
 ///
-/// It goes before the socket is closed: until then the kernel keeps the inode, so no other file has its number.
+/// It is removed before the socket closes. Until then the kernel keeps the inode, so no other file can have its
+/// number.
 #[derive(Debug)]
 struct SocketFile {
-    /// Absolute, because the host may change its directory.
+    /// Absolute, because the host program may change its working directory.
     path: PathBuf,
     identity: Option<(u64, u64)>,
 }
@@ -66,13 +67,13 @@ struct SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
-            // Where this fails, the next start finds a socket that nobody answers on.
+            // If this fails, the next start finds a stale socket and replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Which file it is, if it is one.
+/// Returns the device and inode of the file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -80,7 +81,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     let address = SockAddr::unix(path)?;
     if let Some(stale) = stale(path, &address)? {
-        // Another server may have replaced it meanwhile, or removed it.
+        // Another server may have replaced or removed it meanwhile.
         if identity(path) == Some(stale) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -92,41 +93,42 @@ fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
     listener.bind(&address)?;
     let absolute = std::path::absolute(path)?;
-    // The mode goes by the path, and follows links. A program that may write to the directory can still win the race between
-    // these two: no call of std's sets the mode of a link.
+    // `set_permissions` takes a path and follows links. A program that may write to the directory can still win the
+    // race between these two calls. std has no call that sets the mode of a link.
     let made = fs::symlink_metadata(path)?;
     if !made.file_type().is_socket() {
-        return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has taken the socket's place"));
+        return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has replaced the socket"));
     }
     let file = SocketFile { identity: Some((made.dev(), made.ino())), path: absolute };
-    // Before it listens, so that no client connects with the mode that the umask has left.
+    // Before `listen`, so that no client connects with the mode that the umask left.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     listener.listen(BACKLOG)?;
     let listener = UnixListener::from(OwnedFd::from(listener));
     Ok(socket(Some(path.to_owned()), Owned { _file: Some(file), listener }))
 }
 
-/// Returns which file is a socket that nobody answers on. None if there is no file, an error if it is to be left alone.
+/// Returns the device and inode of a stale socket, on which no process listens. Returns `None` if there is no file,
+/// and an error if the file must be kept.
 ///
-/// Two servers that start at the same moment may both replace a stale socket, and the last one keeps the path. A lock would
-/// have to be waited for, which `bind` must not do on a runtime's thread.
+/// Two servers that start at the same moment may both replace a stale socket, and the last one keeps the path. A lock
+/// would prevent that, but `bind` must not wait on a runtime's thread.
 fn stale(path: &Path, address: &SockAddr) -> io::Result<Option<(u64, u64)>> {
     let found = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => (metadata.dev(), metadata.ino()),
         Ok(_) => {
-            return Err(io_error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+            return Err(io_error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket exists"));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // One whose backlog is full would keep us waiting, and is one that is served.
+    // A socket with a full backlog has a server, and a blocking connect would wait for it.
     client.set_nonblocking(true)?;
     match client.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-        _ => Err(io_error::new(io::ErrorKind::AddrInUse, "somebody answers on this socket")),
+        _ => Err(io_error::new(io::ErrorKind::AddrInUse, "another process listens on this socket")),
     }
 }
 
@@ -139,8 +141,8 @@ mod tests {
     use super::*;
     use crate::scratch::Scratch;
 
-    /// What a killed server has left, for std removes no file. Not at once: a process that another test spawns has a copy of
-    /// the socket between fork and exec.
+    /// Leaves a socket file as a killed server does, because std removes none. A process that another test spawns
+    /// holds a copy of the socket between fork and exec, so this waits.
     fn left(path: &Path) {
         drop(UnixListener::bind(path).unwrap());
         while UnixStream::connect(path).is_ok() {
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_has_its_mode_and_goes_with_the_socket() {
+    fn creates_the_file_with_its_mode_and_removes_it() {
         let folder = Scratch::new("mode");
         let path = folder.0.join("s");
         for mode in [0o660, 0o600, 0o666] {
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_replaced_if_nobody_answers_on_it() {
+    fn replaces_a_stale_socket_but_no_listening_one() {
         let folder = Scratch::new("stale");
         let path = folder.0.join("s");
         left(&path);
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn one_with_a_full_backlog_is_served_and_does_not_keep_us_waiting() {
+    fn does_not_wait_for_a_socket_with_a_full_backlog() {
         let folder = Scratch::new("full");
         let path = folder.0.join("s");
         let busy = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_file_is_left_alone() {
+    fn keeps_files_that_are_not_sockets() {
         let folder = Scratch::new("other");
         let (file, link, missing) = (folder.0.join("f"), folder.0.join("l"), folder.0.join("m/s"));
         fs::write(&file, "mine").unwrap();
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn another_ones_file_is_not_removed() {
+    fn does_not_remove_the_socket_of_another_server() {
         let folder = Scratch::new("another");
         let path = folder.0.join("s");
         let socket = bind(&path, 0o660).unwrap();

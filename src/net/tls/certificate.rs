@@ -1,7 +1,7 @@
-//! What a certificate says that rustls does not tell: until when it is valid, and whose it is.
+//! Fields of a certificate that rustls does not expose: the end of its validity, and its alternative names.
 //!
-//! A walk along RFC 5280's structure. No verdict depends on it alone: rustls' own parser has taken the certificate, or
-//! refuses it.
+//! This parser follows the structure in RFC 5280. No decision depends on it alone: rustls' own parser accepts or
+//! rejects the certificate.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,7 +16,7 @@ const SEQUENCE: u8 = 0x30;
 /// 2.5.29.17 (RFC 5280, section 4.2.1.6).
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
-/// The last second in which it is valid, since the epoch.
+/// Returns the last second in which the certificate is valid, since the epoch.
 pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
     let Fields { validity, extensions: _ } = fields(certificate)?;
     let mut validity = Der(validity);
@@ -36,7 +36,7 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
     }
 }
 
-/// Its alternative names, as Go's exporter-toolkit writes them: DNS, e-mail, IP, URI.
+/// Returns the certificate's alternative names (DNS, e-mail, IP, URI), formatted as in Go's exporter-toolkit.
 pub(super) fn names(certificate: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let Fields { validity: _, extensions } = fields(certificate)?;
     let mut names = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn names(certificate: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
         }
         let (mut tag, mut value) = extension.next()?;
         if tag != OCTET_STRING {
-            (tag, value) = extension.next()?; // what was first is `critical`
+            (tag, value) = extension.next()?; // the first value was `critical`
         }
         if tag != OCTET_STRING {
             return None;
@@ -70,7 +70,7 @@ pub(super) fn names(certificate: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
 fn ip(address: &[u8]) -> Option<IpAddr> {
     match address.len() {
         4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?).into()),
-        // Go writes a mapped address as that of version 4.
+        // Go writes an IPv4-mapped address as IPv4.
         16 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).to_canonical()),
         _ => None,
     }
@@ -81,7 +81,7 @@ struct Fields<'a> {
     extensions: Option<&'a [u8]>,
 }
 
-/// Section 4.1.
+/// Parses the fields of section 4.1.
 fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
     let mut to_be_signed = Der(Der(Der(certificate).expect(SEQUENCE)?).expect(SEQUENCE)?);
     to_be_signed.optional(0xa0); // version
@@ -96,7 +96,7 @@ fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
     Some(Fields { validity, extensions: to_be_signed.optional(0xa3) })
 }
 
-/// What is left of a list of values in DER (X.690).
+/// The rest of a list of DER values (X.690).
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
@@ -104,13 +104,13 @@ impl<'a> Der<'a> {
         self.0.is_empty()
     }
 
-    /// The next value and its tag.
+    /// Returns the next value and its tag.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&length, rest) = rest.split_first()?;
         let (length, rest) = match length {
             0..=0x7f => (usize::from(length), rest),
-            // No certificate has a length of more than three bytes.
+            // A certificate's length needs at most three bytes.
             0x81..=0x83 => {
                 let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
                 (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
@@ -137,7 +137,7 @@ fn number(digits: &[u8]) -> Option<i64> {
         .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
 }
 
-/// `MMDDHHMMSSZ`, which is all that RFC 5280 lets follow upon the year.
+/// Parses `MMDDHHMMSSZ`, the only form that RFC 5280 allows after the year.
 fn time(year: i64, rest: &[u8]) -> Option<i64> {
     let (b'Z', digits) = rest.split_last()? else { return None };
     if digits.len() != 10 {
@@ -149,7 +149,8 @@ fn time(year: i64, rest: &[u8]) -> Option<i64> {
     if !(1..=12).contains(&month) {
         return None;
     }
-    // Years begin in March, so that the leap day is a year's last: days before a month, then leap years.
+    // The year begins in March, so that the leap day is its last. Count the days before the month, then the leap
+    // years.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
@@ -168,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_that_of_the_certificate() {
-        // rcgen writes UTCTime until 2049, GeneralizedTime from then on.
+    fn reads_the_end_of_validity() {
+        // rcgen writes UTCTime until 2049, and GeneralizedTime from 2050.
         for (year, month, day) in
             [(1999, 12, 31), (2000, 2, 29), (2027, 3, 1), (2049, 12, 31), (2050, 1, 1), (2400, 2, 29)]
         {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_to_the_second_or_not_at_all() {
+    fn reads_valid_times_to_the_second_and_rejects_others() {
         let table = [
             (2026, "1122014059Z", Some(1_795_311_659)),
             (1970, "0101000000Z", Some(0)),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn all_four_kinds_of_names_are_read() {
+    fn reads_all_four_kinds_of_names() {
         let certificate = make(|params| {
             params.subject_alt_names = vec![
                 SanType::DnsName("prometheus.example".try_into().unwrap()),
@@ -221,9 +222,9 @@ mod tests {
         assert_eq!(super::names(&make(|_| ())).unwrap().len(), 0);
     }
 
-    /// Whatever the bytes, there is an answer and no panic.
+    /// Every input returns a result, and none panics.
     #[test]
-    fn what_is_broken_is_none_or_something_but_no_panic() {
+    fn never_panics_on_broken_certificates() {
         let certificate = make(|params| {
             params.subject_alt_names = vec![SanType::IpAddress("2001:db8::7".parse().unwrap())];
         });

@@ -1,4 +1,4 @@
-//! Which clients are admitted: the five forms of `client_auth_type`, and the list of alternative names.
+//! Verification of client certificates: the five forms of `client_auth_type`, and the list of alternative names.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use tokio_rustls::rustls::{
 
 use super::certificate;
 
-/// Verifies clients' certificates. That a client has the key of its certificate, rustls verifies itself.
+/// Verifies clients' certificates. rustls itself verifies that the client has the certificate's key.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) chain: Chain,
     pub(super) mandatory: bool,
-    /// The certificate must have one of these names. None: any name will do.
+    /// Names of which the certificate must have one. Empty: any name is accepted.
     pub(super) allowed_sans: Vec<String>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Which issuers are accepted.
+/// Accepted issuers.
 #[derive(Debug)]
 pub(super) enum Chain {
-    /// Any, and at any time: the chain is not verified.
+    /// Any issuer: neither chain nor validity is verified.
     Any,
-    /// None: there is no CA.
+    /// No issuer, because no CA is set.
     Nobody,
     Of(Arc<dyn ClientCertVerifier>),
 }

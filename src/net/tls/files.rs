@@ -1,4 +1,4 @@
-//! Certificate, key and client CA in files, read again when they change.
+//! Certificate, key and client CA in files, reloaded when they change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use crate::telemetry::Telemetry;
 use crate::util::io_error;
 use crate::util::reload::{self, Reload, Reloaded};
 
-/// Where the files are.
+/// Paths of the files.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     pub(crate) certificates: PathBuf,
     pub(crate) key: PathBuf,
-    /// With it, clients must have a certificate of this CA.
+    /// If set, clients must have a certificate of this CA.
     pub(crate) client_ca: Option<PathBuf>,
 }
 
-/// What the files said when they were last good.
+/// The last good content of the files.
 pub(super) struct FromFiles {
     pub(super) loaded: Loaded,
-    /// As it was read.
+    /// The text of the CA's file, unparsed.
     client_ca: Option<Vec<u8>>,
 }
 
@@ -58,7 +58,7 @@ fn report(
         // While certificate and key are replaced one after the other, they do not match.
         Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
     }
-    // Last, because a subscriber of the host's may panic.
+    // Last, because a subscriber of the host program may panic.
     version.log("certificate");
 }
 
@@ -68,7 +68,7 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<FromFiles> {
             .read(path)
             .map_err(|error| io_error::annotated(error, format_args!("{option}: {}", path.display())))
     };
-    // All of them, even if one cannot be read: a file that is not read is not watched.
+    // Read all files even if one fails: a file that is not read is not watched.
     let certificates = read("tls_files", &paths.certificates);
     let key = read("tls_files", &paths.key);
     let client_ca = paths.client_ca.as_deref().map(|path| read("tls_client_ca", path));

@@ -1,7 +1,7 @@
-//! From PEM and options to a configuration of rustls, with the provider `ring`. Reads no file and no clock.
+//! Builds rustls configurations, with the provider `ring`, from PEM and options. Reads no file and no clock.
 //!
-//! The provider is always named: rustls' own default is the process's, and where two are compiled in, which any crate in
-//! the tree can bring about, asking for it panics.
+//! The provider is always passed explicitly. rustls' default provider belongs to the process, and asking for it
+//! panics if two are compiled in, which any crate in the dependency tree can cause.
 
 use std::sync::Arc;
 
@@ -14,85 +14,85 @@ use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig,
 use super::certificate;
 use super::client::{Chain, Verifier};
 
-/// The only protocol that is offered in ALPN (RFC 7301, section 6).
+/// The only protocol that ALPN offers (RFC 7301, section 6).
 pub(super) const HTTP11: &[u8] = b"http/1.1";
 
-/// What a server's side of TLS is made from.
+/// Input of the server's side of TLS.
 pub(crate) struct Settings {
-    /// PEM: the server's own certificate first, then the intermediate ones.
+    /// PEM: the server's certificate first, then the intermediate ones.
     pub(crate) certificates: Vec<u8>,
     /// PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.
     pub(crate) key: Vec<u8>,
     pub(crate) client_auth: ClientAuth,
-    /// PEM: the CAs that client certificates are verified with.
+    /// PEM: the CAs that verify client certificates.
     pub(crate) client_ca: Option<Vec<u8>>,
-    /// DNS names, e-mail and IP addresses, URIs, of which a client's certificate must have one, exactly; no such
-    /// demand if there are none.
+    /// DNS names, e-mail addresses, IP addresses and URIs. A client's certificate must have one of them exactly.
+    /// Empty: no name is required.
     pub(crate) allowed_sans: Vec<String>,
     pub(crate) min_version: Version,
     pub(crate) max_version: Version,
-    /// The suites that may be used, by IANA's numbers, the preferred ones first; those of `ring` if there are none.
+    /// Allowed cipher suites by their IANA numbers, in order of preference. Empty: those of `ring`.
     pub(crate) suites: Vec<u16>,
-    /// Whether our order of suites counts, and not the client's.
+    /// Whether the server's order of suites takes precedence over the client's.
     pub(crate) prefer_own_order: bool,
-    /// The same for key exchange groups.
+    /// Allowed key exchange groups by their IANA numbers, in order of preference. Empty: those of `ring`.
     pub(crate) groups: Vec<u16>,
 }
 
-/// When a client must show a certificate, and whether it is looked at.
+/// Whether a client must present a certificate, and whether it is verified.
 #[cfg_attr(
     not(any(feature = "web-config", test)),
     expect(dead_code, reason = "the builder configures two of them")
 )]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ClientAuth {
-    /// It is not asked for one.
+    /// The server does not request a certificate.
     #[default]
     NoClientCert,
-    /// It is asked, and any or none is taken.
+    /// The server requests a certificate, and accepts any or none.
     RequestClientCert,
-    /// Any is taken, none is not.
+    /// The client must present any certificate.
     RequireAnyClientCert,
-    /// None is taken, and one of the CA.
+    /// The client may present no certificate, or one of the CA.
     VerifyClientCertIfGiven,
-    /// One of the CA it must be.
+    /// The client must present a certificate of the CA.
     RequireAndVerifyClientCert,
 }
 
 impl ClientAuth {
-    /// Whether a client without a certificate is refused.
+    /// Returns whether a client without a certificate is refused.
     pub(crate) fn is_mandatory(self) -> bool {
         matches!(self, ClientAuth::RequireAnyClientCert | ClientAuth::RequireAndVerifyClientCert)
     }
 
-    /// Whether a certificate that is not of the CA is refused.
+    /// Returns whether a certificate that is not of the CA is refused.
     pub(crate) fn is_verified(self) -> bool {
         matches!(self, ClientAuth::VerifyClientCertIfGiven | ClientAuth::RequireAndVerifyClientCert)
     }
 }
 
-/// Those that rustls speaks.
+/// TLS versions that rustls supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
     Tls12,
     Tls13,
 }
 
-/// A configuration, and what else there is to know of its certificate.
+/// A configuration, and the end of its certificate's validity.
 pub(crate) struct Loaded {
     pub(crate) config: Arc<ServerConfig>,
-    /// The last second in which the server's own certificate is valid, since the epoch.
+    /// The last second in which the server's certificate is valid, since the epoch.
     pub(crate) not_after: i64,
 }
 
-/// What is wrong, and with what. Nothing of a key is in it.
+/// A fault, and the part that it is in. Contains no part of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) part: Part,
     pub(crate) what: String,
 }
 
-/// The parts that a fault may be in: three that come from files, and the rest.
+/// Parts that a fault may be in: three that come from files, and the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Certificates,
@@ -102,7 +102,7 @@ pub(crate) enum Part {
 }
 
 impl Settings {
-    /// Without clients' certificates, and with all that is safe.
+    /// Creates settings without client certificates and with safe defaults.
     pub(crate) fn new(certificates: Vec<u8>, key: Vec<u8>) -> Self {
         Settings {
             certificates,
@@ -119,15 +119,14 @@ impl Settings {
     }
 }
 
-/// Makes the configuration.
+/// Builds the configuration.
 ///
-/// Sessions are not resumed: Prometheus does not ask for it, and one that is resumed would not be verified again, so a
-/// client would outlive its certificate. There is no early data, which can be replayed, and no renegotiation, which
-/// rustls does not have.
+/// Sessions are not resumed. Prometheus does not ask for it, and a resumed session is not verified again, so a client
+/// could outlive its certificate. Early data is off, because it can be replayed. rustls has no renegotiation.
 ///
 /// # Errors
 ///
-/// The first fault.
+/// Returns the first fault.
 pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     let Settings {
         certificates,
@@ -143,7 +142,7 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     } = settings;
     let chain = certificates_in(&certificates, Part::Certificates)?;
     let own = chain.first().and_then(|own| certificate::not_after(own));
-    let not_after = own.ok_or_else(|| Part::Certificates.fault("the first certificate can not be read"))?;
+    let not_after = own.ok_or_else(|| Part::Certificates.fault("the first certificate cannot be parsed"))?;
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| key_fault(&error, &key))?;
 
     let provider = Arc::new(provider(&suites, &groups)?);
@@ -155,21 +154,21 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     let verifier = verifier(client_auth, client_ca, allowed_sans, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
-        .map_err(|_| Part::Options.fault("of the cipher suites none is of a version that may be spoken"))?;
+        .map_err(|_| Part::Options.fault("no cipher suite fits the allowed TLS versions"))?;
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            Part::Key.fault("the key is not the certificate's")
+            Part::Key.fault("the key does not match the certificate")
         }
         Error::InvalidCertificate(error) => {
-            Part::Certificates.fault(format!("the first certificate can not be used: {error}"))
+            Part::Certificates.fault(format!("the first certificate cannot be used: {error}"))
         }
-        // No more of the error than that there is one: it is about the key.
+        // Omits rustls' error, because it is about the key.
         _ => Part::Key
-            .fault("no key that can be used: RSA of 2048 bits or more, ECDSA P-256 or P-384, Ed25519"),
+            .fault("unsupported key (expected RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519)"),
     })?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -191,7 +190,7 @@ fn provider(suites: &[u16], groups: &[u16]) -> Result<CryptoProvider, Fault> {
     Ok(provider)
 }
 
-/// Those with the wanted numbers, in that order; else the number that nothing has.
+/// Returns the items with the wanted numbers in that order, or the first number without an item.
 fn choose<T: Copy>(wanted: &[u16], all: &[T], number: impl Fn(T) -> u16) -> Result<Vec<T>, u16> {
     let find = |id: &u16| all.iter().copied().find(|one| number(*one) == *id).ok_or(*id);
     wanted.iter().map(find).collect()
@@ -204,22 +203,22 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Verifier>, Fault> {
     if auth == ClientAuth::NoClientCert && ca.is_some() {
-        return Err(Part::Options.fault("a client CA, but clients are not asked for certificates"));
+        return Err(Part::Options.fault("a client CA is set, but clients are not asked for certificates"));
     }
     let (mandatory, verified) = (auth.is_mandatory(), auth.is_verified());
     if !mandatory && !allowed_sans.is_empty() {
-        let what = "names that clients must have, but a client may come without a certificate";
+        let what = "allowed names are set, but client certificates are optional";
         return Err(Part::Options.fault(what));
     }
     if auth == ClientAuth::NoClientCert {
         return Ok(None);
     }
-    // Read also where it is not needed: a broken one is no whim.
+    // A CA is parsed even if it is not used, because a broken one is a mistake.
     let ca = ca.map(|ca| roots(&ca)).transpose()?;
     let chain = match ca {
         _ if !verified => Chain::Any,
         None if mandatory => {
-            return Err(Part::Options.fault("client certificates are to be verified, but there is no CA"));
+            return Err(Part::Options.fault("client certificates must be verified, but no client CA is set"));
         }
         None => Chain::Nobody,
         Some(roots) => {
@@ -236,7 +235,7 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     for (n, certificate) in certificates_in(pem, Part::ClientCa)?.into_iter().enumerate() {
         roots.add(certificate).map_err(|error| {
-            Part::ClientCa.fault(format!("certificate {} of it can not be used: {error}", n + 1))
+            Part::ClientCa.fault(format!("certificate {} cannot be used: {error}", n + 1))
         })?;
     }
     Ok(roots)
@@ -245,10 +244,10 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, Fault> {
 fn certificates_in(pem: &[u8], part: Part) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(part.fault("there is no certificate in it")),
+        Ok(certificates) if certificates.is_empty() => Err(part.fault("no certificate found")),
         Ok(certificates) => Ok(certificates),
-        // Without what the error shows of the text, because the user may have mistaken one file for the other.
-        Err(_) => Err(part.fault("it is no whole PEM")),
+        // Omits the PEM error, which quotes the text: the user may have confused the files.
+        Err(_) => Err(part.fault("not valid PEM")),
     }
 }
 
@@ -256,10 +255,10 @@ fn key_fault(error: &pem::Error, pem: &[u8]) -> Fault {
     let has = |marker: &[u8]| pem.windows(marker.len()).any(|window| window == marker);
     let encrypted = has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED");
     Part::Key.fault(match error {
-        _ if encrypted => "the key is encrypted, and there is nobody to ask for the password",
-        pem::Error::NoItemsFound => "there is no private key in it",
-        // Without what the error shows of the text.
-        _ => "it is no whole PEM",
+        _ if encrypted => "the key is encrypted (expected an unencrypted key)",
+        pem::Error::NoItemsFound => "no private key found",
+        // Omits the PEM error, which quotes the text.
+        _ => "not valid PEM",
     })
 }
 

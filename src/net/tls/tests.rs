@@ -1,4 +1,4 @@
-//! Clients of rustls, OpenSSL and curl, on pipes in memory but where the client is a program.
+//! rustls, OpenSSL and curl as clients. Clients that are programs use sockets, all others pipes in memory.
 
 mod client_auth;
 mod files;
@@ -21,10 +21,10 @@ use tokio_rustls::rustls::{
 
 use super::*;
 
-/// A CA, whose certificate is in PEM, too.
+/// A CA, with its certificate in PEM.
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
-/// Certificate and key, in PEM.
+/// A certificate and its key, in PEM.
 #[derive(Clone, Debug)]
 struct Pair {
     certificate: String,
@@ -61,7 +61,7 @@ impl Pair {
     }
 }
 
-/// One that trusts the CA, and shows the certificate if there is one.
+/// Creates a client that trusts the CA and presents `own`, if any.
 fn client(ca: &Ca, own: Option<&Pair>, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
@@ -82,7 +82,7 @@ async fn connect(io: DuplexStream, config: ClientConfig) -> io::Result<Client> {
 type Client = tokio_rustls::client::TlsStream<DuplexStream>;
 type Secured = TlsStream<DuplexStream>;
 
-/// What becomes of a server and a client on either end of a pipe.
+/// Runs a server and a client on both ends of a pipe. Returns both results.
 async fn meet<S>(
     server: impl AsyncFnOnce(DuplexStream) -> io::Result<Option<S>>,
     config: ClientConfig,
@@ -92,12 +92,12 @@ async fn meet<S>(
     (server.map(Option::unwrap), client)
 }
 
-/// As far as [`Tls`] goes, without hyper.
+/// Runs [`Tls`] against a client, without hyper.
 async fn meet_tls(tls: &Tls, config: ClientConfig) -> (io::Result<Stream>, io::Result<Client>) {
     meet(async |io| tls.secure(Box::new(io), &|| {}).await, config).await
 }
 
-/// Whether it is a fault of the handshake itself.
+/// Returns whether rustls reported the error.
 fn is_of_rustls(error: &io::Error) -> bool {
     error.kind() != io::ErrorKind::TimedOut && error.to_string() != "the client sent plain HTTP"
 }
@@ -110,7 +110,7 @@ async fn meet_with(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_arrives_on_both_sides_and_the_end_is_an_end() {
+async fn transfers_bytes_both_ways_and_reports_the_end() {
     let ca = ca("ca");
     for (clean, version) in ALL_VERSIONS.iter().flat_map(|version| [(true, version), (false, version)]) {
         let (server, client) =
@@ -125,19 +125,19 @@ async fn what_is_said_arrives_on_both_sides_and_the_end_is_an_end() {
         let mut response = [0; 8];
         client.read_exact(&mut response).await.unwrap();
         assert_eq!((&request, &response), (b"request", b"response"));
-        // With TLS's closing alert, and by the mere end of the connection.
+        // With and without the closing alert of TLS.
         if clean {
             client.shutdown().await.unwrap();
         } else {
             drop(client);
         }
         let end = server.read(&mut request).await.map_err(|error| error.kind());
-        // The connection takes either for the end of the input.
+        // `DeadlineIo` treats both as the end of input.
         assert_eq!(end, if clean { Ok(0) } else { Err(io::ErrorKind::UnexpectedEof) });
     }
 }
 
-/// What a client sends first.
+/// Returns a ClientHello.
 fn client_hello(client: ClientConfig) -> Vec<u8> {
     let mut hello = Vec::new();
     let session = ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap());
@@ -147,7 +147,7 @@ fn client_hello(client: ClientConfig) -> Vec<u8> {
 
 /// One byte kept a connection from eviction for a second.
 #[tokio::test(start_paused = true)]
-async fn a_handshake_begins_with_a_whole_client_hello() {
+async fn a_handshake_begins_after_the_whole_client_hello() {
     let ca = ca("ca");
     let config = issue(&ca, &["localhost"]).config();
     let hello = client_hello(client(&ca, None, ALL_VERSIONS));
@@ -171,7 +171,7 @@ async fn a_handshake_begins_with_a_whole_client_hello() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_and_a_hello_that_drips_end_at_the_limit() {
+async fn handshake_timeout_ends_silent_and_dripping_clients() {
     let ca = ca("ca");
     let config = issue(&ca, &["localhost"]).config();
     let hello = client_hello(client(&ca, None, ALL_VERSIONS));
@@ -193,15 +193,15 @@ async fn silence_and_a_hello_that_drips_end_at_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_of_the_port_is_no_error() {
+async fn a_tcp_probe_is_no_error() {
     let (ours, theirs) = tokio::io::duplex(1024);
     drop(theirs);
-    assert!(handshake(ours, || unreachable!("nobody needs it")).await.unwrap().is_none());
+    assert!(handshake(ours, || unreachable!("no ClientHello arrives")).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn plain_http_is_told_so_in_plain_http() {
-    let unasked = || -> Arc<ServerConfig> { unreachable!("nobody needs it") };
+async fn plain_http_gets_a_400_in_plain_http() {
+    let unasked = || -> Arc<ServerConfig> { unreachable!("no ClientHello arrives") };
     let requests = [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         "HEAD /metrics HTTP/1.0\r\n\r\n",
@@ -222,13 +222,13 @@ async fn plain_http_is_told_so_in_plain_http() {
         assert!(head.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
         assert_eq!(body, "Client sent an HTTP request to an HTTPS server.\n");
-        // It may go on sending for a while and hears it all the same.
+        // The client still gets the response while it sends more.
         theirs.write_all(b"more").await.unwrap();
         let refused = task.await.unwrap().unwrap_err();
         assert_eq!(refused.to_string(), "the client sent plain HTTP");
         assert_eq!(start.elapsed(), LINGER);
     }
-    // Who takes nothing of it is not waited for any longer than others.
+    // A client that does not read the response gets no extra time.
     let (ours, mut theirs) = tokio::io::duplex(16);
     theirs.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let start = Instant::now();
@@ -237,7 +237,7 @@ async fn plain_http_is_told_so_in_plain_http() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn garbage_fails_without_a_word_in_plain_text() {
+async fn garbage_gets_no_plain_text() {
     let config = issue(&ca("ca"), &["localhost"]).config();
     let garbage: [&[u8]; 6] =
         [b"\0\0\0\0\0\0\0\0", b"\x80\x2e\x01\x03\x01", b"SSH-2.0-OpenSSH", b"GETTING /", b"G", &[22; 400]];
@@ -258,11 +258,11 @@ async fn garbage_fails_without_a_word_in_plain_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn alpn_offers_http1_alone() {
+async fn alpn_offers_http1_only() {
     let ca = ca("ca");
     let pair = issue(&ca, &["localhost"]);
     let (h2, h11): (&[u8], &[u8]) = (b"h2", b"http/1.1");
-    // What the client names, what is spoken: none is no handshake.
+    // The client's protocols, then the negotiated one. `None`: the handshake fails.
     type Row<'a> = (&'a [&'a [u8]], Option<Option<&'a [u8]>>);
     let table: [Row<'_>; 5] = [
         (&[], Some(None)),
@@ -291,7 +291,7 @@ async fn no_session_is_resumed() {
         let client = client(&ca, None, &[version]);
         for _ in 0..3 {
             let (server, client) = meet_with(&config, client.clone()).await;
-            // What would bring a ticket.
+            // A ticket would arrive with these bytes.
             let (mut server, mut client) = (server.unwrap(), client.unwrap());
             server.write_all(b"x").await.unwrap();
             server.flush().await.unwrap();
@@ -303,7 +303,7 @@ async fn no_session_is_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_users_configuration_is_used_as_it_is() {
+async fn uses_the_given_configuration_unchanged() {
     let ca = ca("ca");
     let (certificate, key) = issue(&ca, &["localhost"]).der();
     let given = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -117,25 +117,25 @@ fn bind_names_file_line_and_key() {
             "tls_server_config:\n  cert_file: empty.pem\n  key_file: server.key".to_owned(),
             InvalidInput,
             "2: tls_server_config.cert_file",
-            "there is no certificate in it",
+            "no certificate found",
         ),
         (
             "tls_server_config:\n  cert_file: server.crt\n  key_file: server.crt".to_owned(),
             InvalidInput,
             "3: tls_server_config.key_file",
-            "there is no private key in it",
+            "no private key found",
         ),
         (
             "tls_server_config:\n  cert_file: server.crt\n  key_file: other.key".to_owned(),
             InvalidInput,
             "3: tls_server_config.key_file",
-            "the key is not the certificate's",
+            "the key does not match the certificate",
         ),
         (
             format!("{tls}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: server.key"),
             InvalidInput,
             "5: tls_server_config.client_ca_file",
-            "there is no certificate in it",
+            "no certificate found",
         ),
     ];
     for (text, kind, place, what) in table {

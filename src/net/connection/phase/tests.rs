@@ -1,4 +1,4 @@
-//! Tables of events, and the phases and evictions that follow.
+//! Tables of events with the resulting phases and evictions.
 
 use super::Awaited::{Greeting, Handshake, Request};
 use super::Event::{
@@ -17,7 +17,7 @@ const FLUSHED_AMID_A_HEAD: Event = Flushed { head_begun: true };
 const PERIODS: GracePeriods = GracePeriods { divisor: 1, write: Duration::from_secs(10) };
 const KIB: usize = 1024;
 
-/// What has happened by then, each event with its second.
+/// Returns the phases after these events, each at its second.
 fn after(start: Instant, events: &[(f64, Event)]) -> Phases {
     let mut phases = Phases::new(start);
     for &(second, event) in events {
@@ -31,7 +31,7 @@ fn at(start: Instant, second: f64) -> Instant {
 }
 
 #[test]
-fn phases_follow_from_events() {
+fn events_change_the_phase() {
     let start = Instant::now();
     let s = |second| at(start, second);
     let waiting = |since, head_since: Option<f64>, awaited| Phase::Waiting {
@@ -48,7 +48,7 @@ fn phases_follow_from_events() {
         (&[], waiting(0.0, Some(0.0), Greeting)),
         (&[(1.0, Received)], waiting(0.0, Some(0.0), Greeting)),
         (&[(1.0, InputAwaited)], waiting(0.0, Some(0.0), Greeting)),
-        // TLS comes before it.
+        // In TLS, the handshake comes first.
         (&[(1.0, HelloComplete)], waiting(1.0, Some(0.0), Handshake)),
         (&[(1.0, HelloComplete), (2.0, HandshakeComplete)], waiting(1.0, Some(2.0), Handshake)),
         (&[(1.0, HelloComplete), (2.0, HandshakeComplete), (3.0, HEAD)], answering),
@@ -87,7 +87,7 @@ fn phases_follow_from_events() {
 }
 
 #[test]
-fn evictions_follow_from_phases() {
+fn phases_decide_when_a_connection_is_evictable() {
     let start = Instant::now();
     let (waits, slow, long) = (Reason::Waits, Reason::Slow, Reason::Long);
     let handshakes = Reason::Handshakes;
@@ -122,7 +122,7 @@ fn evictions_follow_from_phases() {
         };
         assert!(!phases.clone().evict(grace, first - Duration::from_nanos(1)), "{events:?}");
         assert!(phases.evict(grace, first), "{events:?}");
-        // It stays so, whatever its task still reports.
+        // An evicted connection stays evicted, whatever its task reports.
         phases.on(HEAD, at(start, 1000.0));
         phases.on(BEGUN, at(start, 1000.0));
         let amid_response = evictable[0].reason == slow;
@@ -130,11 +130,11 @@ fn evictions_follow_from_phases() {
     }
 }
 
-/// A client renewed its time with each response.
+/// A client got a new grace period with each response.
 #[test]
-fn time_counts_from_when_a_connection_was_idle() {
+fn grace_period_counts_from_the_last_idle_time() {
     let start = Instant::now();
-    // From the second of a table's row on: a response of one second, of which nothing is taken but what the kernel takes.
+    // A response that lasts one second. Only the kernel's buffer takes bytes of it.
     let response =
         |second: f64| [(second, HEAD), (second, BEGUN), (second, Taken(100)), (second, HandedOver)];
     let pipelined: Vec<_> = (0..5)
@@ -144,17 +144,17 @@ fn time_counts_from_when_a_connection_was_idle() {
         let evictable = after(start, events).evictable(PERIODS);
         evictable.map(|evictable| evictable.map(|evictable| (evictable.from - start).as_secs_f64()))
     };
-    // The sixth, after five seconds of writing.
+    // The sixth response, after five seconds of writing.
     let sixth = [&pipelined[..], &response(5.0)[..]].concat();
     let [Some(slow), Some(long)] = since(&sixth) else { panic!() };
     assert!((2.0..2.1).contains(&slow), "{slow}");
     assert_eq!(long, 10.0);
-    // A request that is there already does not make it idle; one that has been waited for does.
+    // A pipelined request does not make the connection idle. A request that the server had to wait for does.
     let begun = [&pipelined[..], &[(5.0, Received), (5.0, InputAwaited)], &response(5.0)[..]].concat();
     assert_eq!(since(&begun), since(&sixth));
     let idle = [&pipelined[..], &[(5.0, InputAwaited)], &response(5.0)[..]].concat();
     assert_eq!(since(&idle), [Some(7.0), Some(15.0)]);
-    // The time in which a request is answered is not the client's.
+    // The client does not pay for the time in which the server makes a response.
     let answered_slowly = [&pipelined[..], &[(5.0, HEAD)], &response(9.0)[..]].concat();
     let [Some(slow_later), Some(long_later)] = since(&answered_slowly) else { panic!() };
     assert!((slow_later - slow - 4.0).abs() < 1e-6, "{slow_later}");
@@ -162,10 +162,10 @@ fn time_counts_from_when_a_connection_was_idle() {
 }
 
 #[test]
-fn clients_are_slow_below_the_rate_of_a_scraper() {
+fn evicts_clients_below_the_rate_of_a_scraper() {
     let start = Instant::now();
-    // How much the kernel takes at once, how much the client takes how often, and when it is found to be slow within a
-    // minute.
+    // The bytes that the kernel takes at once, the bytes that the client takes per interval, the interval, and when
+    // the client counts as slow within a minute.
     let table = [
         (300 * KIB, 0, 1.0, Some(2.0)),
         (4096 * KIB, 0, 1.0, Some(2.0)),

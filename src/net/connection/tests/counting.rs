@@ -1,4 +1,4 @@
-//! A stream that counts what is written to it.
+//! A stream that counts the bytes written to it.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::net::stream::Io;
 
-/// Its input ends with an error, as that of rustls does without a closing alert.
+/// A counting stream. Its input ends with an error, as rustls' does without a closing alert.
 pub(super) struct Counting {
     pub(super) io: DuplexStream,
     pub(super) written: Arc<AtomicUsize>,

@@ -1,9 +1,9 @@
-//! The five forms of `client_auth_type`, against every kind of client.
+//! The five forms of `client_auth_type` against every kind of client.
 
 use super::*;
 use ClientAuth::*;
 
-/// What a client shows.
+/// The certificate that a client presents.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shows {
     Nothing,
@@ -17,10 +17,10 @@ use Shows::*;
 const ALL: [Shows; 5] = [Nothing, OfTheCa, OfTheCaWithTheName, OfAnother, OfAnotherWithTheName];
 
 #[tokio::test(start_paused = true)]
-async fn each_form_lets_in_whom_it_should() {
+async fn each_form_admits_only_the_clients_it_allows() {
     let (server_ca, client_ca, another) = (ca("server"), ca("client"), ca("another"));
     let server = issue(&server_ca, &["localhost"]);
-    // The form, whether there is a CA, whether there is a list of names, whom it lets in.
+    // The form, whether a CA is set, whether names are required, the admitted clients.
     let table: [(ClientAuth, bool, bool, &[Shows]); 11] = [
         (NoClientCert, false, false, &ALL),
         (RequestClientCert, false, false, &ALL),
@@ -57,7 +57,7 @@ async fn each_form_lets_in_whom_it_should() {
             assert_eq!(result.is_ok(), let_in.contains(&shows), "{what}: {:?}", result.err());
             let Err(refused) = result else { continue };
             assert!(is_of_rustls(&refused), "{what}: {refused}");
-            // The client is told why, in 1.3 only after it has taken the handshake for done.
+            // The client gets the reason, in TLS 1.3 only after its side of the handshake is complete.
             let told = match client {
                 Ok(mut client) => client.read(&mut [0]).await.unwrap_err(),
                 Err(error) => error,
@@ -79,7 +79,7 @@ async fn each_form_lets_in_whom_it_should() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_kind_of_name_is_compared_exactly() {
+async fn compares_every_kind_of_name_exactly() {
     let (server_ca, client_ca) = (ca("server"), ca("client"));
     let server = issue(&server_ca, &["localhost"]);
     let mut params = CertificateParams::new(vec!["*.example".to_owned(), "2001:db8::7".to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! Certificates that are replaced under a running server.
+//! Certificates that are replaced while the server runs.
 
 use std::fs;
 
@@ -11,9 +11,9 @@ fn write_pair(folder: &Scratch, pair: &Pair) -> Paths {
     Paths { certificates, key: folder.write("tls.key", &pair.key), client_ca: None }
 }
 
-/// Whether the files were good, and when the certificate expires, as the server's own metrics tell.
+/// Returns two of the server's own metrics: whether the last reload succeeded, and when the certificate expires.
 fn gauges(telemetry: &Telemetry) -> Vec<f64> {
-    // As text, for a gauge's value is not to be had in the same way with `prometheus/protobuf` and without it.
+    // Encoded as text, because the API of a gauge's value depends on `prometheus/protobuf`.
     let text = prometheus::TextEncoder::new().encode_to_string(&telemetry.registry().gather()).unwrap();
     let value = |name: &str| {
         let line = text
@@ -24,33 +24,33 @@ fn gauges(telemetry: &Telemetry) -> Vec<f64> {
     ["reload_success", "expiry_timestamp_seconds"].into_iter().filter_map(value).collect()
 }
 
-/// Whether it is this certificate that a new connection gets.
+/// Returns whether a new connection gets this certificate.
 async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
     let (_server, client) = meet_tls(tls, client(ca, None, ALL_VERSIONS)).await;
     client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
 }
 
-/// Time goes on by two looks, of which the first is made here: a change counts at the next.
+/// Advances the clock by two checks, of which the first runs here. A change takes effect at the second.
 async fn next_version(tls: &Tls) {
-    // Twice as long, for the files were read before the time stood still.
+    // Twice as long, because the files were read before the clock was paused.
     tokio::time::advance(crate::util::reload::LOOK_EVERY * 2).await;
     tls.look();
     tokio::time::advance(crate::util::reload::LOOK_EVERY).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
+async fn reloads_a_good_certificate_and_keeps_it_over_broken_ones() {
     let folder = Scratch::new("reload");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
     let (first, second) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
-    assert_eq!(gauges(&telemetry).len(), 0, "without files nothing is told of them");
+    assert_eq!(gauges(&telemetry).len(), 0, "without files there are no gauges");
     let paths = write_pair(&folder, &first);
     let tls = Tls::from_files(paths.clone(), &telemetry, &Grants::default()).unwrap();
     let expiry = CertificateParams::default().not_after.unix_timestamp() as f64;
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     assert!(shows(&tls, &ca, &first).await);
 
-    // One after the other: in between they do not match.
+    // One after the other, so that they do not match in between.
     folder.write("tls.crt", &second.certificate);
     assert!(shows(&tls, &ca, &first).await, "within the second");
     tokio::time::advance(crate::util::reload::LOOK_EVERY * 2).await;
@@ -64,7 +64,7 @@ async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
     assert!(shows(&tls, &ca, &second).await);
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
 
-    // Empty; cut; gone; mended.
+    // An empty, a truncated and a missing file, then a good one.
     for broken in [Some(""), Some("-----BEGIN CERTIFICATE-----\n"), None] {
         match broken {
             Some(text) => drop(folder.write("tls.crt", text)),
@@ -76,14 +76,14 @@ async fn a_new_certificate_is_shown_after_two_looks_and_a_broken_one_never() {
     }
     write_pair(&folder, &first);
     next_version(&tls).await;
-    // A look, as at a scrape, is enough.
+    // A check at a scrape is enough.
     tls.look();
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
     assert!(shows(&tls, &ca, &first).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_expiry_is_that_of_the_certificate_in_use() {
+async fn the_expiry_gauge_follows_the_certificate_in_use() {
     let folder = Scratch::new("expiry");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
     let until = |year| {
@@ -91,7 +91,7 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.not_after = rcgen::date_time_ymd(year, 5, 17);
         let certificate = params.signed_by(&key, &ca).unwrap();
-        // The CA's own end is another.
+        // The CA has another expiry.
         let pair = Pair { certificate: certificate.pem() + &ca.pem(), key: key.serialize_pem() };
         (pair, params.not_after.unix_timestamp() as f64)
     };
@@ -105,10 +105,10 @@ async fn the_expiry_is_that_of_the_certificate_in_use() {
     assert_eq!(gauges(&telemetry), [1.0, expiry]);
 }
 
-/// tls.crt → ..data/tls.crt, ..data → a folder with a date, and the link is replaced by renaming.
+/// Kubernetes links tls.crt to ..data/tls.crt and ..data to a dated folder, and replaces the link ..data by renaming.
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
-async fn a_secret_of_kubernetes_is_replaced_at_once() {
+async fn reloads_a_replaced_kubernetes_secret() {
     use std::os::unix::fs::symlink;
     let folder = Scratch::new("kubernetes");
     let (ca, telemetry) = (ca("ca"), Arc::new(Telemetry::new()));
@@ -135,13 +135,13 @@ async fn a_secret_of_kubernetes_is_replaced_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_client_ca_counts_for_the_next_connection() {
+async fn a_new_client_ca_applies_to_the_next_connection() {
     let folder = Scratch::new("client-ca");
     let (server_ca, old, new) = (ca("server"), ca("old"), ca("new"));
     let mut paths = write_pair(&folder, &issue(&server_ca, &["localhost"]));
     paths.client_ca = Some(folder.write("ca.crt", old.pem()));
     let tls = Tls::from_files(paths, &Arc::new(Telemetry::new()), &Grants::default()).unwrap();
-    // The same client each time, which would resume its session if it could.
+    // The same client configuration each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
     let come = async || meet_tls(&tls, client.clone()).await.0.is_ok();
     assert!(come().await && come().await);
@@ -154,7 +154,7 @@ async fn a_changed_client_ca_counts_for_the_next_connection() {
 }
 
 #[test]
-fn the_file_that_is_wrong_is_named() {
+fn errors_name_the_option_and_the_file() {
     let folder = Scratch::new("named");
     let ca = ca("ca");
     let pair = issue(&ca, &["localhost"]);

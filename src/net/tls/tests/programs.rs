@@ -1,4 +1,4 @@
-//! Clients that others wrote, on ports of the loopback: ignored, for not every machine has them.
+//! Third-party clients on loopback ports. Ignored by default, because not every machine has these programs.
 //! `cargo test --features tls --lib -- --ignored tls::tests`
 
 use std::process::Output;
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// Runs a program against a server that says one line to each client.
+/// Runs a program against a server that sends one line to each client.
 async fn run(program: &str, arguments: impl FnOnce(&str) -> Vec<String>) -> (Output, String) {
     let ca = ca("ca");
     let config = issue(&ca, &["localhost"]).config();
@@ -42,10 +42,10 @@ async fn run(program: &str, arguments: impl FnOnce(&str) -> Vec<String>) -> (Out
 
 #[tokio::test]
 #[ignore = "needs openssl"]
-async fn openssl_finds_nothing_below_1_2() {
+async fn openssl_finds_no_version_below_1_2() {
     for (version, let_in) in [("-tls1", false), ("-tls1_1", false), ("-tls1_2", true), ("-tls1_3", true)] {
         let arguments = |port: &str| {
-            // Of itself OpenSSL 3 offers no old version.
+            // OpenSSL 3 offers no old version by default.
             let connect = format!("localhost:{port}");
             ["s_client", "-ign_eof", "-connect", &connect, version, "-cipher", "ALL:@SECLEVEL=0"]
                 .map(str::to_owned)
@@ -64,7 +64,7 @@ async fn openssl_finds_nothing_below_1_2() {
 
 #[tokio::test]
 #[ignore = "needs sslscan"]
-async fn sslscan_finds_nothing_below_1_2() {
+async fn sslscan_finds_no_version_below_1_2() {
     let (output, text) =
         run("sslscan", |port| vec!["--no-colour".to_owned(), format!("localhost:{port}")]).await;
     assert!(output.status.success(), "{text}");
@@ -89,7 +89,7 @@ async fn sslscan_finds_nothing_below_1_2() {
 
 #[tokio::test]
 #[ignore = "needs curl"]
-async fn curl_is_told_that_it_should_say_https() {
+async fn curl_over_plain_http_gets_the_https_hint() {
     let (_, text) = run("curl", |port| {
         vec!["--silent".to_owned(), "--include".to_owned(), format!("http://localhost:{port}/")]
     })

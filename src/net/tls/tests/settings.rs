@@ -1,11 +1,11 @@
-//! What is made of settings, and what is said of those that make no sense.
+//! Configurations built from settings, and the errors of inconsistent ones.
 
 use super::*;
 use crate::net::tls::settings::Part;
 use tokio_rustls::rustls::version;
 
 #[test]
-fn what_is_wrong_is_said_and_nothing_of_a_key() {
+fn errors_name_the_fault_and_quote_no_key() {
     let ca = ca("ca");
     let (pair, other) = (issue(&ca, &["localhost"]), issue(&ca, &["localhost"]));
     let good = || pair.settings();
@@ -19,40 +19,40 @@ fn what_is_wrong_is_said_and_nothing_of_a_key() {
     let verify = ClientAuth::RequireAndVerifyClientCert;
     let two_cas = format!("{}{no_certificate}", ca.pem());
     let table = [
-        (Settings { certificates: Vec::new(), ..good() }, "certificate: there is no certificate in it"),
-        (Settings { certificates: text(&pair.key), ..good() }, "certificate: there is no certificate in it"),
-        (Settings { certificates: text(&cut_key), ..good() }, "certificate: it is no whole PEM"),
+        (Settings { certificates: Vec::new(), ..good() }, "certificate: no certificate found"),
+        (Settings { certificates: text(&pair.key), ..good() }, "certificate: no certificate found"),
+        (Settings { certificates: text(&cut_key), ..good() }, "certificate: not valid PEM"),
         (
             Settings { certificates: text(no_certificate), ..good() },
-            "certificate: the first certificate can not be read",
+            "certificate: the first certificate cannot be parsed",
         ),
-        (Settings { key: text(&pair.certificate), ..good() }, "key: there is no private key in it"),
-        (Settings { key: text(&other.key), ..good() }, "key: the key is not the certificate's"),
-        (Settings { key: text(&broken_key), ..good() }, "key: it is no whole PEM"),
-        (Settings { key: text(&cut_key), ..good() }, "key: it is no whole PEM"),
+        (Settings { key: text(&pair.certificate), ..good() }, "key: no private key found"),
+        (Settings { key: text(&other.key), ..good() }, "key: the key does not match the certificate"),
+        (Settings { key: text(&broken_key), ..good() }, "key: not valid PEM"),
+        (Settings { key: text(&cut_key), ..good() }, "key: not valid PEM"),
         (
             Settings { key: text(no_key), ..good() },
-            "key: no key that can be used: RSA of 2048 bits or more, ECDSA P-256 or P-384, Ed25519",
+            "key: unsupported key (expected RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519)",
         ),
         (
             Settings { key: text(encrypted), ..good() },
-            "key: the key is encrypted, and there is nobody to ask for the password",
+            "key: the key is encrypted (expected an unencrypted key)",
         ),
         (
             Settings { client_auth: verify, ..good() },
-            "client certificates are to be verified, but there is no CA",
+            "client certificates must be verified, but no client CA is set",
         ),
         (
             Settings { client_auth: verify, client_ca: Some(Vec::new()), ..good() },
-            "client CA: there is no certificate in it",
+            "client CA: no certificate found",
         ),
         (
             Settings { client_auth: verify, client_ca: Some(text(&two_cas)), ..good() },
-            "client CA: certificate 2 of it can not be used: invalid peer certificate: BadEncoding",
+            "client CA: certificate 2 cannot be used: invalid peer certificate: BadEncoding",
         ),
         (
             Settings { client_ca: Some(text(&ca.pem())), ..good() },
-            "a client CA, but clients are not asked for certificates",
+            "a client CA is set, but clients are not asked for certificates",
         ),
         (
             Settings {
@@ -60,14 +60,14 @@ fn what_is_wrong_is_said_and_nothing_of_a_key() {
                 allowed_sans: vec![String::new()],
                 ..good()
             },
-            "names that clients must have, but a client may come without a certificate",
+            "allowed names are set, but client certificates are optional",
         ),
         (Settings { suites: vec![0x002f], ..good() }, "no cipher suite has the number 0x002f"),
         (Settings { groups: vec![0x0019], ..good() }, "no key exchange group has the number 0x0019"),
-        // A suite of 1.2 alone, and a server of 1.3.
+        // A suite of TLS 1.2 only, on a server that allows only 1.3.
         (
             Settings { suites: vec![0xc02b], min_version: Version::Tls13, ..good() },
-            "of the cipher suites none is of a version that may be spoken",
+            "no cipher suite fits the allowed TLS versions",
         ),
     ];
     for (settings, expected) in table {
@@ -84,13 +84,13 @@ fn what_is_wrong_is_said_and_nothing_of_a_key() {
 }
 
 #[test]
-fn every_form_of_key_is_read() {
+fn reads_every_form_of_key() {
     let ca = ca("ca");
     for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let params = CertificateParams::default();
         let certificate = params.signed_by(&key, &ca).unwrap();
-        // With what openssl writes before it, and the chain behind it.
+        // With the text that openssl writes before the PEM, and the chain after it.
         let chain = format!("Certificate:\n    Data:\n{}\n\n{}", certificate.pem(), ca.pem());
         let loaded =
             load(Settings::new(chain.into_bytes(), key.serialize_pem().replace('\n', "\r\n").into_bytes()));
@@ -101,11 +101,11 @@ fn every_form_of_key_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn versions_suites_and_groups_are_those_that_are_named() {
+async fn negotiates_only_the_configured_versions_and_suites() {
     let ca = ca("ca");
     let pair = issue(&ca, &["localhost"]);
     let (v12, v13) = (&[&version::TLS12][..], &[&version::TLS13][..]);
-    // Minimum, maximum, suites, groups; what the client speaks; the suite, or none if they do not come together.
+    // Minimum, maximum, suites, groups, the client's versions, and the negotiated suite. `None`: the handshake fails.
     let table: [(_, _, &[u16], &[u16], _, Option<u16>); 8] = [
         (Version::Tls12, Version::Tls13, &[], &[], v12, Some(0xc02c)),
         (Version::Tls12, Version::Tls13, &[], &[], v13, Some(0x1302)),
