@@ -1,4 +1,4 @@
-//! What several layers need and none owns.
+//! Helpers that several layers share.
 
 pub(crate) mod error;
 pub(crate) mod io_error;

@@ -2,13 +2,13 @@
 
 use std::error::Error;
 
-/// Any error: what hooks and the functions of collectors may return.
+/// Any error. Hooks and the functions of collectors may return it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Sources beyond so many bytes are not read: a chain may have no end.
+/// Maximum length of a chain in bytes, because a chain of sources may never end.
 const LONG: usize = 1000;
 
-/// Returns an error and its sources: `cannot ask db1: connection refused`.
+/// Formats an error with its sources: `cannot ask db1: connection refused`.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();

@@ -1,29 +1,29 @@
-//! An [`io::Error`] whose payload is a sentence that keeps its cause.
+//! An [`io::Error`] whose payload is a sentence and keeps its cause.
 //!
-//! `fn main() -> Result<(), Box<dyn Error>>` prints the `Debug` of what it returns. That of an `io::Error` has that of its
-//! payload in it, which is the sentence, without quotes and fields.
+//! `fn main() -> Result<(), Box<dyn Error>>` prints the `Debug` of its error. The `Debug` of an `io::Error` contains
+//! that of its payload. This payload prints the sentence, without quotes and fields.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The payload. It has the cause's text in it, because most programs print no chain.
+/// The payload. Its text contains the cause's text, because most programs print no chain of sources.
 struct Sentence {
     text: String,
     cause: Option<io::Error>,
 }
 
-/// An error of this kind that says this.
+/// Creates an error of this kind with this text.
 pub(crate) fn new(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
     caused(kind, text, None)
 }
 
-/// The same, with what the operating system said, whose text is part of this one.
+/// Creates an error with a cause of the operating system. `text` already contains the cause's text.
 pub(crate) fn caused(kind: io::ErrorKind, text: impl Into<String>, cause: Option<io::Error>) -> io::Error {
     io::Error::new(kind, Sentence { text: text.into(), cause })
 }
 
-/// The same error, with `what: ` before its text. Its cause, and so the cause's `raw_os_error`, is behind
+/// Returns the error with `what: ` before its text. The cause, with its `raw_os_error`, stays available as
 /// [`source`](Error::source).
 pub(crate) fn annotated(error: io::Error, what: impl fmt::Display) -> io::Error {
     let kind = error.kind();
@@ -58,7 +58,7 @@ mod tests {
     const ENOENT: i32 = 2;
 
     #[test]
-    fn annotations_stand_before_the_text_and_keep_the_cause() {
+    fn annotations_precede_the_text_and_keep_the_cause() {
         let missing = io::Error::from_raw_os_error(ENOENT);
         let text = missing.to_string();
         let error = annotated(annotated(missing, "a.pem"), format_args!("tls_{}", "files"));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_of_our_own_have_no_cause() {
+    fn new_errors_have_no_cause() {
         let error = annotated(new(io::ErrorKind::InvalidInput, "no \"port\""), "listen");
         assert_eq!(error.to_string(), "listen: no \"port\"");
         assert_eq!(format!("{error:?}"), "Custom { kind: InvalidInput, error: listen: no \"port\" }");

@@ -1,10 +1,10 @@
-//! The limits of a process on Linux, proc_pid_limits(5), as text. Nothing is read here.
+//! Parser of a process's limits on Linux, proc_pid_limits(5). Reads no file.
 
-/// The soft limit in the row that begins with `name`; `u64::MAX` if there is none.
+/// Returns the soft limit in the row that begins with `name`. `u64::MAX` means no limit.
 pub(crate) fn soft_limit(limits: &str, name: &str) -> Option<u64> {
     let row = limits.lines().find_map(|line| line.strip_prefix(name))?;
     match row.split_ascii_whitespace().next()? {
-        // RLIM_INFINITY of the system calls, and what Go's procfs makes of it (`parseUint` in its proc_limits.go).
+        // `RLIM_INFINITY` in system calls. Go's procfs returns the same value (`parseUint` in its proc_limits.go).
         "unlimited" => Some(u64::MAX),
         limit => limit.parse().ok(),
     }
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_the_soft_one() {
+    fn reads_the_soft_limit() {
         let table = [
             ("Max open files            64                   1024                 files     \n", Some(64)),
             (

@@ -1,13 +1,14 @@
-//! What comes from files, and is read again when they change: web-config, certificates.
+//! Values that are read from files and reloaded when the files change: web-config, certificates.
 //!
-//! There is no thread and no timer: a caller that needs the value looks at the files first, if the last look is a second old.
-//! A look reads the files and compares digests, because times and lengths cannot be trusted: Nix and
-//! reproducible images set all times alike, `cp -p` keeps them, a write within one tick of the clock changes
-//! neither. The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. On a file system
-//! that hangs, the caller that looks hangs with it; all others go on with the last good value.
+//! No thread and no timer: a caller that needs the value first checks the files, if the last check is a second old. A
+//! check reads the files and compares digests, because times and lengths are not reliable. Nix and reproducible
+//! images set all times alike, `cp -p` keeps them, and a write within one tick of the clock changes neither.
 //!
-//! A change counts once two looks in a row have seen the same bytes: an editor or a copy that writes in place shows an
-//! empty file for a moment, and half a file.
+//! The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. If a file system hangs,
+//! the caller that checks hangs with it. All others use the last good value.
+//!
+//! A change takes effect after two checks in a row have read the same bytes. An editor or a copy that writes in place
+//! shows an empty file for a moment, and half a file.
 
 mod small_file;
 
@@ -23,48 +24,50 @@ use parking_lot::Mutex;
 
 use crate::util::unwind::caught;
 
-/// No two looks are closer to each other.
+/// Minimum time between two checks.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A value that was read from files, and is read again when they have changed.
+/// A value read from files, and reloaded when they change.
 pub(crate) struct Reload<T, E> {
     last: Mutex<Arc<T>>,
-    /// Held by the caller that looks.
+    /// Locked by the caller that checks the files.
     watch: Mutex<Watch>,
     load: Box<Load<T, E>>,
     report: Box<Report<T, E>>,
 }
 
-/// Reads the value, all files by way of [`Files`]; the one in force is there to be compared with. Each of the two looks calls
-/// it, and of the first the value is dropped.
+/// Loads the value, and reads all files through [`Files`]. The current value is passed for comparison. Both checks
+/// call it, and the first drops the result.
 type Load<T, E> = dyn Fn(&mut Files, Option<&T>) -> Result<T, E> + Send + Sync;
 
-/// Hears of each new version once, good or bad, and of the value that was in force until then; of files that stay as they
-/// are, nothing. By then a good version is given out.
+/// Called once for each new version, good or bad, with the value that was current before. Unchanged files cause no
+/// call. A good version is already in use when this is called.
 type Report<T, E> = dyn Fn(&T, Reloaded<'_, T, E>) + Send + Sync;
 
-/// What became of a new version.
+/// Outcome of a new version.
 #[derive(Debug)]
 pub(crate) enum Reloaded<'a, T, E> {
-    /// It is what is given out from now on.
+    /// The new version is in use.
     Good(&'a T),
-    /// The last good one stays.
+    /// The last good version stays in use.
     Bad(&'a E),
-    /// The same; `load` panicked.
+    /// `load` panicked. The last good version stays in use.
     Panicked,
 }
 
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
-    /// Says what became of a new version of `what`: once for each, so it fills no log.
+    /// Logs the outcome of a new version of `what`, once for each version.
     ///
-    /// A subscriber that panics here ends neither the request that caused the look nor what is to be done next.
+    /// Catches a panic of the subscriber, so that the request that caused the check goes on.
     pub(crate) fn log(&self, what: &str) {
         caught(|| match self {
-            Reloaded::Good(_) => tracing::info!("the {what} has been read again"),
+            Reloaded::Good(_) => tracing::info!("{what} reloaded"),
             Reloaded::Bad(error) => {
-                tracing::warn!(%error, "cannot use the new {what}; keeping the last good one");
+                tracing::warn!(%error, "failed to load the new {what}; keeping the last good one");
             }
-            Reloaded::Panicked => tracing::warn!("cannot read the new {what}; keeping the last good one"),
+            Reloaded::Panicked => {
+                tracing::warn!("panicked loading the new {what}; keeping the last good one")
+            }
         });
     }
 }
@@ -72,16 +75,16 @@ impl<T, E: fmt::Display> Reloaded<'_, T, E> {
 #[derive(Debug)]
 struct Watch {
     looked: Instant,
-    /// The last version that counted, good or bad.
+    /// The last version that took effect, good or bad.
     files: Files,
-    /// Another one, which the last look has seen and the one before has not.
+    /// Another version, which only the last check has read.
     unsettled: Option<Vec<(PathBuf, Seen)>>,
 }
 
-/// Reads files and remembers what they held.
+/// Reads files, and records their digests.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    /// With keys of its own, so that no two texts are known beforehand to collide.
+    /// Randomly keyed, so that nobody can prepare two texts with the same digest.
     state: RandomState,
     seen: Vec<(PathBuf, Seen)>,
 }
@@ -90,11 +93,11 @@ pub(crate) struct Files {
 type Seen = Result<u64, io::ErrorKind>;
 
 impl<T, E> Reload<T, E> {
-    /// Reads for the first time, which counts at once; `report` hears of the versions after this one.
+    /// Loads the first value, which takes effect at once. `report` receives all later versions.
     ///
     /// # Errors
     ///
-    /// That of `load`: without a first good value there is none to keep.
+    /// Returns the error of `load`, because there is no good value to keep.
     pub(crate) fn new(
         now: Instant,
         load: impl Fn(&mut Files, Option<&T>) -> Result<T, E> + Send + Sync + 'static,
@@ -110,22 +113,22 @@ impl<T, E> Reload<T, E> {
         })
     }
 
-    /// The last good value, without a look: it never waits.
+    /// Returns the last good value without checking the files. Never blocks.
     pub(crate) fn last(&self) -> Arc<T> {
         Arc::clone(&self.last.lock())
     }
 
-    /// The last good value, after a look if it is time for one.
+    /// Returns the last good value, after a check if one is due.
     ///
-    /// It reads files where it is called. That is fit for a runtime's thread as long as they are local; where it is
-    /// not, [`Reload::look`] elsewhere and [`Reload::last`] here are the same in two steps.
+    /// The check reads files on the calling thread. On a runtime's thread this is fine for local files. Otherwise,
+    /// call [`Reload::look`] on another thread and [`Reload::last`] here.
     pub(crate) fn current(&self, now: Instant) -> Arc<T> {
         self.look(now);
         self.last()
     }
 
-    /// Reads again if a second has passed, no other caller is reading, and a file has changed. What has changed counts at the next
-    /// look, if that sees the same.
+    /// Checks the files if a second has passed and no other caller is checking. A change takes effect at the next
+    /// check, if that reads the same bytes.
     pub(crate) fn look(&self, now: Instant) {
         let Some(mut watch) = self.watch.try_lock() else { return };
         if now.saturating_duration_since(watch.looked) < LOOK_EVERY {
@@ -136,7 +139,7 @@ impl<T, E> Reload<T, E> {
         if watch.files.are_as_seen() {
             return;
         }
-        // Which files there are is up to what is in them, so the version is read whole at both looks.
+        // The files' content decides which files there are, so both checks load the whole version.
         let mut files = Files { state: watch.files.state.clone(), seen: Vec::new() };
         let in_force = self.last();
         let loaded = caught(|| (self.load)(&mut files, Some(&in_force)));
@@ -144,7 +147,7 @@ impl<T, E> Reload<T, E> {
             watch.unsettled = Some(files.seen);
             return;
         }
-        // Also of a bad version: it is not read again, nor reported, until it changes.
+        // A bad version is recorded too, so that it is neither loaded nor reported again until it changes.
         watch.files = files;
         match loaded {
             Some(Ok(value)) => {
@@ -158,7 +161,7 @@ impl<T, E> Reload<T, E> {
     }
 }
 
-/// Without the value: it may hold secrets.
+/// Omits the value, because it may contain secrets.
 impl<T, E> fmt::Debug for Reload<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reload").finish_non_exhaustive()
@@ -166,11 +169,12 @@ impl<T, E> fmt::Debug for Reload<T, E> {
 }
 
 impl Files {
-    /// The whole file.
+    /// Reads a whole file.
     ///
     /// # Errors
     ///
-    /// The system's, unchanged; `InvalidInput` for what is not a regular file, and for one that is larger than 1 MiB.
+    /// Returns the system's error unchanged. Returns `InvalidInput` if this is not a regular file, or is larger than
+    /// 1 MiB.
     pub(crate) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         let read = small_file::read(path);
         let seen = self.digest(&read);
@@ -178,7 +182,7 @@ impl Files {
         read
     }
 
-    /// Whether each file holds what it held when it was read, or can be read as little as then.
+    /// Returns whether each file still has the same content or the same error.
     fn are_as_seen(&self) -> bool {
         self.seen.iter().all(|(path, seen)| self.digest(&small_file::read(path)) == *seen)
     }
@@ -202,7 +206,7 @@ mod tests {
 
     type Reports = Arc<Mutex<Vec<String>>>;
 
-    /// Reads two files to one text; `bad` in it is an error, `panic` a panic.
+    /// Loads two files as one text. The text `bad` is an error, and `panic` panics.
     fn both(first: &Path, second: &Path, now: Instant) -> (Reload<String, String>, Reports) {
         let reports = Reports::default();
         let (paths, heard) = ([first.to_owned(), second.to_owned()], Arc::clone(&reports));
@@ -226,28 +230,28 @@ mod tests {
     }
 
     #[test]
-    fn a_version_counts_once_two_looks_have_seen_it() {
+    fn a_version_takes_effect_after_two_checks() {
         let folder = Scratch::new("versions");
         let (a, b) = (folder.write("a", "1"), folder.write("b", "1"));
         let start = Instant::now();
         let (reload, reports) = both(&a, &b, start);
-        // The file b (none: it is removed), milliseconds since the start, the value, what is reported.
+        // The content of file b (`None`: removed), milliseconds since the start, the value, the reports.
         let rows: &[(Option<&str>, u64, &str, &[&str])] = &[
             (Some("1"), 0, "11", &[]),
             (Some("2"), 999, "11", &[]),
             (Some("2"), 1000, "11", &[]),
             (Some("2"), 1999, "11", &[]),
             (Some("2"), 2000, "12", &["12 after 11"]),
-            // It went before the second look.
+            // This version was replaced before the second check.
             (Some("3"), 3000, "12", &[]),
             (Some("2"), 4000, "12", &[]),
             (Some("3"), 5000, "12", &[]),
-            // While it is being written each look sees something else.
+            // Each check of a file that is being written reads something else.
             (Some(""), 6000, "12", &[]),
             (Some("b"), 7000, "12", &[]),
             (Some("ba"), 8000, "12", &[]),
             (Some("3"), 9000, "12", &[]),
-            // Of the same length, within the same tick, or with the same time: all the same.
+            // A change of the content counts, even with the same length or time.
             (Some("4"), 10000, "12", &[]),
             (Some("4"), 11000, "14", &["14 after 12"]),
             (Some("bad"), 12000, "14", &[]),
@@ -255,7 +259,7 @@ mod tests {
             (Some("bad"), 14000, "14", &[]),
             (Some("bad too"), 15000, "14", &[]),
             (Some("bad too"), 16000, "14", &["bad 1bad too, not 14"]),
-            // What was good before is a new version, too: of it the report must say that all is well again.
+            // The previous good version is also a new one: the report must say that the files are good again.
             (Some("4"), 17000, "14", &[]),
             (Some("4"), 18000, "14", &["14 after 14"]),
             (None, 19000, "14", &[]),
@@ -268,7 +272,7 @@ mod tests {
             (Some("panic"), 26000, "14", &[]),
             (Some("5"), 27000, "14", &[]),
             (Some("5"), 90000, "15", &["15 after 14"]),
-            // Time does not go back, but a caller's may be older than another's.
+            // The clock is monotonic, but a caller's time may be older than another's.
             (Some("6"), 89000, "15", &[]),
             (Some("6"), 89999, "15", &[]),
         ];
@@ -285,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_first_value_there_is_none() {
+    fn fails_without_a_good_first_value() {
         let missing = std::env::temp_dir().join("prometheus-hyper-no-such-folder/file");
         let load =
             move |files: &mut Files, _: Option<&Vec<u8>>| files.read(&missing).map_err(|error| error.kind());
@@ -293,16 +297,16 @@ mod tests {
         assert_eq!(error, io::ErrorKind::NotFound);
     }
 
-    /// As Kubernetes replaces a secret: file → `..data`/file, `..data` → a folder with a date, which is swapped.
+    /// Kubernetes replaces a secret so: file → `..data`/file, `..data` → a dated folder. It swaps the link `..data`.
     #[cfg(unix)]
     #[test]
-    fn a_swapped_link_is_a_change() {
+    fn detects_a_swapped_link() {
         use std::os::unix::fs::symlink;
         let folder = Scratch::new("links");
         for version in ["1", "2"] {
             fs::create_dir(folder.0.join(version)).unwrap();
             let path = folder.write(&format!("{version}/file"), version);
-            // All times alike, as in an image.
+            // All files get the same time, as in an image.
             fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         }
         symlink("1", folder.0.join("..data")).unwrap();
@@ -318,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn while_one_looks_the_others_take_the_last_good_one() {
+    fn concurrent_callers_get_the_last_good_value() {
         let folder = Scratch::new("slow");
         let path = folder.write("file", "1");
         let (began, has_begun) = mpsc::channel();

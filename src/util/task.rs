@@ -1,4 +1,4 @@
-//! A task that ends with its waiter.
+//! A spawned task that its owner's drop aborts.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
-/// A spawned task, which is aborted when this is dropped. Any executor may poll it.
+/// A spawned task. Its drop aborts it. Any executor may poll it.
 #[derive(Debug)]
 pub(crate) struct Task<T>(JoinHandle<T>);
 

@@ -1,25 +1,25 @@
-//! Keeps repeated errors from filling the host program's log.
+//! Limits repeated log lines, so that they do not fill the host program's log.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The time between two lines of the same kind.
+/// Minimum time between two lines of the same kind.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
-/// Allows one line, and no other for [`QUIET`].
+/// A limit of one line per [`QUIET`].
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     last: Mutex<Option<Instant>>,
 }
 
 impl Throttle {
-    /// Whether this line may be logged.
+    /// Returns whether a line may be logged now.
     pub(crate) fn allows(&self) -> bool {
         self.allows_at(Instant::now())
     }
 
-    /// The same, at this time.
+    /// Returns whether a line may be logged at this time.
     pub(crate) fn allows_at(&self, now: Instant) -> bool {
         let mut last = self.last.lock();
         let passes = last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET);

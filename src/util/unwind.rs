@@ -1,26 +1,26 @@
-//! Keeps a panic in foreign code from ending what must go on: in the host program's subscriber, its layers, and what they print.
+//! Catches panics of foreign code: the host program's subscriber, its layers, and the values that it prints.
 
 use std::future::{Future, poll_fn};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Returns what the call returns, or none if it panics.
+/// Returns the result of the call, or `None` if it panics.
 ///
-/// The panic hook is called nevertheless, and a program that is built with `panic = "abort"` ends.
+/// The panic hook still runs. A program built with `panic = "abort"` still aborts.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     let payload = match panic::catch_unwind(AssertUnwindSafe(call)) {
         Ok(returned) => return Some(returned),
         Err(payload) => payload,
     };
-    // The payload is foreign, too, and its drop may panic with another one.
+    // The payload is foreign too, and its drop may panic.
     if let Err(next) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(next);
     }
     None
 }
 
-/// The same for a future: it completes with none if it panics while it is polled.
+/// Completes with the future's result, or with `None` if a poll panics.
 pub(crate) async fn caught_in_polls<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
@@ -30,14 +30,14 @@ pub(crate) async fn caught_in_polls<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// The message of a panic.
+/// Returns the message of a panic.
 pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     if let Some(message) = payload.downcast_ref::<&str>() {
         (*message).to_owned()
     } else if let Some(message) = payload.downcast_ref::<String>() {
         message.clone()
     } else {
-        "a panic without a message".to_owned()
+        "panic without a message".to_owned()
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    /// Panics with another one of its kind when it is dropped.
+    /// Panics with another value of this type when dropped.
     struct PanicsOnDrop;
 
     impl Drop for PanicsOnDrop {
@@ -54,7 +54,7 @@ mod tests {
         }
     }
 
-    /// It ended the thread that drives the server.
+    /// Such a panic ended the thread that drives the server.
     #[test]
     fn catches_a_panic_whose_payload_panics() {
         assert_eq!(caught(|| panic::panic_any(PanicsOnDrop)), None::<()>);

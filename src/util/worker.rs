@@ -1,6 +1,6 @@
-//! Threads that are started when there is work and end when there has been none for a while.
+//! Threads that start when there is work, and end after an idle time.
 //!
-//! Not the blocking pool of the host's runtime: a job that hangs there keeps `#[tokio::main]` from returning.
+//! The host runtime's blocking pool is no alternative: a hanging job there keeps `#[tokio::main]` from returning.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,8 +15,7 @@ use crate::util::unwind::caught;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs jobs on detached threads, in the order in which they were given. Once this is dropped the threads end, after the jobs
-/// that are left.
+/// Runs jobs on detached threads, first in, first out. After a drop, the threads finish the remaining jobs and end.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
 }
@@ -27,7 +26,7 @@ struct Shared {
     /// How long a thread waits for the next job.
     idle: Duration,
     queue: Mutex<Queue>,
-    /// Notified of each job, and of the end.
+    /// Notified of each job, and of the drop.
     changed: Condvar,
 }
 
@@ -35,7 +34,7 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// How many of the threads wait for a job.
+    /// Number of threads that wait for a job.
     idle: usize,
     closed: bool,
 }
@@ -46,11 +45,11 @@ impl Workers {
         Workers { shared: Arc::new(Shared { name, max_threads, idle, queue, changed }) }
     }
 
-    /// Gives the job to an idle thread, to a new one, or to the next that is done. A panic of the job ends only the job.
+    /// Runs the job on an idle thread, on a new one, or on the next free one. A panic ends only the job.
     ///
     /// # Errors
     ///
-    /// The system's, if there is no thread and none can be started. The job is dropped.
+    /// Returns the system's error if there is no thread and none can be started. The job is dropped.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut queue = self.shared.queue.lock();
         if queue.idle <= queue.jobs.len() && queue.threads < self.shared.max_threads {
@@ -59,7 +58,7 @@ impl Workers {
                 thread::Builder::new().name(self.shared.name.to_owned()).spawn(move || shared.work());
             match spawned {
                 Ok(_) => queue.threads += 1,
-                // Another thread will run it, if its own job ever returns.
+                // Another thread runs the job, once its own job returns.
                 Err(_) if queue.threads > 0 => {}
                 Err(error) => return Err(error),
             }
@@ -85,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// None is the end of the thread.
+    /// Waits for the next job. `None` ends the thread.
     fn next_job(&self) -> Option<Job> {
         let mut queue = self.queue.lock();
         loop {
@@ -102,7 +101,7 @@ impl Shared {
                 break;
             }
         }
-        // In one step with the look at the queue: the next job starts another thread.
+        // Decremented under the same lock as the check of the queue, so the next job starts another thread.
         queue.threads -= 1;
         None
     }
@@ -135,7 +134,8 @@ mod tests {
         }
     }
 
-    /// Runs so many jobs that end when the sender is dropped, and returns how many have begun.
+    /// Starts this many jobs, each of which ends when its sender is dropped. The receiver gets a message per started
+    /// job.
     fn blocked(workers: &Workers, jobs: usize) -> (Vec<mpsc::Sender<()>>, mpsc::Receiver<()>) {
         let (begin, begun) = mpsc::channel();
         let senders = (0..jobs).map(|_| {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_jobs_side_by_side_up_to_its_limit() {
+    fn runs_jobs_in_parallel_up_to_its_limit() {
         let workers = workers(2, PATIENCE);
         let (mut ends, begun) = blocked(&workers, 3);
         assert!(begun.recv_timeout(PATIENCE).is_ok() && begun.recv_timeout(PATIENCE).is_ok());
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_ends_when_idle_and_another_starts() {
+    fn idle_threads_end_and_new_ones_start() {
         let workers = workers(1, Duration::from_millis(1));
         for _ in 0..3 {
             let (ends, begun) = blocked(&workers, 1);

@@ -236,10 +236,10 @@ fn child_that_reloads() {
     assert_eq!(gauge(), Some(1.0));
     folder.write("web.yml", "unknown: {}\n");
     wait_for("a 0", || gauge() == Some(0.0));
-    assert_eq!(panicked_at("cannot use the new web-config file"), 1);
+    assert_eq!(panicked_at("failed to load the new web-config file"), 1);
     folder.write("web.yml", "# mended\n");
     wait_for("a 1", || gauge() == Some(1.0));
-    assert_eq!(panicked_at("has been read again"), 1);
+    assert_eq!(panicked_at("web-config file reloaded"), 1);
 }
 
 /// An error is the host's code, too, and is printed where somebody wants its line.

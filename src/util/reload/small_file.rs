@@ -1,4 +1,4 @@
-//! Reads a file whose name the user gave, whatever stands at that name.
+//! Reading of small files at paths that the user gave, whatever kind of file is there.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -6,23 +6,24 @@ use std::path::Path;
 
 use crate::util::io_error;
 
-/// The most that is read of one file, in bytes. Certificates and configurations have a thousandth of it.
+/// Maximum size of a file, in bytes. Certificates and configurations have about a thousandth of it.
 pub(super) const MAX_FILE: u64 = 1024 * 1024;
 
-/// Reads the whole file. Symbolic links are followed: a secret of Kubernetes is two of them.
+/// Reads a whole file. Follows symbolic links, because a secret of Kubernetes consists of two.
 ///
-/// It never waits for a pipe's writer or for a device, and never reads more than [`MAX_FILE`] and one byte.
+/// Never waits for a pipe's writer or for a device. Never reads more than [`MAX_FILE`] bytes and one.
 ///
 /// # Errors
 ///
-/// The system's, unchanged. `InvalidInput` for what is not a regular file, and for one that is larger than [`MAX_FILE`].
+/// Returns the system's error unchanged. Returns `InvalidInput` if this is not a regular file, or is larger than
+/// [`MAX_FILE`].
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // To open some devices has an effect: a tape rewinds, a watchdog starts.
+    // Opening some devices has effects: a tape rewinds, a watchdog starts.
     check(&std::fs::metadata(path)?)?;
     read_opened(path)
 }
 
-/// The same without the first look: what is opened may not be what was looked at.
+/// Opens and reads a file, and checks it again: the path may have been replaced after the first check.
 fn read_opened(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -43,7 +44,7 @@ fn check(metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whatever its length says: it may grow, and files of `/proc` say 0.
+/// Ignores the file's length, because a file may grow, and files in `/proc` report 0.
 fn read_at_most(file: File, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -57,8 +58,8 @@ fn too_large() -> io::Error {
     io_error::new(io::ErrorKind::InvalidInput, format!("larger than {MAX_FILE} bytes"))
 }
 
-/// open(2): with `O_NONBLOCK` a pipe without a writer opens at once, and a read of what has nothing to read fails. Regular
-/// files take no notice. Without `O_NOCTTY` a terminal could become the process's own.
+/// Opens without blocking. With `O_NONBLOCK`, a pipe without a writer opens at once, and a read without input fails
+/// (open(2)). Regular files ignore it. Without `O_NOCTTY`, a terminal could become the process's controlling one.
 #[cfg(unix)]
 fn without_waiting(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
@@ -79,10 +80,10 @@ mod tests {
 
     type Reader = fn(&Path) -> io::Result<Vec<u8>>;
 
-    /// The second is what is left where the path is swapped behind the first look.
+    /// The second reader stands for a path that was replaced after the first check.
     const READERS: [(&str, Reader); 2] = [("read", read), ("read_opened", read_opened)];
 
-    /// On a thread of its own, for a reader that waits would wait for ever.
+    /// Runs the reader on another thread, because one that blocks would block forever.
     #[cfg(unix)]
     fn in_time(name: &str, reader: Reader, path: PathBuf) -> io::Result<Vec<u8>> {
         let (done, is_done) = mpsc::channel();
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_files_beyond_the_limit_and_folders() {
+    fn rejects_files_above_the_limit_and_folders() {
         let folder = Scratch::new("odd");
         let large = folder.write("large", vec![0; 2 * 1024 * 1024]);
         let one_more = folder.write("one-more", "");
@@ -126,7 +127,7 @@ mod tests {
             }
         }
         assert_eq!(read(&folder.0).unwrap_err().to_string(), "not a regular file");
-        // Elsewhere than on Unix a folder cannot be opened.
+        // Outside Unix, a folder cannot be opened.
         read_opened(&folder.0).unwrap_err();
         let missing = folder.path("missing");
         assert_eq!(
@@ -137,7 +138,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn waits_for_no_pipe_and_no_device() {
+    fn does_not_wait_for_pipes_and_devices() {
         let folder = Scratch::new("special");
         let socket = folder.path("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -152,10 +153,10 @@ mod tests {
         assert_eq!(read(&socket).unwrap_err().to_string(), "not a regular file");
     }
 
-    /// A file that grows, or says that it is empty, as those of `/proc` do.
+    /// A file that grows, or that reports no length, as files in `/proc` do.
     #[cfg(target_os = "linux")]
     #[test]
-    fn does_not_trust_a_length() {
+    fn does_not_trust_the_files_length() {
         let own = fs::read_to_string("/proc/self/status").unwrap();
         let read = read(Path::new("/proc/self/status")).unwrap();
         assert!(!read.is_empty() && own.len().abs_diff(read.len()) < 1000);
@@ -165,10 +166,10 @@ mod tests {
         );
     }
 
-    /// A path that was a file at the first look was a pipe when it was opened, and the thread waited for its writer.
+    /// A path was a file at the check and a pipe when it was opened, so the thread waited for its writer.
     #[cfg(unix)]
     #[test]
-    fn waits_for_no_pipe_that_takes_the_place_of_a_file() {
+    fn does_not_wait_for_a_pipe_that_replaced_a_file() {
         let folder = Scratch::new("swapped");
         let (pipe, path) = (pipe(&folder), folder.write("file", "text"));
         let (stop, stopped) = mpsc::channel::<()>();
