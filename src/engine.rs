@@ -1,14 +1,15 @@
-//! The thread that drives the server's runtime and leaves it to gather, and its standby.
+//! The thread that drives the server's runtime and gathers, and its standby.
 //!
-//! Gathering a few hundred series takes less time than waking another thread for it. So the thread that does the I/O leaves
-//! its runtime, gathers on the spot, and enters the runtime again. tokio lets any thread drive a current-thread runtime, one
-//! at a time ([`Runtime::block_on`]), so a second thread stands by:
+//! Gathering a few hundred series takes less time than waking another thread. So the driver leaves its runtime,
+//! gathers, and enters the runtime again. tokio lets any thread drive a current-thread runtime, one at a time
+//! ([`Runtime::block_on`]). This allows for a second thread, the standby:
 //!
-//! * It takes over a gather that is expected to be long, and the I/O goes on meanwhile.
-//! * Once a second it looks whether a gather that began before its last look has not come back. Then it drives the runtime:
-//!   accepting, health checks, deadlines and 503s go on. The thread that returns from the gather becomes the standby.
+//! * It runs a gather that is expected to be long, while the driver does the I/O.
+//! * Once a second it checks for a gather that began before its previous check and has not returned. Then the standby
+//!   drives the runtime: accepting, health checks, deadlines and 503s go on. The thread that returns from the gather
+//!   becomes the standby.
 //!
-//! Neither is on the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from ever returning.
+//! Neither thread is in the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from returning.
 
 mod expected;
 mod running;
@@ -34,48 +35,49 @@ pub(crate) use running::Running;
 use expected::Expected;
 use running::OF_ENGINE;
 
-/// How often the standby looks after the driver, and measures the host's scheduling delay.
+/// How often the standby checks on the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Bytes that are a large block to glibc, 1 KiB and more, and no reason to give memory back to the system, 64 KiB and more.
+/// A size that glibc treats as a large block (1 KiB and more), but too small to return memory to the system (64 KiB
+/// and more).
 const LARGE: usize = 4096;
 
-/// What the threads gather, one gather at a time.
+/// Work of the engine's threads, one gather at a time.
 pub(crate) trait Gather: Send + Sync + 'static {
-    /// A gather that is wanted.
+    /// A requested gather.
     type Job: Send + 'static;
-    /// What came of it, to be delivered.
+    /// The result of a gather, to be delivered.
     type Done: Send + 'static;
 
-    /// Waits for the next gather that is wanted, on the engine's runtime. It is none while one is under way.
+    /// Waits for the next requested gather, on the engine's runtime. Returns none while one is running.
     fn next(self: &Arc<Self>) -> impl Future<Output = Self::Job>;
 
-    /// The parts of what a job gathers. How long it may take is expected of each by itself.
+    /// Returns the parts that a job gathers. The engine predicts the time of each part separately.
     fn parts(&self, job: &Self::Job) -> Vec<usize>;
 
-    /// Gathers, outside of any runtime. It may take for ever.
+    /// Gathers outside any runtime. May hang forever.
     fn gather(&self, job: Self::Job) -> Self::Done;
 
-    /// Gives what was gathered to those who wait for it, on any thread; returns what need only be dropped.
+    /// Delivers the result to its waiters, on any thread. Returns values that only need to be dropped.
     fn deliver(&self, done: Self::Done) -> impl Send + 'static;
 
-    /// Ends the gather that is under way: one of the above has panicked.
+    /// Cancels the running gather after a panic of another method.
     fn abandon(&self);
 
-    /// Is called once a second, on the standby's thread.
+    /// Runs once a second, on the standby's thread.
     fn tick(&self);
 
-    /// Is called when the engine ends.
+    /// Runs when the engine ends.
     fn end(&self);
 }
 
-/// A runtime with its two threads.
+/// A runtime and its two threads.
 struct Engine<G: Gather> {
-    /// Of both threads.
+    /// The name of both threads.
     name: String,
     gather: Arc<G>,
     state: Mutex<State<G::Job>>,
-    /// Tells the standby of a job, or of the end.
+    /// Notifies the standby of a job, or of the end.
     changed: Condvar,
     /// Cancelled when the server's future has ended.
     ended: CancellationToken,
@@ -83,12 +85,12 @@ struct Engine<G: Gather> {
 }
 
 struct State<J> {
-    /// None once the engine has ended. A thread that gathers holds none.
+    /// `None` once the engine has ended. A thread that gathers holds no reference.
     runtime: Option<Arc<Runtime>>,
-    /// How often another thread has begun to drive.
+    /// How many times another thread has become the driver.
     takeovers: u64,
     ticks: u64,
-    /// The tick after which the driver left the runtime to gather, if it is away.
+    /// The tick at which the driver left the runtime to gather, while it gathers.
     away_since: Option<u64>,
     standby: Standby<J>,
     expected: Expected,
@@ -96,12 +98,12 @@ struct State<J> {
 }
 
 enum Standby<J> {
-    /// There could be no second thread.
+    /// The second thread could not be started.
     Absent,
     Idle,
-    /// It is to gather this.
+    /// The standby must run this job.
     Handed(J),
-    /// It gathers; or it is the driver that was, and has not come back from its gather.
+    /// The standby gathers. After a takeover, this is the former driver, which has not returned from its gather.
     Gathering,
 }
 
@@ -111,13 +113,13 @@ struct Last {
     _sender: Sender<Infallible>,
 }
 
-/// Starts an engine, whose threads have this name, and which ends with the future that `main` gives: a future to be spawned on
-/// the runtime. `main` is called within the context of the runtime, on this thread.
+/// Starts an engine whose threads have this name. `main` runs on this thread, within the runtime's context, and
+/// returns a future. The runtime runs that future, and the engine ends with it.
 ///
 /// # Errors
 ///
-/// Those of `main`, and the system's if there can be no thread or no runtime (descriptors, memory). A standby that cannot be
-/// had is logged.
+/// Returns the error of `main`. Returns the system's error if no thread or runtime can be created (descriptors,
+/// memory). A standby that cannot be started is only logged.
 pub(crate) fn start<G, F>(
     name: String,
     gather: Arc<G>,
@@ -135,7 +137,7 @@ where
     let future = match future {
         Ok(future) => future,
         Err(error) => {
-            // Dropping a runtime within another one's context panics.
+            // Dropping a runtime within the context of another one panics.
             runtime.shutdown_background();
             return Err(error);
         }
@@ -173,7 +175,7 @@ where
     Ok(Running { runtime: handle, stopped, end: Mutex::new(end), id })
 }
 
-/// What a thread of an engine does at the moment.
+/// The current role of an engine's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Driver,
@@ -192,7 +194,8 @@ impl<G: Gather> Engine<G> {
             let mut role = Some(role);
             while let Some(now) = role {
                 role = match now {
-                    // What is not ours is caught within. A panic of ours ends the server, so that nobody waits for ever.
+                    // Panics of foreign code are caught deeper. A panic of our own code ends the server, so that
+                    // nothing waits forever.
                     Role::Driver => caught(|| engine.drive()).unwrap_or_else(|| {
                         engine.end();
                         None
@@ -208,30 +211,30 @@ impl<G: Gather> Engine<G> {
         thread::Builder::new().name(self.name.clone()).spawn(life).map(drop)
     }
 
-    /// Starts the standby, if there is none; it is tried again once a minute.
+    /// Starts the standby if there is none, at most one attempt a minute.
     fn see_to_a_standby(self: &Arc<Self>) {
         let mut state = self.state();
         if !matches!(state.standby, Standby::Absent) || !self.no_standby.allows() {
             return;
         }
-        // Under the lock, so that it is idle from the beginning.
+        // Under the lock, so that the state is correct before the standby runs.
         let spawned = self.spawn(Role::Standby);
         if spawned.is_ok() {
             state.standby = Standby::Idle;
         }
         drop(state);
         if let Err(error) = spawned {
-            // A panic of the subscriber would end the driver, and with it the server.
+            // A panic of the subscriber would end the driver and the server.
             caught(|| {
                 tracing::warn!(
                     %error,
-                    "cannot start the standby thread; a collector that hangs will hang the metrics server"
+                    "failed to spawn the standby thread; a hanging collector will block the metrics server"
                 );
             });
         }
     }
 
-    /// Drives the runtime until the end, or until the standby has taken over.
+    /// Drives the runtime until the engine ends or the standby takes over.
     fn drive(self: &Arc<Self>) -> Option<Role> {
         let reign = self.state().takeovers;
         let mut done = None;
@@ -243,7 +246,7 @@ impl<G: Gather> Engine<G> {
                     return None;
                 }
                 Err(Panicked) => {
-                    // tokio itself: it cannot poll, which it may not be able to next time either.
+                    // tokio itself has panicked and cannot poll. The next attempt may panic too, so wait.
                     thread::sleep(TICK);
                     continue;
                 }
@@ -260,13 +263,14 @@ impl<G: Gather> Engine<G> {
         }
     }
 
-    /// Does the I/O, and first delivers what was gathered: within the runtime, so that nothing has to wake it.
+    /// Delivers a result first, then does the I/O until the next gather. Within the runtime, the delivery needs no
+    /// wake-up.
     fn drive_until_a_gather(&self, done: Option<G::Done>) -> Result<Option<G::Job>, Panicked> {
         let Some(runtime) = self.state().runtime.clone() else { return Ok(None) };
         let next = async {
             if let Some(done) = done {
                 let rest = self.try_to_deliver(done);
-                // The answers are written before the families are dropped, for which nobody need wait.
+                // Write the responses before the families are dropped, which no client waits for.
                 tokio::task::yield_now().await;
                 drop_rest(rest);
             }
@@ -291,7 +295,8 @@ impl<G: Gather> Engine<G> {
         })
     }
 
-    /// Gives a job that is expected to be long to the standby, if that is there; else the job is the driver's own.
+    /// Hands a job to the standby if it is expected to be long and the standby is idle. Otherwise returns it for the
+    /// driver.
     fn leave(&self, job: G::Job) -> Option<G::Job> {
         let parts = self.gather.parts(&job);
         let mut state = self.state();
@@ -305,16 +310,16 @@ impl<G: Gather> Engine<G> {
         Some(job)
     }
 
-    /// Looks after the driver, and gathers what is handed over, until the end or until it has to drive.
+    /// Checks on the driver and runs jobs handed over, until the engine ends or this thread must drive.
     fn stand_by(&self) -> Option<Role> {
         let mut next_tick = Instant::now() + TICK;
         let mut state = self.state();
         loop {
-            state.runtime.as_ref()?; // none at the end
+            state.runtime.as_ref()?; // `None` at the end
             if let Some(job) = state.standby.take_job() {
                 drop(state);
                 let gathered = self.gather(job);
-                // Before the delivery, after which the next is asked for.
+                // Before the delivery, because the driver may request the next gather right after it.
                 self.state().standby = Standby::Idle;
                 self.deliver(gathered);
                 state = self.state();
@@ -335,11 +340,11 @@ impl<G: Gather> Engine<G> {
         }
     }
 
-    /// None if it has panicked.
+    /// Runs a gather. Returns `None` if it panics.
     fn gather(&self, job: G::Job) -> Option<G::Done> {
         let (parts, began) = (self.gather.parts(&job), Instant::now());
-        // Collectors have a catch of their own. This one is for what else is not ours: errors that print and drop
-        // themselves, the log.
+        // Collectors have their own catch. This one covers other foreign code: errors that are printed or dropped,
+        // and the log.
         let gathered = caught(|| self.gather.gather(job));
         self.state().expected.observe(&parts, began.elapsed());
         if gathered.is_none() {
@@ -351,7 +356,7 @@ impl<G: Gather> Engine<G> {
     fn deliver(&self, gathered: Option<G::Done>) {
         let Some(done) = gathered else { return };
         let rest = self.try_to_deliver(done);
-        // By now the driver may have begun the next gather, which must not be abandoned for a panic here.
+        // The driver may already have begun the next gather. A panic here must not cancel that one.
         drop_rest(rest);
     }
 
@@ -364,7 +369,7 @@ impl<G: Gather> Engine<G> {
     }
 
     fn abandon(&self) {
-        // It logs, and what has panicked may be the log.
+        // This logs, and the log may be the code that panicked.
         caught(|| self.gather.abandon());
     }
 
@@ -374,7 +379,7 @@ impl<G: Gather> Engine<G> {
             (state.runtime.take(), state.last.take())
         };
         self.changed.notify_one();
-        // Only the driver has had another. Whatever blocks in it is not waited for.
+        // Only the driver may hold another reference. The shutdown does not wait for blocking tasks.
         if let Some(runtime) = runtime.and_then(Arc::into_inner) {
             runtime.shutdown_background();
         }
@@ -385,15 +390,17 @@ impl<G: Gather> Engine<G> {
 
 fn drop_rest<R>(rest: R) {
     caught(|| drop(rest));
-    // glibc joins freed small blocks with their neighbours when a large block is next asked for (`malloc_consolidate`). Without
-    // this the next scrape asks for it, to read its head into, and its client waits while those blocks come back into the cache.
+    // glibc joins freed small blocks with their neighbours at the next request for a large block
+    // (`malloc_consolidate`). This is that request. Otherwise the next scrape makes it when it reads its head, and
+    // its client waits while the blocks come back into the cache.
     drop(black_box(Vec::<u8>::with_capacity(LARGE)));
 }
 
 struct Panicked;
 
 impl<J> State<J> {
-    /// The driver returns from its gather. Whether it is the driver still; if not, it is the standby.
+    /// Records that a driver returns from its gather. Returns whether it is still the driver. If not, it becomes the
+    /// standby.
     fn returned(&mut self, reign: u64) -> bool {
         let drives = self.takeovers == reign;
         if drives {
@@ -404,7 +411,7 @@ impl<J> State<J> {
         drives
     }
 
-    /// Whether the standby has to drive: the driver left before the last tick, and is not back.
+    /// Returns whether the standby must drive: the driver left before the last tick and has not returned.
     fn take_over(&mut self) -> bool {
         let overdue = self.away_since.is_some_and(|since| since < self.ticks);
         self.ticks += 1;

@@ -1,18 +1,19 @@
-//! How long gathers are expected to take.
+//! Predicted durations of gathers.
 
 use std::time::Duration;
 
-/// A gather that is expected to take longer goes to the standby. To hand it over costs 15 to 60 µs, and more where caches are
-/// cold: a scrape a second of 1,000 series takes 4 ms there, and 0.4 back to back. Nobody notices I/O that pauses for this long.
+/// Gathers that are expected to take longer than this go to the standby. A handover costs 15 to 60 µs, and more with
+/// cold caches: a scrape a second of 1,000 series takes 4 ms there, against 0.4 ms back to back. A pause of this
+/// length in the I/O is not noticeable.
 pub(super) const SHORT: Duration = Duration::from_millis(5);
 
-/// How long the next gather may take: the longest of the last ones of each part, of which each counts for an eighth less than
-/// the one after it. So a part that hung for seconds once is expected to do so again for some sixty gathers of it.
+/// Predicted durations of the next gather, per part. A prediction is the longest of the past durations, each reduced
+/// by an eighth per later gather. A part that hung for seconds once counts as long for about sixty of its gathers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected(Vec<Duration>);
 
 impl Expected {
-    /// An unknown part is long.
+    /// Returns whether a gather of these parts counts as long. An unknown part counts as long.
     pub(super) fn is_long(&self, parts: &[usize]) -> bool {
         parts.iter().any(|part| self.0.get(*part).is_none_or(|expected| *expected >= SHORT))
     }

@@ -1,4 +1,4 @@
-//! Closures as gathers.
+//! The engine with closures as gathers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,19 +7,19 @@ use tokio::sync::{Notify, mpsc as channel, oneshot};
 use super::expected::SHORT;
 use super::*;
 
-/// Far beyond whatever a test waits for.
+/// Far longer than any wait of a test.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Runs closures as gathers, and tells on which thread.
+/// Runs closures as gathers, and reports the thread of each.
 struct Closures {
     wanted: tokio::sync::Mutex<channel::UnboundedReceiver<(Work, oneshot::Sender<thread::ThreadId>)>>,
     is_free: Notify,
     ticks: AtomicU64,
-    /// How often more `next` panics.
+    /// How many further calls of `next` panic.
     bad_nexts: AtomicU64,
-    /// Of how many deliveries more the rest panics when it is dropped.
+    /// How many further deliveries return a value that panics when dropped.
     bad_rests: AtomicU64,
     abandoned: AtomicU64,
 }
@@ -30,11 +30,11 @@ struct Rest {
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        assert!(!self.is_bad, "as it must");
+        assert!(!self.is_bad, "expected panic");
     }
 }
 
-/// Counts down; false at zero.
+/// Decrements the count. Returns false at zero.
 fn take_one(count: &AtomicU64) -> bool {
     count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1)).is_ok()
 }
@@ -44,7 +44,7 @@ impl Gather for Closures {
     type Done = (oneshot::Sender<thread::ThreadId>, thread::ThreadId);
 
     async fn next(self: &Arc<Self>) -> Self::Job {
-        assert!(!take_one(&self.bad_nexts), "as it must");
+        assert!(!take_one(&self.bad_nexts), "expected panic");
         self.is_free.notified().await;
         let mut wanted = self.wanted.lock().await;
         match wanted.recv().await {
@@ -58,7 +58,7 @@ impl Gather for Closures {
     }
 
     fn gather(&self, (work, reply): Self::Job) -> Self::Done {
-        assert!(runtime::Handle::try_current().is_err(), "outside of the runtime");
+        assert!(runtime::Handle::try_current().is_err(), "a gather runs outside the runtime");
         work();
         (reply, thread::current().id())
     }
@@ -119,7 +119,7 @@ impl Served {
         self.want(work).blocking_recv().unwrap()
     }
 
-    /// Which thread does the I/O, as soon as one does.
+    /// Returns the thread that does the I/O.
     fn driver(&self) -> thread::ThreadId {
         let (tell, told) = mpsc::channel();
         self.running.runtime().spawn(async move { tell.send(thread::current().id()).unwrap() });
@@ -128,18 +128,18 @@ impl Served {
 }
 
 #[test]
-fn gathers_what_is_short_on_the_thread_that_does_the_io() {
+fn runs_short_gathers_on_the_driver() {
     let served = serve();
     let driver = served.driver();
-    assert_ne!(served.gather(|| {}), driver, "the first is an unknown one");
-    // A busy machine may make some of these long.
+    assert_ne!(served.gather(|| {}), driver, "the first gather is unknown");
+    // A busy machine may make some of these gathers long.
     let gatherers: Vec<_> = (0..100).map(|_| served.gather(|| {})).collect();
     assert!(gatherers.contains(&driver), "{gatherers:?}");
     assert_eq!(served.driver(), driver);
 }
 
 #[test]
-fn hands_what_was_long_to_the_standby() {
+fn hands_long_gathers_to_the_standby() {
     let served = serve();
     let driver = served.driver();
     for round in 0..5 {
@@ -149,7 +149,7 @@ fn hands_what_was_long_to_the_standby() {
             began.send(()).unwrap();
             released.recv().unwrap_or_default();
         });
-        // Only now: on a busy machine the standby may begin when all of this is over, and be quick.
+        // Wait for the start: on a busy machine, the standby might begin only after the other steps, and be quick.
         begun.recv_timeout(PATIENCE).unwrap();
         assert_eq!(served.driver(), driver, "the I/O goes on in round {round}");
         thread::sleep(2 * SHORT);
@@ -159,10 +159,10 @@ fn hands_what_was_long_to_the_standby() {
 }
 
 #[test]
-fn takes_the_io_over_from_a_gather_that_hangs_and_gets_its_thread_back() {
+fn standby_takes_over_while_the_driver_hangs() {
     let served = serve();
     let first = served.driver();
-    // Until the driver gathers itself.
+    // Repeat until the driver itself gathers.
     let hanging = loop {
         while served.gather(|| {}) != first {}
         let (release, released) = mpsc::channel::<()>();
@@ -181,14 +181,14 @@ fn takes_the_io_over_from_a_gather_that_hangs_and_gets_its_thread_back() {
     let second = served.driver();
     assert_ne!(second, first, "the standby drives");
     drop(release);
-    assert_eq!(replied.blocking_recv().unwrap(), first, "what it brings is delivered");
-    // It hung for long, so the next is not the driver's own.
-    assert_eq!(served.gather(|| {}), first, "it stands by");
+    assert_eq!(replied.blocking_recv().unwrap(), first, "its result is delivered");
+    // The part hung for long, so the standby runs the next gather.
+    assert_eq!(served.gather(|| {}), first, "it is the standby now");
     assert_eq!(served.driver(), second);
 }
 
 #[test]
-fn ends_during_a_gather_that_hangs() {
+fn ends_while_a_gather_hangs() {
     let served = serve();
     let (_release, released) = mpsc::channel::<()>();
     let (began, begun) = mpsc::channel();
@@ -206,14 +206,14 @@ fn ends_during_a_gather_that_hangs() {
 fn survives_a_gather_that_panics() {
     let served = serve();
     for _ in 0..20 {
-        assert!(served.want(|| panic!("as it must")).blocking_recv().is_err());
+        assert!(served.want(|| panic!("expected panic")).blocking_recv().is_err());
     }
     served.gather(|| {});
 }
 
-/// With a pause of the I/O after each panic this would take minutes.
+/// With a pause of the I/O after each panic, this test would take minutes.
 #[test]
-fn survives_panics_while_it_waits_for_a_gather_and_goes_on_at_once() {
+fn survives_panics_of_next_without_a_pause() {
     let served = serve();
     served.gather(|| {});
     let driver = served.driver();
@@ -226,15 +226,15 @@ fn survives_panics_while_it_waits_for_a_gather_and_goes_on_at_once() {
     assert!(served.closures.abandoned.load(Relaxed) >= 300);
 }
 
-/// The driver may have begun the next gather by then, which was abandoned.
+/// The driver had begun the next gather by then, and the panic cancelled it.
 #[test]
-fn abandons_no_gather_for_a_panic_after_the_delivery() {
+fn a_panic_after_delivery_cancels_no_other_gather() {
     let served = serve();
     let long = || thread::sleep(2 * SHORT);
     let driver = served.driver();
     served.closures.bad_rests.store(5, Relaxed);
     for _ in 0..6 {
-        // Each on the standby, which has dropped the rest of the one before.
+        // Each gather runs on the standby, which has dropped the previous result.
         assert_ne!(served.gather(long), driver);
     }
     assert_eq!(served.closures.bad_rests.load(Relaxed), 0);
@@ -264,18 +264,18 @@ fn ticks_once_a_second() {
 }
 
 #[test]
-fn reports_what_main_cannot_do() {
+fn returns_the_error_of_main() {
     let closures = serve().closures;
     let failed = |_: ()| io::Result::<std::future::Ready<()>>::Err(io::ErrorKind::AddrInUse.into());
     let error = start("test".to_owned(), Arc::clone(&closures), || failed(())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    // Also within a runtime, in which no other may be dropped.
+    // Also within a runtime's context, where dropping another runtime panics.
     let host = runtime::Builder::new_current_thread().build().unwrap();
     host.block_on(async { assert!(start("test".to_owned(), closures, || failed(())).is_err()) });
 }
 
 #[test]
-fn expects_what_was_long_to_be_long_again() {
+fn expects_long_gathers_to_be_long_again() {
     let ms = |times: u32| SHORT * times;
     let after = |seen: &[Duration]| {
         let mut expected = Expected::default();
@@ -297,20 +297,20 @@ fn expects_what_was_long_to_be_long_again() {
     }
 }
 
-/// A client that asked for what is short made what is long be gathered on the thread that does the I/O.
+/// A scrape of a short part made the driver run a long part.
 #[test]
-fn expects_of_each_part_what_it_took() {
+fn predicts_each_part_separately() {
     let ms = Duration::from_millis;
     let mut expected = Expected::default();
     expected.observe(&[0, 2], ms(100));
     (0..100).for_each(|_| expected.observe(&[2], ms(0)));
-    assert!(!expected.is_long(&[2]), "it is short by itself");
+    assert!(!expected.is_long(&[2]), "the part alone is short");
     assert!(expected.is_long(&[0]) && expected.is_long(&[0, 2]));
     assert!(expected.is_long(&[1]) && expected.is_long(&[2, 7]), "unknown");
 }
 
 #[test]
-fn takes_over_at_the_second_tick_and_not_before() {
+fn takes_over_at_the_second_tick() {
     let mut state: State<()> = State {
         runtime: None,
         takeovers: 0,
@@ -327,6 +327,6 @@ fn takes_over_at_the_second_tick_and_not_before() {
     state.away_since = Some(state.ticks);
     assert!(!state.take_over());
     assert!(state.take_over(), "it left before the last tick");
-    assert!(!state.returned(0), "who returns is the standby");
-    assert!(!state.take_over(), "the new driver is here");
+    assert!(!state.returned(0), "the returning thread becomes the standby");
+    assert!(!state.take_over(), "the new driver has not left");
 }

@@ -289,9 +289,9 @@ fn child_without_memory() {
     }
     assert_eq!(threads(), 1);
     if panics {
-        assert_eq!(crate::support::subscriber::panicked_at("cannot start the standby thread"), 1);
+        assert_eq!(crate::support::subscriber::panicked_at("failed to spawn the standby thread"), 1);
     } else {
-        assert_eq!(log.lines_with("cannot start the standby thread").len(), 1, "{}", log.text());
+        assert_eq!(log.lines_with("failed to spawn the standby thread").len(), 1, "{}", log.text());
     }
     guard.shutdown_blocking();
 }
