@@ -1,4 +1,4 @@
-//! Credentials, failed logins, and how often anybody may ask.
+//! Credentials, the limit of failed logins, and rate limits.
 
 #[cfg(feature = "auth")]
 pub(crate) mod authenticator;

@@ -1,5 +1,4 @@
-//! Decides whether a request has shown credentials that are accepted. Passwords are verified on a thread of their own, one at a
-//! time.
+//! Decides whether a request's credentials are accepted. Passwords are verified on a separate thread, one at a time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,15 +15,15 @@ use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::throttle::Throttle;
 use crate::util::worker::Workers;
 
-/// When a login may be tried again for which there is no room in the queue. By then there is, with the usual costs.
+/// `Retry-After` of a login that finds the queue full. At usual bcrypt costs the queue has room by then.
 const QUEUE_FULL: Duration = Duration::from_secs(1);
 /// How long the thread waits for the next login.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Checks credentials.
 ///
-/// Tokens, and passwords that were right before from the same address, are decided at once, whatever else goes on. Another
-/// password is verified on the thread `prometheus-hyper-login`, so all logins together take one core of the host at most.
+/// Tokens, and passwords that succeeded before from the same address, are decided at once, under any load. The thread
+/// `prometheus-hyper-login` verifies all other passwords, so logins take at most one core of the host.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     shared: Arc<Shared>,
@@ -46,7 +45,7 @@ struct State {
     queue: LoginQueue<Decision>,
 }
 
-/// What credentials are worth.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Granted,
@@ -58,14 +57,14 @@ pub(crate) enum Decision {
     },
 }
 
-/// A decision, or who will send it.
+/// A decision, or the channel that will receive it.
 enum Answer {
     Now(Decision, Option<RejectReason>),
     Later(oneshot::Receiver<Decision>),
 }
 
 impl Authenticator {
-    /// None if no credentials are required.
+    /// Creates an authenticator. Returns `None` if no credentials are required.
     pub(crate) fn of(credentials: Credentials, telemetry: &Arc<Telemetry>) -> Option<Arc<Self>> {
         credentials.are_required().then(|| Arc::new(Self::new(credentials, Arc::clone(telemetry))))
     }
@@ -87,15 +86,15 @@ impl Authenticator {
         }
     }
 
-    /// What `WWW-Authenticate` says with a 401, line by line.
+    /// Returns the values of `WWW-Authenticate` for a 401, one per line.
     pub(crate) fn challenges(&self) -> impl Iterator<Item = String> {
         self.shared.credentials.challenges()
     }
 
-    /// Checks the lines of `Authorization` of a request from this peer; one without an address is on a Unix socket.
+    /// Checks the `Authorization` lines of a request from this peer. A peer on a Unix socket has no address.
     ///
-    /// A login takes as long as bcrypt does, times those in front of it: up to nine. If this is dropped meanwhile, the login may
-    /// be evicted for others; if it is not, and the password is right, it is remembered.
+    /// A login takes as long as bcrypt does, up to nine times that if others are queued. If this future is dropped,
+    /// the queue may evict the login. Otherwise it is verified, and cached if the password is right.
     pub(crate) async fn check<'h>(
         &self,
         peer: Option<IpAddr>,
@@ -104,7 +103,7 @@ impl Authenticator {
         let (decision, reason) = match self.evaluate(peer, authorization, Instant::now()) {
             Answer::Now(decision, reason) => (decision, reason),
             Answer::Later(decision) => {
-                // The sender is gone if the login was evicted, and if there is no thread.
+                // The sender is dropped if the login was evicted, or if no thread can be started.
                 let decision = decision.await.unwrap_or(Decision::TooMany { retry_after: QUEUE_FULL });
                 let reason = match decision {
                     Decision::Granted => None,
@@ -116,8 +115,8 @@ impl Authenticator {
         };
         if let Some(reason) = reason {
             self.shared.telemetry.count_rejection(reason);
-            // Without the credentials, and without the user: people type their password where the name belongs.
-            tracing::debug!(?peer, ?reason, "a request was not admitted");
+            // Logs neither credentials nor user, because people type their password as the user name.
+            tracing::debug!(?peer, ?reason, "request rejected");
         }
         decision
     }
@@ -128,7 +127,7 @@ impl Authenticator {
         authorization: impl Iterator<Item = &'h [u8]>,
         now: Instant,
     ) -> Answer {
-        // A token is long and random, so guessing is hopeless at any speed, and a right one needs no limit.
+        // A token is long and random, so guessing is hopeless at any speed. A valid token needs no limit.
         let login = match self.shared.credentials.evaluate(authorization) {
             Evaluation::Accepted => return Answer::Now(Decision::Granted, None),
             Evaluation::Missing => {
@@ -155,11 +154,11 @@ impl Authenticator {
                 let (reply, decision) = oneshot::channel();
                 let evicted = state.queue.push(Waiting { origin, login, reply });
                 if let Some(Waiting { origin, .. }) = &evicted {
-                    // It was not verified, so it has not failed.
+                    // The login was not verified, so it does not count as failed.
                     state.failed.take_back(*origin, now);
                 }
                 drop(state);
-                // Whose sender is dropped hears of it.
+                // An evicted login's receiver notices that its sender was dropped.
                 if evicted.is_none() {
                     self.wake();
                 }
@@ -169,14 +168,14 @@ impl Authenticator {
         }
     }
 
-    /// Has one more login verified.
+    /// Starts the verification of one more login.
     fn wake(&self) {
         let shared = Arc::clone(&self.shared);
         if let Err(error) = self.worker.run(move || shared.verify_next()) {
             let unverified = {
                 let mut state = self.shared.state.lock();
                 let unverified = state.queue.clear();
-                // They were not verified, so they have not failed.
+                // The logins were not verified, so they do not count as failed.
                 let now = Instant::now();
                 unverified.iter().for_each(|waiting| state.failed.take_back(waiting.origin, now));
                 unverified
@@ -191,7 +190,7 @@ impl Authenticator {
 
 impl Drop for Authenticator {
     fn drop(&mut self) {
-        // The thread ends after the login that it is at.
+        // The thread ends after its current login.
         drop(self.shared.clear_queue());
     }
 }
@@ -203,7 +202,7 @@ impl Shared {
 
     fn verify_next(&self) {
         let next = self.state.lock().queue.pop();
-        // Several with the same password are one verification.
+        // Logins with the same user and password share one verification.
         let Some(first) = next else { return };
         let user = first.login.verify();
         let now = Instant::now();
@@ -217,7 +216,7 @@ impl Shared {
                 }
                 None => Decision::Unauthorized,
             };
-            // Nobody may wait for it any more.
+            // The receiver may be gone.
             let _ = reply.send(decision);
         }
     }

@@ -1,5 +1,5 @@
-//! Which credentials are accepted: bearer tokens, and users with passwords. Nothing here can be turned back into what a client
-//! must send, except the one password that is being verified.
+//! Accepted credentials: bearer tokens, and users with passwords. Only digests are stored. The one clear text is the
+//! password under verification.
 
 mod authorization;
 mod password;
@@ -21,14 +21,14 @@ const REALM: &str = "metrics";
 
 type Sha = [u8; 32];
 
-/// The credentials that are accepted.
+/// Accepted credentials.
 ///
-/// Passwords and tokens are not wiped from memory: they come in a request head, of which there are more copies.
+/// Passwords and tokens are not wiped from memory, because the request head that carries them has further copies.
 #[derive(Default)]
 pub(crate) struct Credentials {
     tokens: Vec<Sha>,
     users: Vec<User>,
-    /// What cannot be used, beginning with the option's name.
+    /// Faults of the given credentials, each beginning with the option's name.
     faults: Vec<String>,
 }
 
@@ -38,51 +38,48 @@ struct User {
     hash: Hash,
 }
 
-/// What a request's `Authorization` is, as far as that can be said without bcrypt.
+/// Result of an `Authorization` header before any bcrypt.
 #[derive(Debug)]
 pub(super) enum Evaluation {
-    /// Missing, or unreadable.
+    /// No header, or an unreadable one.
     Missing,
-    /// A token that is accepted.
+    /// An accepted token.
     Accepted,
-    /// Wrong at first sight.
+    /// A wrong token, or a password without configured users.
     Wrong,
-    /// A password, which takes long to verify.
+    /// A password, which is slow to verify.
     Login(Login),
 }
 
-/// A name and a password that have yet to be verified.
+/// A user name and a password that still need verification.
 pub(super) struct Login {
-    /// The index of the user; unknown users have none.
+    /// The index of the user. `None` for an unknown user.
     pub(super) user: Option<usize>,
-    /// The key of the login cache.
+    /// The key in the login cache.
     pub(super) digest: LoginDigest,
     hash: Hash,
     password: Vec<u8>,
 }
 
 impl Credentials {
-    /// Accepts this token, of which the digest is kept.
+    /// Adds a token, of which only the digest is stored.
     pub(crate) fn add_token(&mut self, token: &[u8]) {
         if authorization::is_b64token(token) {
             self.tokens.push(sha(token));
         } else {
-            let reason = "a token consists of ASCII letters, digits and -._~+/, with = at its end only (RFC 6750, section \
-                          2.1): no client can send this one. A newline at the end of a file is not part of the token";
+            let reason = "invalid token (expected ASCII letters, digits and -._~+/, with = only at its end, RFC 6750, \
+                          section 2.1); remove the newline at the end of a token file";
             self.faults.push(format!("bearer_token: {reason}"));
         }
     }
 
-    /// Accepts this user with the password of which this is the bcrypt hash.
+    /// Adds a user with the bcrypt hash of the password.
     pub(crate) fn add_user(&mut self, name: &str, hash: &str) {
-        // The hash is in no message: a password given in its place would be.
+        // No message contains the hash, because users may give a password in its place.
         let fault = if name.contains(':') || name.chars().any(char::is_control) {
-            Some(
-                "has a colon or a control character in its name, which no client can send (RFC 7617)"
-                    .to_owned(),
-            )
+            Some("has a colon or a control character in its name (RFC 7617 forbids both)".to_owned())
         } else if self.users.iter().any(|user| user.name == name) {
-            Some("is there twice".to_owned())
+            Some("is defined twice".to_owned())
         } else {
             match hash.parse() {
                 Ok(hash) => {
@@ -90,36 +87,37 @@ impl Credentials {
                     None
                 }
                 Err(error @ UnusableHash::TooCostly(_)) => Some(format!("has {error}")),
-                Err(error) => Some(format!("has no bcrypt hash: {error}")),
+                Err(error) => Some(format!("has an invalid bcrypt hash: {error}")),
             }
         };
         self.faults.extend(fault.map(|fault| format!("basic_auth: user {name:?} {fault}")));
     }
 
-    /// What can not be used, beginning with the option's name.
+    /// Returns the faults of the given credentials, each beginning with the option's name.
     pub(crate) fn faults(&self) -> &[String] {
         &self.faults
     }
 
-    /// Whether credentials are asked for. They are also if nobody has any because all that were given have a fault.
+    /// Returns whether requests need credentials. They do even if all given credentials have a fault, so that a fault
+    /// does not open access.
     pub(crate) fn are_required(&self) -> bool {
         !(self.tokens.is_empty() && self.users.is_empty() && self.faults.is_empty())
     }
 
-    /// Whether nobody can log in, because all credentials that were given have a fault.
+    /// Returns whether no request can be admitted, because all given credentials have a fault.
     #[cfg(any(feature = "web-config", test))]
     pub(crate) fn admit_nobody(&self) -> bool {
         self.are_required() && self.tokens.is_empty() && self.users.is_empty()
     }
 
-    /// How many users there are.
+    /// Returns the number of users.
     pub(super) fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// The values of `WWW-Authenticate`, each for a line of its own: some clients cannot read a list of them.
+    /// Returns the values of `WWW-Authenticate`, one per line, because some clients cannot parse a list.
     pub(super) fn challenges(&self) -> impl Iterator<Item = String> {
-        // A 401 has at least one (RFC 9110, section 15.5.2).
+        // A 401 contains at least one challenge (RFC 9110, section 15.5.2).
         let basic = !self.users.is_empty();
         let bearer = !self.tokens.is_empty() || !basic;
         // RFC 6750, section 3, and RFC 7617, section 2.1.
@@ -127,7 +125,7 @@ impl Credentials {
         bearer.into_iter().chain(basic.then(|| format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")))
     }
 
-    /// Evaluates the lines of `Authorization`.
+    /// Evaluates the `Authorization` lines.
     pub(super) fn evaluate<'h>(&self, lines: impl Iterator<Item = &'h [u8]>) -> Evaluation {
         match authorization::read(lines) {
             Presented::Nothing => Evaluation::Missing,
@@ -139,18 +137,18 @@ impl Credentials {
         }
     }
 
-    /// Digests are compared, and all of them, so that the time tells neither which nor how much of it was right.
+    /// Compares digests, and all of them, so that the time reveals neither which token matched nor how much of it.
     fn accepts(&self, token: &[u8]) -> bool {
         let given = sha(token);
         let accepted = |any: Choice, token: &Sha| any | token.ct_eq(&given);
         self.tokens.iter().fold(Choice::from(0), accepted).into()
     }
 
-    /// An unknown user is verified against the hash of a known one, in vain, and so costs as much.
+    /// Prepares a login. An unknown user is verified against the hash of a known one, and fails at the same cost.
     ///
-    /// The name decides which one, together with the hashes, which only we know: if they differ in cost, an unknown name costs
-    /// as much as some user, and the same each time, also after a restart. One cost for all unknown names would tell them from
-    /// users whose hash has another.
+    /// The name and all hashes select that known user, so an attacker cannot predict which one. If the hashes differ
+    /// in cost, an unknown name costs as much as some user, and the same each time, also after a restart. A single
+    /// cost for all unknown names would distinguish them from users whose hash has another cost.
     fn login(&self, name: &str, password: Vec<u8>) -> Login {
         let name_sha = sha(name.as_bytes());
         let mut index = self.decoy(name.as_bytes());
@@ -160,14 +158,14 @@ impl Credentials {
             index.conditional_assign(&other, found);
             known |= found;
         }
-        // There are users, or there would be no login.
+        // There are users: the caller has checked that.
         let index = usize::try_from(index).unwrap_or_default();
         let hash = self.users[index].hash.clone();
         let digest = LoginDigest::new(&[name.as_bytes(), &hash.bytes(), &password]);
         Login { user: bool::from(known).then_some(index), digest, hash, password }
     }
 
-    /// The index of the user whose hash an unknown user of this name is verified against.
+    /// Returns the index of the user whose hash stands in for that of an unknown user.
     fn decoy(&self, name: &[u8]) -> u64 {
         let mut digest = Sha256::new();
         for user in &self.users {
@@ -181,15 +179,16 @@ impl Credentials {
 }
 
 impl Login {
-    /// The index of the user, if there is this user and this is the password. Takes as long as bcrypt does, also if not.
+    /// Returns the index of the user if the user exists and the password is right. Takes as long as bcrypt in all
+    /// cases.
     pub(super) fn verify(&self) -> Option<usize> {
-        // An unknown user may have the password of the known one whose hash stands in for theirs.
+        // The password may match the stand-in hash of another user, which must not admit an unknown user.
         let is_right = self.hash.verify(&self.password);
         self.user.filter(|_| is_right)
     }
 }
 
-/// Checks that passwords can be verified against this text.
+/// Checks that this text is a bcrypt hash that the server can use.
 #[cfg(any(feature = "web-config", test))]
 pub(crate) fn check_hash(text: &str) -> Result<(), UnusableHash> {
     text.parse::<Hash>().map(drop)
@@ -199,7 +198,7 @@ fn sha(bytes: &[u8]) -> Sha {
     Sha256::digest(bytes).into()
 }
 
-/// No names either: people type their password where the name belongs.
+/// Omits the names too, because people type their password as the user name.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Credentials { tokens, users, faults } = self;

@@ -1,4 +1,4 @@
-//! How many wrong logins an address may try.
+//! The limit of failed logins per address.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::auth::rate_limit::Bucket;
 
-/// Guesses that an address may make at once: a person who mistypes, a fleet that starts with yesterday's password.
+/// Failed logins that an address may make at once. It allows for typing errors, and for a fleet that restarts with an
+/// old password.
 const GUESSES: u32 = 10;
-/// After which it may make one more.
+/// Interval after which an address may fail once more.
 const INTERVAL: Duration = Duration::from_secs(6);
-/// The most addresses that are kept: some ten kilobytes.
+/// Maximum number of tracked addresses, which take about ten kilobytes.
 const ADDRESSES: usize = 1024;
 
-/// Where a request comes from, as the limits tell clients apart.
+/// The origin of a request. Limits apply per origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     V4(Ipv4Addr),
-    /// The first 64 bits: a client that has one address of such a network has all of them.
+    /// The first 64 bits, because a client with one address of such a network has all of them.
     V6(u64),
-    /// Unix sockets have no addresses.
+    /// A Unix socket, which has no address.
     Local,
 }
 
@@ -36,17 +37,17 @@ impl Origin {
     }
 }
 
-/// A bucket of guesses for each address that has made some lately. There is none for all addresses together: an address cannot
-/// keep others from logging in.
+/// A bucket for each address with recent failures. There is no common bucket, so that one address cannot lock out
+/// others.
 #[derive(Debug, Default)]
 pub(super) struct FailedLogins(HashMap<Origin, Bucket>);
 
 impl FailedLogins {
-    /// Counts a login as failed before it is known to be, so that many at once do not all pass.
+    /// Counts a login as failed before its result is known, so that many concurrent ones cannot all pass.
     ///
     /// # Errors
     ///
-    /// The time until the next login may be tried, if this one may not be.
+    /// Returns the time until the next login is allowed.
     pub(super) fn count(&mut self, origin: Origin, now: Instant) -> Result<(), Duration> {
         if self.0.len() >= ADDRESSES && !self.0.contains_key(&origin) {
             self.forget_one(now);
@@ -54,7 +55,7 @@ impl FailedLogins {
         self.0.entry(origin).or_insert_with(|| Bucket::new(INTERVAL, GUESSES)).take(now)
     }
 
-    /// Takes one back that has not failed.
+    /// Takes a count back, after a login that did not fail.
     pub(super) fn take_back(&mut self, origin: Origin, now: Instant) {
         if let Some(bucket) = self.0.get_mut(&origin) {
             bucket.give_back(now);
@@ -64,8 +65,8 @@ impl FailedLogins {
         }
     }
 
-    /// Forgets the address with the fewest failures. Not the oldest one: a guess from each of a thousand addresses would clear
-    /// the record of the one that guesses most.
+    /// Removes the address with the fewest failures. Removing the oldest would let one guess from each of a thousand
+    /// addresses erase the record of the worst address.
     fn forget_one(&mut self, now: Instant) {
         let least = self.0.iter().min_by_key(|(_, bucket)| bucket.debt(now)).map(|(origin, _)| *origin);
         if let Some(origin) = least {
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_ipv6_network_is_one_origin() {
+    fn an_ipv6_network_is_one_origin() {
         let table: &[(&str, &str, bool)] = &[
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_each_address_by_itself() {
+    fn limits_each_address_separately() {
         let mut failures = FailedLogins::default();
         let (bad, good, start) = (origin("192.0.2.1"), origin("192.0.2.2"), Instant::now());
         for guess in 0..GUESSES {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_succeeds_leaves_no_record() {
+    fn a_successful_login_leaves_no_record() {
         let (mut failures, start) = (FailedLogins::default(), Instant::now());
         for _ in 0..10 * GUESSES {
             assert_eq!(failures.count(Origin::Local, start), Ok(()));
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn many_addresses_neither_grow_it_nor_clear_a_record() {
+    fn many_addresses_neither_grow_nor_clear_the_records() {
         let (mut failures, start) = (FailedLogins::default(), Instant::now());
         let bad = origin("192.0.2.1");
         (0..GUESSES).for_each(|_| failures.count(bad, start).unwrap());

@@ -1,19 +1,19 @@
-//! Which connections may stay: each is admitted under the policy of its time, and ends once that no longer holds.
+//! Tokens of admitted connections. A connection ends when the policy that admitted it is replaced.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Gives a token to each connection. It is cancelled when the policy under which the connection was admitted no longer holds, and
-/// when the server stops; to the connection these are the same.
+/// Issues a token for each connection. The token is cancelled when the policy that admitted the connection is
+/// replaced, and when the server stops. A connection treats both alike.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Grants(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     all: CancellationToken,
-    /// That of the policy in force.
+    /// The token of the current policy.
     current: Mutex<CancellationToken>,
 }
 
@@ -25,18 +25,18 @@ impl Default for Shared {
 }
 
 impl Grants {
-    /// The token above those of all connections: cancelling it stops the server.
+    /// Returns the parent of all tokens. Cancelling it stops the server.
     pub(crate) fn all(&self) -> CancellationToken {
         self.0.all.clone()
     }
 
-    /// The token for a connection that is admitted now. It is taken before the policy is looked at, so that no connection passes
-    /// by an old one and stays by a new one.
+    /// Returns the token of a connection that is admitted now. Take it before you check the policy. Otherwise an old
+    /// policy could admit a connection that gets the token of a new one.
     pub(crate) fn current(&self) -> CancellationToken {
         self.0.current.lock().clone()
     }
 
-    /// Ends the connections that have been admitted so far. The new policy is in force by then.
+    /// Cancels the tokens issued so far. Put the new policy in force first.
     #[cfg(any(feature = "tls", test))]
     pub(crate) fn revoke(&self) {
         let new = self.0.all.child_token();
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_revocation_ends_those_before_it_and_a_stop_ends_all() {
+    fn revocation_ends_earlier_connections_and_stop_ends_all() {
         let grants = Grants::default();
         let before = grants.current();
         let too = grants.clone().current();

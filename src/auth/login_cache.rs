@@ -1,4 +1,4 @@
-//! Logins that succeeded, so that bcrypt runs only for the first of them.
+//! A cache of successful logins, so that bcrypt runs only for the first of them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,34 +8,34 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::failed_logins::Origin;
 
-/// The most addresses that are kept for a user.
+/// Maximum number of cached addresses per user.
 const ORIGINS: usize = 16;
 
-/// A user, a hash and a password, as one digest.
+/// A digest of user, hash and password.
 ///
-/// Each part is preceded by its length, so that no byte of one can pass for a byte of the next (CVE-2022-46146: there the
-/// parts were strung together, and a hash that was known was as good as the password). Without a secret: it would lie in
-/// the same memory.
+/// Each part is preceded by its length, so that no byte of one part can count as part of the next. In CVE-2022-46146
+/// the parts were concatenated, and a known hash was as good as the password. The digest uses no secret key, because
+/// the key would be in the same memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct LoginDigest([u8; 32]);
 
-/// The last login of each user that succeeded: as many as there are users, and no user's login evicts another's. Failures are
-/// not kept. A cache belongs to one set of credentials; new ones begin with an empty cache.
+/// The last successful login of each user. One entry per user, so that no login evicts another user's. Failed logins
+/// are not cached. A cache belongs to one set of credentials, and new ones begin with an empty cache.
 pub(super) struct LoginCache(Vec<Option<Success>>);
 
 struct Success {
     digest: LoginDigest,
-    /// Where it came from, the latest last.
+    /// The addresses that it came from, the newest last.
     origins: VecDeque<Origin>,
 }
 
-/// What the cache knows of a login.
+/// Whether a login is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cached {
-    /// It succeeded, from this address.
+    /// It succeeded before from this address.
     Here,
-    /// It succeeded, but from another address. This has to count against the limit of failed logins: a 200 beyond the limit
-    /// would tell somebody who guesses that this is the password.
+    /// It succeeded before, but from another address. It counts against the limit of failed logins: a 200 above the
+    /// limit would tell an attacker that this is the password.
     Elsewhere,
     No,
 }
@@ -68,7 +68,7 @@ impl LoginCache {
         *last = Some(Success { digest, origins });
     }
 
-    /// Compares all of them, so that the time does not tell which one it is.
+    /// Finds a login. Compares all entries, so that the time does not reveal which one matched.
     pub(super) fn find(&self, digest: &LoginDigest, origin: Origin) -> Cached {
         let (mut known, mut here) = (Choice::from(0), false);
         for success in self.0.iter().flatten() {
@@ -102,9 +102,9 @@ mod tests {
 
     use super::*;
 
-    /// All ways to cut the same bytes in three.
+    /// All ways to split the same bytes into three parts.
     #[test]
-    fn no_byte_of_one_part_passes_for_a_byte_of_another() {
+    fn different_splits_have_different_digests() {
         let bytes = [0, 0, 0, 0, 0, 0, 0, 1, b'a', b'a', 0, 0, 0, 0, 0, 0, 0, 1, b'b', b':', b'c'];
         let mut entries = HashSet::new();
         for first in 0..=bytes.len() {
@@ -134,7 +134,7 @@ mod tests {
         );
         expect(&[(0, "a", 2)], &[("a", 1, Here), ("a", 2, Here)]);
         expect(&[(0, "c", 3)], &[("a", 1, No), ("c", 3, Here), ("c", 1, Elsewhere), ("b", 2, Here)]);
-        // There is no such user.
+        // This user does not exist.
         expect(&[(2, "d", 1)], &[("d", 1, No)]);
         for from in 0..100 {
             expect(&[(0, "c", from)], &[("c", from, Here)]);

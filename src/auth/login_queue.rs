@@ -1,4 +1,4 @@
-//! The logins that wait to be verified. Knows no thread and no clock.
+//! The queue of logins to verify. No thread, no clock.
 
 use tokio::sync::oneshot;
 
@@ -6,18 +6,18 @@ use super::credentials::Login;
 use super::failed_logins::Origin;
 use super::login_cache::LoginDigest;
 
-/// The most that wait, in addition to the one that is being verified.
+/// Maximum number of queued logins, in addition to the one under verification.
 pub(super) const MAX_WAITING: usize = 8;
 
-/// The first come are the first.
+/// A queue of logins, first in, first out, alternating between addresses.
 #[derive(Debug)]
 pub(super) struct LoginQueue<R> {
     waiting: Vec<Waiting<R>>,
-    /// Where the last one came from that was taken.
+    /// The origin of the last login taken.
     last: Option<Origin>,
 }
 
-/// A login, and who waits for its result.
+/// A login, and the channel for its result.
 #[derive(Debug)]
 pub(super) struct Waiting<R> {
     pub(super) origin: Origin,
@@ -30,8 +30,8 @@ impl<R> LoginQueue<R> {
         LoginQueue { waiting: Vec::with_capacity(MAX_WAITING), last: None }
     }
 
-    /// Adds a login and returns the one that has to go for it, if the queue is full: one for which nobody waits any more, else
-    /// the last one of the address that has the most, else the new one. So no address fills the queue against another.
+    /// Adds a login. If the queue is full, returns the evicted one: a login whose client is gone, else the last one
+    /// of the address with the most logins, else the new one. So one address cannot fill the queue.
     pub(super) fn push(&mut self, new: Waiting<R>) -> Option<Waiting<R>> {
         let evicted = if self.waiting.len() < MAX_WAITING {
             None
@@ -49,16 +49,16 @@ impl<R> LoginQueue<R> {
             return Some(abandoned);
         }
         let count = |origin| self.waiting.iter().filter(|login| login.origin == origin).count();
-        // `max_by_key` returns the last of equals.
+        // `max_by_key` returns the last of equal items.
         let (index, login) = self.waiting.iter().enumerate().max_by_key(|(_, login)| count(login.origin))?;
-        // It keeps no fewer than the newcomer has then.
+        // The other address then still has no fewer logins than the newcomer.
         (count(login.origin) > count(newcomer) + 1).then_some(index)
     }
 
-    /// Takes the next one: of another address than the last one, if there is one.
+    /// Takes the next login, from another address than the last one if possible.
     ///
-    /// Those for which nobody waits any more come last, but they come: the next try of a scraper whose timeout is shorter than a
-    /// bcrypt then succeeds from the cache.
+    /// Logins whose client is gone come last, but are verified. A scraper whose timeout is shorter than bcrypt takes
+    /// then succeeds from the cache at its next try.
     pub(super) fn pop(&mut self) -> Option<Waiting<R>> {
         let order = |index: &usize| {
             let login = &self.waiting[*index];
@@ -70,7 +70,7 @@ impl<R> LoginQueue<R> {
         Some(next)
     }
 
-    /// Takes those with the same name and password.
+    /// Takes all logins with the same user and password.
     pub(super) fn take_same(&mut self, digest: LoginDigest) -> Vec<Waiting<R>> {
         let all = std::mem::take(&mut self.waiting).into_iter();
         let (same, others) = all.partition(|waiting| waiting.login.digest == digest);
@@ -102,7 +102,8 @@ mod tests {
         }
     }
 
-    /// Each letter is an address; nobody waits for what comes from a capital one. The password tells them apart.
+    /// Each letter is an address. A capital letter marks a login whose client is gone. The password identifies the
+    /// login.
     fn waiting(at: usize, address: char, replies: &mut Replies) -> Waiting<()> {
         let (reply, receiver) = oneshot::channel();
         if address.is_lowercase() {
@@ -121,9 +122,9 @@ mod tests {
         (0..36).find(is_it).unwrap()
     }
 
-    /// Those that are evicted, and those that stay.
+    /// The evicted and the remaining logins.
     #[test]
-    fn a_full_queue_is_shared_among_addresses() {
+    fn a_full_queue_is_divided_among_addresses() {
         let table = [
             ("", "", ""),
             ("aaaaaaaa", "", "aaaaaaaa"),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_take_turns_and_the_abandoned_come_last() {
+    fn addresses_alternate_and_abandoned_logins_come_last() {
         let table = [
             ("", ""),
             ("a", "0"),

@@ -1,29 +1,30 @@
-//! A token bucket, as Go's `golang.org/x/time/rate.Limiter`.
+//! A token bucket, like Go's `golang.org/x/time/rate.Limiter`.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A bucket of `burst` tokens, full at first, that gets one back per `interval`.
+/// A bucket of `burst` tokens, full at first, that regains one token per `interval`.
 ///
-/// It counts what is owed instead of what is left, so all values are whole nanoseconds and no interval is too long.
+/// It counts the debt and not the tokens left, so that all values are whole nanoseconds and no interval is too long.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     interval: Duration,
     burst: u32,
-    /// How long it took, at `at`, until the bucket were full.
+    /// The time from `at` until the bucket would be full.
     debt: Duration,
     at: Option<Instant>,
 }
 
-/// One bucket for all.
+/// A bucket shared by all clients.
 #[derive(Debug)]
 pub(crate) struct RateLimit(Mutex<Bucket>);
 
 impl Bucket {
-    /// An interval of zero is no limit, whatever the burst; a burst of zero rejects everything. Go does the same.
+    /// Creates a bucket. An interval of zero means no limit, whatever the burst. A burst of zero rejects everything.
+    /// Both as in Go.
     pub(crate) fn new(interval: Duration, burst: u32) -> Self {
-        // So that the debt of a whole burst can be counted.
+        // Limited, so that the debt of a whole burst does not overflow.
         let interval = interval.min(Duration::MAX / burst.max(1));
         Bucket { interval, burst, debt: Duration::ZERO, at: None }
     }
@@ -32,7 +33,7 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// The time until there is a token again.
+    /// Returns the time until a token is available.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         if self.interval.is_zero() {
             return Ok(());
@@ -49,14 +50,14 @@ impl Bucket {
         Ok(())
     }
 
-    /// Puts a token back.
+    /// Returns a token to the bucket.
     #[cfg(any(feature = "auth", test))]
     pub(crate) fn give_back(&mut self, now: Instant) {
         self.settle(now);
         self.debt = self.debt.saturating_sub(self.interval);
     }
 
-    /// How long it takes until the bucket is full.
+    /// Returns the time until the bucket is full.
     pub(crate) fn debt(&self, now: Instant) -> Duration {
         let passed = self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         self.debt.saturating_sub(passed)
@@ -64,7 +65,7 @@ impl Bucket {
 
     fn settle(&mut self, now: Instant) {
         self.debt = self.debt(now);
-        // Concurrent callers come in any order, so `now` may be before the last one.
+        // Concurrent callers come in any order, so `now` may be before the last call.
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
     }
 }
@@ -78,14 +79,14 @@ impl RateLimit {
     ///
     /// # Errors
     ///
-    /// The time until there is a token again.
+    /// Returns the time until a token is available.
     pub(crate) fn take(&self, now: Instant) -> Result<(), Duration> {
         self.0.lock().take(now)
     }
 }
 
-/// The value of `Retry-After`: whole seconds (RFC 9110, section 10.2.3), rounded up, so that a client that waits for them is not
-/// too early.
+/// Returns the value of `Retry-After` in whole seconds (RFC 9110, section 10.2.3). Rounded up, so that a client that
+/// waits for them is not too early.
 pub(crate) fn whole_seconds(retry_after: Duration) -> u64 {
     retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0)).max(1)
 }
@@ -99,8 +100,8 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn returns_tokens_one_by_one() {
-        // (interval, burst), then (at, what it says), all in milliseconds.
+    fn regains_tokens_one_by_one() {
+        // (interval, burst), then (time, result), all in milliseconds.
         type Row = (u32, u32, &'static [(u32, Result<(), u32>)]);
         let table: &[Row] = &[
             (1000, 1, &[(0, Ok(())), (0, Err(1000)), (999, Err(1)), (1000, Ok(())), (1000, Err(1000))]),
@@ -109,14 +110,14 @@ mod tests {
                 2,
                 &[(0, Ok(())), (0, Ok(())), (0, Err(1000)), (1500, Ok(())), (1500, Err(500)), (2000, Ok(()))],
             ),
-            // It holds no more than its burst.
+            // The bucket holds at most its burst.
             (1000, 2, &[(0, Ok(())), (99_000, Ok(())), (99_000, Ok(())), (99_000, Err(1000))]),
-            // What is refused costs nothing.
+            // A rejection costs no token.
             (1000, 1, &[(0, Ok(())), (500, Err(500)), (500, Err(500)), (1000, Ok(()))]),
             (1000, 0, &[(0, Err(1000)), (5000, Err(1000))]),
             (0, 1, &[(0, Ok(())), (0, Ok(()))]),
             (0, 0, &[(0, Ok(())), (0, Ok(()))]),
-            // Time does not go back.
+            // An older time does not turn the clock back.
             (1000, 1, &[(1000, Ok(())), (0, Err(1000)), (1500, Err(500)), (2000, Ok(()))]),
         ];
         let start = Instant::now();
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_put_back_can_be_taken() {
+    fn a_returned_token_can_be_taken_again() {
         let start = Instant::now();
         let mut bucket = Bucket::new(1000 * MS, 1);
         assert_eq!(bucket.take(start), Ok(()));
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_a_wait_up_to_seconds() {
+    fn rounds_a_wait_up_to_whole_seconds() {
         let table = [(0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (2000, 2)];
         for (wait, expected) in table {
             assert_eq!(whole_seconds(wait * MS), expected, "{wait}");
@@ -162,9 +163,9 @@ mod tests {
     }
 
     proptest! {
-        /// As Go's `reserveN` and `advance` do it, with tokens.
+        /// Go's `reserveN` and `advance`, which count tokens.
         #[test]
-        fn counts_as_go_does(interval in 1u32..5000, burst in 0u32..6, steps in prop::collection::vec(0u32..4000, 0..60)) {
+        fn counts_like_go(interval in 1u32..5000, burst in 0u32..6, steps in prop::collection::vec(0u32..4000, 0..60)) {
             let start = Instant::now();
             let mut bucket = Bucket::new(interval * MS, burst);
             // In units of 1/interval of a token.

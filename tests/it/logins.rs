@@ -65,7 +65,7 @@ impl Served {
         wait_for("the stop", || thread.is_finished());
         thread.join().unwrap();
         let log = log.text();
-        assert!(log.contains("a request was not admitted"), "the log is elsewhere: {log}");
+        assert!(log.contains("request rejected"), "the log is elsewhere: {log}");
         for secret in secrets {
             assert!(!log.contains(secret.as_str()), "{secret:?} is in the log: {log}");
         }

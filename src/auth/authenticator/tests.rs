@@ -1,4 +1,4 @@
-//! The authenticator under load. Nothing asserts a speed: the thread is blocked as long as a test wants it to be.
+//! The authenticator under load. No test asserts a speed: each blocks the thread for as long as it needs.
 
 use std::future::Future;
 use std::iter;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::auth::login_queue::MAX_WAITING;
 
-/// Far beyond whatever a test waits for.
+/// Far longer than any wait of a test.
 const PATIENCE: Duration = Duration::from_secs(60);
 const FULL: Decision = Decision::TooMany { retry_after: QUEUE_FULL };
 
@@ -28,7 +28,7 @@ fn authenticator(users: &[(&str, String)]) -> Authenticator {
     Authenticator::new(credentials, Arc::new(Telemetry::new()))
 }
 
-/// Alice, whose password is "secret", and bob, whose is "other".
+/// Creates an authenticator with alice, whose password is "secret", and bob, whose password is "other".
 fn with_alice_and_bob() -> Authenticator {
     authenticator(&[("alice", hash("secret", 4)), ("bob", hash("other", 4))])
 }
@@ -59,12 +59,12 @@ async fn show(authenticator: &Authenticator, peer: Option<IpAddr>, header: &str)
     authenticator.check(peer, iter::once(header.as_bytes())).await
 }
 
-/// Some time, and not behind what is blocked.
+/// Waits for the future, and panics if it does not complete in time.
 async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} waits"))
 }
 
-/// As far as it comes by itself.
+/// Polls the future once.
 fn begin(future: std::pin::Pin<&mut impl Future<Output = Decision>>) {
     let polled = future.poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Pending);
@@ -86,7 +86,7 @@ fn denied(authenticator: &Authenticator) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn grants_what_is_right_and_counts_the_rest() {
+async fn grants_valid_credentials_and_counts_rejections() {
     use Decision::{Granted, Unauthorized};
     let authenticator = authenticator(&[("alice", hash("secret", 4))]);
     for _ in 0..2 {
@@ -101,7 +101,7 @@ async fn grants_what_is_right_and_counts_the_rest() {
     assert_eq!(denied(&authenticator), ["{reason=\"no_credentials\"} 4", "{reason=\"wrong_credentials\"} 6"]);
 }
 
-/// At one moment, because another guess is allowed each six seconds.
+/// Takes a fixed time, because the limit allows another guess every six seconds.
 async fn show_at(
     authenticator: &Authenticator,
     peer: Option<IpAddr>,
@@ -129,18 +129,18 @@ async fn rate_limits_failed_logins_but_not_cached_ones() {
     assert_eq!(decisions[..10], [Decision::Unauthorized; 10]);
     let six = Decision::TooMany { retry_after: Duration::from_secs(6) };
     assert_eq!(decisions[10..], [six; 2]);
-    // Not even a right password, because a 200 would tell it from a 429 …
+    // Even a right password is rejected, because a 200 would distinguish it from a wrong one.
     assert_eq!(show_at(&authenticator, peer(1), &bob, now).await, six);
     assert_eq!(show_at(&authenticator, peer(2), &bob, now).await, Decision::Granted);
     assert_eq!(show_at(&authenticator, peer(1), &bob, now).await, six);
-    // … except one that is cached from this address, and a token.
+    // Cached logins from this address and tokens are accepted.
     assert_eq!(show_at(&authenticator, peer(1), &alice, now).await, Decision::Granted);
     assert_eq!(show_at(&authenticator, peer(1), "Bearer token", now).await, Decision::Granted);
 }
 
-/// On a current-thread runtime, which a bcrypt would block.
+/// Uses a current-thread runtime, which bcrypt would block.
 #[tokio::test]
-async fn a_login_storm_does_not_hold_up_cached_logins_and_tokens() {
+async fn a_login_storm_does_not_delay_cached_logins_and_tokens() {
     let authenticator = Arc::new(with_alice_and_bob());
     assert_eq!(log_in(&authenticator, peer(1), "alice", "secret").await, Decision::Granted);
     let blocked = block(&authenticator);
@@ -162,7 +162,7 @@ async fn a_login_storm_does_not_hold_up_cached_logins_and_tokens() {
     );
     let finished = || wrong.iter().filter(|wrong| wrong.is_finished()).count();
     until("the end of those beyond the queue", || finished() == 300 - MAX_WAITING).await;
-    // One that is new and comes from elsewhere is verified first.
+    // A new login from another address is verified first.
     let mut new = Box::pin(log_in(&authenticator, peer(2), "bob", "other"));
     begin(new.as_mut());
     drop(blocked);
@@ -177,7 +177,7 @@ async fn a_login_storm_does_not_hold_up_cached_logins_and_tokens() {
 }
 
 #[tokio::test]
-async fn a_full_queue_makes_room_for_another_address() {
+async fn a_full_queue_evicts_for_another_address() {
     let authenticator = with_alice_and_bob();
     let blocked = block(&authenticator);
     let guesses = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -197,7 +197,7 @@ async fn a_full_queue_makes_room_for_another_address() {
 }
 
 #[tokio::test]
-async fn eight_logins_wait_and_one_that_leaves_makes_room() {
+async fn the_queue_holds_eight_logins() {
     let authenticator = with_alice_and_bob();
     let blocked = block(&authenticator);
     let mut waiting: Vec<_> =
@@ -212,14 +212,14 @@ async fn eight_logins_wait_and_one_that_leaves_makes_room() {
     assert_eq!(in_time("in its place", ninth).await, Decision::Granted);
 }
 
-/// A scraper whose timeout is shorter than bcrypt takes.
+/// As with a scraper whose timeout is shorter than bcrypt takes.
 #[tokio::test]
-async fn a_login_that_nobody_waits_for_is_cached() {
+async fn an_abandoned_login_is_still_cached() {
     let authenticator = with_alice_and_bob();
     let blocked = block(&authenticator);
     begin(pin!(log_in(&authenticator, peer(1), "alice", "secret")).as_mut());
     drop(blocked);
-    // The thread runs its jobs in order, so the login is before this.
+    // The thread runs its jobs in order, so the login has ended after this.
     drop(block(&authenticator));
     let polled = pin!(log_in(&authenticator, peer(1), "alice", "secret"))
         .poll(&mut Context::from_waker(Waker::noop()));
@@ -227,7 +227,7 @@ async fn a_login_that_nobody_waits_for_is_cached() {
 }
 
 #[tokio::test]
-async fn the_thread_ends_with_its_authenticator() {
+async fn dropping_the_authenticator_ends_the_thread() {
     let authenticator = with_alice_and_bob();
     let blocked = block(&authenticator);
     begin(pin!(log_in(&authenticator, peer(1), "bob", "x")).as_mut());
@@ -238,7 +238,7 @@ async fn the_thread_ends_with_its_authenticator() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_printed() {
+async fn debug_prints_no_secrets() {
     let authenticator = authenticator(&[("alice", hash("hunter2", 4))]);
     log_in(&authenticator, peer(1), "alice", "hunter2").await;
     let printed = format!("{authenticator:?}");

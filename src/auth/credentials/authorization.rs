@@ -1,12 +1,13 @@
-//! The `Authorization` header: `credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]` (RFC 9110, section 11.4).
+//! The `Authorization` header: `credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]` (RFC 9110, section
+//! 11.4).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// What a request presents.
+/// Credentials that a request presents.
 #[derive(PartialEq, Eq)]
 pub(super) enum Presented<'h> {
-    /// Nothing, or nothing that can be read.
+    /// None, or unreadable ones.
     Nothing,
     Bearer(&'h [u8]),
     Basic {
@@ -15,7 +16,7 @@ pub(super) enum Presented<'h> {
     },
 }
 
-/// Reads the lines of the header. It is not a list, so of several lines none counts.
+/// Parses the header's lines. The header is not a list, so several lines count as none.
 pub(super) fn read<'h>(mut lines: impl Iterator<Item = &'h [u8]>) -> Presented<'h> {
     match (lines.next(), lines.next()) {
         (Some(line), None) => read_line(line).unwrap_or(Presented::Nothing),
@@ -36,15 +37,16 @@ fn read_line(line: &[u8]) -> Option<Presented<'_>> {
     }
 }
 
-/// `user-id ":" password`, in base64; the user has no colon, neither has control characters (RFC 7617, section 2). In UTF-8,
-/// because the challenge asks for it (section 2.1).
+/// Parses `user-id ":" password`, in base64. The user contains no colon, and neither contains control characters (RFC
+/// 7617, section 2). Both are UTF-8, because the challenge asks for it (section 2.1).
 fn read_basic(token: &[u8]) -> Option<Presented<'static>> {
     let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
     let (user, password) = pair.split_once(':').filter(|_| !pair.chars().any(char::is_control))?;
     Some(Presented::Basic { user: user.to_owned(), password: password.to_owned() })
 }
 
-/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750, section 2.1)
+/// Returns whether this is a `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750,
+/// section 2.1).
 pub(super) fn is_b64token(token: &[u8]) -> bool {
     let end = token.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
@@ -114,16 +116,16 @@ mod tests {
         }
     }
 
-    /// As much as the head of a request can hold.
+    /// The input is as large as a request head may be.
     #[test]
-    fn reads_junk_in_linear_time() {
+    fn parses_junk_in_linear_time() {
         for (start, junk) in
             [("Basic ", "A"), ("Basic ", "="), ("Bearer ", "="), ("Bearer ", " "), ("", " "), ("", "x")]
         {
             let line = format!("{start}{}", junk.repeat(1 << 20));
             let started = std::time::Instant::now();
             let _ = read(std::iter::once(line.as_bytes()));
-            // 64 times as much as there can be: what is not linear would take hours.
+            // 64 times the largest input: anything worse than linear would take hours.
             assert!(started.elapsed().as_secs() < 30, "{start:?} {junk:?}");
         }
     }

@@ -10,13 +10,13 @@ use subtle::ConstantTimeEq;
 
 const PREFIXES: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
-/// A hash of this cost takes some four seconds, in which all other new logins wait; each cost above takes twice as long.
+/// A hash of this cost takes about four seconds, and all other new logins wait. Each further cost doubles the time.
 const MAX_COST: u32 = 16;
 /// bcrypt ignores the bytes of a password after these.
 const MAX_PASSWORD: usize = 72;
 
 const DIGEST: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
-/// Some old tools leave something in the last bits of the salt.
+/// Some old tools set unused bits at the end of the salt.
 const SALT: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// A bcrypt hash.
@@ -27,19 +27,19 @@ pub(super) struct Hash {
     digest: [u8; 23],
 }
 
-/// Why passwords cannot be verified against a text.
+/// Reason why a text is not a usable hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnusableHash {
     Prefix,
     Cost,
     Salt,
     Digest,
-    /// A bcrypt hash, but verifying a password would take too long.
+    /// A bcrypt hash whose verification would take too long.
     TooCostly(u32),
 }
 
 impl Hash {
-    /// All of it, in as many bytes for each.
+    /// Returns the hash in a fixed number of bytes.
     pub(super) fn bytes(&self) -> [u8; 40] {
         let Hash { cost, salt, digest } = self;
         let mut bytes = [0; 40];
@@ -49,9 +49,9 @@ impl Hash {
         bytes
     }
 
-    /// Whether this is the password. Takes 2^cost rounds of bcrypt, some 50 ms for cost 10.
+    /// Returns whether this is the password. Takes 2^cost rounds of bcrypt, about 50 ms at cost 10.
     pub(super) fn verify(&self, password: &[u8]) -> bool {
-        // As in C and Go, the zero at the end is part of the key, if there is room for it.
+        // As in C and Go, the final zero byte is part of the key if it fits.
         let mut key = password[..password.len().min(MAX_PASSWORD)].to_vec();
         if key.len() < MAX_PASSWORD {
             key.push(0);
@@ -64,8 +64,9 @@ impl Hash {
 impl FromStr for Hash {
     type Err = UnusableHash;
 
-    /// `$2b$10$`, 22 characters of salt, 31 of digest. Except for the limit of the cost this accepts what Go's
-    /// `golang.org/x/crypto/bcrypt` does. `$2x$` marks hashes of a faulty implementation, `$2$` of an older one.
+    /// Parses `$2b$10$`, 22 characters of salt and 31 of digest. Except for the limit of the cost, this accepts the
+    /// same hashes as Go's `golang.org/x/crypto/bcrypt`. `$2x$` marks hashes of a faulty implementation, `$2$` those
+    /// of an older one.
     fn from_str(text: &str) -> Result<Self, UnusableHash> {
         let rest =
             PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).ok_or(UnusableHash::Prefix)?;
@@ -87,15 +88,14 @@ impl FromStr for Hash {
 impl fmt::Display for UnusableHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            UnusableHash::Prefix => "it begins with $2a$, $2b$ or $2y$",
-            UnusableHash::Cost => "its cost is of two digits, 04 to 31",
-            UnusableHash::Salt => "its salt is of 22 characters of bcrypt's base64",
-            UnusableHash::Digest => "after the salt come 31 characters of bcrypt's base64",
+            UnusableHash::Prefix => "expected a $2a$, $2b$ or $2y$ prefix",
+            UnusableHash::Cost => "expected a cost of two digits, 04 to 31",
+            UnusableHash::Salt => "expected a salt of 22 characters of bcrypt's base64",
+            UnusableHash::Digest => "expected 31 characters of bcrypt's base64 after the salt",
             UnusableHash::TooCostly(cost) => {
                 return write!(
                     f,
-                    "a bcrypt cost of {cost}, above {MAX_COST}: every login would keep all others waiting for many \
-                     seconds"
+                    "a bcrypt cost of {cost}, above {MAX_COST}: every login would delay all others by many seconds"
                 );
             }
         })
@@ -118,7 +118,7 @@ mod tests {
         hash.parse::<Hash>().unwrap().verify(password)
     }
 
-    /// Of OpenBSD's and jBCrypt's tests, of Go's, and of crypt_blowfish's.
+    /// From the tests of OpenBSD, jBCrypt, Go and crypt_blowfish.
     #[test]
     fn verifies_the_known_vectors() {
         let table: &[(&[u8], &str)] = &[
@@ -183,9 +183,9 @@ mod tests {
         }
     }
 
-    /// As Go's `CompareHashAndPassword`: the first 72 bytes count.
+    /// As in Go's `CompareHashAndPassword`, only the first 72 bytes count.
     #[test]
-    fn a_long_password_counts_as_far_as_bcrypt_reads() {
+    fn only_72_bytes_of_a_password_count() {
         for length in [71, 72, 73, 100] {
             let password = "x".repeat(length);
             let hash = bcrypt::hash_with_salt(&password, 4, [7; 16]).unwrap().to_string();
@@ -200,7 +200,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn verifies_as_the_crate_does(password in prop::collection::vec(any::<u8>(), 0..80), salt: [u8; 16], other in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn verifies_like_the_crate(password in prop::collection::vec(any::<u8>(), 0..80), salt: [u8; 16], other in prop::collection::vec(any::<u8>(), 0..80)) {
             let hash = bcrypt::hash_with_salt(&password, 4, salt).unwrap().to_string();
             prop_assert!(verify(&password, &hash));
             prop_assert_eq!(verify(&other, &hash), bcrypt::verify(&other, &hash).unwrap());

@@ -1,4 +1,4 @@
-//! Which credentials are accepted, and which are not.
+//! Accepted and rejected credentials.
 
 use std::collections::HashSet;
 use std::iter;
@@ -32,7 +32,7 @@ fn login(credentials: &Credentials, name: &str, password: &str) -> Login {
     }
 }
 
-/// How many rounds of bcrypt the login takes, and whether it succeeds.
+/// Returns the number of bcrypt rounds of the login, and whether it succeeds.
 fn verify(credentials: &Credentials, name: &str, password: &str) -> (u64, bool) {
     let login = login(credentials, name, password);
     let [cost, ..] = login.hash.bytes();
@@ -68,7 +68,7 @@ fn evaluates_the_authorization_header() {
         let evaluation = credentials.evaluate(lines.iter().map(|line| line.as_bytes()));
         assert_eq!(shown(&evaluation), *expected, "{lines:?}");
     }
-    // There is nothing to verify it against.
+    // Without users there is no hash to verify against.
     let mut tokens = Credentials::default();
     tokens.add_token(b"token");
     assert_eq!(shown(&tokens.evaluate(iter::once(good.as_bytes()))), "Wrong");
@@ -96,7 +96,7 @@ fn verifies_passwords_of_known_users_only() {
 }
 
 #[test]
-fn an_unknown_user_costs_as_much_as_some_user_each_time() {
+fn unknown_users_cost_as_much_as_known_ones() {
     let table: &[(&[u32], &[u64])] = &[(&[5], &[32]), (&[4, 4], &[16]), (&[4, 6], &[16, 64])];
     for (costs, expected) in table {
         let users: Vec<(String, u32)> =
@@ -116,9 +116,9 @@ fn an_unknown_user_costs_as_much_as_some_user_each_time() {
     }
 }
 
-/// CVE-2022-46146, and what is like it: the same bytes, cut elsewhere.
+/// CVE-2022-46146 and similar: the same bytes, divided differently.
 #[test]
-fn no_two_logins_share_a_digest() {
+fn different_logins_have_different_digests() {
     let credentials = with_users(&[("a", "x", 4), ("ab", "x", 4)]);
     let logins = [
         ("a", "bc"),
@@ -140,7 +140,7 @@ fn no_two_logins_share_a_digest() {
 }
 
 #[test]
-fn faults_do_not_show_the_secret() {
+fn faults_do_not_quote_secrets() {
     let good = hash("secret", 4, 1);
     let costly = good.replace("$04$", "$17$");
     let table: &[(&str, &str, &str)] = &[
@@ -148,23 +148,22 @@ fn faults_do_not_show_the_secret() {
         (
             "alice",
             "hunter2",
-            "basic_auth: user \"alice\" has no bcrypt hash: it begins with $2a$, $2b$ or $2y$",
+            "basic_auth: user \"alice\" has an invalid bcrypt hash: expected a $2a$, $2b$ or $2y$ prefix",
         ),
         (
             "alice",
             &costly,
-            "basic_auth: user \"alice\" has a bcrypt cost of 17, above 16: every login would keep all others waiting for many \
-             seconds",
+            "basic_auth: user \"alice\" has a bcrypt cost of 17, above 16: every login would delay all others by many seconds",
         ),
         (
             "al:ice",
             &good,
-            "basic_auth: user \"al:ice\" has a colon or a control character in its name, which no client can send (RFC 7617)",
+            "basic_auth: user \"al:ice\" has a colon or a control character in its name (RFC 7617 forbids both)",
         ),
         (
             "al\nice",
             &good,
-            "basic_auth: user \"al\\nice\" has a colon or a control character in its name, which no client can send (RFC 7617)",
+            "basic_auth: user \"al\\nice\" has a colon or a control character in its name (RFC 7617 forbids both)",
         ),
     ];
     for (name, hash, expected) in table {
@@ -175,7 +174,7 @@ fn faults_do_not_show_the_secret() {
             *expected,
             "{name} {hash}"
         );
-        // Nobody gets in then.
+        // No request is admitted then.
         assert!(credentials.are_required(), "{name} {hash}");
     }
     for token in ["", "=", "two words", "hunter2\n", "größe", "a=b"] {
@@ -187,7 +186,7 @@ fn faults_do_not_show_the_secret() {
     }
     let mut twice = with_users(&[("alice", "secret", 4)]);
     twice.add_user("alice", &good);
-    assert_eq!(twice.faults(), ["basic_auth: user \"alice\" is there twice"]);
+    assert_eq!(twice.faults(), ["basic_auth: user \"alice\" is defined twice"]);
     assert!(!Credentials::default().are_required());
 }
 
@@ -211,7 +210,7 @@ fn challenges_name_the_schemes_in_use() {
 }
 
 #[test]
-fn nothing_secret_is_printed() {
+fn debug_prints_no_secrets() {
     let mut credentials = with_users(&[("alice", "secret", 4)]);
     credentials.add_token(b"token");
     credentials.add_token(b"not a token");
@@ -229,7 +228,7 @@ fn nothing_secret_is_printed() {
 }
 
 #[test]
-fn checks_hashes() {
+fn accepts_usable_hashes_only() {
     let body = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu0186";
     assert_eq!(body.len(), 53);
     for (prefix, expected) in [
