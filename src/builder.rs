@@ -153,7 +153,7 @@ impl Builder {
         self.bind()?.start()
     }
 
-    /// Returns the same metrics as a service, for an HTTP server that the program already has.
+    /// Returns the same metrics as a service that an HTTP server of your program can mount.
     ///
     /// It serves the metrics wherever you mount it. Tokens, users, the rate limit and the allowed hosts hold there, too, and all
     /// clients count as one address. The default collectors watch the runtime around this call, and hooks run on it. Without one, that

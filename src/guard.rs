@@ -89,8 +89,8 @@ impl Guard {
 
     /// Sets whether the program is ready to do its work.
     ///
-    /// `/-/ready` answers 200 or 503, for a load balancer or an orchestrator, and `prometheus_exporter_ready` shows it. The metrics
-    /// are served in either case.
+    /// `/-/ready` answers 200 or 503, which a load balancer or an orchestrator reads, and `prometheus_exporter_ready` shows it. The
+    /// metrics are served in either case.
     ///
     /// Default: `true`, unless [`Builder::ready`](crate::Builder::ready) has set it.
     pub fn set_ready(&self, ready: bool) {
@@ -109,7 +109,7 @@ impl Guard {
         self.stop.clone()
     }
 
-    /// Completes when the server has stopped, for whatever reason.
+    /// Completes when the server has stopped, whatever the reason.
     ///
     /// Its listeners are closed, its connections have ended, its threads are about to end. A collector that hangs keeps its thread.
     /// The future borrows nothing and may outlive the guard.

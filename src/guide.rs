@@ -8,7 +8,7 @@
 //!   `prometheus_exporter_registry_up{registry}` shows it.
 //! * Families of the same name become one family.
 //! * A series that occurs twice is served once, from the earlier registry.
-//! * A name under two types is served as the earlier registry has it. The server counts it in
+//! * A name under two types is served with the type that it has in the earlier registry. The server counts it in
 //!   `prometheus_exporter_errors_total{cause="type_conflict"}` and logs it once a minute.
 //! * `/metrics?registry[]=db` gathers only the registries named. The first registry is named `default`, the others `1`, `2`, …
 //!   unless you name them.
@@ -150,7 +150,7 @@
 //! * A socket that is there is replaced if nobody answers on it, because a process that was killed leaves its own behind. If
 //!   somebody answers, `bind` fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse).
 //! * Any other file stays, and `bind` fails with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists).
-//! * Use a directory of your own, as `RuntimeDirectory=` of systemd makes it. Whoever else may write there can replace the socket.
+//! * Use a directory of your own, as `RuntimeDirectory=` of systemd makes it. Any other program that may write there can replace the socket.
 //! * If two servers replace the same socket at the same moment, both may succeed. The last one keeps the path.
 //!
 //! Prometheus scrapes Unix sockets from 3.15 on. `curl --unix-socket PATH http://localhost/metrics` does, too.

@@ -1,4 +1,4 @@
-//! The metrics as a service, for an HTTP server of the host's own.
+//! The metrics as a service that an HTTP server of the host program mounts.
 
 use std::convert::Infallible;
 use std::fmt;

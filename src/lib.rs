@@ -95,7 +95,7 @@
 //! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if switched on; gzip, zstd |
 //! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, for a browser; any other is a 400 |
+//! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, as a browser shows it; any other is a 400 |
 //! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports |
 //! | GET, HEAD `/` | a page for people, with the metrics, live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
@@ -128,7 +128,7 @@
 //!
 //! | feature | default | |
 //! | --- | --- | --- |
-//! | `gzip` | yes | compresses responses with gzip, in pure Rust, for clients that accept it |
+//! | `gzip` | yes | compresses responses with gzip, in pure Rust, if the client accepts it |
 //! | `page` | yes | the page at `/`, with `Page`, `Builder::landing_page` and `Handler::page`; 60 KB of the program |
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |

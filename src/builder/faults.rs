@@ -52,7 +52,7 @@ impl Faults {
         Err(io_error::new(io::ErrorKind::InvalidInput, sentences.join("\n")))
     }
 
-    /// The same, for a mounted handler.
+    /// The same where the options are those of a mounted handler.
     pub(super) fn of_handler(mut self) -> io::Result<()> {
         if !self.of_server.is_empty() {
             let options = self.of_server.join(", ");

@@ -14,7 +14,7 @@ use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
 
-/// Converts into a [`Registry`], owned, borrowed or shared, for [`Builder::registry`].
+/// Converts an owned, borrowed or shared [`Registry`] into what [`Builder::registry`] keeps.
 pub trait IntoRegistry {
     /// Returns the registry, or a clone, which shares its metrics.
     fn into_registry(self) -> Registry;

@@ -58,7 +58,7 @@ impl Builder {
 
     /// Sets the mode of the files that [`listen_unix`](Self::listen_unix) makes, before the socket listens.
     ///
-    /// Whoever may write to such a file may scrape.
+    /// A program that may write to such a file may scrape.
     ///
     /// Default: [`DEFAULT_UNIX_SOCKET_MODE`](Self::DEFAULT_UNIX_SOCKET_MODE), `0o660`.
     pub fn unix_socket_mode(mut self, mode: u32) -> Self {

@@ -1,4 +1,4 @@
-//! The flags of Prometheus' exporters, for programs that read their command line with clap.
+//! The flags of Prometheus' exporters in programs that read their command line with clap.
 
 mod listen_address;
 
@@ -16,7 +16,7 @@ use listen_address::ListenAddress;
 /// The default of `--web.max-requests`, as in node_exporter.
 const MAX_REQUESTS: usize = 40;
 
-/// Holds the `--web.*` flags of Prometheus' exporters, for a program's own clap parser.
+/// Holds the `--web.*` flags of Prometheus' exporters, to be flattened into a program's own clap parser.
 ///
 /// [`Builder::web_args`] applies them. The [guide](crate::guide#the-command-line) has the forms of an address, and what overrides
 /// what.

@@ -8,7 +8,7 @@ pub(super) const READY_PATH: &str = "/-/ready";
 /// What is wrong with a path that is not [valid](path_is_valid).
 pub(crate) const INVALID_PATH: &str = "must be an absolute path such as /metrics, percent-encoded, without a query, and not /-/healthy or /-/ready";
 
-/// Whether metrics or probes can be served there: an absolute path as it stands in a request line, not one that is taken.
+/// Whether metrics or probes can be served there: an absolute path as in a request line, not one that is taken.
 /// The page links it, and in a link what follows two slashes is another host; a browser takes a backslash for a slash (URL
 /// standard, section 4.4).
 pub(crate) fn path_is_valid(path: &str) -> bool {

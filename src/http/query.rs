@@ -23,7 +23,7 @@ pub struct Query {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UnknownFormat;
 
-/// Why a query string selects nothing. It says so without a word of the client's, for it goes into a body
+/// Why a query string selects nothing. It repeats nothing of the client's, because it goes into a body
 /// that a browser may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryError {
@@ -40,7 +40,7 @@ impl Query {
     pub const MAX_SELECTORS: usize = 1024;
 
     /// Reads a query string, without its `?`, as `application/x-www-form-urlencoded`
-    /// (<https://url.spec.whatwg.org/#urlencoded-parsing>), in time linear in its length but for the sorting.
+    /// (<https://url.spec.whatwg.org/#urlencoded-parsing>), in time linear in its length, except the sorting.
     ///
     /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s the first known one
     /// counts. Everything else is ignored, malformed or not: Prometheus passes the `params` of its configuration on to

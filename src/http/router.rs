@@ -146,7 +146,7 @@ impl Router {
         }
         let endpoint = self.endpoint(head.uri.path());
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
-        // Also what is not there is told to nobody who may not ask.
+        // Before the 404, which would tell a client without credentials which paths there are.
         if let Err(rejection) = self.access.admit(policy, peer, head, is_health, deadline).await {
             return rejection.into();
         }
@@ -173,7 +173,7 @@ impl Router {
 
     /// Exact match only: what is not written like the path is another path.
     fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
-        // First, for the metrics may be at `/`.
+        // First, because the metrics may be at `/`.
         if path == self.metrics_path {
             return Some(Endpoint::Metrics);
         }

@@ -254,7 +254,7 @@ fn an_empty_default_registry_says_what_to_look_for() {
     run_alone("messages::child_with_an_empty_default_registry", "", &[]);
 }
 
-/// What the test above runs in a process of its own, for other tests fill the default registry.
+/// What the test above runs in a process of its own, because other tests fill the default registry.
 #[test]
 #[ignore = "run by another test"]
 fn child_with_an_empty_default_registry() {

@@ -176,7 +176,7 @@ impl MetricsOptions {
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
         let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));
-        // Zero is no limit, as the flag has it.
+        // Zero is no limit, as in the flag.
         let scrape_limit = max_requests
             .filter(|most| *most > 0)
             .map(|most| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));

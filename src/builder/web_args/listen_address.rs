@@ -89,7 +89,7 @@ fn is_zoned(host: &str) -> bool {
     })
 }
 
-/// As hosts are named (RFC 1123, section 2.1), and containers, with underscores. Its last part is not a number, for then it were
+/// As hosts are named (RFC 1123, section 2.1), and containers, with underscores. Its last part is not a number, because then it would be
 /// an address, and a resolver takes `127.1` for one.
 fn is_name(host: &str) -> bool {
     let is_part = |part: &str| {
