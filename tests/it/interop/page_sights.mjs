@@ -215,20 +215,26 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     const page = await open({ mocked: (route) => fault ? fault(route) : text("a 1\n")(route), clock: true, expected: ["Failed to load resource"] });
     await counted(page, 1);
     const looks = () => page.evaluate(() => [getComputedStyle(document.querySelector("#list .value")).fontWeight, getComputedStyle(document.querySelector("#list canvas")).filter]);
+    // Answers take a while of the true time, however fast the page's clock is.
+    const reached = async (says) => {
+      for (let i = 0; i < 60 && !new RegExp(says).test(await page.textContent("#status")); i++) {
+        await page.clock.runFor(1000);
+        await settle(page);
+      }
+      await status(page, says);
+    };
     const fresh = await looks();
     for (const [answer, says] of [[(route) => route.fulfill({ status: 401 }), "401"], [(route) => route.fulfill({ status: 503 }), "503"], [(route) => route.abort("connectionrefused"), "cannot be reached"]]) {
       fault = answer;
-      await page.clock.runFor(15_000);
-      await status(page, says);
+      await reached(says);
       await page.clock.runFor(1000);
-      assert.match(await page.textContent("#age"), /^Values are of \d\d:\d\d:\d\d, \d+ s ago\.$/);
+      assert.match(await page.textContent("#age"), /^Values are of \d\d:\d\d:\d\d, \d+ .*s ago\.$/);
       assert.notDeepEqual(await looks(), fresh);
       assert.equal(await page.textContent("#list .value"), "1");
       const [first, next] = [await page.textContent("#age"), (await page.clock.runFor(2000), await page.textContent("#age"))];
       assert.notEqual(first, next, "they grow older");
       fault = null;
-      await page.clock.runFor(15_000);
-      await status(page, "^Live$");
+      await reached("^Live$");
       assert.equal(await page.textContent("#age"), "");
       assert.deepEqual(await looks(), fresh);
     }
