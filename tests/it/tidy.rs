@@ -128,7 +128,7 @@ const NAME_FEATURES: &[&str] = &[
 /// With their tests.
 const MOST_LINES: usize = 450;
 /// Neither blank nor comment, without tests.
-const MOST_CODE: usize = 14_800;
+const MOST_CODE: usize = 14_850;
 const MEDIAN_CODE: usize = 120;
 
 fn root() -> PathBuf {
