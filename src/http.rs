@@ -1,4 +1,4 @@
-//! From a request's head to a response, without a socket.
+//! Responses to request heads. No socket.
 
 pub(crate) mod access;
 pub(crate) mod allowed_hosts;

@@ -1,4 +1,4 @@
-//! What a request has to pass before it is answered.
+//! Access control of requests: host, credentials, rate limit.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -22,25 +22,25 @@ use crate::http::responses;
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 use crate::util::unwind::caught;
 
-/// How often files are checked while there are no requests.
+/// How often the server checks its files between requests.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// The access control of a server.
 pub(crate) struct AccessControl {
-    /// The names in `Host` that are answered; any if there are none.
+    /// Names that `Host` may have. Empty: any name.
     pub(crate) hosts: AllowedHosts,
-    /// Whether `/-/healthy` and `/-/ready` need credentials, too.
+    /// Whether `/-/healthy` and `/-/ready` need credentials too.
     pub(crate) auth_for_health: bool,
-    /// The one in force.
+    /// Returns the current policy.
     pub(crate) policy: PolicyInForce,
-    /// Ends connections whose policy no longer holds.
+    /// Ends connections whose policy has been replaced.
     pub(crate) grants: Grants,
-    /// Whether the policy, or the certificates, come from files that are read again.
+    /// Whether the policy or the certificates come from files that are reloaded.
     pub(crate) follows_files: bool,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
-/// Checks the credentials of requests.
+/// Authenticator of requests.
 pub(crate) trait Authenticate: Send + Sync {
     /// Passes or rejects a request from this peer.
     fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a>;
@@ -48,13 +48,13 @@ pub(crate) trait Authenticate: Send + Sync {
 
 type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send + 'a>>;
 
-/// What may change while the server runs.
+/// The part of the access control that may change while the server runs.
 #[derive(Default)]
 pub(crate) struct Policy {
-    /// None: requests need no credentials.
+    /// `None`: requests need no credentials.
     pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
     pub(crate) rate_limit: Option<RateLimit>,
-    /// For every response.
+    /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -65,7 +65,7 @@ impl Policy {
         headers: Vec<(&'static str, String)>,
         telemetry: &Telemetry,
     ) -> Self {
-        // Whatever a header's value may be, the file's reader has let nothing else pass.
+        // Drops invalid values. The reader of the file has already rejected those.
         let header = |(name, value): (&'static str, String)| {
             Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
         };
@@ -77,22 +77,22 @@ impl Policy {
     }
 }
 
-/// Returns the rules of the moment.
+/// Returns the current policy.
 pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
 
-/// Why a request is not answered.
+/// Reason why a request is rejected.
 #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
     /// Its Host is not on the list.
     Host,
-    /// With what `WWW-Authenticate` says.
+    /// Missing or wrong credentials, with the values of `WWW-Authenticate`.
     Unauthorized {
         challenges: Vec<HeaderValue>,
         has_credentials: bool,
     },
     TooMany(Duration),
-    /// Its credentials could not be checked in time.
+    /// Its credentials could not be verified in time.
     Timeout,
 }
 
@@ -101,25 +101,25 @@ impl AccessControl {
         (self.policy)()
     }
 
-    /// Checks the files once a second, for ever. If only requests and handshakes did, a change would not end idle connections, and
-    /// would count only at the second one after it.
+    /// Checks the files once a second, forever. If only requests and handshakes did, a change would not end idle
+    /// connections. It would take effect only at the second request after it.
     pub(crate) async fn follow_files(&self) {
         if !self.follows_files {
             std::future::pending::<()>().await;
         }
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
-            // This is the accept loop's task, and a new version is logged: a panic in a layer of the host program must not end
-            // the server.
+            // This runs on the task of the accept loop, and logs new versions. A panic in a layer of the host program
+            // must not end the server.
             caught(|| drop(self.policy()));
         }
     }
 
-    /// Admits or rejects a request, before this time.
+    /// Admits or rejects a request before the deadline.
     ///
     /// # Errors
     ///
-    /// Why it is rejected.
+    /// Returns the reason for the rejection.
     pub(crate) async fn admit(
         &self,
         policy: &Policy,
@@ -128,8 +128,8 @@ impl AccessControl {
         is_health: bool,
         deadline: Instant,
     ) -> Result<(), Rejection> {
-        // An orchestrator asks for health by address, and there is nothing to read in it. Before the credentials, so that a page
-        // elsewhere cannot make a browser guess with the ones it remembers.
+        // Health checks are exempt: an orchestrator uses an address, and the response contains no data. The host is
+        // checked before the credentials, so that a foreign page cannot make a browser send cached credentials.
         if !is_health && !self.allow_host(head) {
             self.telemetry.count_rejection(RejectReason::Host);
             return Err(Rejection::Host);
@@ -144,8 +144,8 @@ impl AccessControl {
                 Err(Rejection::Timeout)
             })?;
         }
-        // After the credentials: there is one bucket for all clients, and strangers would empty it. Their guesses are limited by
-        // address.
+        // The rate limit comes after the credentials. All clients share one bucket, which unauthenticated clients
+        // could empty. Their guesses are limited per address.
         let Some(rate_limit) = &policy.rate_limit else { return Ok(()) };
         rate_limit.take(Instant::now()).map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);
@@ -153,8 +153,8 @@ impl AccessControl {
         })
     }
 
-    /// Whether a request with the name in this head is answered. The target's own name, if it has one, overrides Host
-    /// (RFC 9112, section 3.2.2).
+    /// Returns whether the host of this request is allowed. The authority of the target, if any, overrides Host (RFC
+    /// 9112, section 3.2.2).
     fn allow_host(&self, head: &Parts) -> bool {
         let host = match head.uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
@@ -187,7 +187,7 @@ impl Authenticate for Authenticator {
             match self.check(peer, lines).await {
                 Decision::Granted => Ok(()),
                 Decision::Unauthorized => {
-                    // Constants, which are valid.
+                    // The challenges are constants and valid.
                     let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
                     Err(Rejection::Unauthorized {
                         challenges: challenges.collect(),

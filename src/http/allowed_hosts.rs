@@ -1,24 +1,25 @@
-//! The names in `Host` that a server answers.
+//! Names that `Host` may have.
 //!
-//! They protect from DNS rebinding: an attacker's page makes its own name point here, and a browser inside the network reads for
-//! the page what it could not reach. The request then carries the attacker's name as its Host.
+//! They prevent DNS rebinding. An attacker's page makes its own name resolve to this server. A browser inside the
+//! network then reads the metrics for the page. Such a request carries the attacker's name as its Host.
 
 use core::net::Ipv6Addr;
 
-/// Exact names, without case and port.
+/// Exact names, compared without case and port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AllowedHosts(Vec<Host>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
-    /// In lower case; also IPv4 addresses, which can be written in one way only.
+    /// A name in lower case, or an IPv4 address, which has only one notation.
     Name(Vec<u8>),
-    /// They can be written in many ways.
+    /// An IPv6 address, which has many notations.
     V6(Ipv6Addr),
 }
 
 impl AllowedHosts {
-    /// Adds a name or an address, IPv6 with brackets or without. Returns whether it is one, without a port.
+    /// Adds a name or an address. An IPv6 address may have brackets. Returns false if the text is not valid or has a
+    /// port.
     pub(crate) fn push(&mut self, host: &str) -> bool {
         let v6 = host.parse().map(Host::V6).ok();
         let host =
@@ -35,7 +36,8 @@ impl AllowedHosts {
         usable
     }
 
-    /// Whether a request with this Host may be answered. A request without one, as in HTTP/1.0, names none of the list.
+    /// Returns whether a request with this Host is allowed. A request without Host, as in HTTP/1.0, is allowed only
+    /// without a list.
     pub(crate) fn allow(&self, host: Option<&[u8]>) -> bool {
         self.0.is_empty() || host.and_then(split).is_some_and(|(host, _)| self.0.contains(&host))
     }
@@ -45,7 +47,7 @@ impl AllowedHosts {
     }
 }
 
-/// `uri-host [ ":" port ]` (RFC 9110, section 7.2).
+/// Splits `uri-host [ ":" port ]` (RFC 9110, section 7.2).
 fn split(value: &[u8]) -> Option<(Host, Option<&[u8]>)> {
     let (host, rest) = match value.strip_prefix(b"[") {
         Some(literal) => {

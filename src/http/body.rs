@@ -10,13 +10,13 @@ use http_body::{Frame, SizeHint};
 
 use crate::scrape::Delivery;
 
-/// The body of a response of [`Handler`](crate::Handler): complete before the response is given out, so that its size
-/// is exact and it cannot fail.
+/// The body of a response of [`Handler`](crate::Handler). It is complete before the response is returned, so its size
+/// is exact and it never fails.
 #[derive(Debug, Default)]
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,
     remaining: u64,
-    /// Follows it to the client, if it is an exposition.
+    /// The delivery to the client, if the body is an exposition.
     delivery: Option<Delivery>,
 }
 
@@ -35,7 +35,7 @@ impl Body {
         self
     }
 
-    /// Takes what follows the body, for a caller that knows when it is written.
+    /// Takes the delivery. The caller completes it when the body is written.
     pub(crate) fn take_delivery(&mut self) -> Option<Delivery> {
         self.delivery.take()
     }

@@ -1,4 +1,4 @@
-//! A page as it is served: one static document.
+//! A static document and its compressed forms.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
 use crate::exposition::encode::Format;
 
-/// Makes the page at `/`. Without feature `page` nothing does.
+/// Renders the page at `/`. Without the feature `page` it has no implementation.
 pub(crate) trait Render: fmt::Debug + Send + Sync {
     fn render(&self, program: Program<'_>, places: &Places<'_>) -> Document;
 }
 
-/// What is known of the program without a word of its user's.
+/// The program's name and version, without any configuration.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page shows it"))]
 pub(crate) struct Program<'a> {
@@ -22,30 +22,30 @@ pub(crate) struct Program<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
-/// Where the page finds what it links and scrapes.
+/// Paths that the page links and scrapes.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page links them"))]
 pub(crate) struct Places<'a> {
     pub(crate) metrics: &'a str,
-    /// Those a scraper may choose from.
+    /// The formats that a scraper may choose.
     pub(crate) formats: &'a [&'static Format],
-    /// The paths of the probes, each of which takes a `target`.
+    /// The paths of the probes, each of which needs a `target`.
     pub(crate) probes: &'a [&'a str],
-    /// Whether health and readiness are served there, too.
+    /// Whether the server also has health and readiness checks.
     pub(crate) health: bool,
 }
 
-/// The page as it is served. Made once; nothing in it comes from a request.
+/// A rendered document. Rendered once, and independent of requests.
 #[derive(Debug)]
 pub(crate) struct Document {
     plain: Bytes,
-    /// Made at the first request: most servers never show their page.
+    /// Compressed at the first request, because most servers never show their page.
     compressed: [OnceCell<Compressed>; Coding::ALL.len()],
     /// The value of `Content-Security-Policy`.
     pub(crate) policy: &'static str,
 }
 
-/// The pieces of a body, and what they are compressed with.
+/// The chunks of a body and their coding.
 type Compressed = (Vec<Bytes>, Coding);
 
 impl Document {
@@ -54,7 +54,7 @@ impl Document {
         Document { plain: plain.into(), compressed: Default::default(), policy }
     }
 
-    /// The page in this coding, if it can be had in it, and the coding that it is in.
+    /// Returns the document in this coding if possible, and the coding that it has.
     pub(crate) fn body(&self, coding: Coding) -> Compressed {
         let plain = || (vec![self.plain.clone()], Coding::Identity);
         let place =
@@ -66,7 +66,7 @@ impl Document {
                 compress.chunk(&mut self.plain.to_vec());
                 compress.finish()
             });
-            // Short of memory: the next one may have more luck.
+            // Compression failed for lack of memory. The next request tries again.
             made.map_or_else(|_| plain(), Clone::clone)
         })
     }

@@ -1,4 +1,4 @@
-//! Whether a request says which host it is for, as it must.
+//! Validation of the host that a request names.
 
 use std::net::Ipv6Addr;
 
@@ -6,12 +6,14 @@ use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 
-/// RFC 9112, section 3.2: 400 "to any HTTP/1.1 request message that lacks a Host header field and to any request
-/// message that contains more than one Host header field line or a Host header field with an invalid field value".
+/// Returns whether a request names its host correctly. RFC 9112, section 3.2: 400 "to any HTTP/1.1 request message
+/// that lacks a Host header field and to any request message that contains more than one Host header field line or a
+/// Host header field with an invalid field value".
 ///
-/// A target in absolute form names its host itself. Section 3.2.2: an origin server "MUST ignore the received Host header
-/// field (if any) and instead use the host information of the request-target", and "MUST accept the absolute-form". So such a
-/// request needs no Host, as those of hyper's low-level client have none; a Host that is there must still be a valid one.
+/// A target in absolute form names its host itself. Section 3.2.2: an origin server "MUST ignore the received Host
+/// header field (if any) and instead use the host information of the request-target", and "MUST accept the
+/// absolute-form". So such a request needs no Host, and hyper's low-level client sends none. A Host that is present
+/// must still be valid.
 pub(super) fn host_is_valid(head: &Parts) -> bool {
     let mut hosts = head.headers.get_all(HOST).iter();
     let field_is_valid = match (hosts.next(), hosts.next()) {
@@ -22,13 +24,14 @@ pub(super) fn host_is_valid(head: &Parts) -> bool {
     field_is_valid && target_is_valid(head)
 }
 
-/// Only the absolute form has a scheme: the authority form, which is CONNECT's, has none.
+/// Only the absolute form has a scheme. The authority form, which CONNECT uses, has none.
 fn is_absolute(head: &Parts) -> bool {
     head.uri.scheme().is_some()
 }
 
-/// The authority of a target is held to what a Host may be. That refuses user information, which a recipient "SHOULD"
-/// take for an error (RFC 9110, section 4.2.4), and an empty host, which it "MUST reject" (section 4.2.1).
+/// Validates the authority of a target like a Host. This rejects user information, which a recipient "SHOULD" treat
+/// as an error (RFC 9110, section 4.2.4). It also rejects an empty host, which a recipient "MUST reject" (section
+/// 4.2.1).
 fn target_is_valid(head: &Parts) -> bool {
     match head.uri.authority().filter(|_| is_absolute(head)) {
         Some(authority) => !authority.host().is_empty() && host_value_is_valid(authority.as_str().as_bytes()),
@@ -36,8 +39,8 @@ fn target_is_valid(head: &Parts) -> bool {
     }
 }
 
-/// `Host = uri-host [ ":" port ]` (RFC 9110, section 7.2), with RFC 3986's reg-name or IP-literal for the host.
-/// Empty is valid: that is what a target without an authority has.
+/// Validates `Host = uri-host [ ":" port ]` (RFC 9110, section 7.2). The host is a reg-name or an IP-literal of RFC
+/// 3986. Empty is valid: a target without an authority has an empty Host.
 fn host_value_is_valid(value: &[u8]) -> bool {
     let (host_is_valid, rest) = match value.strip_prefix(b"[") {
         Some(literal) => {
@@ -49,7 +52,7 @@ fn host_value_is_valid(value: &[u8]) -> bool {
             (is_reg_name(&value[..end]), &value[end..])
         }
     };
-    // *DIGIT: a number that is no port names no other host.
+    // The grammar is `*DIGIT`. A number above 65535 still names the same host.
     let port_is_valid = match rest.strip_prefix(b":") {
         Some(port) => port.iter().all(u8::is_ascii_digit),
         None => rest.is_empty(),
@@ -57,14 +60,14 @@ fn host_value_is_valid(value: &[u8]) -> bool {
     host_is_valid && port_is_valid
 }
 
-/// An IPv6 address, with a zone (RFC 6874) or without. There is no other version in use.
+/// Returns whether this is an IPv6 address, with or without a zone (RFC 6874). No other version is in use.
 fn is_ip_literal(literal: &[u8]) -> bool {
     let Ok(literal) = std::str::from_utf8(literal) else { return false };
     let (address, zone) = literal.split_once("%25").unwrap_or((literal, "zone"));
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && is_reg_name(zone.as_bytes())
 }
 
-/// *( unreserved / pct-encoded / sub-delims ) (RFC 3986, section 3.2.2)
+/// Returns whether this is `*( unreserved / pct-encoded / sub-delims )` (RFC 3986, section 3.2.2).
 fn is_reg_name(name: &[u8]) -> bool {
     let mut bytes = name.iter();
     while let Some(byte) = bytes.next() {
@@ -83,9 +86,9 @@ fn is_reg_name(name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A request's target, its lines of Host, and whether it says which host it is for.
+    /// The request's target, its Host lines, and whether they are valid.
     #[test]
-    fn a_target_in_absolute_form_needs_no_host() {
+    fn an_absolute_target_needs_no_host() {
         let table: &[(&str, &[&str], bool)] = &[
             ("/metrics", &[], false),
             ("/metrics", &["a"], true),
@@ -103,7 +106,7 @@ mod tests {
             ("http://user@a/metrics", &[], false),
             ("http://user@a/metrics", &["a"], false),
             ("http://:80/metrics", &[], false),
-            // The form of CONNECT (section 3.2.3).
+            // The authority form of CONNECT (section 3.2.3).
             ("a:80", &[], false),
             ("a:80", &["a:80"], true),
         ];
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn validates_hosts() {
         let table: &[(&str, bool)] = &[
             ("", true),
             ("localhost", true),

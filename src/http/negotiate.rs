@@ -1,7 +1,7 @@
-//! What a client accepts: header values in, rows of our tables out. Always an answer, never a 406.
+//! Content negotiation: maps header values to formats and codings. It never fails with a 406.
 //!
-//! Values are bytes because a header may hold any (`http::HeaderValue::as_bytes`), one slice per header line.
-//! Time is linear in their length and nothing is allocated, so a head full of junk costs a scan.
+//! Values are bytes, because a header may contain any (`http::HeaderValue::as_bytes`), one slice per line. Time is
+//! linear in their length and nothing is allocated, so a head full of junk costs one scan.
 
 mod accept;
 mod accept_encoding;

@@ -1,16 +1,16 @@
-//! Which paths are taken, and which the metrics and probes may have.
+//! Reserved paths, and validation of the paths for metrics and probes.
 
 use http::uri::PathAndQuery;
 
 pub(super) const HEALTHY_PATH: &str = "/-/healthy";
 pub(super) const READY_PATH: &str = "/-/ready";
 
-/// What is wrong with a path that is not [valid](path_is_valid).
+/// Fault of a path that is not [valid](path_is_valid).
 pub(crate) const INVALID_PATH: &str = "must be an absolute path such as /metrics, percent-encoded, without a query, and not /-/healthy or /-/ready";
 
-/// Whether metrics or probes can be served there: an absolute path as in a request line, not one that is taken.
-/// The page links it, and in a link what follows two slashes is another host; a browser takes a backslash for a slash (URL
-/// standard, section 4.4).
+/// Returns whether metrics or probes may use this path. It must be absolute, as in a request line, and not reserved.
+/// The page links it, and a browser reads a link with two slashes as another host. Browsers treat a backslash as a
+/// slash (URL standard, section 4.4).
 pub(crate) fn path_is_valid(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_paths() {
+    fn validates_metrics_paths() {
         let table: &[(&str, bool)] = &[
             ("/metrics", true),
             ("/", true),

@@ -1,4 +1,4 @@
-//! What a request's query string selects.
+//! Selections in the query string of a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,24 +7,23 @@ use crate::exposition::encode::{FORMATS, Format};
 use crate::exposition::filter::Names;
 use crate::scrape::probe::Parameters;
 
-/// What a query string selects. Equal selections are equal values, however they were written.
+/// The selection in a query string. Equal selections are equal values, however they were written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
-    /// `name[]`: the families that are wanted.
+    /// `name[]`: the requested families.
     pub names: Names,
-    /// `registry[]`: the registries to gather, sorted, each once; all of them if there is none.
+    /// `registry[]`: the registries to gather, sorted and without duplicates. Empty: all of them.
     pub registries: Vec<String>,
-    /// `format`: what to answer with, whatever `Accept` says, for people with a browser. An error if it names no such
-    /// format; a probe may have a parameter of that name with other values.
+    /// `format`: the format of the response, which overrides `Accept` for people with a browser. An error if the
+    /// format is unknown. A probe may have a parameter of this name with other values.
     pub format: Result<Option<&'static Format>, UnknownFormat>,
 }
 
-/// `format` names no format that has such a name.
+/// The value of `format` is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UnknownFormat;
 
-/// Why a query string selects nothing. It repeats nothing of the client's, because it goes into a body
-/// that a browser may show.
+/// Reason why a query string is rejected. Contains none of the client's text, because a browser may show the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryError {
     /// A `%` that is not followed by two hexadecimal digits.
@@ -36,15 +35,15 @@ pub enum QueryError {
 }
 
 impl Query {
-    /// The most `name[]` and `registry[]` parameters in one query, both together.
+    /// Maximum number of `name[]` and `registry[]` parameters in one query, taken together.
     pub const MAX_SELECTORS: usize = 1024;
 
-    /// Reads a query string, without its `?`, as `application/x-www-form-urlencoded`
-    /// (<https://url.spec.whatwg.org/#urlencoded-parsing>), in time linear in its length, except the sorting.
+    /// Parses a query string, without its `?`, as `application/x-www-form-urlencoded`
+    /// (<https://url.spec.whatwg.org/#urlencoded-parsing>). Time is linear in its length, except for sorting.
     ///
-    /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s the first known one
-    /// counts. Everything else is ignored, malformed or not: Prometheus passes the `params` of its configuration on to
-    /// every target.
+    /// `name[]` and `registry[]` may be repeated and must be well-formed. Of several `format`s, the first known one
+    /// counts. All other parameters are ignored, malformed or not: Prometheus sends the `params` of its configuration
+    /// to every target.
     pub fn parse(query: &str) -> Result<Query, QueryError> {
         let mut names = Vec::new();
         let mut registries = Vec::new();
@@ -74,8 +73,8 @@ impl Query {
     }
 }
 
-/// Reads the parameters of a probe, as [`Query::parse`] does, but that all of the query must be well-formed: a probe of half of
-/// what was asked for is another probe.
+/// Parses the parameters of a probe. Unlike in [`Query::parse`], the whole query must be well-formed, because a probe
+/// with half of its parameters is another probe.
 pub(crate) fn parameters(query: &str) -> Result<Parameters, QueryError> {
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -114,8 +113,8 @@ fn sorted(mut values: Vec<String>) -> Vec<String> {
 
 /// Decodes a key or a value: `+` is a blank, `%` and two hexadecimal digits are a byte.
 ///
-/// WHATWG keeps a `%` that nothing of the kind follows. A name with such a `%` in it is more likely a mistake
-/// than a name, and the answer to a mistake must not be an empty exposition.
+/// WHATWG keeps a malformed `%`. In a name it is more likely a mistake, and a mistake must not give an empty
+/// exposition.
 fn decode(encoded: &str) -> Result<Cow<'_, str>, QueryError> {
     if !encoded.contains(['+', '%']) {
         return Ok(Cow::Borrowed(encoded));
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn selections() {
+    fn parses_selections() {
         let rows = [
             ("", Ok(query(&[], &[], None))),
             ("&&=&", Ok(query(&[], &[], None))),
@@ -173,10 +172,10 @@ mod tests {
             ("name[]=%e6%B8%A9", Ok(query(&["温"], &[], None))),
             ("name[]=温", Ok(query(&["温"], &[], None))),
             ("name[]=%00", Ok(query(&["\0"], &[], None))),
-            // Nothing is a name, too, if one that nothing has.
+            // An empty value is a name too, which no family has.
             ("name[]=", Ok(query(&[""], &[], None))),
             ("name[]", Ok(query(&[""], &[], None))),
-            // Other keys are other keys.
+            // Other keys are ignored.
             ("name=up&names[]=up&name[0]=up&NAME[]=up&[]=up", Ok(query(&[], &[], None))),
             ("x=%zz&%zz=x&name[]%=x&%ff=x&x=%ff", Ok(query(&[], &[], None))),
             ("%zzname[]=%zz", Ok(query(&[], &[], None))),
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_counts_both_and_every_repetition() {
+    fn the_limit_counts_both_selectors_and_repetitions() {
         let most = ["name[]=a", "registry[]=a"].repeat(Query::MAX_SELECTORS / 2).join("&");
         assert_eq!(Query::parse(&most), Ok(query(&["a"], &["a"], None)));
         assert_eq!(Query::parse(&format!("{most}&x=y&formats=z")), Ok(query(&["a"], &["a"], None)));
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn wanted_families() {
+    fn selects_families_by_name() {
         let rows: [(&str, &str, &[&str], bool); 13] = [
             ("", "x", HISTOGRAM, true),
             ("name[]=x", "x", HISTOGRAM, true),
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_sentences() {
+    fn errors_name_the_fault() {
         let errors = [QueryError::MalformedEscape, QueryError::NotUtf8, QueryError::TooMany];
         for sentence in errors.map(|error| error.to_string()) {
             assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
@@ -250,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text: String) {
+        fn any_text_is_parsed_or_rejected(text: String) {
             let _ = Query::parse(&text);
         }
 
@@ -262,7 +261,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_escaped_is_read(names in prop::collection::btree_set(".{0,8}", 0..5)) {
+        fn reads_escaped_names(names in prop::collection::btree_set(".{0,8}", 0..5)) {
             let escaped = names.iter().rev().map(|name| {
                 let value: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
                 format!("name%5B%5D={value}")
@@ -272,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn wants_what_a_naive_search_finds(
+        fn selects_like_a_naive_search(
             names in prop::collection::vec("[ab_]{0,4}", 0..6),
             family in "[ab_]{0,3}",
         ) {

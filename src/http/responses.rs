@@ -1,4 +1,4 @@
-//! Responses: what each has, and the short ones in full.
+//! Response construction: common headers, and short responses in full.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -18,19 +18,19 @@ pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// Adds what every response has, and the configured headers.
+/// Adds the headers of every response, and the configured ones.
 pub(super) fn complete<'h>(
     mut response: Response<Body>,
     method: &Method,
     configured: impl IntoIterator<Item = &'h (HeaderName, HeaderValue)>,
 ) -> Response<Body> {
-    // A 204 must not have one (RFC 9110, section 8.6).
+    // A 204 must not have a `Content-Length` (RFC 9110, section 8.6).
     if response.status() != StatusCode::NO_CONTENT {
         let length = response.body().len();
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    // `Content-Length` is that of the GET, and there is no body (section 9.3.2): hyper omits it, but not every server
-    // that mounts the handler does.
+    // The response to HEAD has the `Content-Length` of the GET and no body (section 9.3.2). hyper omits the body, but
+    // not every server that mounts the handler does.
     if method == Method::HEAD {
         *response.body_mut() = Body::default();
     }
@@ -57,7 +57,7 @@ pub(super) fn text(status: StatusCode, sentence: &'static str) -> Response<Body>
     respond(status, TEXT, sentence)
 }
 
-/// A 200 whose chunks have this coding already.
+/// Returns a 200 whose chunks already have this coding.
 pub(super) fn coded(content_type: HeaderValue, chunks: Vec<Bytes>, coding: Coding) -> Response<Body> {
     let mut response = respond(StatusCode::OK, content_type, Body::new(chunks));
     if let Some(coding) = coding.content_encoding() {
@@ -66,7 +66,7 @@ pub(super) fn coded(content_type: HeaderValue, chunks: Vec<Bytes>, coding: Codin
     response
 }
 
-/// The answer to OPTIONS.
+/// Returns the response to OPTIONS.
 pub(super) fn options() -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -79,12 +79,12 @@ pub(super) fn bad_request(reason: impl Display) -> Response<Body> {
 }
 
 pub(super) fn invalid_host() -> Response<Body> {
-    let mut response = text(StatusCode::BAD_REQUEST, "400: a request needs exactly one valid Host.\n");
+    let mut response = text(StatusCode::BAD_REQUEST, "400: send exactly one valid Host header.\n");
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// The answer to a request with wrong credentials, or without any.
+/// Returns the response to a request with wrong or no credentials.
 pub(super) fn unauthorized(challenges: Vec<HeaderValue>, has_credentials: bool) -> Response<Body> {
     let is_basic = |challenge: &HeaderValue| challenge.as_bytes().starts_with(b"Basic");
     let name =
@@ -123,7 +123,7 @@ pub(super) fn too_many_requests(retry_after: Duration) -> Response<Body> {
     response
 }
 
-/// A 503 for what may succeed a second later.
+/// Returns a 503 for a request that may succeed a second later.
 pub(super) fn unavailable(sentence: impl Into<Body>) -> Response<Body> {
     let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, sentence);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

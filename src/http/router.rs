@@ -1,4 +1,4 @@
-//! A request's head in, a response out. No socket, no runtime.
+//! The router: a request's head in, a response out. No socket, no runtime.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -32,19 +32,19 @@ use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 const PAGE_PATH: &str = "/";
 
-/// What the page's script says of itself with its scrapes.
+/// Header that the page's script sends with its scrapes.
 const FROM_PAGE: HeaderName = HeaderName::from_static("x-prometheus-hyper-page");
 
-/// All that answers requests; shared by every connection of a server.
+/// Routes and serves requests. All connections of a server share it.
 pub(crate) struct Router {
     pub(crate) metrics_path: String,
-    /// At `/`; none is a 404.
+    /// The page at `/`. `None`: `/` is a 404.
     pub(crate) page: Option<Document>,
-    /// What a client may choose from, besides text 0.0.4 uncompressed.
+    /// Formats that a client may choose besides text 0.0.4, which is always available.
     pub(crate) formats: Vec<&'static Format>,
     pub(crate) codings: Vec<Coding>,
     pub(crate) scrape_timeouts: ScrapeTimeouts,
-    /// A permit for each scrape that is being answered, if their number is limited.
+    /// Limits the scrapes in flight, if `max_requests` is set.
     pub(crate) scrape_limit: Option<Semaphore>,
     pub(crate) host: Arc<Host>,
     pub(crate) scraper: Scraper,
@@ -53,11 +53,11 @@ pub(crate) struct Router {
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
-/// What a path names.
+/// The resource at a path.
 #[derive(Clone, Copy, Debug)]
 enum Endpoint<'r> {
     Metrics,
-    /// At its place among the probes.
+    /// The probe with this index.
     Probe(usize),
     Page(&'r Document),
     Healthy,
@@ -65,29 +65,29 @@ enum Endpoint<'r> {
 }
 
 impl Router {
-    /// The paths of the metrics and of the page, if there is one.
+    /// Returns the paths of the metrics and of the page, if there is one.
     pub(crate) fn paths(&self) -> (&str, Option<&'static str>) {
         let has_page = matches!(self.endpoint(PAGE_PATH), Some(Endpoint::Page(_)));
         (&self.metrics_path, has_page.then_some(PAGE_PATH))
     }
 
-    /// How long a scraper waits that does not say so.
+    /// Returns the timeout of scrapes without a timeout header.
     pub(crate) fn scrape_timeout(&self) -> Duration {
         self.scrape_timeouts.default.min(self.scrape_timeouts.max)
     }
 
-    /// Answers one request from this peer, which has no address on a Unix socket. Always an answer, never an error.
+    /// Responds to one request from this peer. A peer on a Unix socket has no address.
     pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
         let policy = self.access.policy();
         self.complete(&policy, head, self.route(head, peer, &policy, self.deadline(head))).await
     }
 
-    /// Answers one request with the metrics or with this page, whatever its path, which the surrounding server has routed. Of
-    /// its Host only the allowed names count, if there are any.
+    /// Responds to one request with the metrics or with this page, whatever its path, because the surrounding server
+    /// has routed it. Checks the Host only against the allowed hosts, if any.
     pub(crate) async fn respond_mounted(&self, head: &Parts, page: Option<&Document>) -> Response<Body> {
         let endpoint = page.map_or(Endpoint::Metrics, Endpoint::Page);
         let policy = self.access.policy();
-        // Whose address that server knows, and not we.
+        // The surrounding server knows the peer's address, and the handler does not.
         let served = async {
             let deadline = self.deadline(head);
             match self.access.admit(&policy, None, head, false, deadline).await {
@@ -96,23 +96,23 @@ impl Router {
             }
         };
         let mut response = self.complete(&policy, head, served).await;
-        // Nobody waits for it there, and nobody there evicts slow clients.
+        // No code waits for the delivery there, and the surrounding server evicts no slow clients.
         response.body_mut().take_delivery();
         response
     }
 
-    /// The answer where there is no runtime to serve on.
+    /// Returns the response of a handler without a runtime.
     pub(crate) fn refuse(head: &Parts) -> Response<Body> {
-        let response = internal_error("500: there is no thread to serve on. See the program's log.\n");
+        let response = internal_error("500: no server thread is running. See the program's log.\n");
         responses::complete(response, &head.method, &[])
     }
 
-    /// Whether what answers this is for its client alone, so that it ends when that one goes.
+    /// Returns whether the response is made for its client only. It is then cancelled when that client closes.
     pub(crate) fn ends_with_its_client(&self, head: &Parts) -> bool {
         matches!(head.method, Method::GET | Method::HEAD) && self.prober.find(head.uri.path()).is_some()
     }
 
-    /// By when a request is to be answered: one time for its credentials and its scrape.
+    /// Returns the common deadline for credentials and scrape.
     fn deadline(&self, head: &Parts) -> Instant {
         deadline(self.scrape_timeouts.of(head))
     }
@@ -140,13 +140,13 @@ impl Router {
         if !host_is_valid(head) {
             return responses::invalid_host();
         }
-        // CONNECT names an authority, not a path (RFC 9110, section 9.3.6); there is none that it is allowed for.
+        // CONNECT names an authority and no path (RFC 9110, section 9.3.6), so it is never allowed.
         if head.method == Method::CONNECT {
             return responses::method_not_allowed();
         }
         let endpoint = self.endpoint(head.uri.path());
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
-        // Before the 404, which would tell a client without credentials which paths there are.
+        // Before the 404, so that clients without access cannot find out which paths exist.
         if let Err(rejection) = self.access.admit(policy, peer, head, is_health, deadline).await {
             return rejection.into();
         }
@@ -171,7 +171,7 @@ impl Router {
         }
     }
 
-    /// Exact match only: what is not written like the path is another path.
+    /// Returns the resource at a path. Only exact matches count.
     fn endpoint(&self, path: &str) -> Option<Endpoint<'_>> {
         // First, because the metrics may be at `/`.
         if path == self.metrics_path {
@@ -228,7 +228,8 @@ impl Router {
         match self.scraper.scrape(representation, selection, timeout, deadline).await {
             Ok(exposition) => {
                 let Exposition { pieces, coding, unsent, receipt } = exposition;
-                // The page keeps no values: it must not take a job's last ones from Prometheus. HEAD drops the receipt with the body.
+                // A scrape by the page must not drop a job's last values before Prometheus has read them. HEAD drops
+                // the receipt with the body.
                 let receipt = (!head.headers.contains_key(FROM_PAGE)).then_some(receipt);
                 let delivery = Delivery { unsent, receipt };
                 let response = coded(content_type, pieces, coding).map(|body| body.with_delivery(delivery));
@@ -248,13 +249,13 @@ impl Router {
         }
     }
 
-    /// The answer where the budget of unsent bytes is exceeded.
+    /// Returns the response if the budget of unsent bytes is exceeded.
     fn unsent(&self) -> Response<Body> {
         self.telemetry.count_rejection(RejectReason::Unsent);
         unavailable("503: too many bytes wait for slow clients. Scrape without name[] and registry[].\n")
     }
 
-    /// What a target says that the scraper names.
+    /// Probes a target that the scraper names.
     async fn probe(&self, place: usize, head: &Parts, deadline: Instant) -> Response<Body> {
         let text_of_query = head.uri.query().unwrap_or_default();
         let parsed =
@@ -280,14 +281,14 @@ impl Router {
     ) -> Response<Body> {
         let request = self.prober.request(parameters, deadline);
         let log = request.kept_log();
-        // A probe may have a parameter of that name with other values.
+        // A probe may have a parameter `format` with other values.
         let (representation, content_type) = if log.is_kept() {
             (Representation { format: FALLBACK, coding: Coding::Identity, names: query.names }, TEXT)
         } else {
             self.representation(head, query.format.unwrap_or_default(), query.names)
         };
         let Some(runtime) = self.host.runtime_of_hooks() else {
-            return internal_error("500: there is no runtime to probe on.\n");
+            return internal_error("500: no tokio runtime for probes.\n");
         };
         match self.prober.probe(place, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
@@ -303,7 +304,7 @@ impl Router {
         }
     }
 
-    /// Returns the representation that a client wants, and its media type.
+    /// Returns the representation that the client requests, and its media type.
     fn representation(
         &self,
         head: &Parts,
@@ -311,7 +312,7 @@ impl Router {
         names: Names,
     ) -> (Representation, HeaderValue) {
         let (format, content_type) = match named.filter(|format| self.formats.contains(format)) {
-            // For people: a browser shows it and does not offer to save it.
+            // As plain text, so that a browser shows it and does not download it.
             Some(format) => (EscapedFormat::plain(format), TEXT),
             None => {
                 let accepted = negotiate::accept(values(head, &ACCEPT), &self.formats);
@@ -323,12 +324,12 @@ impl Router {
     }
 }
 
-/// The answer to a query that names something that there is not.
+/// Returns the response to a query with an unknown value.
 fn unknown<'n>(what: &str, known: impl Iterator<Item = &'n str>) -> Response<Body> {
     bad_request(format_args!("400: unknown {what}. Use one of: {}.", known.collect::<Vec<_>>().join(", ")))
 }
 
-/// The values of a header, line by line.
+/// Returns the values of a header, line by line.
 fn values<'h>(head: &'h Parts, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> + use<'h> {
     head.headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }

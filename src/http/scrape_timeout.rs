@@ -1,25 +1,25 @@
-//! How long a scrape may take: what the scraper says, within what the server allows.
+//! The timeout of a scrape: the scraper's own, within the server's limits.
 
 use std::time::{Duration, Instant};
 
 use http::HeaderName;
 use http::request::Parts;
 
-/// How long a scrape may take.
+/// Timeouts of scrapes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScrapeTimeouts {
-    /// For a scraper that does not say how long it waits.
+    /// Timeout for scrapes without an `X-Prometheus-Scrape-Timeout-Seconds` header.
     pub(crate) default: Duration,
-    /// At the most.
+    /// Maximum timeout.
     pub(crate) max: Duration,
-    /// What is taken off a scraper's own timeout for the way, but never more than a fifth of it.
+    /// Subtracted from the scraper's timeout for the network, but at most a fifth of it.
     pub(crate) margin: Duration,
 }
 
 impl ScrapeTimeouts {
-    /// What is left to a scrape: the scraper's own timeout less the margin, else the default.
+    /// Returns the time for a scrape: the scraper's timeout less the margin, or the default.
     pub(super) fn of(&self, head: &Parts) -> Duration {
-        // As Prometheus says it (`scrape/scrape.go`): seconds, a decimal.
+        // Prometheus sends seconds as a decimal (`scrape/scrape.go`).
         const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
         let seconds =
             head.headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
@@ -29,7 +29,7 @@ impl ScrapeTimeouts {
         self.less_margin(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
-    /// Returns what is left to a scraper that waits for the default timeout.
+    /// Returns the time for a scraper that uses the default timeout.
     pub(crate) fn standard(&self) -> Duration {
         self.less_margin(self.default).min(DECADES)
     }
@@ -39,10 +39,11 @@ impl ScrapeTimeouts {
     }
 }
 
-/// As long as any timeout need be, and within what the clock can count.
+/// Longer than any useful timeout, and within the range of the clock.
 const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// So long from now; for a timeout beyond what the clock can count, such as [`Duration::MAX`], in some decades.
+/// Returns the deadline after this timeout. A timeout beyond the clock's range, such as [`Duration::MAX`], ends in
+/// some decades.
 pub(super) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or_else(|| now + DECADES)
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_to_a_scrape() {
+    fn subtracts_the_margin_within_the_limits() {
         let timeouts = ScrapeTimeouts {
             default: Duration::from_secs(10),
             max: Duration::from_secs(120),
@@ -88,7 +89,7 @@ mod tests {
         }
         let (head, ()) = http::Request::new(()).into_parts();
         assert_eq!(timeouts.of(&head), timeouts.default);
-        assert_eq!(timeouts.standard(), Duration::from_millis(9_500), "as for a header of 10");
+        assert_eq!(timeouts.standard(), Duration::from_millis(9_500), "same as for a header of 10");
         let endless = ScrapeTimeouts { default: Duration::MAX, max: Duration::MAX, ..timeouts };
         assert_eq!(endless.standard(), DECADES);
     }

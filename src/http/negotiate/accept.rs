@@ -1,4 +1,4 @@
-//! `Accept` (RFC 9110, section 12.5.1), and what Prometheus makes of it
+//! `Accept` (RFC 9110, section 12.5.1) with the rules of Prometheus
 //! (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
 
 use std::cmp::Reverse;
@@ -8,39 +8,39 @@ use crate::exposition::encode::{EscapedFormat, Escaping, Escapings, FALLBACK, FO
 
 /// Chooses the format of an exposition from the values of `Accept`, one per line.
 ///
-/// `offered` are the formats that are switched on; text 0.0.4 always is. The heaviest wins, and among equals
-/// the first of [`FORMATS`]. Nothing, nothing that we have, or everything excluded gives text 0.0.4 and
-/// no 406: "If no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
+/// `offered` are the enabled formats. Text 0.0.4 is always enabled. The highest weight wins, and among equal weights
+/// the first of [`FORMATS`]. No header, only unknown formats, or everything excluded gives text 0.0.4 and no 406: "If
+/// no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
 pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static Format]) -> Accepted {
     let mut bids: [Option<Bid>; FORMATS.len()] = [None; FORMATS.len()];
     for element in elements(lines) {
         let Some(bid) = Bid::read(element) else { continue };
         for (best, _) in bids.iter_mut().zip(FORMATS).filter(|(_, format)| **format == bid.format) {
-            // "Media ranges can be overridden by more specific media ranges" (RFC 9110, section 12.5.1); of
-            // two that are the same, the heavier counts.
+            // "Media ranges can be overridden by more specific media ranges" (RFC 9110, section 12.5.1). Of two
+            // equally specific ranges, the higher weight counts.
             if best.is_none_or(|best| (best.specificity, best.weight) < (bid.specificity, bid.weight)) {
                 *best = Some(bid);
             }
         }
     }
-    // Since 3.4, Prometheus names its escaping in the clauses of the 1.0.0 text formats only, and cannot store names that
-    // are escaped in another way: it refuses the whole scrape. A clause for protobuf that names none takes theirs.
+    // Since 3.4, Prometheus sends its escaping only with the 1.0.0 text formats. It rejects the whole scrape if names
+    // have another escaping. So a protobuf clause without an escaping uses that of the text formats.
     let announces = |bid: &&Bid| matches!(bid.format.escapings, Escapings::Announced(_));
     let of_text = bids.iter().flatten().filter(announces).find_map(|bid| bid.escaping);
     bids.into_iter()
         .flatten()
         .filter(|bid| bid.weight > 0 && (offered.contains(&bid.format) || bid.format == FALLBACK.format()))
-        // The first of the heaviest.
+        // `min_by_key` returns the first of equal items.
         .min_by_key(|bid| Reverse(bid.weight))
         .map_or(Accepted::FALLBACK, |bid| bid.accept(of_text))
 }
 
-/// What `Accept` comes to.
+/// The result of a negotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// What the client gets.
+    /// The format of the response.
     pub format: EscapedFormat,
-    /// How it is announced: with its escaping if the client has asked for one and the format knows it.
+    /// The content type. It names the escaping if the client asked for one and the format has that parameter.
     pub content_type: &'static str,
 }
 
@@ -48,17 +48,17 @@ impl Accepted {
     const FALLBACK: Accepted = Accepted { format: FALLBACK, content_type: FALLBACK.format().content_type };
 }
 
-/// What a clause says about the one format that it names.
+/// A clause that names one format.
 #[derive(Clone, Copy, Debug)]
 struct Bid {
     format: &'static Format,
-    /// The escaping that it asks for.
+    /// The requested escaping.
     escaping: Option<Escaping>,
     specificity: Specificity,
     weight: Weight,
 }
 
-/// How closely a media range names a format, from the widest.
+/// How specifically a media range names a format, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Specificity {
     Anything,
@@ -68,9 +68,8 @@ enum Specificity {
 }
 
 impl Bid {
-    /// Reads which format a clause names. Wildcards name text 0.0.4 and nothing else: a browser, or curl, that reads
-    /// anything wants to read it, and the formats that need a parser are for those who ask for them by name.
-    /// Parameters that say nothing to us (`charset`) do not matter, as in `expfmt`.
+    /// Parses a clause. Wildcards mean text 0.0.4 only: a browser or curl shows the response to people, while formats
+    /// that need a parser must be requested by name. Unknown parameters (`charset`) are ignored, as in `expfmt`.
     fn read(element: Element<'_>) -> Option<Bid> {
         let (format, specificity) = if element.is("*/*") {
             (FALLBACK.format(), Specificity::Anything)
@@ -87,7 +86,7 @@ impl Bid {
         Some(Bid { format, escaping, specificity, weight: element.weight() })
     }
 
-    /// The format with its escaping, where the clauses of the text formats ask for this one.
+    /// Returns the format with its escaping. `of_text` is the escaping of the text formats' clauses.
     fn accept(self, of_text: Option<Escaping>) -> Accepted {
         let Bid { format, escaping, specificity: _, weight: _ } = self;
         let silent = matches!(format.escapings, Escapings::Silent);
@@ -101,7 +100,7 @@ impl Bid {
     }
 }
 
-/// How closely a clause with a format's media type names it, if it does.
+/// Returns how specifically a clause with a format's media type names the format.
 fn named(element: Element<'_>, format: &Format) -> Option<Specificity> {
     let has =
         |(name, expected): &(&str, &str)| element.parameter(name).is_some_and(|value| value.is(expected));

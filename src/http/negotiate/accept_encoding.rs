@@ -7,12 +7,13 @@ use crate::exposition::compress::Coding;
 
 /// Chooses the coding of a body from the values of `Accept-Encoding`, one per line.
 ///
-/// `compressed` are the codings that we have besides identity, the cheapest first: that one wins among
-/// equals. The heaviest wins; at equal weight a coding that is named wins over identity, for who names it
-/// wants it, and identity wins over what only `*` admits, for it costs neither side anything. No header, an
-/// empty one, and one that leaves nothing give identity: "the origin server SHOULD send a response without
-/// any content coding". Section 12.5.3 excepts an excluded identity there; we do not, for the server may
-/// disregard the header, and a body that the client may refuse is more use than an error.
+/// `compressed` are the enabled codings besides identity, the cheapest first. The highest weight wins. Among equal
+/// weights a named coding wins, then identity, then a coding that only `*` allows. Among those, the first of
+/// `compressed` wins.
+///
+/// No header, an empty one, and one that allows no known coding give identity: "the origin server SHOULD send a
+/// response without any content coding". Section 12.5.3 excepts an excluded identity. This function does not, because
+/// a server may disregard the header, and a body that the client may refuse is more useful than an error.
 pub fn accept_encoding<'a>(lines: impl IntoIterator<Item = &'a [u8]>, compressed: &[Coding]) -> Coding {
     let mut named = Coding::ALL.map(|coding| (coding, None::<Weight>));
     let mut any = None::<Weight>;
@@ -42,8 +43,8 @@ pub fn accept_encoding<'a>(lines: impl IntoIterator<Item = &'a [u8]>, compressed
         (weight > 0).then_some((coding, (weight, preference)))
     };
     let acceptable = compressed.iter().copied().chain([Coding::Identity]).filter_map(standing);
-    // The first of the best. An identity that is not mentioned at all is acceptable, too, but has no weight
-    // to win with.
+    // `min_by_key` returns the first of the best. Identity is acceptable too if it is not mentioned, but then has no
+    // weight.
     acceptable.min_by_key(|&(_, standing)| Reverse(standing)).map_or(Coding::Identity, |(coding, _)| coding)
 }
 
@@ -58,10 +59,10 @@ mod tests {
     const BOTH: &[Coding] = &[Coding::Zstd, Coding::Gzip];
 
     #[test]
-    fn choices() {
+    fn chooses_codings() {
         use Coding::{Gzip, Identity, Zstd};
         let rows: [(&[&str], &[Coding], Coding); 46] = [
-            // Nothing said.
+            // No header.
             (&[], BOTH, Identity),
             (&[""], BOTH, Identity),
             (&[" , "], BOTH, Identity),
@@ -70,20 +71,20 @@ mod tests {
             (&["gzip"], ZSTD, Identity),
             (&["gzip"], NONE, Identity),
             (&["identity"], BOTH, Identity),
-            // Browsers; curl --compressed; Python's requests; Go's transport; Grafana Alloy.
+            // Browsers, curl --compressed, Python's requests, Go's transport, Grafana Alloy.
             (&["gzip, deflate, br, zstd"], BOTH, Zstd),
             (&["gzip, deflate, br, zstd"], GZIP, Gzip),
             (&["gzip, deflate, br, zstd"], NONE, Identity),
             (&["deflate, gzip, br, zstd"], &[Gzip, Zstd], Gzip),
             (&["gzip, deflate"], BOTH, Gzip),
             (&["zstd;q=1, gzip;q=0.5"], GZIP, Gzip),
-            // Names know no case, and gzip has two.
+            // Names are case-insensitive, and gzip has two.
             (&["GZip"], BOTH, Gzip),
             (&["x-gzip"], BOTH, Gzip),
             (&["X-GZIP;q=0.5"], BOTH, Gzip),
             (&["gzip;q=0, x-gzip;q=0"], BOTH, Identity),
             (&["gzipped, azstd, *gzip"], BOTH, Identity),
-            // Lines are one list.
+            // Several lines are one list.
             (&["br", "gzip"], BOTH, Gzip),
             (&["gzip;q=0.5", "zstd;q=0.4"], BOTH, Gzip),
             // Weights.
@@ -97,7 +98,7 @@ mod tests {
             (&["identity;q=0.5, gzip;q=0.5"], BOTH, Gzip),
             (&["identity;q=0.6, gzip;q=0.5"], BOTH, Identity),
             (&["identity, gzip;q=0.999"], BOTH, Identity),
-            // The wildcard. RFC 9110's own examples are the first three.
+            // The wildcard. The first three rows are RFC 9110's examples.
             (&["*"], BOTH, Identity),
             (&["gzip;q=1.0, identity; q=0.5, *;q=0"], BOTH, Gzip),
             (&["gzip;q=0.5, zstd;q=1.0"], GZIP, Gzip),
@@ -109,11 +110,11 @@ mod tests {
             (&["identity;q=0, *"], GZIP, Gzip),
             (&["*;q=0"], BOTH, Identity),
             (&["*;q=0, gzip"], BOTH, Gzip),
-            // Everything refused: identity, not 406.
+            // Everything is refused: identity, and no 406.
             (&["identity;q=0"], BOTH, Identity),
             (&["identity;q=0, *;q=0"], BOTH, Identity),
             (&["identity;q=0, br"], BOTH, Identity),
-            // Weights that are none: listed, so acceptable, but behind all others.
+            // Unreadable weights: the coding is listed, so it is acceptable, but after all others.
             (&["gzip;q=2"], BOTH, Gzip),
             (&["gzip;q=high, zstd;q=0.1"], BOTH, Zstd),
         ];
@@ -125,13 +126,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_give_what_we_have(lines: Vec<Vec<u8>>) {
+        fn any_bytes_give_a_known_coding(lines: Vec<Vec<u8>>) {
             let found = accept_encoding(lines.iter().map(Vec::as_slice), GZIP);
             prop_assert!(found != Coding::Zstd);
         }
 
         #[test]
-        fn like_a_naive_reader(
+        fn chooses_like_a_naive_parser(
             listed in prop::collection::vec(
                 (prop::sample::select(vec!["gzip", "zstd", "identity", "*", "br"]), 0..=5u16), 0..6),
         ) {
@@ -139,7 +140,7 @@ mod tests {
                 listed.iter().map(|(name, tenths)| format!("{name} ; q=0.{tenths}")).collect();
             let found = accept_encoding([header.join(", ").as_bytes()], BOTH);
             let heaviest = |name| listed.iter().filter(|(n, _)| *n == name).map(|(_, tenths)| *tenths).max();
-            // From the least to the most wanted among equals.
+            // From the least to the most preferred among equal weights.
             let mut best = (0, Coding::Identity);
             for (coding, name) in [(Coding::Gzip, "gzip"), (Coding::Zstd, "zstd")] {
                 if heaviest(name).is_none() && heaviest("*").unwrap_or(0) >= best.0.max(1) {

@@ -5,28 +5,29 @@ pub(super) type Weight = u16;
 
 const DEFAULT_WEIGHT: Weight = 1000;
 
-/// What is listed with a weight that nobody can read (`q=2` in Prometheus 2.49.0): acceptable, for it is
-/// listed and not excluded, but behind everything whose weight is known. RFC 9110 lets a recipient recover
-/// from what is malformed as it sees fit (section 2.4), and goautoneg, with which Prometheus' own client
-/// reads `Accept`, puts such elements last, too. Dropping the element would deny what the client can read;
-/// reading 1 would let the `*/*;q=2` of 2.49.0 win over the format that it asks for by name.
+/// The weight of an element with an unreadable one (`q=2` in Prometheus 2.49.0). The element is listed, so it is
+/// acceptable, but it comes after all readable weights.
+///
+/// RFC 9110 lets a recipient recover from malformed input (section 2.4). goautoneg, which Prometheus' own client
+/// library uses for `Accept`, puts such elements last too. Ignoring the element would exclude a format that the
+/// client can read. Weight 1 would let the `*/*;q=2` of 2.49.0 win over the format that it names.
 const UNREADABLE_WEIGHT: Weight = 1;
 
-/// An element of a list, still in the header's bytes.
+/// An element of a list, as slices of the header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Element<'a> {
     name: &'a [u8],
     parameters: &'a [u8],
 }
 
-/// The value of a parameter, a token or a quoted string.
+/// The value of a parameter: a token or a quoted string.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'a>(&'a [u8]);
 
-/// The elements of all lines of one header.
+/// Returns the elements of all lines of one header.
 ///
-/// Lines are one list (RFC 9110, section 5.3), and empty elements are none (section 5.6.1). A quote that is
-/// never closed ends with its line: it may spoil the line that it is in, not the others.
+/// Several lines are one list (RFC 9110, section 5.3), and empty elements are ignored (section 5.6.1). An unclosed
+/// quote ends with its line, so that it cannot affect other lines.
 pub(super) fn elements<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = Element<'a>> {
     lines
         .into_iter()
@@ -41,20 +42,20 @@ impl<'a> Element<'a> {
         Element { name: name.trim_ascii(), parameters: parameters.unwrap_or_default() }
     }
 
-    /// Whether this is its name, which knows no case: media types (RFC 9110, section 8.3.1) and content
-    /// codings (section 8.4.1) alike.
+    /// Returns whether the element has this name. Names are case-insensitive, both of media types (RFC 9110, section
+    /// 8.3.1) and of content codings (section 8.4.1).
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Its parameter of this name, which knows no case (RFC 9110, section 5.6.6). Prometheus 3.0 to 3.2 send `escaping`
-    /// twice; the last counts, as in `expfmt`.
+    /// Returns the parameter with this name, which is case-insensitive (RFC 9110, section 5.6.6). Prometheus 3.0 to
+    /// 3.2 send `escaping` twice. The last one counts, as in `expfmt`.
     pub(super) fn parameter(&self, name: &str) -> Option<Value<'a>> {
         let named = |(found, _): &(&[u8], Value<'_>)| found.eq_ignore_ascii_case(name.as_bytes());
         all_parameters(self.parameters).filter(named).last().map(|(_, value)| value)
     }
 
-    /// Its weight. A `q` is one wherever it stands: "Recipients SHOULD process any parameter named "q" as
+    /// Returns the weight. A `q` counts at any position: "Recipients SHOULD process any parameter named "q" as
     /// weight, regardless of parameter ordering." (RFC 9110, section 12.5.1)
     pub(super) fn weight(&self) -> Weight {
         self.parameter("q")
@@ -63,8 +64,8 @@ impl<'a> Element<'a> {
 }
 
 impl Value<'_> {
-    /// Whether this is the value, which does know case. A quoted string is the same value as the token in it
-    /// (RFC 9110, section 5.6.6), and a backslash in it only hides the next byte's meaning (section 5.6.4).
+    /// Returns whether this is the value, which is case-sensitive. A quoted string equals the token in it (RFC 9110,
+    /// section 5.6.6). A backslash in it quotes the next byte (section 5.6.4).
     pub(super) fn is(self, value: &str) -> bool {
         let Some(quoted) = self.0.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
             return self.0 == value.as_bytes();
@@ -78,8 +79,8 @@ impl Value<'_> {
     }
 }
 
-/// `parameters = *( OWS ";" OWS [ parameter ] )` (RFC 9110, section 5.6.6). What has no `=` is no parameter;
-/// blanks around the `=` are forbidden there and forgiven here.
+/// Parses `parameters = *( OWS ";" OWS [ parameter ] )` (RFC 9110, section 5.6.6). A part without `=` is ignored.
+/// Blanks around `=` are forbidden there and accepted here.
 fn all_parameters(parameters: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)> {
     split(parameters, b';').filter_map(|parameter| {
         let (name, value) = cut(parameter, b'=');
@@ -87,8 +88,8 @@ fn all_parameters(parameters: &[u8]) -> impl Iterator<Item = (&[u8], Value<'_>)>
     })
 }
 
-/// `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` (RFC 9110, section 12.4.2). Decimals after
-/// the third, as from somebody's float arithmetic, are cut off.
+/// Parses `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )` (RFC 9110, section 12.4.2). Decimals after
+/// the third are cut off, because some clients print floats.
 fn read_weight(value: &[u8]) -> Option<Weight> {
     let (whole, decimals) = match value {
         [whole @ (b'0' | b'1'), b'.', decimals @ ..] => (whole, decimals),
@@ -103,7 +104,7 @@ fn read_weight(value: &[u8]) -> Option<Weight> {
     (weight <= DEFAULT_WEIGHT).then_some(weight)
 }
 
-/// The pieces between separators that stand outside of quoted strings.
+/// Splits at separators outside quoted strings.
 fn split(bytes: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
@@ -113,8 +114,7 @@ fn split(bytes: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What stands before the first separator outside of a quoted string, and what stands behind it if there is
-/// one.
+/// Splits at the first separator outside a quoted string, if there is one.
 fn cut(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     let mut quoted = false;
     let mut escaped = false;
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights() {
+    fn reads_weights() {
         let rows = [
             ("gzip", 1000),
             ("gzip;q=1", 1000),
@@ -155,15 +155,15 @@ mod tests {
             ("gzip;;q=0.5;", 500),
             ("gzip;x=\"a;q=0.1\";q=0.5", 500),
             ("gzip;q=0.5;x=y", 500),
-            // Not qvalues, but no doubt about what they mean.
+            // No qvalues, but unambiguous.
             ("gzip;q=0.30000000000000004", 300),
             ("gzip;q=0.0000", 0),
-            // Not qvalues at all.
+            // No qvalues, and unreadable.
             ("gzip;q=2", UNREADABLE_WEIGHT),
             ("gzip;q=1.001", UNREADABLE_WEIGHT),
             ("gzip;q=.5", UNREADABLE_WEIGHT),
             ("gzip;q=-1", UNREADABLE_WEIGHT),
-            ("gzip;q=0,5", 0), // two elements, `gzip;q=0` and `5`
+            ("gzip;q=0,5", 0), // two elements: `gzip;q=0` and `5`
             ("gzip;q=1e0", UNREADABLE_WEIGHT),
             ("gzip;q=00.5", UNREADABLE_WEIGHT),
             ("gzip;q=NaN", UNREADABLE_WEIGHT),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_quoted_strings() {
+    fn reads_names_and_quoted_strings() {
         let rows: [(&[&str], &[&str]); 8] = [
             (&[], &[]),
             (&["", " , ,\t"], &[]),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn compares_values() {
         let rows = [
             ("1.0.0", true),
             ("\"1.0.0\"", true),

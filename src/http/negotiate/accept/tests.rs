@@ -1,4 +1,4 @@
-//! What clients send, and what they get.
+//! Headers that clients send, and the chosen formats.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ const OPEN: &[&Format] = &[&OPENMETRICS_100, &OPENMETRICS_001, &TEXT_100, &TEXT_
 const PROTO: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
-// What the formats are called here, because protobuf is one in some builds only.
+// The names of the formats in these tables, because some builds have no protobuf.
 const PLAIN_004: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN_100: &str = "text/plain; version=1.0.0; charset=utf-8";
 const OPEN_100: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,9 +24,9 @@ fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static For
     super::accept(lines, offered).format
 }
 
-/// Prometheus 2 does not know the parameter and is not told of it.
+/// Prometheus 2 does not know the parameter `escaping` and must not receive it.
 #[test]
-fn an_escaping_is_echoed_to_those_who_have_asked_for_one() {
+fn echoes_the_escaping_only_on_request() {
     let rows = [
         ("", "text/plain; version=0.0.4; charset=utf-8"),
         ("text/plain;version=0.0.4;escaping=allow-utf-8", "text/plain; version=0.0.4; charset=utf-8"),
@@ -61,9 +61,9 @@ fn choose(header: &str, offered: &[&'static Format]) -> (&'static str, Escaping)
     (format.format().content_type, format.escaping())
 }
 
-/// What real clients send, and what they get with text only, with OpenMetrics, and with protobuf as well.
+/// Headers of real clients, and the format with text only, with OpenMetrics, and with protobuf too.
 #[test]
-fn real_clients() {
+fn chooses_formats_for_real_clients() {
     let text = (PLAIN_004, Underscores);
     let text_100 = (PLAIN_100, AllowUtf8);
     let open_001 = (OPEN_001, Underscores);
@@ -185,13 +185,13 @@ fn real_clients() {
     }
 }
 
-/// With everything switched on.
+/// All formats are enabled.
 #[test]
-fn rules() {
+fn follows_the_rules_of_negotiation() {
     let text = (PLAIN_004, Underscores);
     let open = (OPEN_100, Underscores);
     let rows = [
-        // Nothing, and nothing that we have.
+        // No known format.
         ("", text),
         (",;=\"", text),
         ("application/json", text),
@@ -203,7 +203,7 @@ fn rules() {
         ("application/vnd.google.protobuf", text),
         ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", text),
         ("application/vnd.google.protobuf;proto=other;encoding=delimited", text),
-        // Wildcards name text 0.0.4, whatever they weigh.
+        // Wildcards mean text 0.0.4, whatever their weight.
         ("*/*", text),
         ("text/*", text),
         ("application/*", text),
@@ -235,7 +235,7 @@ fn rules() {
         ("text/plain;q=0, application/openmetrics-text;q=0.1", open),
         ("*/*;q=0, application/openmetrics-text;q=0.1", open),
         ("*/*;q=0", text),
-        // The more specific decides, wherever it stands.
+        // The more specific range decides, wherever it is.
         ("text/plain;q=0.1, */*, application/openmetrics-text;q=0.2", open),
         ("*/*, application/openmetrics-text;q=0.2, text/plain;q=0.1", open),
         ("text/*;q=0.1, */*, application/openmetrics-text;q=0.2", open),
@@ -246,15 +246,15 @@ fn rules() {
             text,
         ),
         ("text/plain;q=0.1, text/plain;q=0.3, application/openmetrics-text;q=0.2", text),
-        // Ties go to our order.
+        // Among equal weights, the order of `FORMATS` decides.
         ("text/plain, application/openmetrics-text", open),
         ("text/plain, text/plain;version=1.0.0", (PLAIN_100, Underscores)),
         ("application/openmetrics-text;version=0.0.1, application/openmetrics-text;version=1.0.0", open),
-        // A weight that is none stands behind those that are some.
+        // An unreadable weight comes after all readable ones.
         ("application/openmetrics-text;q=2, text/plain;q=0.1", text),
         ("application/openmetrics-text;q=high", open),
         ("text/plain;q=2, application/openmetrics-text;q=0.1", open),
-        // The escaping of the clause that wins.
+        // The escaping of the winning clause.
         ("text/plain;version=1.0.0;escaping=allow-utf-8", (PLAIN_100, AllowUtf8)),
         ("text/plain;version=1.0.0;escaping=underscores", (PLAIN_100, Underscores)),
         ("text/plain;version=1.0.0;escaping=dots", (PLAIN_100, Dots)),
@@ -276,11 +276,11 @@ fn rules() {
     }
 }
 
-/// Prometheus 2.42, and Prometheus 3.5 with `metric_name_validation_scheme: legacy`, lost the whole scrape to one name with
-/// a dot.
+/// Prometheus 2.42, and Prometheus 3.5 with `metric_name_validation_scheme: legacy`, lost the whole scrape because of
+/// one name with a dot.
 #[cfg(feature = "protobuf")]
 #[test]
-fn protobuf_takes_its_escaping_from_the_text_formats() {
+fn protobuf_uses_the_escaping_of_the_text_formats() {
     let rows = [
         ("", "", Underscores),
         (";escaping=allow-utf-8", "", AllowUtf8),
@@ -290,10 +290,10 @@ fn protobuf_takes_its_escaping_from_the_text_formats() {
         ("", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.1", AllowUtf8),
         ("", "application/openmetrics-text;version=1.0.0;escaping=dots;q=0.1", Dots),
         (";escaping=values", "text/plain;version=1.0.0;escaping=dots;q=0.1", Values),
-        // These formats always have underscores.
+        // These formats always use underscores.
         ("", "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.1", Underscores),
         ("", "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.1", Underscores),
-        // Of two, that of OpenMetrics.
+        // Of two, the escaping of OpenMetrics.
         (
             "",
             "text/plain;version=1.0.0;escaping=dots;q=0.3,\
@@ -308,13 +308,13 @@ fn protobuf_takes_its_escaping_from_the_text_formats() {
 }
 
 #[test]
-fn lines_are_one_list() {
+fn joins_lines_to_one_list() {
     let lines = ["text/plain;q=0.5", "", "application/openmetrics-text;q=0.6"].map(str::as_bytes);
     assert_eq!(accept(lines, FORMATS), EscapedFormat::plain(&OPENMETRICS_100));
     assert_eq!(accept([], FORMATS), FALLBACK);
 }
 
-/// Every way to name a format, with the format and how closely it is named.
+/// Every way to name a format, with the format and its specificity.
 const RANGES: [(&str, &str, usize); 9] = [
     ("*/*", PLAIN_004, 0),
     ("text/*", PLAIN_004, 1),
@@ -329,7 +329,7 @@ const RANGES: [(&str, &str, usize); 9] = [
 
 proptest! {
     #[test]
-    fn any_bytes_give_what_we_offer(lines: Vec<Vec<u8>>) {
+    fn any_bytes_give_an_offered_format(lines: Vec<Vec<u8>>) {
         let choice = accept(lines.iter().map(Vec::as_slice), &[]);
         prop_assert_eq!(choice, FALLBACK);
     }
@@ -342,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn like_a_naive_reader(
+    fn chooses_like_a_naive_parser(
         clauses in prop::collection::vec((prop::sample::select(RANGES.to_vec()), 0..=9u16), 0..8),
     ) {
         let header: Vec<_> = clauses.iter().map(|((range, ..), q)| format!("{range};q=0.{q}")).collect();
