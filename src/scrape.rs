@@ -1,5 +1,5 @@
-//! A scrape: hooks, gather, encode and compress, off the runtime, shared by the scrapes that ask meanwhile, each under a
-//! deadline of its own. Knows neither HTTP nor sockets.
+//! Scrapes: hooks, gather, encoding and compression, outside the runtime. Concurrent scrapes share a gather, each
+//! with its own deadline. No HTTP, no sockets.
 
 mod coalescer;
 mod delivery;
@@ -46,30 +46,30 @@ use gatherer::Gatherer;
 
 use crate::engine::{self, Running};
 
-/// How long a scrape waits for room in the budget of unsent bytes.
+/// How long a scrape waits until the budget of unsent bytes is no longer exceeded.
 const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(2);
 
-/// Takes scrapes, and gathers for them on an engine.
+/// Accepts scrapes, and gathers for them on an engine.
 #[derive(Debug)]
 pub(crate) struct Scraper {
     gatherer: Arc<Gatherer>,
-    /// What a scraper has that waits for the server's default scrape timeout.
+    /// The time of a scraper that uses the server's default scrape timeout.
     standard_timeout: Duration,
 }
 
 impl Scraper {
-    /// The standard timeout is what a scraper has that waits for the server's default scrape timeout: hooks have half of it at
-    /// most, and a registry that is gathered for as long is stuck.
+    /// Creates a scraper. The standard timeout is the time of a scraper that uses the server's default scrape
+    /// timeout. Hooks get at most half of it. A registry whose gather takes that long counts as stuck.
     pub(crate) fn new(work: Work, standard_timeout: Duration) -> Self {
         Scraper { gatherer: Arc::new(Gatherer::new(work, standard_timeout)), standard_timeout }
     }
 
-    /// Starts the engine that gathers, whose threads have this name, and which ends with this future. Hooks run on its runtime,
-    /// unless they have one.
+    /// Starts the engine that gathers, with threads of this name. It ends with the future that `main` returns. Hooks
+    /// run on the engine's runtime, unless they have another one.
     ///
     /// # Errors
     ///
-    /// Those of [`engine::start`].
+    /// Returns the errors of [`engine::start`].
     pub(crate) fn start<F>(
         &self,
         threads: String,
@@ -84,18 +84,18 @@ impl Scraper {
         })
     }
 
-    /// Whoever asks from now on gets nothing that was begun before. What is gathered from now on belongs to the epoch
-    /// that this returns, or to a later one.
+    /// Excludes all later scrapes from gathers that have already begun. Returns the epoch of the gathers that begin
+    /// from now on.
     pub(crate) fn seal(&self) -> Epoch {
         self.gatherer.seal()
     }
 
-    /// What is kept for clients that have not taken it yet.
+    /// Returns the budget of unsent bytes.
     pub(crate) fn unsent(&self) -> &UnsentBudget {
         self.gatherer.work().unsent()
     }
 
-    /// What has been written to clients.
+    /// Returns the record of expositions written to clients.
     pub(crate) fn deliveries(&self) -> &Deliveries {
         self.gatherer.deliveries()
     }
@@ -105,7 +105,7 @@ impl Scraper {
         self.gatherer.work().sources().iter().map(|source| source.name.as_str())
     }
 
-    /// Returns the registries of these names, all if there is none. None if a name is unknown.
+    /// Returns the registries with these names, or all if there are no names. Returns `None` if a name is unknown.
     pub(crate) fn select(&self, names: &[String]) -> Option<Selection> {
         if names.is_empty() {
             return Some(Selection::All);
@@ -116,11 +116,10 @@ impl Scraper {
         Some(Selection::of(indexes, sources.len()))
     }
 
-    /// Returns the exposition in this representation, gathered after now or in a gather that is under way and not older than
-    /// `timeout`; at the deadline an error.
+    /// Returns the exposition in this representation. It comes from a gather that begins after this call, or from a
+    /// running one that is not older than `timeout`. Fails at the deadline.
     ///
-    /// A wait that is dropped leaves no trace: a flight for which nobody waits any more is not begun, and its hooks are
-    /// cancelled.
+    /// Cancel-safe: a flight without waiters does not begin, and its hooks are cancelled.
     pub(crate) async fn scrape(
         &self,
         representation: Representation,
@@ -128,7 +127,7 @@ impl Scraper {
         timeout: Duration,
         deadline: Instant,
     ) -> Result<Exposition, ScrapeError> {
-        // Slow clients are evicted meanwhile.
+        // Meanwhile the connection limit evicts slow clients.
         if self.unsent().is_exceeded() && representation.is_of_a_part(&registries) {
             let until = deadline.min(Instant::now() + PATIENCE_FOR_ROOM);
             let _ = tokio::time::timeout_at(until.into(), self.unsent().until_exceeded(false)).await;
@@ -143,7 +142,7 @@ impl Scraper {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(ScrapeError::Gatherer),
             Err(_) => {
-                // Said here, because a collector that hangs hangs the thread that would say it.
+                // Reported here, because a hanging collector blocks the thread that would report it.
                 self.gatherer.work().report_if_stuck(self.standard_timeout - self.standard_timeout / 10);
                 Err(ScrapeError::Timeout)
             }
@@ -151,7 +150,7 @@ impl Scraper {
     }
 }
 
-/// A place among those who wait.
+/// The membership of a waiter in a flight, which its drop ends.
 struct Waiting<'g> {
     gatherer: &'g Gatherer,
     id: WaiterId,

@@ -1,8 +1,8 @@
-//! Which scrapes share a gather. Pure: no threads, no clock, no I/O.
+//! Decides which scrapes share a gather. Pure: no threads, no clock, no I/O.
 //!
-//! A flight is one pass of hooks and gather for all the scrapes that take part in it. There are two at most: the current
-//! flight, and the next one, which begins when the current one has landed. Each scrape has its own registries, timeout and
-//! deadline; a flight gathers the union of the registries.
+//! A flight is one pass of hooks and gather for all scrapes that share it. There are at most two flights: the current
+//! one, and the next, which begins when the current one has landed. Each scrape has its own registries, timeout and
+//! deadline. A flight gathers the union of the registries.
 
 #[cfg(test)]
 mod tests;
@@ -11,42 +11,42 @@ use std::time::{Duration, Instant};
 
 use super::selection::Selection;
 
-/// One scrape that waits for a flight.
+/// ID of a scrape that waits for a flight.
 pub(super) type WaiterId = u64;
 
-/// The time between two seals. A flight belongs to the epoch in which it began.
+/// Number of a period between two seals. A flight belongs to the epoch in which it began.
 pub(crate) type Epoch = u64;
 
-/// What a scrape wants, and how long it waits.
+/// The registries that a scrape selects, and how long it waits.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) registries: Selection,
-    /// In total, from when it asked.
+    /// The total time, from the arrival of the scrape.
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
 }
 
-/// The flights of a server; `W` is what it knows of a waiter.
+/// The flights of a server. `W` is the data of a waiter.
 #[derive(Debug)]
 pub(super) struct Coalescer<W> {
     current: Option<Flight<W>>,
-    /// For the next flight, in the order in which they came.
+    /// Waiters of the next flight, in order of arrival.
     next: Vec<Waiter<W>>,
     last_id: WaiterId,
     epoch: Epoch,
-    /// The timeout of a scraper that waits for the server's default scrape timeout.
+    /// The time of a scraper that uses the server's default scrape timeout.
     standard_timeout: Duration,
-    /// How many registries the server has.
+    /// Number of the server's registries.
     registries: usize,
 }
 
 #[derive(Debug)]
 struct Flight<W> {
     epoch: Epoch,
-    /// When its hooks began.
+    /// When the hooks began.
     began: Instant,
     stage: Stage,
-    /// In the order in which they came.
+    /// In order of arrival.
     waiters: Vec<Waiter<W>>,
 }
 
@@ -56,9 +56,9 @@ enum Stage {
     Gather {
         registries: Selection,
         began: Instant,
-        /// The last of those who were there when it began.
+        /// The last waiter that arrived before the gather began.
         last_of_begin: WaiterId,
-        /// How long the hooks had, if some of them were not done by then.
+        /// How long the hooks ran, if they were cut off.
         hooks_cut_after: Option<Duration>,
     },
 }
@@ -70,20 +70,20 @@ struct Waiter<W> {
     waiter: W,
 }
 
-/// What a flight gathers.
+/// Input of a flight's gather.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gather {
     pub(super) registries: Selection,
-    /// Whether somebody waits who has the standard timeout. Otherwise it is no fault of a hook that it was not done.
+    /// Whether a waiter has the standard timeout. Otherwise a hook that was cut off is not at fault.
     pub(super) has_standard_waiter: bool,
 }
 
-/// The scrapes that a gather is for.
+/// The waiters that a gather serves.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Landed<W> {
-    /// In which the flight began.
+    /// The epoch in which the flight began.
     pub(super) epoch: Epoch,
-    /// With what each wants, in the order in which they came.
+    /// The selection and data of each waiter, in order of arrival.
     pub(super) waiters: Vec<(Selection, W)>,
 }
 
@@ -92,10 +92,10 @@ impl<W> Coalescer<W> {
         Coalescer { current: None, next: Vec::new(), last_id: 0, epoch: 0, standard_timeout, registries }
     }
 
-    /// Takes part in the current flight if it will bring all that is wanted, else in the next one.
+    /// Adds a scrape to the current flight if that serves it, else to the next one.
     ///
-    /// A flight that gathers does not take a scrape that wants another registry, nor one for which its hooks would have had
-    /// more time.
+    /// A flight that is gathering does not accept a scrape that selects further registries. Nor does it accept a
+    /// scrape that would have given the hooks more time, if they were cut off.
     pub(super) fn join(&mut self, request: Request, waiter: W) -> WaiterId {
         self.last_id += 1;
         let id = self.last_id;
@@ -107,7 +107,7 @@ impl<W> Coalescer<W> {
         id
     }
 
-    /// Waits no more. Returns whether the current flight's hooks may have less time now.
+    /// Removes a waiter. Returns whether the time of the current flight's hooks may have changed.
     pub(super) fn leave(&mut self, id: WaiterId) -> bool {
         if remove(&mut self.next, id) {
             return false;
@@ -116,13 +116,13 @@ impl<W> Coalescer<W> {
         remove(&mut flight.waiters, id) && matches!(flight.stage, Stage::Hooks)
     }
 
-    /// Keeps all who ask from now on out of the flight that has begun. Returns the epoch of the flights that have not.
+    /// Excludes all later scrapes from the current flight. Returns the epoch of later flights.
     pub(super) fn seal(&mut self) -> Epoch {
         self.epoch += 1;
         self.epoch
     }
 
-    /// Begins the next flight, with its hooks, if somebody waits for it. The current one must have ended.
+    /// Begins the next flight and its hooks if there are waiters. The current one must have ended.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         debug_assert!(self.current.is_none(), "one flight at a time");
         let begins = !self.next.is_empty();
@@ -133,9 +133,8 @@ impl<W> Coalescer<W> {
         begins
     }
 
-    /// Returns until when the hooks of the current flight may run, as far as those who wait for it now decide: half of the
-    /// time that the latest of them has left when they begin, and never more than half of the standard timeout. None if
-    /// nobody waits.
+    /// Returns the deadline of the current flight's hooks. It is half of the time that the most patient waiter had
+    /// left when they began, at most half of the standard timeout. Returns `None` without waiters.
     pub(super) fn hooks_until(&self) -> Option<Instant> {
         let flight = self.current.as_ref()?;
         let latest = flight.waiters.iter().map(|waiter| waiter.request.deadline).max()?;
@@ -143,8 +142,8 @@ impl<W> Coalescer<W> {
         Some(flight.began + time_of_hooks(left, self.standard_timeout))
     }
 
-    /// Ends the time of the hooks, of which some may not be done, and begins to gather. None if nobody waits for the flight,
-    /// which is then forgotten.
+    /// Ends the time of the hooks, finished or not, and begins the gather. Returns `None` and drops the flight if it
+    /// has no waiters.
     pub(super) fn begin_gather(&mut self, now: Instant, hooks_are_done: bool) -> Option<Gather> {
         let flight = self.current.take().filter(|flight| !flight.waiters.is_empty())?;
         let requests = || flight.waiters.iter().map(|waiter| &waiter.request);
@@ -157,13 +156,13 @@ impl<W> Coalescer<W> {
         Some(gather)
     }
 
-    /// Ends the current flight with what it has gathered. It is for those who asked before it was gathered, and for those for
-    /// whom it is not older than their own timeout; the others stay for the next flight.
+    /// Ends the current flight after its gather. It serves the waiters that arrived before the gather began, and
+    /// those whose own timeout is not shorter than the age of the gather. All others wait for the next flight.
     pub(super) fn land(&mut self, now: Instant) -> Landed<W> {
         let Some(Flight { epoch, stage, waiters, began: _ }) = self.current.take() else {
             return Landed { epoch: self.epoch, waiters: Vec::new() };
         };
-        // Without those who asked before, one whose runtime is blocked would have its gather begun anew for ever.
+        // Without the first rule, a scrape whose runtime is blocked would repeat its gather forever.
         let is_for = |waiter: &Waiter<W>| match stage {
             Stage::Hooks => false,
             Stage::Gather { began, last_of_begin, .. } => {
@@ -179,7 +178,7 @@ impl<W> Coalescer<W> {
         Landed { epoch, waiters: served.collect() }
     }
 
-    /// Ends the current flight without a result. Returns those who waited for it.
+    /// Ends the current flight without a result. Returns its waiters.
     pub(super) fn fail(&mut self) -> Vec<W> {
         let waiters = self.current.take().map(|flight| flight.waiters).unwrap_or_default();
         waiters.into_iter().map(|waiter| waiter.waiter).collect()
@@ -199,12 +198,12 @@ impl<W> Flight<W> {
     }
 }
 
-/// How long hooks may take where a scraper has so much time: half of it, so that the other half is there to gather.
+/// Returns how long hooks may run: half of the remaining time, so that the other half is left for the gather.
 fn time_of_hooks(left: Duration, standard_timeout: Duration) -> Duration {
     left.min(standard_timeout) / 2
 }
 
-/// Whether this time is as good as that one. A tenth is what a scrape may lose on its way to a flight.
+/// Returns whether this time counts as the full one. A scrape may lose a tenth before it joins a flight.
 pub(super) fn suffices(time: Duration, full: Duration) -> bool {
     time >= full - full / 10
 }

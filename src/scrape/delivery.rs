@@ -1,28 +1,28 @@
-//! Which expositions have reached a client. A server may be asked to stop after the last one.
+//! Records which expositions have reached a client. A server may have to stop only after the last one.
 
 use tokio::sync::watch;
 
 use super::coalescer::Epoch;
 use super::unsent::Unsent;
 
-/// The latest epoch of which an exposition has been written to a client, whole.
+/// The latest epoch of which a client has received a whole exposition.
 #[derive(Clone, Debug)]
 pub(crate) struct Deliveries {
     latest: watch::Sender<Option<Epoch>>,
 }
 
-/// Says that an exposition has been written. One that is dropped says nothing.
+/// Confirms that an exposition was written. Its drop confirms nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Receipt {
     epoch: Epoch,
     latest: watch::Sender<Option<Epoch>>,
 }
 
-/// An exposition on its way to a client. It counts as unsent until this is dropped.
+/// An exposition on its way to a client. It counts as unsent until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) unsent: Unsent,
-    /// None where the response does not count as a scrape.
+    /// `None` if the response does not count as a scrape.
     pub(crate) receipt: Option<Receipt>,
 }
 
@@ -36,20 +36,20 @@ impl Deliveries {
         Receipt { epoch, latest: self.latest.clone() }
     }
 
-    /// Completes when there has been one of this epoch or of a later one.
+    /// Completes when an exposition of this epoch or a later one has been written.
     pub(crate) async fn of(&self, epoch: Epoch) {
-        // It fails when the sender is gone, which is here.
+        // Cannot fail, because `self` holds the sender.
         let _ = self.latest.subscribe().wait_for(|latest| *latest >= Some(epoch)).await;
     }
 
-    /// Whether there has been one of this epoch or of a later one.
+    /// Returns whether an exposition of this epoch or a later one has been written.
     pub(crate) fn include(&self, epoch: Epoch) -> bool {
         *self.latest.borrow() >= Some(epoch)
     }
 }
 
 impl Delivery {
-    /// The whole exposition is written.
+    /// Records that the whole exposition was written.
     pub(crate) fn complete(self) {
         let Delivery { unsent, receipt } = self;
         drop(unsent);

@@ -1,4 +1,4 @@
-//! What a scrape asks for, and what it gets.
+//! Input and output of a scrape.
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -10,7 +10,7 @@ use crate::exposition::compress::Coding;
 use crate::exposition::encode::EscapedFormat;
 use crate::exposition::filter::Names;
 
-/// How an exposition is written: its format, coding and filter. Of each gather each distinct one is encoded once.
+/// The format, coding and filter of an exposition. Each gather encodes each distinct one once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Representation {
     pub(crate) format: EscapedFormat,
@@ -19,41 +19,41 @@ pub(crate) struct Representation {
 }
 
 impl Representation {
-    /// Whether it is of a part of the metrics: of these there are as many as clients can think of.
+    /// Returns whether this is a part of the metrics. Clients can request arbitrarily many different parts.
     pub(super) fn is_of_a_part(&self, registries: &Selection) -> bool {
         *registries != Selection::All || !self.names.is_empty()
     }
 }
 
-/// What a scrape gets.
+/// The result of a scrape.
 #[derive(Clone, Debug)]
 pub(crate) struct Exposition {
-    /// Complete.
+    /// The complete body.
     pub(crate) pieces: Vec<Bytes>,
-    /// What it is compressed with, which may be less than was asked for.
+    /// The coding of the body, which may be identity instead of the requested one.
     pub(crate) coding: Coding,
-    /// Kept for as long as its pieces are.
+    /// Kept as long as the chunks.
     pub(crate) unsent: Unsent,
-    /// To be handed in when it has been written to a client.
+    /// Confirms that the exposition was written to a client.
     pub(crate) receipt: Receipt,
 }
 
-/// Why there is no exposition.
+/// Reason why a scrape returns no exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScrapeError {
     /// All registries failed.
     Collector,
-    /// Something else than a collector failed: the compressor, or a panic outside of the collectors.
+    /// Something other than a collector failed: the compressor, or a panic outside the collectors.
     Gatherer,
     /// The deadline has passed.
     Timeout,
-    /// It is of a part of the metrics, and the budget of unsent bytes is exceeded.
+    /// A part of the metrics was requested, and the budget of unsent bytes is exceeded.
     Unsent,
 }
 
 pub(super) type Outcome = Result<Exposition, ScrapeError>;
 
-/// Who gets an outcome, and in which representation.
+/// The representation that a waiter requests, and its channel.
 #[derive(Debug)]
 pub(super) struct Recipient {
     pub(super) representation: Representation,

@@ -1,4 +1,4 @@
-//! Sources in, one sorted list of families out. Pure: no async, no clock, no I/O.
+//! Merges the families of several sources into one sorted list. Pure: no async, no clock, no I/O.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -10,10 +10,10 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use crate::collector::by_series;
 use crate::util::unwind::panic_message;
 
-/// What an exposition is made of, sorted by name, each name once.
+/// The families of an exposition, sorted by name, without duplicate names.
 pub(crate) type Families = Vec<MetricFamily>;
 
-/// Whether `prometheus` registers a family of this name by itself, which it does with its feature `process`
+/// Returns whether `prometheus` itself registers a family of this name. It does so with its feature `process`
 /// (`process_collector.rs`).
 pub(crate) fn is_of_prometheus_itself(name: &str) -> bool {
     const NAMES: [&str; 7] = [
@@ -28,47 +28,47 @@ pub(crate) fn is_of_prometheus_itself(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// One pass over several sources, each gathered by itself.
+/// One pass over several sources, each gathered separately.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     families: Families,
-    /// Of the sources whose series hide those of the others.
+    /// The families of sources that take precedence over equal series of others.
     first: Families,
 }
 
 impl Gathering {
-    /// Gathers a source; if a collector of it panics, that is all there is of it: what it said.
+    /// Gathers a source. If one of its collectors panics, returns the panic's message and adds nothing.
     pub(crate) fn add(&mut self, source: &Registry) -> Result<(), String> {
         self.push(gather(source)?);
         Ok(())
     }
 
-    /// Adds a source that has been [gathered](gather).
+    /// Adds the families of a source that has been [gathered](gather).
     pub(crate) fn push(&mut self, families: Families) {
         append(&mut self.families, families);
     }
 
-    /// The same, for a source whose series hide the same series of the others.
+    /// Adds the families of a source that takes precedence over equal series of others.
     pub(crate) fn push_first(&mut self, families: Families) {
         append(&mut self.first, families);
     }
 
-    /// The names of all families that were added, without those that hide others.
+    /// Returns the names of all added families, except those with precedence.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.families.iter().map(MetricFamily::name)
     }
 
-    /// The families of all sources, and the names of those that were skipped, because an earlier source, not one that hides,
-    /// has their name under another type.
+    /// Merges the families of all sources. Also returns the names that were skipped, because an earlier source
+    /// without precedence has them with another type.
     ///
-    /// Two sources that know the same name make one family, its metrics sorted as [`Registry::gather`] sorts them, the
-    /// earlier source first among equals.
+    /// Two sources with the same name make one family. Its metrics are sorted as [`Registry::gather`] sorts them, and
+    /// among equal ones the earlier source comes first.
     pub(crate) fn merge(self) -> (Families, Vec<String>) {
         let Gathering { families, first: mut sorted } = self;
         let hiding: HashSet<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
         append(&mut sorted, families);
-        // Stable, so that of two families of one name the earlier source's comes first; and quick, for each source's
-        // are sorted.
+        // Stable, so that of two families with one name the earlier source's comes first. Fast, because each source
+        // is sorted.
         sorted.sort_by(|a, b| a.name().cmp(b.name()));
 
         let mut families = Families::with_capacity(sorted.len());
@@ -76,7 +76,7 @@ impl Gathering {
         let mut sorted = sorted.into_iter().peekable();
         while let Some(mut family) = sorted.next() {
             let mut merged = false;
-            // How many of its metrics hide others; looked up where there is something to hide only.
+            // The number of metrics with precedence, computed only if there is a second family.
             let mut hiding_metrics = None;
             while let Some(mut twin) = sorted.next_if(|next| next.name() == family.name()) {
                 if twin.get_field_type() == family.get_field_type() {
@@ -101,14 +101,14 @@ impl Gathering {
     }
 }
 
-/// Gathers a source by itself. If a collector of it panics, the error is what the panic said.
+/// Gathers one source. If one of its collectors panics, returns the panic's message.
 pub(crate) fn gather(source: &Registry) -> Result<Families, String> {
-    // A registry is a lock around its collectors: the unwinding gather releases it and has changed nothing.
+    // A registry is a lock around its collectors. Unwinding releases it, and `gather` has changed nothing.
     panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
         .map_err(|payload| panic_message(payload.as_ref()))
 }
 
-/// Returns how many series these are to Prometheus, which has one for each bucket and each quantile, for the sum and the count.
+/// Counts the series as Prometheus does: one for each bucket and quantile, one for the sum and one for the count.
 pub(crate) fn series(families: &[MetricFamily]) -> usize {
     let of_family = |family: &MetricFamily| {
         let metrics = family.get_metric();
@@ -123,7 +123,7 @@ pub(crate) fn series(families: &[MetricFamily]) -> usize {
     families.iter().map(of_family).sum()
 }
 
-/// With the bucket of infinity, which is written whether it is there or not.
+/// Counts the infinite bucket too, which is written even if it is missing.
 fn series_of_histogram(metric: &Metric) -> usize {
     let buckets = metric.get_histogram().get_bucket();
     let is_infinite = buckets.last().is_some_and(|bucket| bucket.upper_bound() == f64::INFINITY);
@@ -138,7 +138,7 @@ fn append(families: &mut Families, more: Families) {
     }
 }
 
-/// Whether two metrics have the same labels, in whatever order.
+/// Returns whether two metrics have the same labels in any order.
 fn same_series(a: &Metric, b: &Metric) -> bool {
     let (a, b) = (a.get_label(), b.get_label());
     let has = |label: &LabelPair| {
@@ -147,7 +147,8 @@ fn same_series(a: &Metric, b: &Metric) -> bool {
     a.len() == b.len() && a.iter().all(has)
 }
 
-/// Within a registry the labels of a family stand in one order; common labels of another are at its metrics' ends.
+/// Sorts the labels. Within a registry all metrics of a family have the same order, but common labels of another
+/// registry are at the end.
 fn sort_labels(metric: &mut Metric) {
     let labels = metric.get_label();
     if !labels.is_sorted_by(|a, b| a.name() <= b.name()) {
@@ -157,8 +158,9 @@ fn sort_labels(metric: &mut Metric) {
     }
 }
 
-/// The order of `prometheus::Registry::gather` (`registry.rs`, `gather`), number of labels, label values, timestamp, and
-/// before the last the label names, which are the same within a registry: so the same series are neighbours.
+/// Orders metrics as `prometheus::Registry::gather` does (`registry.rs`): by number of labels, label values and
+/// timestamp. Label names come before the timestamp. They are equal within a registry, and make equal series
+/// neighbours.
 fn as_the_registry_sorts(a: &Metric, b: &Metric) -> Ordering {
     by_series(a, b).then_with(|| a.timestamp_ms().cmp(&b.timestamp_ms()))
 }
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_from_two_sources_is_one_family_sorted() {
+    fn merges_one_name_of_two_sources_sorted() {
         let one = registry(vec![vec("m", &["b", "d"]), vec("z", &["1"])]);
         let two = registry(vec![vec("a", &["1"]), vec("m", &["a", "c"])]);
         let (families, conflicts) = gather([&one, &two]);
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_under_two_types_keeps_the_first() {
+    fn keeps_the_first_of_two_types() {
         let counter = Counter::new("m", "help").unwrap();
         let gauge = Gauge::new("m", "help").unwrap();
         let one = registry(vec![Box::new(counter)]);
@@ -228,8 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn merged_metrics_stand_as_one_registry_would_sort_them() {
-        // The oracle: the same metrics in one registry. Vecs of one name must differ in their constant labels there.
+    fn sorts_merged_metrics_like_one_registry() {
+        // The oracle is one registry with the same metrics. There, vecs with one name must differ in their constant
+        // labels.
         let part = |constant: &str, values: &[&str]| {
             let opts = Opts::new("m", "help").const_label("constant", constant);
             let vec = CounterVec::new(opts, &["label"]).unwrap();
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_series_are_neighbours_whatever_the_order_of_their_labels() {
+    fn equal_series_are_neighbours_in_any_label_order() {
         let one = |common: &[(&str, &str)], label: &str| {
             let common =
                 common.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -267,15 +270,16 @@ mod tests {
     }
 
     #[test]
-    fn a_series_of_a_source_that_comes_first_hides_the_same_series_of_the_others() {
-        // The user's `process` collector, and a label that ours has not.
+    fn series_with_precedence_replace_equal_ones() {
+        // The user's `process` collector, and a label that ours does not have.
         let ours = registry(vec![vec("m", &["1"]), vec("only_ours", &["1"])]);
         let theirs = registry(vec![vec("m", &["1", "0", "2"])]);
         let mut gathering = Gathering::default();
         gathering.add(&theirs).unwrap();
         gathering.add(&theirs).unwrap();
         gathering.push_first(super::gather(&ours).unwrap());
-        // Theirs stand twice, and are skipped with a log line where they are written; ours hides without one.
+        // The user's series occur twice. The encoder skips such duplicates with a warning. Ours replaces the user's
+        // without one.
         let (families, conflicts) = gathering.merge();
         let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
         assert_eq!(shape(&families), expected);
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_another_type_gives_way_to_a_source_that_comes_first_without_a_word() {
+    fn precedence_skips_other_types_without_a_conflict() {
         let ours = registry(vec![Box::new(Counter::new("m", "help").unwrap())]);
         let theirs = registry(vec![Box::new(Gauge::new("m", "help").unwrap())]);
         let mut gathering = Gathering::default();
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_source_is_left_as_it_is() {
+    fn does_not_change_a_single_source() {
         let labels = HashMap::from([("zone".to_owned(), "z".to_owned())]);
         let registry = Registry::new_custom(Some("prefix".to_owned()), Some(labels)).unwrap();
         registry.register(vec("b", &["2", "1"])).unwrap();
@@ -305,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_costs_its_own_registry_only() {
+    fn a_panic_affects_its_own_registry_only() {
         struct Panics(Desc);
         impl Collector for Panics {
             fn desc(&self) -> Vec<&Desc> {

@@ -1,56 +1,56 @@
-//! What a flight has gathered, and what of it a scrape gets.
+//! The result of a flight's gather, and the selection of each scrape.
 
 use super::selection::Selection;
 use crate::scrape::gather::{self, Families, Gathering};
 
-/// The families of each registry by themselves, so that they can be merged for each selection.
+/// The families of each registry, kept separately so that they can be merged for each selection.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     registries: Vec<Part>,
-    /// Whose series hide the same series of the registries.
+    /// Families that take precedence over equal series of the registries.
     first: Families,
-    /// Those of the server itself.
+    /// The server's own families.
     own: Families,
 }
 
 #[derive(Debug)]
 struct Part {
     registry: usize,
-    /// None if a collector panicked.
+    /// `None` if a collector panicked.
     families: Option<Families>,
 }
 
-/// What a selection of registries gives.
+/// The merged families of a selection.
 #[derive(Debug)]
 pub(super) struct Merged {
     pub(super) families: Families,
-    /// Names under two types, of which the second was skipped.
+    /// Names with two types, of which the second was skipped.
     pub(super) conflicts: Vec<String>,
-    /// Whether all registries are here, and have no family but those that `prometheus` registers by itself.
+    /// Whether all registries are selected and have only families that `prometheus` itself registers.
     pub(super) is_empty: bool,
-    /// Whether the registries have a family.
+    /// Whether the registries have any family.
     pub(super) has_families: bool,
 }
 
 impl Gathered {
-    /// Adds a registry, or one that failed.
+    /// Adds the families of a registry. `None` means that it failed.
     pub(super) fn push(&mut self, registry: usize, families: Option<Families>) {
         self.registries.push(Part { registry, families });
     }
 
-    /// Adds families that come along whatever is selected, and hide the same series of the registries.
+    /// Adds families that every selection contains, and that take precedence over equal series of the registries.
     pub(super) fn push_first(&mut self, mut families: Families) {
         self.first.append(&mut families);
     }
 
-    /// Adds the families of the server itself, which come along, too.
+    /// Adds the server's own families, which every selection contains too.
     pub(super) fn push_own(&mut self, mut families: Families) {
         self.own.append(&mut families);
     }
 
-    /// Merges these registries. None if every one of them failed.
+    /// Merges these registries. Returns `None` if all of them failed.
     ///
-    /// The last selection takes the families away; for the others they are copied.
+    /// The last selection takes the families, all others copy them.
     pub(super) fn merge(&mut self, selection: &Selection, is_last: bool) -> Option<Merged> {
         let take = |families: &mut Families| {
             if is_last { std::mem::take(families) } else { families.clone() }
@@ -69,7 +69,7 @@ impl Gathered {
         if failed && !succeeded {
             return None;
         }
-        // Of a selection, or where one has failed, there is nothing to say about all of them.
+        // Neither a part nor a partial failure says whether all registries are empty.
         let is_whole = *selection == Selection::All && !failed;
         let is_empty = is_whole && gathering.names().all(gather::is_of_prometheus_itself);
         let has_families = gathering.names().next().is_some();
@@ -91,7 +91,7 @@ mod tests {
         IntCounter::new(name, "help").unwrap().collect()
     }
 
-    /// Three registries, of which the last failed, and what comes along.
+    /// Creates three registries, of which the last failed, and the families that every selection contains.
     fn gathered() -> Gathered {
         let mut gathered = Gathered::default();
         gathered.push(0, Some([family("a"), family("common")].concat()));
@@ -103,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn each_selection_has_its_registries_and_what_comes_along() {
-        // The selection, and the families and conflicts of it, if there is any.
+    fn selections_contain_their_registries_and_common_families() {
+        // The selection, and its families and number of conflicts, if any.
         type Row = (&'static [usize], Option<(&'static str, usize)>);
         let table: [Row; 6] = [
             (&[0], Some(("a common first own", 0))),
@@ -117,7 +117,7 @@ mod tests {
         let mut shared = gathered();
         for (indexes, expected) in table {
             let selection = Selection::of(indexes.to_vec(), 3);
-            // One after the other from the same, and each as the only one.
+            // Merged repeatedly from one gather, and as the only selection.
             for merged in [shared.merge(&selection, false), gathered().merge(&selection, true)] {
                 let names = |merged: &Merged| {
                     let names = merged.families.iter().map(|family| family.name());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_are_empty_without_what_comes_along() {
+    fn common_families_do_not_count_for_emptiness() {
         let mut gathered = Gathered::default();
         gathered.push(0, Some(family("process_cpu_seconds_total")));
         gathered.push_own(family("own"));

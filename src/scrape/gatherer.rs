@@ -1,4 +1,4 @@
-//! What the engine gathers for the scrapes that wait: flights, one after the other, each with its hooks.
+//! The work of the engine: flights with their hooks, one after the other.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,17 +19,17 @@ use crate::engine;
 #[derive(Debug)]
 pub(super) struct Gatherer {
     work: Work,
-    /// Half of it is all the time that a hook has.
+    /// A hook gets at most half of it.
     standard_timeout: Duration,
     state: Mutex<State>,
-    /// Those of the last flight. Only the engine's driver takes them.
+    /// The tasks of the last flight. Only the engine's driver takes them.
     hooks: tokio::sync::Mutex<HookTasks>,
     /// Notified of everything that the next gather may wait for.
     changed: Notify,
     deliveries: Deliveries,
 }
 
-/// What a flight gathers, once its hooks have run.
+/// The gather of a flight whose hooks have run.
 #[derive(Debug)]
 pub(super) struct GatherJob {
     registries: Selection,
@@ -40,7 +40,7 @@ pub(super) struct GatherJob {
 struct State {
     coalescer: Coalescer<Recipient>,
     reports: HookReports,
-    /// Whether a gather is under way, from its begin until it is delivered.
+    /// Whether a gather is running, from its start to its delivery.
     is_busy: bool,
 }
 
@@ -66,7 +66,7 @@ impl Gatherer {
         &self.deliveries
     }
 
-    /// Takes part in a flight.
+    /// Adds a scrape to a flight.
     pub(super) fn join(&self, request: Request, recipient: Recipient) -> WaiterId {
         let id = self.state().coalescer.join(request, recipient);
         self.changed.notify_one();
@@ -87,14 +87,14 @@ impl Gatherer {
         self.state.lock()
     }
 
-    /// Begins the next flight, if somebody waits for one and none is under way.
+    /// Begins the next flight, if there are waiters and no flight is running.
     fn begin_flight(&self) -> bool {
         let mut state = self.state();
         !state.is_busy && state.coalescer.begin(Instant::now())
     }
 
-    /// Runs all hooks at once, waits until they are done or their time is over, and begins to gather. None if nobody waits
-    /// any more.
+    /// Runs all hooks concurrently, waits until they finish or their time is over, and begins the gather. Returns
+    /// `None` if no waiters are left.
     async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<GatherJob> {
         let count = self.work.hooks().len();
         let Some(runtime) = self.work.host().runtime_of_hooks().filter(|_| count > 0) else {
@@ -104,7 +104,7 @@ impl Gatherer {
         let flight = self.state().reports.begin(count);
         let mut unstarted: Vec<usize> = (0..count).collect();
         loop {
-            // Without the lock: on a runtime that is gone a hook ends, and reports, at once.
+            // Without the lock: on a runtime that is gone, a hook ends and reports at once.
             unstarted.retain(|index| {
                 let can_start = tasks.busy_until(*index).is_none();
                 if can_start {
@@ -126,7 +126,7 @@ impl Gatherer {
                 let Some(until) = until.filter(|_| state.reports.are_awaited()) else {
                     return self.end_hooks(state, &unstarted, tasks);
                 };
-                // One that can be started now is not waited for.
+                // A hook that can start now needs no wait.
                 let mut busy = unstarted.iter().map(|index| tasks.busy_until(*index));
                 busy.try_fold(until, |until, busy| Some(until.min(busy?)))
             };
@@ -141,14 +141,14 @@ impl Gatherer {
         let report = move |ended| {
             let too_late = gatherer.state().reports.end(flight, index, ended);
             gatherer.changed.notify_one();
-            // Its error is the host's code: it is dropped without the lock.
+            // The hook's error is the host's code, so it is dropped without the lock.
             drop(too_late);
         };
         tasks.start(self.work.hooks(), index, self.standard_timeout / 2, runtime, report);
     }
 
-    /// Ends the time of the hooks in one step with the look that found it over: who comes now must not take part in a flight
-    /// whose hooks are about to be aborted.
+    /// Ends the time of the hooks under the lock that found it over. Otherwise a new scrape could join a flight whose
+    /// hooks are about to be aborted.
     fn end_hooks(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -165,7 +165,7 @@ impl Gatherer {
         for (index, ended) in reports.into_iter().enumerate() {
             let began = tasks.began(index).filter(|_| !unstarted.contains(&index));
             let cut = |gather: &Gather| self.cut(began.unwrap_or(now), now, gather);
-            // One that was cut short because nobody waits any more has neither succeeded nor failed.
+            // A hook that was cut off because no waiters are left has neither succeeded nor failed.
             let ended = ended.or_else(|| gather.as_ref().map(cut));
             if let Some(ended) = &ended {
                 self.work.report_hook(index, ended);
@@ -175,7 +175,7 @@ impl Gatherer {
         Some(GatherJob { registries: gather?.registries, collected })
     }
 
-    /// Returns how a hook ended that was not done.
+    /// Returns the outcome of a hook that was cut off.
     fn cut(&self, began: Instant, now: Instant, gather: &Gather) -> Ended {
         let duration = now.saturating_duration_since(began);
         let had_its_time = gather.has_standard_waiter && suffices(duration, self.standard_timeout / 2);
@@ -222,7 +222,7 @@ impl engine::Gather for Gatherer {
             state.is_busy = false;
             state.coalescer.fail()
         };
-        // They are told by the end of their channels.
+        // The drop of their channels notifies the waiters.
         drop(orphans);
         self.changed.notify_one();
         self.work.report_panic();

@@ -1,4 +1,4 @@
-//! The distinct representations that a flight's scrapes want, and in which order they are encoded.
+//! The distinct representations of a flight, and their order of encoding.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::exposition::{Outcome, Recipient, Representation};
 use super::selection::Selection;
 
-/// Those who want one representation of one selection.
+/// The waiters for one representation of one selection.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) registries: Selection,
@@ -32,8 +32,9 @@ impl Group {
     }
 }
 
-/// Returns the groups in the order in which they are encoded: whole expositions before parts, because Prometheus must not wait
-/// for a hundred filters; then the most wanted first; and those of one selection together, which are merged once.
+/// Groups the waiters and orders the groups for encoding. Whole expositions come before parts, because Prometheus
+/// must not wait for a hundred filters. Then come groups with the most waiters. Groups of one selection are
+/// neighbours, so that it is merged once.
 pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut indexes = HashMap::new();
@@ -59,7 +60,7 @@ mod tests {
     use crate::http::query::Query;
 
     #[test]
-    fn whole_expositions_come_first_then_the_most_wanted() {
+    fn whole_expositions_come_first_then_the_most_requested() {
         let representation = |query: &str, coding| {
             let names = Query::parse(query).unwrap().names;
             Representation { format: FALLBACK, coding, names }
@@ -67,7 +68,7 @@ mod tests {
         let plain = |query| representation(query, Coding::Identity);
         let gzip = representation("", Coding::Gzip);
         let part = |index| Selection::of(vec![index], 3);
-        // In the order in which they ask: the registries, the representation, by how many.
+        // In order of arrival: the registries, the representation, the number of waiters.
         let asked = [
             (part(0), plain("name[]=a"), 1),
             (part(1), plain(""), 1),

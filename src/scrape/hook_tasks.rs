@@ -1,4 +1,4 @@
-//! The tasks of the hooks, which outlive their flight when they or their runtime are blocked, and what they report.
+//! The tasks of hooks and their reports. A task outlives its flight if the hook or its runtime is blocked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::hooks::{self, Ended, Failure, Hook};
 
-/// How long a task that was aborted may take to end: aborting takes a runtime that polls the task.
+/// How long an aborted task may take to end, because aborting needs a runtime that polls the task.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The last task of each hook, ended or not.
@@ -22,10 +22,11 @@ pub(super) struct HookTasks {
 struct HookTask {
     handle: JoinHandle<()>,
     began: Instant,
-    /// When it will have had all of its time, and more than that once it was aborted.
+    /// When its time ends. After an abort, when it should have ended.
     until: Instant,
     is_aborted: bool,
-    /// Set with its report, because the handle knows a moment later only, in which the next flight may have begun.
+    /// Set together with the report. The handle is set only a moment later, when the next flight may already have
+    /// begun.
     has_ended: Arc<AtomicBool>,
 }
 
@@ -40,14 +41,14 @@ impl HookTasks {
         HookTasks { tasks: (0..hooks).map(|_| None).collect() }
     }
 
-    /// Returns until when the next flight may wait for an earlier run of this hook to end. None if there is no such run.
+    /// Returns how long the next flight may wait for an earlier run of this hook. Returns `None` if there is none.
     ///
-    /// A hook that is still running is not begun again: one that hangs must not take one thread after the other from the host.
+    /// A running hook is not started again, because a hanging hook must not take one host thread after the other.
     pub(super) fn busy_until(&self, index: usize) -> Option<Instant> {
         self.tasks[index].as_ref().filter(|task| task.is_running()).map(|task| task.until)
     }
 
-    /// Starts a hook, of which no run goes on. `report` is called when it has ended, however it ends.
+    /// Starts a hook that is not running. `report` is called when the hook ends, however it ends.
     pub(super) fn start(
         &mut self,
         hooks: &Arc<[Hook]>,
@@ -66,12 +67,12 @@ impl HookTasks {
         self.tasks[index] = Some(HookTask { handle, began, until, is_aborted: false, has_ended });
     }
 
-    /// Returns when this hook was last begun.
+    /// Returns when this hook was last started.
     pub(super) fn began(&self, index: usize) -> Option<Instant> {
         self.tasks[index].as_ref().map(|task| task.began)
     }
 
-    /// Aborts those that are not done.
+    /// Aborts all running tasks.
     pub(super) fn abort(&mut self) {
         for task in self.tasks.iter_mut().flatten().filter(|task| task.is_running() && !task.is_aborted) {
             task.handle.abort();
@@ -81,10 +82,10 @@ impl HookTasks {
     }
 }
 
-/// What the hooks of the current flight have reported.
+/// The reports of the current flight's hooks.
 #[derive(Debug, Default)]
 pub(super) struct HookReports {
-    /// Reports of earlier flights' hooks come too late.
+    /// Reports of earlier flights are ignored.
     flight: u64,
     ended: Vec<Option<Ended>>,
 }
@@ -96,7 +97,7 @@ impl HookReports {
         self.flight
     }
 
-    /// Returns the report if it comes too late.
+    /// Records a report. Returns it if its flight is over.
     pub(super) fn end(&mut self, flight: u64, index: usize, ended: Ended) -> Option<Ended> {
         match self.ended.get_mut(index).filter(|_| flight == self.flight) {
             Some(slot) => slot.replace(ended),
@@ -104,7 +105,7 @@ impl HookReports {
         }
     }
 
-    /// Notes that a hook is not begun, because an earlier run of it goes on.
+    /// Records that a hook was not started, because an earlier run continues.
     pub(super) fn give_up(&mut self, index: usize) {
         let ended = Ended { duration: Duration::ZERO, result: Err(Failure::StillRunning) };
         if let Some(slot) = self.ended.get_mut(index) {
@@ -116,7 +117,7 @@ impl HookReports {
         self.ended.iter().any(Option::is_none)
     }
 
-    /// Takes what was reported in time.
+    /// Takes the reports that arrived in time.
     pub(super) fn close(&mut self) -> Vec<Option<Ended>> {
         std::mem::take(&mut self.ended)
     }
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hook_is_busy_until_its_task_has_ended() {
+    fn a_hook_is_busy_until_its_task_ends() {
         const TIME: Duration = Duration::from_millis(1);
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let hooks: Arc<[Hook]> = Arc::new([Hook::new("hangs".to_owned(), |_| std::future::pending())]);
@@ -139,7 +140,7 @@ mod tests {
         tasks.start(&hooks, 0, TIME, runtime.handle(), drop);
         let until = tasks.busy_until(0).unwrap();
         assert!(until >= before + TIME && until <= Instant::now() + TIME);
-        // Nothing polls the task, and so it does not end. However often it is aborted, it is waited for once.
+        // No runtime polls the task, so it does not end. Repeated aborts do not extend the wait.
         let before = Instant::now();
         tasks.abort();
         let until = tasks.busy_until(0).unwrap();
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn report_of_an_earlier_flight_comes_too_late() {
+    fn ignores_reports_of_earlier_flights() {
         let ended = || Ended { duration: Duration::ZERO, result: Ok(None) };
         let mut reports = HookReports::default();
         let first = reports.begin(2);
@@ -162,7 +163,7 @@ mod tests {
         let results: Vec<bool> =
             reports.close().into_iter().map(|ended| ended.unwrap().result.is_ok()).collect();
         assert_eq!(results, [true, false]);
-        assert!(reports.end(first, 0, ended()).is_some(), "nothing is awaited");
+        assert!(reports.end(first, 0, ended()).is_some(), "no flight is running");
         let second = reports.begin(2);
         assert!(reports.end(first, 0, ended()).is_some());
         assert!(reports.end(second, 0, ended()).is_none());

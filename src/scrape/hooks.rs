@@ -1,4 +1,4 @@
-//! Async work before a gather: the answer to collectors being synchronous.
+//! Async work before a gather, because collectors are synchronous.
 
 use std::fmt;
 use std::future::Future;
@@ -31,22 +31,22 @@ impl ScrapeContext {
     }
 }
 
-/// A hook by its name.
+/// A hook and its name.
 pub(crate) struct Hook {
     name: String,
     run: Box<dyn Fn(ScrapeContext) -> HookFuture + Send + Sync>,
-    /// If samples of it are served.
+    /// Set if the hook's samples are served.
     collecting: Option<Collecting>,
 }
 
 type HookFuture = Pin<Box<dyn Future<Output = HookResult> + Send>>;
 
-/// With the samples to serve, if the hook collects some.
+/// The hook's samples, if it collects any.
 type HookResult<E = BoxError> = Result<Option<Samples>, E>;
 
-/// How samples are served that a hook has collected.
+/// How the samples of a hook are served.
 struct Collecting {
-    /// The name of the gauge that shows whether they are there.
+    /// Name of the gauge that shows whether the last collection succeeded.
     up: Option<String>,
     logged: Logged,
 }
@@ -64,7 +64,7 @@ impl Hook {
         Hook { name, run: Box::new(run), collecting: None }
     }
 
-    /// A hook whose samples are served, with a gauge of this name, if there is one, that shows whether they are there.
+    /// Creates a hook whose samples are served. `up` names a gauge that shows whether the last collection succeeded.
     pub(crate) fn collecting<F, Fut>(name: String, up: Option<String>, collect: F) -> Self
     where
         F: Fn(ScrapeContext, Samples) -> Fut + Send + Sync + 'static,
@@ -82,12 +82,12 @@ impl Hook {
         &self.name
     }
 
-    /// Whether samples of it are served.
+    /// Returns whether the hook's samples are served.
     pub(crate) fn collects(&self) -> bool {
         self.collecting.is_some()
     }
 
-    /// Returns what is served of its samples. None if there are none and nothing shows that.
+    /// Returns the families of these samples. Returns `None` if there are no samples and no gauge shows that.
     pub(super) fn families(&self, samples: Option<Samples>) -> Option<Families> {
         let Collecting { up, logged } = self.collecting.as_ref()?;
         let is_up = samples.is_some();
@@ -105,23 +105,23 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// How a hook ended.
+/// The end of a hook's run.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) duration: Duration,
     pub(super) result: HookResult<Failure>,
 }
 
-/// Why a hook has not done its work.
+/// Reason why a hook did not finish.
 #[derive(Debug)]
 pub(super) enum Failure {
     Error(BoxError),
     Panic,
-    /// It was not done in all the time that a hook has.
+    /// It did not finish in the full time of a hook.
     Late,
-    /// It was cancelled before that, because nobody waited so long: no fault of the hook's.
+    /// It was cancelled earlier, because all waiters left or had less time. The hook is not at fault.
     CutShort,
-    /// An earlier run of it goes on, beyond the time that a hook has: it, or its runtime, is blocked.
+    /// An earlier run exceeds the time of a hook: the hook or its runtime is blocked.
     StillRunning,
     /// Its runtime is gone.
     Cancelled,
@@ -132,16 +132,16 @@ impl fmt::Display for Failure {
         match self {
             Failure::Error(error) => error.fmt(f),
             Failure::Panic => f.write_str("it panicked"),
-            Failure::Late => f.write_str("it was not done in time"),
+            Failure::Late => f.write_str("it did not finish in time"),
             Failure::CutShort => f.write_str("no waiting client had enough time left"),
             Failure::StillRunning => f.write_str("it is still running from an earlier scrape"),
-            Failure::Cancelled => f.write_str("it was cancelled"),
+            Failure::Cancelled => f.write_str("its runtime has shut down"),
         }
     }
 }
 
-/// Starts hook number `index` on a runtime. `report` is called exactly once, on whatever thread, when the hook has
-/// ended: also when it panics, when its task is aborted, and when there is no such runtime any more.
+/// Starts the hook with this index on a runtime. `report` is called exactly once, on any thread, when the hook ends.
+/// This includes a panic, an abort, and a runtime that is gone.
 pub(super) fn start(
     hooks: &Arc<[Hook]>,
     index: usize,
@@ -158,7 +158,7 @@ pub(super) fn start(
     })
 }
 
-/// Reports when it is dropped, which a task can not avoid.
+/// Reports when it is dropped, so that the report cannot be skipped.
 struct Reporting<R: FnOnce(Ended)> {
     started: Instant,
     result: HookResult<Failure>,

@@ -1,4 +1,4 @@
-//! What the server knows of the host program's runtimes.
+//! The host program's runtimes.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use crate::collector::DefaultCollectors;
 
-/// Where hooks and probes run, and what the default collectors watch.
+/// The runtime of hooks and probes, and the runtime that the default collectors watch.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
     hooks: OnceLock<Handle>,
@@ -18,21 +18,21 @@ impl Host {
         Host { hooks: OnceLock::new(), watched }
     }
 
-    /// Lets hooks and probes run on the runtime around this call, if there is one and they have none.
+    /// Makes hooks and probes run on the current runtime, if there is one and none was set before.
     pub(crate) fn run_hooks_here(&self) {
         if let Ok(runtime) = Handle::try_current() {
             self.hooks.get_or_init(|| runtime);
         }
     }
 
-    /// Lets the default collectors watch the runtime around this call, if there is one and they watch none.
+    /// Makes the default collectors watch the current runtime, if there is one and they watch none.
     pub(crate) fn watch_here(&self) {
         if let Ok(runtime) = Handle::try_current() {
             self.watched.watch(&runtime);
         }
     }
 
-    /// Returns where hooks and probes run, once it is known.
+    /// Returns the runtime of hooks and probes, if it is set.
     pub(crate) fn runtime_of_hooks(&self) -> Option<&Handle> {
         self.hooks.get()
     }

@@ -1,5 +1,5 @@
-//! Probes: what an exporter finds out about a target while the scrape that names it waits, each by itself, under that
-//! scrape's deadline. Knows neither HTTP nor sockets.
+//! Probes: metrics of a target that the scrape names, gathered while the scrape waits, within its deadline. No HTTP,
+//! no sockets.
 
 mod exposer;
 mod log;

@@ -1,4 +1,4 @@
-//! Which registry is being gathered, for scrapes whose deadline passes meanwhile: a collector that hangs cannot say so
+//! The registry that is being gathered. Scrapes that time out log it. A hanging collector cannot log this
 //! itself.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::util::throttle::Throttle;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     step: Mutex<Option<Step>>,
-    /// Of the reports of each registry.
+    /// Limits the log lines of each registry.
     reports: Mutex<HashMap<usize, Throttle>>,
 }
 
@@ -23,22 +23,23 @@ struct Step {
     is_reported: bool,
 }
 
-/// A registry that takes too long.
+/// A registry whose gather takes too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stuck {
     pub(super) registry: usize,
-    /// Since it began to be gathered.
+    /// Time since its gather began.
     pub(super) time: Duration,
 }
 
 impl Progress {
-    /// Notes that a registry begins to be gathered, until the answer is dropped.
+    /// Records that the gather of a registry begins. It ends when the return value is dropped.
     pub(super) fn begin(&self, registry: usize, now: Instant) -> Gathering<'_> {
         *self.step() = Some(Step { registry, began: now, is_reported: false });
         Gathering { progress: self }
     }
 
-    /// Returns what is being gathered if it has taken this long and is to be reported: at once, then once a minute.
+    /// Returns the current registry if its gather has taken this long and a report is due. Due at once, then once a
+    /// minute.
     pub(super) fn report(&self, limit: Duration, now: Instant) -> Option<Stuck> {
         let mut step = self.step();
         let step = step.as_mut().filter(|step| now.saturating_duration_since(step.began) >= limit)?;
@@ -61,7 +62,7 @@ pub(super) struct Gathering<'p> {
 }
 
 impl Gathering<'_> {
-    /// Notes its end. Returns how long it took if it has been reported.
+    /// Records the end of the gather. Returns its duration if it was reported.
     pub(super) fn end(self, now: Instant) -> Option<Stuck> {
         let step = self.progress.step().take().filter(|step| step.is_reported)?;
         Some(Stuck { registry: step.registry, time: now.saturating_duration_since(step.began) })
@@ -70,7 +71,7 @@ impl Gathering<'_> {
 
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
-        // What unwinds has ended, too.
+        // After a panic the gather has ended too.
         *self.progress.step() = None;
     }
 }
@@ -82,10 +83,10 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(9);
 
     #[test]
-    fn stuck_registry_is_reported_at_once_then_once_a_minute() {
+    fn reports_a_stuck_registry_at_once_then_once_a_minute() {
         let (progress, start) = (Progress::default(), Instant::now());
         let at = |second: u64| start + Duration::from_secs(second);
-        assert_eq!(progress.report(LIMIT, at(100)), None, "nothing is gathered");
+        assert_eq!(progress.report(LIMIT, at(100)), None, "no gather is running");
         let gathering = progress.begin(2, at(100));
         let reported: Vec<u64> =
             (100..300).filter(|second| progress.report(LIMIT, at(*second)).is_some()).collect();
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_of_one_registry_silence_no_other() {
+    fn limits_reports_per_registry() {
         let (progress, start) = (Progress::default(), Instant::now());
         for (registry, is_reported) in [(0, true), (1, true), (0, false)] {
             let gathering = progress.begin(registry, start);
@@ -104,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn registry_that_was_not_reported_ends_without_a_word() {
+    fn an_unreported_registry_ends_without_a_report() {
         let (progress, start) = (Progress::default(), Instant::now());
         assert_eq!(progress.begin(0, start).end(start), None);
         let gathering = progress.begin(1, start);
         assert_eq!(progress.report(LIMIT, start + LIMIT / 2), None);
         assert_eq!(gathering.end(start + LIMIT), None);
-        // The next one has not been gathered for longer than itself.
+        // The time counts from the start of the second gather.
         let stuck = progress.begin(0, start);
         assert!(progress.report(LIMIT, start + LIMIT).is_some());
         drop(stuck);

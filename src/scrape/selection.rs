@@ -1,10 +1,10 @@
-//! Which registries a scrape wants.
+//! The registries that a scrape selects.
 
-/// Registries by their index among the server's.
+/// Registries by their index on the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Selection {
     All,
-    /// Sorted, each once, not all.
+    /// Sorted, without duplicates, and not all.
     Some(Vec<usize>),
 }
 
@@ -23,7 +23,7 @@ impl Selection {
         }
     }
 
-    /// Whether every registry of `other` is one of these.
+    /// Returns whether every registry of `other` is selected.
     pub(super) fn includes(&self, other: &Selection) -> bool {
         match (self, other) {
             (Selection::All, _) => true,
@@ -34,7 +34,7 @@ impl Selection {
         }
     }
 
-    /// The registries of all these selections, out of `count`.
+    /// Returns the union of these selections, out of `count` registries.
     pub(super) fn union<'s>(selections: impl Iterator<Item = &'s Selection>, count: usize) -> Self {
         let mut union = Vec::new();
         for selection in selections {
@@ -53,7 +53,7 @@ mod tests {
 
     const COUNT: usize = 3;
 
-    /// Every selection of three registries.
+    /// Returns every selection of three registries.
     fn all() -> Vec<Selection> {
         (1..8)
             .map(|bits| Selection::of((0..COUNT).filter(|index| bits >> index & 1 == 1).collect(), COUNT))
@@ -64,7 +64,7 @@ mod tests {
     fn selection_of_every_registry_is_all() {
         assert_eq!(Selection::of(vec![2, 0, 1, 0], COUNT), Selection::All);
         assert_eq!(Selection::of(vec![2, 0, 2], COUNT), Selection::Some(vec![0, 2]));
-        // A server without a registry.
+        // A server without registries.
         assert_eq!(Selection::of(Vec::new(), 0), Selection::All);
     }
 

@@ -1,4 +1,4 @@
-//! The scraper with its engine, and hooks and collectors that wait until they are told to go on.
+//! The scraper on its engine, with hooks and collectors that wait for a signal.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +14,11 @@ use crate::exposition::encode::FALLBACK;
 use crate::exposition::filter::Names;
 use crate::telemetry::Telemetry;
 
-/// Far beyond whatever a test waits for.
+/// Far longer than any wait of a test.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Scraper {
-    /// Asks for all registries, and waits for so long.
+    /// Scrapes all registries with this timeout.
     async fn ask(&self, timeout: Duration) -> Outcome {
         self.ask_until(timeout, Instant::now() + timeout).await
     }
@@ -30,7 +30,7 @@ impl Scraper {
     }
 }
 
-/// Counts its gathers, tells of each, and lets it end when it is told to.
+/// Counts its gathers, reports each one, and waits for a signal to end it.
 struct Gate(IntCounter, Mutex<mpsc::Sender<()>>, Mutex<mpsc::Receiver<()>>);
 
 impl Collector for Gate {
@@ -70,7 +70,7 @@ fn text(outcome: Outcome) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_waiter_has_its_own_deadline_and_cancels_nobodys_work() {
+async fn each_waiter_has_its_own_deadline() {
     let Gated { scraper, gathers, begun, open } = gated(Vec::new());
     let patient = scraper.ask(PATIENCE);
     let impatient = async {
@@ -85,12 +85,12 @@ async fn each_waiter_has_its_own_deadline_and_cancels_nobodys_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gather_for_which_nobody_waits_any_more_does_not_begin() {
+async fn a_gather_without_waiters_does_not_begin() {
     let Gated { scraper, gathers, begun, open } = gated(Vec::new());
     let first = scraper.ask(PATIENCE);
     let dropped = async {
         tokio::task::block_in_place(|| begun.recv_timeout(PATIENCE)).unwrap();
-        // So that it does not take part in the gather that is under way.
+        // Keeps the next scrape out of the running gather.
         scraper.seal();
         let second = scraper.ask(PATIENCE);
         assert!(tokio::time::timeout(Duration::from_millis(20), second).await.is_err());
@@ -99,13 +99,13 @@ async fn a_gather_for_which_nobody_waits_any_more_does_not_begin() {
     };
     let (outcome, ()) = tokio::join!(first, dropped);
     text(outcome);
-    // Behind where the dropped one would have been.
+    // After the point where the dropped scrape would have been gathered.
     text(scraper.ask(PATIENCE).await);
     assert_eq!(gathers.get(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hooks_for_which_nobody_waits_any_more_are_cancelled_and_nothing_is_gathered() {
+async fn hooks_without_waiters_are_cancelled() {
     struct Tells(mpsc::Sender<&'static str>);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -132,15 +132,15 @@ async fn hooks_for_which_nobody_waits_any_more_are_cancelled_and_nothing_is_gath
             told
         }
     };
-    // Now that the wait is dropped.
+    // The wait is dropped now.
     assert_eq!(listen(told).await.0, Ok("cancelled"));
     assert_eq!(gathers.get(), 0);
     drop(open);
 }
 
-/// Who had joined a gather that an impatient scrape had begun was left with a 503, because it was gathered again.
+/// A patient scrape that had joined the gather of an impatient one got a 503, because that gather was repeated.
 #[tokio::test(flavor = "multi_thread")]
-async fn gather_that_an_impatient_scrape_began_is_for_a_patient_one() {
+async fn an_impatient_scrapes_gather_serves_a_patient_one() {
     let Gated { scraper, gathers, begun, open } = gated(Vec::new());
     let outcome = scraper.ask(Duration::from_millis(20)).await;
     assert_eq!(outcome.unwrap_err(), ScrapeError::Timeout);
@@ -152,9 +152,9 @@ async fn gather_that_an_impatient_scrape_began_is_for_a_patient_one() {
     assert_eq!(gathers.get(), 1);
 }
 
-/// A collector came back after an hour, and who had just asked got values of an hour ago.
+/// A collector returned after an hour, and a new scrape got values of an hour ago.
 #[tokio::test(flavor = "multi_thread")]
-async fn gather_that_is_older_than_a_scrapes_timeout_is_not_for_it() {
+async fn a_scrape_gets_no_gather_older_than_its_timeout() {
     let Gated { scraper, gathers, begun, open } = gated(Vec::new());
     let outcome = scraper.ask(Duration::from_millis(20)).await;
     assert_eq!(outcome.unwrap_err(), ScrapeError::Timeout);
@@ -168,9 +168,9 @@ async fn gather_that_is_older_than_a_scrapes_timeout_is_not_for_it() {
     assert_eq!(gathers.get(), 2);
 }
 
-/// Aborting a task takes a runtime that polls it.
+/// Aborting a task needs a runtime that polls it.
 #[test]
-fn a_hook_that_is_still_running_is_not_begun_again() {
+fn a_running_hook_is_not_started_again() {
     let blocked = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let scraper = {
         let _context = blocked.enter();
@@ -184,9 +184,9 @@ fn a_hook_that_is_still_running_is_not_begun_again() {
     assert_eq!(blocked.metrics().num_alive_tasks(), 1);
 }
 
-/// Prometheus came right after an impatient scrape whose hook was just being cancelled, and got the hook's last values.
+/// Prometheus scraped while the hook of an impatient scrape was being cancelled, and got the hook's old values.
 #[test]
-fn hook_that_was_cancelled_is_begun_again_once_its_task_has_ended() {
+fn a_cancelled_hook_starts_again_once_its_task_has_ended() {
     let hooks_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let runs = Arc::new(AtomicUsize::new(0));
     let Gated { scraper, open, .. } = {
@@ -198,13 +198,13 @@ fn hook_that_was_cancelled_is_begun_again_once_its_task_has_ended() {
     };
     drop(open);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Its hook's task is aborted, and stays where it is, for nothing polls it.
+    // The hook's task is aborted but does not end, because no thread polls it.
     let _ = runtime.block_on(scraper.ask(Duration::from_millis(100)));
     let (scraped, scrape) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = scraped.send(runtime.block_on(scraper.ask(PATIENCE)));
     });
-    assert!(scrape.recv_timeout(Duration::from_millis(50)).is_err(), "it waits for the hook");
+    assert!(scrape.recv_timeout(Duration::from_millis(50)).is_err(), "the scrape waits for the hook");
     let outcome = hooks_runtime
         .block_on(async { tokio::task::spawn_blocking(move || scrape.recv_timeout(PATIENCE)).await });
     text(outcome.unwrap().unwrap());
@@ -212,7 +212,7 @@ fn hook_that_was_cancelled_is_begun_again_once_its_task_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_panics_when_it_is_printed_costs_a_scrape_not_the_thread() {
+async fn a_panicking_error_display_fails_one_scrape_only() {
     #[derive(Debug)]
     struct Panics;
     impl std::fmt::Display for Panics {
@@ -228,12 +228,12 @@ async fn an_error_that_panics_when_it_is_printed_costs_a_scrape_not_the_thread()
     for _ in 0..2 {
         outcomes.push(scraper.ask(PATIENCE).await.is_ok());
     }
-    // It is logged once a minute; whether it was before is another test's.
+    // The first scrape may fail, because the log prints the error once a minute.
     assert!(outcomes[1], "{outcomes:?}");
 }
 
 #[test]
-fn registries_are_selected_by_name() {
+fn selects_registries_by_name() {
     let names = ["a", "b", "c"];
     let sources = names
         .map(|name| Source { name: name.to_owned(), origin: Origin::Registry(Registry::new()) })

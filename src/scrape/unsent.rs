@@ -1,27 +1,27 @@
-//! The budget of unsent bytes: how much of all expositions may be kept for clients that have not taken it yet.
+//! The budget of unsent bytes: the total size of expositions kept for clients that have not read them yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-/// Without a limit of the user's, never less than this.
+/// Minimum budget without a configured limit.
 const LEAST: usize = 64 * 1024 * 1024;
 
-/// Counts each exposition once, in whole, from its making until the last connection that sends it has let it go.
+/// Counts each exposition once, in full, from its encoding until the last connection that sends it drops it.
 #[derive(Clone, Debug)]
 pub(crate) struct UnsentBudget(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     limit: Option<usize>,
-    /// The size of the largest whole exposition of the last flight that had one.
+    /// Size of the largest whole exposition of the last flight with one.
     largest: AtomicUsize,
     unsent: AtomicUsize,
     is_exceeded: watch::Sender<bool>,
 }
 
-/// An exposition that is kept. It leaves the budget with its last clone.
+/// A counted exposition. It leaves the budget with its last clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsent {
     _exposition: Arc<Counted>,
@@ -34,7 +34,8 @@ struct Counted {
 }
 
 impl UnsentBudget {
-    /// Without a limit it is 64 MiB, or four times the largest exposition of the last flight if that is more.
+    /// Creates a budget. Without a limit it is 64 MiB, or four times the largest exposition of the last flight if
+    /// that is more.
     pub(crate) fn new(limit: Option<usize>) -> Self {
         let is_exceeded = watch::Sender::new(false);
         let (largest, unsent) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -48,7 +49,7 @@ impl UnsentBudget {
         Unsent { _exposition: Arc::new(Counted { bytes, budget: Arc::clone(&self.0) }) }
     }
 
-    /// Notes the size of the largest whole exposition of a flight.
+    /// Records the size of the largest whole exposition of a flight.
     pub(super) fn flight_ended(&self, largest: usize) {
         self.0.largest.store(largest, Ordering::Relaxed);
         self.0.look();
@@ -58,9 +59,9 @@ impl UnsentBudget {
         *self.0.is_exceeded.borrow()
     }
 
-    /// Completes when the budget is exceeded, or when it no longer is.
+    /// Completes when the budget is exceeded, or with false when it is not.
     pub(crate) async fn until_exceeded(&self, exceeded: bool) {
-        // It fails when the sender is gone, which is here.
+        // Cannot fail, because `self` holds the sender.
         let _ = self.0.is_exceeded.subscribe().wait_for(|is_exceeded| *is_exceeded == exceeded).await;
     }
 }
@@ -90,8 +91,8 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     #[test]
-    fn limit_is_the_users_or_follows_the_largest_exposition() {
-        // The user's limit, the largest exposition, what is unsent, and whether that is too much, in MiB.
+    fn limit_is_configured_or_follows_the_largest_exposition() {
+        // The configured limit, the largest exposition, the unsent bytes, and whether they exceed the budget, in MiB.
         let table = [
             (None, 0, 64, false),
             (None, 0, 65, true),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn exposition_leaves_with_its_last_clone() {
+    async fn an_exposition_leaves_the_budget_with_its_last_clone() {
         let budget = UnsentBudget::new(Some(10));
         let one = budget.count(8);
         let (two, too) = (budget.count(8), one.clone());

@@ -1,4 +1,4 @@
-//! What a flight does outside of the runtime: gather, encode, compress.
+//! The part of a flight outside the runtime: gathering, encoding, compressing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,49 +26,49 @@ use crate::scrape::gather::{self, Families};
 use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::throttle::Throttle;
 
-/// A registry, or what stands for one, under the name by which `registry[]` selects it.
+/// A registry, or a hook that collects, with the name by which `registry[]` selects it.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) origin: Origin,
 }
 
-/// Where the families of a source come from.
+/// The origin of a source's families.
 #[derive(Debug)]
 pub(crate) enum Origin {
     Registry(Registry),
-    /// The samples that the hook at this place collects.
+    /// The samples of the hook with this index.
     Hook(usize),
 }
 
-/// What the hooks have collected for a flight, each at its place; none if it has failed or collects nothing.
+/// The samples of each hook. `None` for a hook that failed or collects nothing.
 pub(super) type Collected = Vec<Option<Samples>>;
 
-/// What a server was given to gather.
+/// Everything that a server gathers.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     /// Selected by name.
     pub(crate) sources: Vec<Source>,
-    /// Whether the one source is the default registry, because no other was named: then it may be that another version
-    /// of `prometheus` is filled.
+    /// Whether the default registry is the only source because no other was configured. The program may then use
+    /// another version of `prometheus`.
     pub(crate) by_default: bool,
     /// Whether no samples are no mistake: an exporter that only probes has none of its own.
     pub(crate) may_be_empty: bool,
     pub(crate) hooks: Vec<Hook>,
-    /// Its default collectors and the next come along whatever is selected, and where a source has a series of theirs, it is
-    /// served once: theirs.
+    /// Every selection contains its default collectors and `build_info`. They take precedence over equal series of a
+    /// source.
     pub(crate) host: Arc<Host>,
     pub(crate) build_info: Option<Registry>,
-    /// Comes along, too.
+    /// Whether every selection contains the server's own metrics too.
     pub(crate) self_metrics: bool,
-    /// How many bytes of expositions may be unsent.
+    /// Maximum bytes of unsent expositions.
     pub(crate) max_unsent: Option<usize>,
 }
 
-/// What is gathered, and what is told about it.
+/// The contents of a server, with its reports.
 #[derive(Debug)]
 pub(crate) struct Work {
-    /// Without its hooks.
+    /// Without hooks, which `hooks` holds.
     contents: Contents,
     hooks: Arc<[Hook]>,
     telemetry: Arc<Telemetry>,
@@ -78,11 +78,11 @@ pub(crate) struct Work {
     reports: Reports,
 }
 
-/// What a flight gives to those who wait for it.
+/// The results of a flight for its waiters.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     outcomes: Vec<(Group, Outcome)>,
-    /// Those that were not consumed.
+    /// Families that no encoding consumed.
     families: Vec<Families>,
 }
 
@@ -94,7 +94,7 @@ impl Replies {
         expositions.map(|exposition| exposition.pieces.iter().map(Bytes::len).sum()).max()
     }
 
-    /// Sends them. Returns what is left to drop.
+    /// Sends the results. Returns values that only need to be dropped.
     pub(super) fn send(self) -> Vec<Families> {
         for (group, outcome) in self.outcomes {
             group.reply(&outcome);
@@ -103,26 +103,26 @@ impl Replies {
     }
 }
 
-/// The comment in front of an exposition that has no samples of the program's, where its registry is the default one.
+/// Comment at the start of an exposition without samples of the program, if its only registry is the default one.
 const EMPTY: &str = "\
 # The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or its metrics have
 # no series yet. If you registered metrics, look for a second version of prometheus in your program: cargo tree -d
 # If you need both versions, the example two_versions.rs of prometheus-hyper serves both.
 ";
 
-/// The comment where the server was given registries. What `register_*!` registers is in none of them.
+/// Comment at the start of such an exposition if registries were configured. `register_*!` registers in none of them.
 const EXPLICITLY_EMPTY: &str = "\
 # The registries of this server have no samples: nothing is registered in them, or their metrics have no series yet.
 # register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
 ";
 
-/// What counts and logs what is wrong.
+/// Counters and log limits of failures.
 #[derive(Debug)]
 struct Reports {
     scrape_panics: Reporter,
     collector_panics: Reporter,
     type_conflicts: Reporter,
-    /// Whether it has been said, which is done once.
+    /// Whether the warning was logged. It is logged only once.
     empty: AtomicBool,
     hooks: Vec<Throttle>,
 }
@@ -164,7 +164,7 @@ impl Work {
         &self.contents.host
     }
 
-    /// Gathers these registries, each by itself, and what comes along.
+    /// Gathers these registries separately, and the families that every selection contains.
     pub(super) fn gather(&self, registries: &Selection, mut collected: Collected) -> Gathered {
         let mut gathered = Gathered::default();
         let mut panics = Vec::new();
@@ -197,22 +197,22 @@ impl Work {
         let log =
             || tracing::error!(?panics, "collectors panicked; their registries are left out of this scrape");
         self.reports.collector_panics.report(panics.len() as u64, log);
-        // They log it themselves, and do not know who gathers them.
+        // The collectors log skipped series themselves. They cannot count them, because they do not know the server.
         self.telemetry.count_errors(Cause::Skipped, collector::take_skipped());
-        // A panic in what is ours would be a fault of ours; the others' families are served all the same.
+        // A panic here would be a bug of this crate. The other families are served nevertheless.
         let default_collectors = self.host().default_collectors().registries();
         for families in default_collectors.chain(&self.contents.build_info).flat_map(gather::gather) {
             gathered.push_first(families);
         }
-        // After the others, for it tells how they fared.
+        // Last, because these metrics count the gathers above.
         if self.contents.self_metrics {
             gathered.push_own(gather::gather(self.telemetry.registry()).unwrap_or_default());
         }
         gathered
     }
 
-    /// Encodes each representation that somebody still waits for, once. Where metrics are many, the last one of a selection
-    /// consumes the families.
+    /// Encodes each representation that still has waiters, once. If there are many metrics, the last encoding of a
+    /// selection consumes the families.
     pub(super) fn expose(
         &self,
         mut gathered: Gathered,
@@ -235,7 +235,7 @@ impl Work {
         replies
     }
 
-    /// The same for the groups in front, which want this selection; there are no families if all of its registries failed.
+    /// Encodes the leading groups, which have this selection. There are no families if all its registries failed.
     fn expose_selection(
         &self,
         selection: &Selection,
@@ -287,13 +287,13 @@ impl Work {
         Ok(Exposition { pieces, coding, unsent, receipt: receipt.clone() })
     }
 
-    /// Counts and logs what was found where registries were merged. Returns the comment in front of them.
+    /// Counts and logs the findings of a merge. Returns the comment for the exposition.
     fn report_merged(&self, merged: &Merged) -> Option<&'static str> {
         let Merged { conflicts, is_empty, has_families, families: _ } = merged;
         self.reports.type_conflicts.report(conflicts.len() as u64, || {
             tracing::warn!(
                 names = ?conflicts,
-                "names under two types, in two registries: only the first one's are served"
+                "two registries have these names with different types; serving the first one's only"
             );
         });
         if !*is_empty || self.contents.may_be_empty || !self.contents.by_default && *has_families {
@@ -315,7 +315,7 @@ impl Work {
         Some(if self.contents.by_default { EMPTY } else { EXPLICITLY_EMPTY })
     }
 
-    /// Logs that a registry has been gathered for as long as this or longer, for a scrape whose deadline has passed.
+    /// Logs a registry whose gather has taken at least this long. Called when a scrape times out.
     pub(super) fn report_if_stuck(&self, limit: Duration) {
         let Some(Stuck { registry, time }) = self.progress.report(limit, Instant::now()) else { return };
         if let Some(source) = self.contents.sources.get(registry) {
@@ -325,9 +325,7 @@ impl Work {
     }
 
     pub(super) fn report_panic(&self) {
-        self.reports
-            .scrape_panics
-            .report(1, || tracing::error!("a scrape panicked outside of its collectors"));
+        self.reports.scrape_panics.report(1, || tracing::error!("scrape panicked outside its collectors"));
     }
 
     pub(super) fn report_hook(&self, index: usize, ended: &Ended) {
@@ -339,13 +337,14 @@ impl Work {
             if hook.collects() { "its series are missing in this scrape" } else { "serving the last values" };
         match &ended.result {
             Ok(_) => {}
-            // What a client did.
+            // Caused by a client, so it is logged at debug.
             Err(failure @ Failure::CutShort) => {
                 tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; {then}");
             }
             Err(failure) => {
                 if complaint.allows() {
-                    // Printed here, so that an error whose `Display` panics costs this scrape, with any log and with none.
+                    // Formatted here, so that an error whose `Display` panics fails this scrape, whether a subscriber
+                    // is installed or not.
                     let failure = failure.to_string();
                     tracing::warn!(hook = ?hook.name(), %failure, "hook failed; {then}");
                 }

@@ -1,4 +1,4 @@
-//! Writes families in a representation, and says what could not be written.
+//! Writes families in a representation, and reports skipped metrics.
 
 use std::thread;
 
@@ -11,17 +11,17 @@ use crate::exposition::compress::{Coding, Compress};
 use crate::exposition::encode::Skipped;
 use crate::telemetry::{Cause, Reporter, Telemetry};
 
-/// The complete body, and what it is compressed with.
+/// The complete body and its coding.
 pub(crate) type Written = (Vec<Bytes>, Coding);
 
-/// The compressor has failed, which is short of memory.
+/// Error of the compressor, which lacks memory.
 #[derive(Debug)]
 pub(crate) struct Unwritten;
 
-/// What is wrong with a family is wrong at every scrape: its lines in the log are few.
+/// Writes expositions. Log lines are limited, because a faulty family is faulty at every scrape.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// What each line begins with.
+    /// Prefix of each log line.
     prefix: &'static str,
     skipped: Reporter,
     compressor: Reporter,
@@ -34,7 +34,8 @@ impl Writer {
         Writer { prefix, skipped, compressor, buffers: BufferPool::default() }
     }
 
-    /// Writes a body in this representation: the comment, where the format has some, and what `encode` writes.
+    /// Writes a body in this representation: the comment, if the format supports comments, and the output of
+    /// `encode`.
     pub(crate) fn write(
         &self,
         representation: &Representation,
@@ -49,7 +50,7 @@ impl Writer {
         self.report(&encode(&mut body));
         body.compress.finish().map_err(|error| {
             self.compressor
-                .report(1, || tracing::error!(%error, "{}cannot compress the metrics", self.prefix));
+                .report(1, || tracing::error!(%error, "{}failed to compress the metrics", self.prefix));
             Unwritten
         })
     }
@@ -61,7 +62,7 @@ impl Writer {
     }
 }
 
-/// A body in the making; between two chunks the host's other threads have their turn.
+/// A body under construction. Yields to the host's threads between two chunks.
 struct InTurns {
     compress: Compress,
     begun: bool,

@@ -1,10 +1,10 @@
-//! Tables; in `history` a property.
+//! Tables. The module `history` has a property test.
 
 mod history;
 
 use super::*;
 
-/// The standard timeout of these tests; hooks have half of it at most.
+/// The standard timeout of these tests. Hooks get at most half of it.
 const STANDARD: Duration = Duration::from_secs(20);
 const REGISTRIES: usize = 3;
 
@@ -12,7 +12,7 @@ fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
 }
 
-/// A coalescer, and joins at a time of its own.
+/// A coalescer with a time base.
 struct Table {
     coalescer: Coalescer<u32>,
     start: Instant,
@@ -44,7 +44,7 @@ impl Table {
         self.coalescer.begin_gather(self.at(at), hooks_are_done)
     }
 
-    /// Begins to gather, what does not matter.
+    /// Begins a flight and its gather.
     fn fly(&mut self, at: u64) {
         assert!(self.begin(at));
         assert!(self.gather(at, true).is_some());
@@ -57,7 +57,7 @@ impl Table {
 }
 
 #[test]
-fn scrape_joins_the_flight_until_it_lands() {
+fn scrapes_join_the_flight_until_it_lands() {
     let mut table = Table::new();
     assert!(!table.begin(0));
     table.join(0, 9, &[], 1);
@@ -73,11 +73,11 @@ fn scrape_joins_the_flight_until_it_lands() {
 }
 
 #[test]
-fn flight_gathers_the_union_and_takes_those_within_it() {
+fn a_flight_gathers_the_union_and_accepts_its_subsets() {
     let mut table = Table::new();
     table.join(0, 9, &[0], 1);
     assert!(table.begin(0));
-    // Until it gathers, the union grows.
+    // The union grows until the gather begins.
     table.join(0, 9, &[1], 2);
     assert_eq!(table.gather(0, true).unwrap().registries, Selection::of(vec![0, 1], REGISTRIES));
     for (registries, waiter) in [(&[1][..], 3), (&[0, 1], 4), (&[2], 5), (&[], 6), (&[0], 7)] {
@@ -104,7 +104,7 @@ fn union_of_parts_is_all() {
 }
 
 #[test]
-fn union_is_of_those_who_still_wait() {
+fn the_union_covers_remaining_waiters_only() {
     let mut table = Table::new();
     let gone = table.join(0, 9, &[0], 1);
     table.join(0, 9, &[1], 2);
@@ -114,7 +114,7 @@ fn union_is_of_those_who_still_wait() {
 }
 
 #[test]
-fn seal_keeps_scrapes_out_of_what_began_before_it() {
+fn seal_excludes_scrapes_from_earlier_flights() {
     let mut table = Table::new();
     table.join(0, 9, &[], 1);
     assert!(table.begin(0));
@@ -124,7 +124,7 @@ fn seal_keeps_scrapes_out_of_what_began_before_it() {
     table.join(0, 9, &[], 3);
     let landed = table.coalescer.land(table.at(0));
     assert_eq!((landed.epoch, landed.waiters), (0, vec![(Selection::All, 1)]));
-    // What has not begun is as good as what is asked for now.
+    // A flight that has not begun belongs to the new epoch.
     assert_eq!(table.coalescer.seal(), 2);
     table.fly(0);
     let landed = table.coalescer.land(table.at(0));
@@ -132,9 +132,9 @@ fn seal_keeps_scrapes_out_of_what_began_before_it() {
 }
 
 #[test]
-fn gather_goes_to_those_for_whom_it_is_not_older_than_their_timeout() {
+fn a_gather_serves_waiters_with_a_longer_timeout_than_its_age() {
     let mut table = Table::new();
-    // Who began it is gone, and its gather is for those who joined.
+    // The scrape that began the gather has left, and the gather serves those that joined.
     let impatient = table.join(0, 1, &[], 1);
     table.fly(0);
     table.join(1, 10, &[], 2);
@@ -142,14 +142,14 @@ fn gather_goes_to_those_for_whom_it_is_not_older_than_their_timeout() {
     table.join(5, 6, &[], 3);
     table.join(5, 5, &[], 4);
     assert_eq!(table.land(6), [2, 3]);
-    // The other one is there before who comes now.
+    // The waiter left over is ahead of new ones.
     table.join(6, 9, &[], 5);
     table.fly(6);
     assert_eq!(table.land(6), [4, 5]);
 }
 
 #[test]
-fn gather_goes_to_those_who_asked_before_it_however_long_it_took() {
+fn a_gather_serves_earlier_waiters_whatever_its_age() {
     let mut table = Table::new();
     table.join(0, 1, &[], 1);
     assert!(table.begin(0));
@@ -160,7 +160,7 @@ fn gather_goes_to_those_who_asked_before_it_however_long_it_took() {
 }
 
 #[test]
-fn gather_of_an_hour_goes_to_nobody_who_came_since() {
+fn a_gather_of_an_hour_serves_no_later_scrape() {
     let mut table = Table::new();
     let first = table.join(0, 10, &[], 1);
     table.fly(0);
@@ -173,17 +173,17 @@ fn gather_of_an_hour_goes_to_nobody_who_came_since() {
 }
 
 #[test]
-fn hooks_have_half_of_the_latest_waiters_time_and_of_the_standard_at_most() {
+fn hooks_get_half_of_the_longest_wait_up_to_the_standard() {
     let mut table = Table::new();
     assert_eq!(table.coalescer.hooks_until(), None);
     table.join(0, 6, &[], 1);
     assert!(table.begin(2));
-    // Waits since 0 for 6 s: the hooks have half of the 4 s that are left when they begin, at 2.
+    // This scrape waits 6 s from 0. The hooks begin at 2 and get half of the remaining 4 s.
     let until = |table: &Table| table.coalescer.hooks_until().map(|until| until - table.start);
     assert_eq!(until(&table), Some(Duration::from_secs(4)));
     let second = table.join(4, 8, &[], 2);
     assert_eq!(until(&table), Some(Duration::from_secs(7)));
-    // Beyond the standard timeout nobody lengthens them.
+    // A timeout above the standard one does not extend the hooks' time.
     let longest = table.join(4, 120, &[], 3);
     assert_eq!(until(&table), Some(Duration::from_secs(12)));
     assert!(table.coalescer.leave(longest));
@@ -193,18 +193,18 @@ fn hooks_have_half_of_the_latest_waiters_time_and_of_the_standard_at_most() {
 }
 
 #[test]
-fn cut_hooks_are_for_nobody_who_had_more_time() {
-    // The hooks' time, whether they were done, a timeout, and whether it joins the flight.
+fn cut_off_hooks_serve_no_scrape_with_more_time() {
+    // The hooks' time, whether they finished, a timeout, and whether such a scrape joins the flight.
     let table = [
         (2, true, 10, true),
         (2, false, 4, true),
         (2, false, 1, true),
         (2, false, 5, false),
         (2, false, 10, false),
-        // A tenth less is what the first one has lost on its way.
+        // The first scrape may have lost a tenth before it joined.
         (9, false, 20, true),
         (8, false, 20, false),
-        // Nobody has more than the standard timeout.
+        // The standard timeout is the maximum.
         (10, false, 120, true),
     ];
     for row @ (time, done, timeout, joins) in table {
@@ -218,8 +218,8 @@ fn cut_hooks_are_for_nobody_who_had_more_time() {
 }
 
 #[test]
-fn late_hook_is_at_fault_if_it_had_the_time_of_a_standard_scraper() {
-    // Timeouts of those who wait, and whether one of them is the standard one.
+fn a_late_hook_is_at_fault_if_it_had_the_standard_time() {
+    // Timeouts of the waiters, and whether one of them is the standard one.
     let table: [(&[u64], bool); 5] =
         [(&[20], true), (&[120], true), (&[1], false), (&[19, 1], false), (&[1, 20], true)];
     for row @ (timeouts, standard) in table {
@@ -235,19 +235,19 @@ fn late_hook_is_at_fault_if_it_had_the_time_of_a_standard_scraper() {
 }
 
 #[test]
-fn flight_for_nobody_is_forgotten() {
+fn a_flight_without_waiters_is_dropped() {
     let mut table = Table::new();
     let first = table.join(0, 9, &[], 1);
     assert!(!table.coalescer.leave(first));
-    assert!(!table.begin(0), "it has not begun, and does not begin");
+    assert!(!table.begin(0), "a flight without waiters does not begin");
 
     let (one, two) = (table.join(0, 9, &[], 1), table.join(0, 9, &[], 2));
     assert!(table.begin(0));
     assert!(table.coalescer.leave(one));
-    assert!(!table.coalescer.leave(one), "it is gone already");
+    assert!(!table.coalescer.leave(one), "it has already left");
     assert!(table.coalescer.leave(two));
     assert_eq!(table.coalescer.hooks_until(), None);
-    // Who comes now takes part all the same.
+    // A new scrape can still join.
     let three = table.join(0, 9, &[], 3);
     assert!(table.coalescer.hooks_until().is_some());
     assert!(table.coalescer.leave(three));
@@ -258,7 +258,7 @@ fn flight_for_nobody_is_forgotten() {
 }
 
 #[test]
-fn failed_flight_is_over_for_those_who_waited_for_it() {
+fn a_failed_flight_returns_its_waiters() {
     let mut table = Table::new();
     table.join(0, 9, &[0], 1);
     table.fly(0);

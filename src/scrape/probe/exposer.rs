@@ -1,6 +1,6 @@
-//! Writes what probes have found: on threads of its own, for a registry's collectors may block, and those of one probe must keep
-//! neither the metrics nor another probe from anybody. There are at most as many as there may be probes, for each job has a
-//! probe's permit until it is done.
+//! Writes the registries of probes on separate threads. A registry's collectors may block, and then delay neither the
+//! metrics nor other probes. There are at most as many threads as concurrent probes, because each job holds its
+//! probe's permit.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -20,26 +20,26 @@ use crate::telemetry::{Cause, Reporter, Telemetry};
 use crate::util::unwind::panic_message;
 use crate::util::worker::Workers;
 
-const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded");
-const DURATION: (&str, &str) = ("probe_duration_seconds", "How long the probe took, in seconds");
+const SUCCESS: (&str, &str) = ("probe_success", "Whether the probe succeeded.");
+const DURATION: (&str, &str) = ("probe_duration_seconds", "Duration of the probe in seconds.");
 
-/// How long a thread waits for another probe: beyond the usual interval between two scrapes there is no use in it.
+/// How long a thread waits for the next probe. Longer than the usual scrape interval would be of no use.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What is said about a probe beside what it has found.
+/// Result of a probe besides its registry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdict {
     pub(super) success: bool,
     pub(super) seconds: f64,
 }
 
-/// A registry, or why there is nothing of it.
+/// The written registry, or why it could not be written.
 type Outcome = Result<Written, Failed>;
 
-/// Why a registry was not written.
+/// Reason why a registry was not written.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// A collector of it panicked, with this message.
+    /// A collector panicked with this message.
     Panic(String),
     Unwritten,
 }
@@ -56,26 +56,26 @@ pub(super) struct Exposer {
     pen: Arc<Pen>,
 }
 
-/// A registry that somebody waits for.
+/// A registry to write for a waiter.
 struct Job {
     found: Registry,
     verdict: Verdict,
     form: Representation,
     log: ProbeLog,
     reply: oneshot::Sender<Outcome>,
-    /// The probe's, until all of it is done.
+    /// The probe's permit, held until the job is done.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Exposer {
     pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        let writer = Writer::new(&telemetry, "of a probe: ");
+        let writer = Writer::new(&telemetry, "probe: ");
         let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::Skipped));
         let pen = Arc::new(Pen { writer, panics, skipped });
         Exposer { workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE), pen }
     }
 
-    /// What is there to say if nothing was found: some bytes, written here and now.
+    /// Writes the result of a probe without a registry on the calling thread, because it is only some bytes.
     pub(super) fn write_verdict(
         &self,
         verdict: Verdict,
@@ -84,7 +84,7 @@ impl Exposer {
         self.pen.write(Gathering::default(), verdict, form)
     }
 
-    /// Hands a registry to a thread that has nothing to do, or to a new one.
+    /// Hands a registry to an idle thread, or to a new one.
     pub(super) fn write(
         &self,
         found: Registry,
@@ -97,9 +97,9 @@ impl Exposer {
         let job = Job { found, verdict, form, log, reply, _permit: permit };
         let pen = Arc::clone(&self.pen);
         self.workers.run(move || {
-            // A probe's collectors are new each time, and do not know what was said before.
+            // A probe's collectors are new each time, so they cannot know what was logged before.
             collector::keep_skipped();
-            // What is dropped with a registry is not ours, either.
+            // Dropping a registry runs foreign code too.
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
                 pen.report_panic(&panic_message(payload.as_ref()));
             }
@@ -108,7 +108,7 @@ impl Exposer {
     }
 }
 
-/// What writes, and complains of what can not be written.
+/// Writes expositions, and reports skipped metrics.
 #[derive(Debug)]
 struct Pen {
     writer: Writer,
@@ -130,7 +130,7 @@ impl Pen {
         let first = collector::take_first_skipped();
         first.iter().for_each(|first| log.add(first));
         self.skipped.report(collector::take_skipped(), || {
-            first.iter().for_each(|first| tracing::warn!("of a probe: {first}"));
+            first.iter().for_each(|first| tracing::warn!("probe: {first}"));
         });
         if let Err(message) = gathered {
             self.report_panic(&message);
@@ -139,14 +139,14 @@ impl Pen {
         Ok(self.write(gathering, verdict, form)?)
     }
 
-    /// What was found, and the verdict.
+    /// Writes the gathered families and the verdict.
     fn write(
         &self,
         mut gathering: Gathering,
         verdict: Verdict,
         form: &Representation,
     ) -> Result<Written, Unwritten> {
-        // An exporter that knows better has said so.
+        // An exporter may set these metrics itself.
         let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
         let is_known = |name: &str| gathering.names().any(|known| known == name);
         let ours: Vec<_> = values.into_iter().filter(|((name, _), _)| !is_known(name)).collect();
@@ -159,7 +159,7 @@ impl Pen {
     }
 
     fn report_panic(&self, message: &str) {
-        self.panics.report(1, || tracing::error!(?message, "a collector of a probe's registry panicked"));
+        self.panics.report(1, || tracing::error!(?message, "collector of a probe panicked"));
     }
 }
 

@@ -1,13 +1,13 @@
-//! What a probe says of its work, kept for a person who asks for it.
+//! The log of a probe, kept for `debug=true`.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// Bytes of a log that are kept. A line beyond is dropped whole.
+/// Maximum size of a log in bytes. Lines that exceed it are dropped.
 const MOST: usize = 64 * 1024;
 
-/// The lines of one probe, if somebody asks for them.
+/// The lines of one probe, if the client requested them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeLog(Option<Arc<Mutex<Lines>>>);
 
@@ -18,20 +18,20 @@ struct Lines {
 }
 
 impl ProbeLog {
-    /// A log that keeps its lines.
+    /// Creates a log that keeps its lines.
     pub(super) fn kept() -> Self {
         ProbeLog(Some(Arc::new(Mutex::new(Lines { began: Instant::now(), text: String::new() }))))
     }
 
-    /// Whether somebody asks for it.
+    /// Returns whether the client requested the log.
     pub(crate) fn is_kept(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Adds a line, with the time since the probe began.
+    /// Adds a line with the time since the probe began.
     pub(super) fn add(&self, line: impl fmt::Display) {
         let Some(lines) = &self.0 else { return };
-        // Printed without the lock: this is foreign code.
+        // Formatted without the lock, because this is foreign code.
         let line = line.to_string();
         let Ok(mut lines) = lines.lock() else { return };
         if lines.text.len() + line.len() <= MOST {
@@ -40,7 +40,8 @@ impl ProbeLog {
         }
     }
 
-    /// Returns what comes before the metrics where the lines are kept. The headings are those of Prometheus' blackbox_exporter.
+    /// Returns the text before the metrics, if lines are kept. The headings are those of Prometheus'
+    /// blackbox_exporter.
     pub(crate) fn before_metrics(&self) -> Option<String> {
         let lines = self.0.as_ref()?.lock().ok()?;
         Some(format!(

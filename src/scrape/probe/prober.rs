@@ -1,4 +1,4 @@
-//! Runs probes: so many at once, each as a task that ends with the scrape that waits for it.
+//! Runs a limited number of concurrent probes, each as a task that ends with its scrape.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ use crate::util::unwind::panic_message;
 #[derive(Debug)]
 pub(crate) struct Prober {
     paths: Arc<[ProbePath]>,
-    /// A permit for each probe that is under way.
+    /// Limits the number of running probes.
     limit: Arc<Semaphore>,
-    /// Whether `debug=true` is answered with a probe's log.
+    /// Whether `debug=true` returns the probe's log.
     answers_debug: bool,
     exposer: Exposer,
     telemetry: Arc<Telemetry>,
@@ -30,14 +30,14 @@ pub(crate) struct Prober {
     panics: Reporter,
 }
 
-/// Why a probe is not answered with an exposition.
+/// Reason why a probe returns no exposition.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// With what the scraper is told.
+    /// With the sentence for the scraper.
     BadRequest(String),
-    /// There are as many as there may be.
+    /// The limit of running probes is reached.
     Busy,
-    /// There is no thread, or no memory, to write with.
+    /// No thread or no memory to write the exposition.
     Unwritten,
 }
 
@@ -62,25 +62,25 @@ impl Prober {
         }
     }
 
-    /// Which probes are asked for at this path.
+    /// Returns the index of the probe at this path.
     pub(crate) fn find(&self, path: &str) -> Option<usize> {
         self.paths.iter().position(|known| known.path == path)
     }
 
-    /// Counts a request that is refused before it is known what would be probed.
+    /// Counts a request that is rejected before the probe starts.
     pub(crate) fn count_bad_request(&self, place: usize) {
         self.telemetry.probe_ended(self.paths[place].path(), ProbeOutcome::BadRequest, Duration::ZERO);
     }
 
-    /// Returns what these parameters ask for, until this deadline.
+    /// Creates the request of a probe with these parameters and this deadline.
     pub(crate) fn request(&self, parameters: Parameters, deadline: Instant) -> ProbeRequest {
         let is_debugged = self.answers_debug && parameters.get("debug") == Some("true");
         let log = if is_debugged { ProbeLog::kept() } else { ProbeLog::default() };
         ProbeRequest { parameters, deadline, log }
     }
 
-    /// Probes what this request asks for at the path at that place, on this runtime. At the deadline, and where this is
-    /// dropped, the probe is cancelled.
+    /// Runs the probe with this index on this runtime. The probe is cancelled at the deadline, and if this future is
+    /// dropped.
     pub(crate) async fn probe(
         &self,
         place: usize,
@@ -125,11 +125,11 @@ impl Prober {
         let started = Instant::now();
         let (paths, log) = (Arc::clone(&self.paths), request.kept_log());
         let log_of_task = log.clone();
-        // The task is what is under way, not the wait for it: a runtime that is blocked must not collect tasks.
+        // The task holds the permit, not this future. On a blocked runtime the tasks would otherwise accumulate.
         let task = Task::spawn(runtime, async move {
             let ProbePath { path, probe } = &paths[place];
             let found = probe(request).await;
-            // Here, for what the error is printed and dropped by is the exporter's code, too.
+            // Within the task, because formatting and dropping the error is the exporter's code too.
             (found.map_err(|error| told(path, error, &log_of_task)), permit)
         });
         let (found, permit) = task.await.map_err(|error| self.died(place, error, &log))?;
@@ -138,7 +138,7 @@ impl Prober {
         let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
         let written =
             self.exposer.write(registry, verdict, form.clone(), log.clone(), permit).map_err(|error| {
-                let what = "cannot start the thread that writes what probes have found";
+                let what = "failed to spawn the thread that writes the metrics of probes";
                 self.no_thread.report(1, || tracing::error!(%error, "{what}"));
                 Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
             })?;
@@ -151,28 +151,28 @@ impl Prober {
         })
     }
 
-    /// A probe that has ended without a result: it panicked, or its runtime is gone.
+    /// Returns the failure of a probe that ended without a result: it panicked, or its runtime is gone.
     fn died(&self, place: usize, error: JoinError, log: &ProbeLog) -> Failure {
         let path = self.paths[place].path();
         let Ok(payload) = error.try_into_panic() else {
-            tracing::debug!(path, "a probe was cancelled with its runtime");
+            tracing::debug!(path, "probe cancelled; its runtime has shut down");
             return Failure::Failed(ProbeOutcome::Failure);
         };
         let message = panic_message(payload.as_ref());
         log.add(format_args!("panic: {message}"));
-        self.panics.report(1, || tracing::error!(path, ?message, "a probe panicked"));
+        self.panics.report(1, || tracing::error!(path, ?message, "probe panicked"));
         Failure::Failed(ProbeOutcome::Panic)
     }
 }
 
-/// Why there is no registry to write.
+/// Reason why there is no registry to write.
 enum Failure {
     /// `probe_success` is 0.
     Failed(ProbeOutcome),
     Unanswered(ProbeOutcome, Unanswered),
 }
 
-/// What comes of a probe's error: a sentence for the scraper, or a line in the log.
+/// Converts a probe's error: a bad request becomes a response, all others a log line.
 fn told(path: &str, error: ProbeError, log: &ProbeLog) -> Failure {
     let error = match error.0 {
         Reason::BadRequest(reason) => {
@@ -181,13 +181,13 @@ fn told(path: &str, error: ProbeError, log: &ProbeLog) -> Failure {
         Reason::Failed(error) => error,
     };
     let reason = chain(&*error);
-    // It may quote the target, or what the target has sent: a line stays a line.
-    tracing::debug!(path, ?reason, "a probe failed");
+    // The reason may quote the target, or text that the target sent. `Debug` keeps it on one line.
+    tracing::debug!(path, ?reason, "probe failed");
     log.add(format_args!("error: {reason}"));
     Failure::Failed(ProbeOutcome::Failure)
 }
 
-/// Tells how a probe has ended when it is dropped, which nobody can avoid.
+/// Counts the end of a probe when dropped, so that the count cannot be skipped.
 struct Running<'p> {
     telemetry: &'p Telemetry,
     path: &'p str,

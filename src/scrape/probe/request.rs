@@ -1,4 +1,4 @@
-//! What a probe is asked for, and what may come of it.
+//! Requests of probes and their errors.
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +10,7 @@ use prometheus::Registry;
 use super::log::ProbeLog;
 use crate::scrape::BoxError;
 
-/// All parameters of a query string, decoded, in its order.
+/// All parameters of a query string, decoded, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
@@ -51,12 +51,12 @@ impl ProbeRequest {
     /// }
     /// ```
     pub fn log(&self, step: impl fmt::Display) {
-        // It may quote the target: a line stays a line.
+        // The step may quote the target. `Debug` keeps it on one line.
         tracing::debug!(step = ?step.to_string(), "probe");
         self.log.add(step);
     }
 
-    /// Returns what is kept of its log.
+    /// Returns the log of this probe.
     pub(crate) fn kept_log(&self) -> ProbeLog {
         self.log.clone()
     }
@@ -70,7 +70,7 @@ impl ProbeRequest {
 }
 
 impl Parameters {
-    /// The first value of this name.
+    /// Returns the first value with this name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -89,9 +89,9 @@ impl FromIterator<(String, String)> for Parameters {
 /// [`Error`](std::error::Error), which would rule out that conversion.
 pub struct ProbeError(pub(super) Reason);
 
-/// What a probe has failed with.
+/// Reason why a probe failed.
 pub(super) enum Reason {
-    /// The client has sent a bad request: a 400 with this sentence.
+    /// The request is bad. The client gets a 400 with this sentence.
     BadRequest(String),
     /// The target could not be probed.
     Failed(BoxError),
@@ -119,14 +119,14 @@ impl fmt::Display for ProbeError {
     }
 }
 
-/// As `Display`: it is what a program prints that unwraps one.
+/// Like `Display`, because programs that unwrap the error print `Debug`.
 impl fmt::Debug for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// What probes the targets that are asked for at one path.
+/// A path and the function that probes targets there.
 pub(crate) struct ProbePath {
     pub(super) path: String,
     pub(super) probe: Box<dyn Fn(ProbeRequest) -> ProbeFuture + Send + Sync>,

@@ -1,11 +1,11 @@
-//! A property: who gets which flight, beside an oracle that derives it from the history of all events.
+//! A property test: compares flights with an oracle that derives them from the history of all events.
 
 use proptest::prelude::*;
 
 use super::{REGISTRIES, STANDARD, after};
 use crate::scrape::coalescer::*;
 
-/// What happens to a coalescer.
+/// An event of a coalescer.
 #[derive(Clone, Debug)]
 enum Event {
     Join {
@@ -15,7 +15,7 @@ enum Event {
     Leave(prop::sample::Index),
     Seal,
     Wait(u64),
-    /// Whatever comes next: a flight begins, begins to gather, lands.
+    /// The next transition: a flight begins, begins to gather, or lands.
     Step {
         hooks_are_done: bool,
     },
@@ -32,7 +32,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A history, from which everything is derived anew each time it is asked for. A moment is an event's number.
+/// A history, from which each query derives its result anew. A moment is the number of an event.
 #[derive(Default)]
 struct Oracle {
     moment: usize,
@@ -89,7 +89,7 @@ impl Oracle {
         before(flight.began) || !was_sealed && flight.gather.as_ref().is_none_or(in_time)
     }
 
-    /// Those who take part in the current flight.
+    /// Returns the scrapes of the current flight.
     fn on_board(&self) -> Vec<&Scrape> {
         let Some(flight) = self.flight() else { return Vec::new() };
         self.waits().filter(|scrape| self.takes_part(scrape, flight)).collect()
@@ -112,7 +112,7 @@ fn selection(bits: u8) -> Selection {
     Selection::of((0..REGISTRIES).filter(|index| bits >> index & 1 == 1).collect(), REGISTRIES)
 }
 
-/// Lets both take a step, and compares.
+/// Advances both by one step and compares them.
 fn step(oracle: &mut Oracle, coalescer: &mut Coalescer<WaiterId>, now: Instant, hooks_are_done: bool) {
     let (moment, second) = (oracle.moment, oracle.second);
     let on_board: Vec<WaiterId> = oracle.on_board().iter().map(|scrape| scrape.id).collect();
@@ -160,7 +160,7 @@ fn step(oracle: &mut Oracle, coalescer: &mut Coalescer<WaiterId>, now: Instant, 
 
 proptest! {
     #[test]
-    fn flights_are_those_of_the_history(events in prop::collection::vec(event(), 0..60)) {
+    fn flights_match_the_history(events in prop::collection::vec(event(), 0..60)) {
         let start = Instant::now();
         let (mut oracle, mut coalescer) = (Oracle::default(), Coalescer::new(STANDARD, REGISTRIES));
         for event in events {
@@ -179,7 +179,7 @@ proptest! {
                         id, asked, asked_second, registries, timeout, is_gone: false, is_served: false,
                     });
                 }
-                // Also one that is gone or served.
+                // The index may also name a scrape that has left or was served.
                 Event::Leave(index) if !oracle.scrapes.is_empty() => {
                     let at = index.index(oracle.scrapes.len());
                     let id = oracle.scrapes[at].id;
@@ -199,7 +199,7 @@ proptest! {
             let until = coalescer.hooks_until().map(|until| until - start);
             prop_assert_eq!(until, oracle.hooks_until());
         }
-        // Two flights serve whoever waits, when nothing else happens: what is left of this one, and the next one.
+        // Without further events, two flights serve all waiters: the rest of this one, and the next.
         let now = after(start, oracle.second);
         for _ in 0..6 {
             oracle.moment += 1;
