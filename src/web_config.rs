@@ -1,8 +1,8 @@
-//! The web-config file that Prometheus and its exporters share: TLS, users, headers, a rate limit.
+//! The web-config file of Prometheus and its exporters: TLS, users, headers, a rate limit.
 //!
 //! Source: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>, and its
-//! `web/tls_config.go` and `web/handler.go` where that is silent. Stricter than these only where they would do
-//! something else than what is written, or nothing, without a word.
+//! `web/tls_config.go` and `web/handler.go` for details. This module is stricter only where they silently ignore a
+//! setting or deviate from its text.
 
 mod duration;
 mod in_force;
@@ -34,41 +34,41 @@ pub(crate) use tls::{Pem, Source, TlsSettings};
 use problem::{Problem, error_of};
 use section::{Field, Section};
 
-/// A web-config file, checked. An empty one is plain HTTP, open to all.
+/// A checked web-config file. An empty one means plain HTTP without access control.
 #[derive(Debug)]
 pub(crate) struct WebConfig {
-    /// None: plain HTTP.
+    /// `None`: plain HTTP.
     pub(crate) tls: Option<TlsSettings>,
-    /// For every response. Names in lower case, values of visible ASCII, blanks and tabs.
+    /// Headers of every response. Names in lower case, values of visible ASCII, blanks and tabs.
     pub(crate) headers: Headers,
-    /// Names and bcrypt hashes; open to all if there are none.
+    /// Names and bcrypt hashes. Empty: requests need no credentials.
     pub(crate) users: Vec<(String, Secret)>,
     pub(crate) rate_limit: Option<RateLimit>,
-    /// For the log, once for each version of the file.
+    /// Warnings for the log, once per version of the file.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Names and values.
 pub(crate) type Headers = Vec<(&'static str, String)>;
 
-/// A bucket that holds `burst` tokens and gets one more each `interval`; a request takes one, or gets a 429.
+/// A bucket that holds `burst` tokens and regains one per `interval`. A request takes one, or gets a 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateLimit {
     /// Never zero.
     pub(crate) interval: Duration,
-    /// Zero refuses every request.
+    /// Zero rejects every request.
     pub(crate) burst: u32,
 }
 
-/// A web-config file and all that it names.
+/// A web-config file with the content of all files that it names.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: WebConfig,
-    /// As long as `config.tls` is there.
+    /// Set if `config.tls` is set.
     pub(crate) pem: Option<PemBytes>,
 }
 
-/// The bytes of [`TlsSettings`]' sources, not looked at.
+/// The bytes of [`TlsSettings`]' sources, unparsed.
 pub(crate) struct PemBytes {
     pub(crate) cert: Vec<u8>,
     pub(crate) key: Vec<u8>,
@@ -77,7 +77,7 @@ pub(crate) struct PemBytes {
 
 const KEYS: &[&str] = &["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
 
-/// Those that may be set, in lower case, and the values that they may have: any if there are none.
+/// Configurable headers, in lower case too, and their allowed values. Empty: any value.
 const HEADERS: &[(&str, &str, &[&str])] = &[
     ("Strict-Transport-Security", "strict-transport-security", &[]),
     ("X-Content-Type-Options", "x-content-type-options", &["nosniff"]),
@@ -86,19 +86,19 @@ const HEADERS: &[(&str, &str, &[&str])] = &[
     ("Content-Security-Policy", "content-security-policy", &[]),
 ];
 
-/// Reads a web-config file's text. Nothing else is read: the files that it names may not exist.
+/// Parses the text of a web-config file. Reads no other files, so the files that it names need not exist.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, with `file`, the line and the key: `InvalidInput`.
+/// Returns the first fault as `InvalidInput`, with `file`, the line and the key.
 pub(crate) fn parse(file: &str, text: &str) -> io::Result<WebConfig> {
     let config = read(file, text)?;
     config.check(file)?;
     Ok(config)
 }
 
-/// What a text configures, for fuzzing: how many users, and whether anything at all. What is wrong is told as it would be in
-/// the log.
+/// Parses a text for fuzzing. Returns the number of users, and whether anything is configured. Returns faults as the
+/// log would print them.
 #[doc(hidden)]
 pub fn check(text: &str) -> Result<(usize, bool), String> {
     let config = parse("web.yml", text).map_err(|error| error.to_string())?;
@@ -107,11 +107,11 @@ pub fn check(text: &str) -> Result<(usize, bool), String> {
     Ok((users.len(), !nothing))
 }
 
-/// Reads a web-config file and the files that it names, whose paths are relative to its folder.
+/// Reads a web-config file and the files that it names. Their paths are relative to its folder.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong, with the file, the line and the key; the system's for a file that can not be read.
+/// Returns the first fault, with the file, the line and the key. Returns the system's error if a file cannot be read.
 pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
     let file = path.display().to_string();
     let bytes = files.read(path).map_err(|error| io_error::annotated(error, &file))?;
@@ -122,14 +122,14 @@ pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
     let config = read(&file, text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let pem = config.tls.as_ref().map(|tls| tls.pem(&file, folder, files)).transpose();
-    // A path that does not exist is the likelier mistake, and upstream's first error, too.
+    // A path that does not exist is the more likely mistake, and upstream's first error too.
     if !pem.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         config.check(&file)?;
     }
     Ok(Loaded { pem: pem?, config })
 }
 
-/// Reads a text, without the checks of [`WebConfig::check`].
+/// Parses a text without the checks of [`WebConfig::check`].
 fn read(file: &str, text: &str) -> io::Result<WebConfig> {
     let (mut config, warnings) = sections(text).map_err(|problem| error_of(file, &problem))?;
     config.warnings = warnings.iter().map(|warning| format!("{file}:{warning}")).collect();
@@ -149,10 +149,10 @@ fn sections(text: &str) -> Result<(WebConfig, Vec<Problem>), Problem> {
 
 fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
     let section = Section::new("http_server_config", field, &["http2", "headers"])?;
-    // Checked, and without effect: HTTP/1.1 is all that is served.
+    // Checked but without effect, because the server uses HTTP/1.1 only.
     section.get("http2").map_or(Ok(true), |field| field.boolean())?;
     let names: Vec<&str> = HEADERS.iter().map(|(name, ..)| *name).collect();
-    let unknown = || format!("this header can not be configured; there are {}", names.join(", "));
+    let unknown = || format!("this header cannot be configured; expected one of {}", names.join(", "));
     let section =
         Section::free("http_server_config.headers", section.get("headers"))?.of(&names, &unknown)?;
     let mut headers = Headers::new();
@@ -163,9 +163,9 @@ fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
         if !values.is_empty() && !values.contains(&value) {
             return Err(field.problem(format!("must be {}", values.join(" or "))));
         }
-        // RFC 9110, section 5.5; of what is beyond ASCII a recipient can make nothing.
+        // RFC 9110, section 5.5. Recipients cannot interpret other bytes.
         if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
-            return Err(field.problem("a header's value is of visible ASCII, blanks and tabs"));
+            return Err(field.problem("invalid header value (expected visible ASCII, blanks and tabs)"));
         }
         headers.push((*lower, value.to_owned()));
     }
@@ -179,20 +179,22 @@ fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(S
         let hash = field.text()?;
         match check_hash(hash) {
             Ok(()) => {}
-            // Upstream accepts it, so the file may be used. An unknown user costs less than this one would.
+            // Upstream accepts it, so the file stays valid. The server would verify unknown users at a lower cost
+            // than this one.
             Err(error @ UnusableHash::TooCostly(_)) => {
-                warnings.push(field.problem(format!("{error}; this user never gets in")));
+                warnings.push(field.problem(format!("{error}; this user cannot log in")));
             }
             Err(_) => {
-                let what = "not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters";
+                let what = "not a bcrypt hash (expected a $2a$, $2b$ or $2y$ prefix and 60 characters)";
                 return Err(field.problem(what));
             }
         }
-        // RFC 7617, section 2: "a user-id containing a colon character is invalid", and control characters are.
+        // RFC 7617, section 2: "a user-id containing a colon character is invalid". Control characters are invalid
+        // too.
         if name.contains(':') {
-            warnings.push(field.problem("a name with a colon never gets in"));
+            warnings.push(field.problem("a user with a colon in the name cannot log in"));
         } else if name.contains(char::is_control) {
-            warnings.push(field.problem("a name with a control character never gets in"));
+            warnings.push(field.problem("a user with a control character in the name cannot log in"));
         }
         users.push((name.to_owned(), Secret::new(hash)));
     }
@@ -205,7 +207,7 @@ fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<O
     let interval = match section.get("interval") {
         Some(field) => Some(duration::duration(field.text()?).ok_or_else(|| {
             field.problem(
-                "no duration: numbers with the units h, m, s, ms, us, ns, such as 1s or 1m30s; 0 is no limit",
+                "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)",
             )
         })?),
         None => None,
@@ -213,7 +215,7 @@ fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<O
     let burst = section.get("burst").map(|field| field.number()).transpose()?;
     let Some(interval) = interval else {
         if burst.is_some() {
-            warnings.push(here.problem("without an interval nothing is limited"));
+            warnings.push(here.problem("a burst without an interval has no effect"));
         }
         return Ok(None);
     };
@@ -221,18 +223,18 @@ fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<O
         return Ok(None);
     }
     let burst = burst.unwrap_or_else(|| {
-        warnings.push(here.problem("without a burst it is 1; upstream refuses every request"));
+        warnings.push(here.problem("without a burst, 1 is used (exporter-toolkit rejects every request)"));
         1
     });
     Ok(Some(RateLimit { interval, burst }))
 }
 
 impl WebConfig {
-    /// Checks what upstream does when it has read the files.
+    /// Makes the checks that upstream makes after reading the files.
     fn check(&self, file: &str) -> io::Result<()> {
         match &self.tls {
             Some(TlsSettings { client_ca: Some(ca), client_auth: ClientAuth::NoClientCert, .. }) => {
-                let what = "client CA without a client auth type; client_auth_type: RequireAndVerifyClientCert is it";
+                let what = "client CA without a client auth type; expected client_auth_type: RequireAndVerifyClientCert";
                 Err(ca.error(Path::new(file), what))
             }
             _ => Ok(()),
@@ -261,7 +263,7 @@ impl TlsSettings {
 }
 
 impl Source {
-    /// What is wrong with the PEM that it leads to; `what` must show nothing of it.
+    /// Returns the error of a fault in the PEM of this source. `what` must not quote the PEM.
     pub(crate) fn error(&self, path: &Path, what: impl Into<String>) -> io::Error {
         error_of(&path.display().to_string(), &self.problem(what))
     }

@@ -1,5 +1,5 @@
-//! Durations as Go's `time.ParseDuration` reads them, which upstream's `interval` is: not Prometheus' own, so there
-//! are no days.
+//! Durations in the format of Go's `time.ParseDuration`, which upstream uses for `interval`. Unlike in Prometheus'
+//! own format, there are no days.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ const UNITS: &[(&str, u128)] = &[
     ("h", 3_600 * 1_000_000_000),
 ];
 
-/// Numbers with their units, `1h2m3.5s`; `0` needs none. No negative ones, and none that Go's int64 can not hold.
+/// Parses numbers with units, such as `1h2m3.5s`. `0` needs no unit. Rejects negative durations, and those above Go's
+/// int64.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -41,7 +42,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         rest = after;
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
         nanoseconds += number(whole)?.checked_mul(*factor)?;
-        // What is beyond a nanosecond of an hour does not count.
+        // Further digits are below a nanosecond, even of an hour.
         let fraction = &fraction[..fraction.len().min(15)];
         nanoseconds += number(fraction)? * factor / 10_u128.pow(fraction.len() as u32);
         if nanoseconds > i64::MAX as u128 {

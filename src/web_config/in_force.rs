@@ -1,4 +1,4 @@
-//! The web-config file in force: its rules, its TLS, read again when it changes.
+//! The current web-config file with its policy and TLS, reloaded when it changes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ struct Version {
     warnings: Vec<String>,
 }
 
-/// Reads the file, which this option or flag names, and reads it again when it changes.
+/// Loads the file, and reloads it when it changes. `option` is the option or flag that names it.
 pub(crate) fn open(
     path: PathBuf,
     option: &'static str,
@@ -48,13 +48,13 @@ pub(crate) fn open(
             }
             Reloaded::Bad(_) | Reloaded::Panicked => {
                 of_report.web_config_reloaded(false);
-                // Which of the files it was that could not be used is in the log.
+                // The log names the file that could not be used.
                 if before.tls.is_some() {
                     of_report.certificate_reload_failed();
                 }
             }
         }
-        // Last, for a layer of the host's may panic.
+        // Last, because a layer of the host may panic.
         reloaded.log("web-config file");
         if let Reloaded::Good(version) = reloaded {
             warn(version, option);
@@ -67,7 +67,7 @@ pub(crate) fn open(
 
     let tls = first.tls.as_ref().map(|first| {
         let (reload, first) = (Arc::clone(&reload), Arc::clone(&first.config));
-        // A version without TLS does not come into force.
+        // The protection check rejects versions without TLS.
         let config = move || {
             let version = reload.current(Instant::now());
             version.tls.as_ref().map_or_else(|| Arc::clone(&first), |tls| Arc::clone(&tls.config))
@@ -107,10 +107,10 @@ fn load(
         _ => None,
     };
     if let Some(why) = in_force.and_then(|in_force| in_force.protection.refuses(&protection)) {
-        let sentence = format!("{}: {why}; a change like this needs a restart", path.display());
+        let sentence = format!("{}: {why}; this change needs a restart", path.display());
         return Err(io_error::new(io::ErrorKind::InvalidData, sentence));
     }
-    // With the same users it is the same one, which knows who has logged in and who has failed.
+    // If the users are unchanged, keep the authenticator with its cached and failed logins.
     let authenticator = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
         Some(in_force) => in_force.policy.authenticator.clone(),
         None => Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _),
@@ -120,8 +120,8 @@ fn load(
     Ok(Version { policy: Arc::new(policy), tls, protection, warnings })
 }
 
-/// The reader has warned of users that cannot log in. They are faults of the credentials, so credentials are required even if
-/// there are no other users.
+/// Returns the credentials of these users. Users that cannot log in are faults of the credentials, so credentials are
+/// required even without other users. The parser has already warned about them.
 fn credentials(users: &[(String, Secret)]) -> Credentials {
     let mut credentials = Credentials::default();
     for (name, hash) in users {

@@ -1,15 +1,15 @@
-//! What is wrong, and where; never a word of a secret.
+//! Faults and their position, without any secret.
 
 use std::fmt;
 use std::io;
 
 use crate::util::io_error;
 
-/// What is wrong at a place of the file.
+/// A fault at a position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     line: usize,
-    /// From the root, as in `tls_server_config.cert_file`; empty at the root.
+    /// The path of keys, such as `tls_server_config.cert_file`. Empty for the root.
     key: String,
     what: String,
 }
@@ -19,24 +19,24 @@ impl Problem {
         Problem { line, key: String::new(), what: what.into() }
     }
 
-    /// `key` is the file's own: only as much of it is shown as may be.
+    /// Creates a fault at a key of the file. The key is shown only if it looks like a name.
     pub(super) fn at(line: usize, key: &str, what: impl Into<String>) -> Problem {
         Problem { line, key: shown(key).to_owned(), what: what.into() }
     }
 
-    /// The same within a section.
+    /// Creates a fault at a key within a section.
     pub(super) fn within(line: usize, section: &str, key: &str, what: impl Into<String>) -> Problem {
         Problem { line, key: join(section, shown(key)), what: what.into() }
     }
 }
 
-/// Why a web-config file can not be used: `file:line: key: what`. The option or flag that names the file is the builder's to
-/// say.
+/// Returns the error of an unusable web-config file: `file:line: key: what`. The builder adds the option or flag that
+/// names the file.
 pub(super) fn error_of(file: &str, problem: &Problem) -> io::Error {
     io_error::new(io::ErrorKind::InvalidInput, format!("{file}:{problem}"))
 }
 
-/// `line: key: what`
+/// Formats as `line: key: what`.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line)?;
@@ -47,8 +47,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Text of the file where it looks like a name: what has slipped, by a wrong indent, to where a name should be may
-/// be a line of a private key, which has 64 characters, or a hash, which begins with a dollar.
+/// Returns the text if it looks like a name. With a wrong indent, a line of a private key (64 characters) or a hash
+/// (which begins with a dollar) may be in the position of a name.
 pub(super) fn shown(text: &str) -> &str {
     let may_be =
         text.len() <= 48 && !text.is_empty() && !text.contains('$') && !text.contains(char::is_control);

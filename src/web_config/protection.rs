@@ -1,33 +1,33 @@
-//! What a version of the file keeps others out with, compared with what a newer one does. Reads no file and no clock.
+//! The protections of a version of the file, and their comparison with a newer version. Reads no file and no clock.
 //!
-//! A file that was cut, emptied or overwritten by mistake is well-formed more often than not, so that a newer version
-//! which asks for less needs a restart, and so does one that admits nobody. One that asks somebody else is a change like
-//! any other.
+//! A file that was truncated, emptied or overwritten by mistake is often well-formed. So a version with fewer
+//! protections needs a restart, and so does one that admits no user. A version with other users or clients is a
+//! normal change.
 
 use super::{Loaded, Secret};
 use crate::auth::credentials::Credentials;
 use crate::net::tls::ClientAuth;
 
-/// What a version keeps others out with.
+/// The protections of a version.
 pub(crate) struct Protection {
     tls: Option<Clients>,
     users: Vec<(String, Secret)>,
-    /// Whether there are users, and none of them can log in.
+    /// Whether there are users, but none of them can log in.
     admits_nobody: bool,
     limits_rate: bool,
 }
 
-/// Which clients a TLS handshake lets in.
+/// The clients that a TLS handshake admits.
 #[derive(PartialEq, Eq)]
 struct Clients {
     auth: ClientAuth,
     ca: Option<Vec<u8>>,
-    /// Any if there are none.
+    /// Empty: any name.
     allowed_sans: Vec<String>,
 }
 
 impl Protection {
-    /// Returns that of a version whose users have these credentials.
+    /// Returns the protections of a version whose users have these credentials.
     pub(crate) fn of(loaded: &Loaded, credentials: &Credentials) -> Protection {
         let Loaded { config, pem } = loaded;
         let clients = config.tls.as_ref().map(|tls| Clients {
@@ -43,12 +43,12 @@ impl Protection {
         }
     }
 
-    /// Why `new` may not take this one's place, if it may not.
+    /// Returns why `new` must not replace this version, if it must not.
     pub(crate) fn refuses(&self, new: &Protection) -> Option<&'static str> {
         let (old_tls, new_tls) = match (&self.tls, &new.tls) {
             (Some(_), None) => return Some("tls_server_config: no longer configures TLS"),
             (None, Some(_)) => {
-                return Some("tls_server_config: configures TLS, which the server began without");
+                return Some("tls_server_config: configures TLS, but the server started without it");
             }
             (Some(old), Some(new)) => (Some(old), Some(new)),
             (None, None) => (None, None),
@@ -57,15 +57,15 @@ impl Protection {
         let table = [
             (
                 loses(|clients| clients.auth.is_mandatory()),
-                "client_auth_type: no longer demands a client certificate",
+                "client_auth_type: no longer requires a client certificate",
             ),
             (
                 loses(|clients| clients.auth.is_verified()),
-                "client_auth_type: no longer verifies client certificates by a CA",
+                "client_auth_type: no longer verifies client certificates against a CA",
             ),
             (
                 loses(|clients| !clients.allowed_sans.is_empty()),
-                "client_allowed_sans: no longer names the clients that are allowed",
+                "client_allowed_sans: no longer lists allowed clients",
             ),
             (!self.users.is_empty() && new.users.is_empty(), "basic_auth_users: no longer has a user"),
             (!self.admits_nobody && new.admits_nobody, "basic_auth_users: none of the users can log in"),
@@ -74,13 +74,13 @@ impl Protection {
         table.into_iter().find_map(|(refused, why)| refused.then_some(why))
     }
 
-    /// Whether `new` may keep somebody out whom this one has let in: other demands on client certificates, or a user who is
-    /// gone or has another password.
+    /// Returns whether `new` may reject a client or user that this version admits. It does if client certificates
+    /// have other requirements, or if a user is gone or has another password.
     pub(crate) fn is_revoked_by(&self, new: &Protection) -> bool {
         self.tls != new.tls || self.users.iter().any(|user| !new.users.contains(user))
     }
 
-    /// Whether both have the same users with the same passwords.
+    /// Returns whether both have the same users with the same passwords.
     pub(crate) fn has_users_of(&self, other: &Protection) -> bool {
         self.users == other.users
     }

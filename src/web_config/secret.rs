@@ -1,8 +1,8 @@
-//! Texts that stay out of logs and errors.
+//! Secrets, which logs and errors must not show.
 
 use std::fmt;
 
-/// What no log may show.
+/// A text that logs must not show.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 

@@ -1,22 +1,22 @@
-//! Maps whose keys are known, and what their values are.
+//! Maps with known keys, and their typed values.
 //!
-//! What is null, or left out, keeps its default, as it does with Go's YAML; text may be written as anything that is
-//! no list and no map, so that `X-XSS-Protection: 1` is text.
+//! A value that is null or missing keeps its default, as with Go's YAML. Any scalar may be read as text, so that
+//! `X-XSS-Protection: 1` is text.
 
 use std::rc::Rc;
 
 use super::problem::{Problem, shown};
 use super::yaml::{Entry, Kind, Node};
 
-/// A map, all keys of which are known.
+/// A map with known keys.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
-    /// From the root; empty for the root.
+    /// The path from the root. Empty for the root.
     path: &'static str,
     entries: &'a [Entry],
 }
 
-/// A value that is there.
+/// A value that is present.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field<'a> {
     section: &'static str,
@@ -25,17 +25,17 @@ pub(super) struct Field<'a> {
     node: &'a Node,
 }
 
-/// The error of a key that is not known, which may be one of several sentences.
+/// The error of an unknown key.
 pub(super) type Unknown<'a> = &'a dyn Fn() -> String;
 
 impl<'a> Section<'a> {
-    /// The root: no document is an empty one.
+    /// Creates the root section. No document is an empty section.
     pub(super) fn root(node: Option<&'a Rc<Node>>, known: &[&str]) -> Result<Section<'a>, Problem> {
         let Some(node) = node else { return Ok(Section { path: "", entries: &[] }) };
         Section { path: "", entries: entries("", "", node.line, node)? }.of(known, &|| unknown(known))
     }
 
-    /// The section that `field` is; an empty one if there is none.
+    /// Creates the section at `field`. Empty if there is no such field.
     pub(super) fn new(
         path: &'static str,
         field: Option<Field<'a>>,
@@ -44,7 +44,7 @@ impl<'a> Section<'a> {
         Section::free(path, field)?.of(known, &|| unknown(known))
     }
 
-    /// As [`Section::new`], with any key.
+    /// Creates a section like [`Section::new`], with any keys.
     pub(super) fn free(path: &'static str, field: Option<Field<'a>>) -> Result<Section<'a>, Problem> {
         let entries = match field {
             Some(field) => entries(field.section, field.key, field.line, field.node)?,
@@ -60,13 +60,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of `key`, if it is there and not null.
+    /// Returns the value of `key`, unless it is missing or null.
     pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         Some(self.field(entry)).filter(|field| !field.is_null())
     }
 
-    /// All of them, null or not.
+    /// Returns all values, including null.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
         self.entries.iter().map(|entry| (entry.key.as_str(), self.field(entry)))
     }
@@ -85,22 +85,22 @@ impl<'a> Field<'a> {
         is_null(self.node)
     }
 
-    /// Any scalar; null is empty.
+    /// Returns any scalar as text. Null is empty.
     pub(super) fn text(&self) -> Result<&'a str, Problem> {
         match &self.node.kind {
             _ if self.is_null() => Ok(""),
             Kind::Scalar { text, plain: _ } => Ok(text),
-            Kind::List(_) => Err(self.problem("a list where text belongs")),
-            Kind::Map(_) => Err(self.problem("keys and values where text belongs")),
+            Kind::List(_) => Err(self.problem("a list (expected text)")),
+            Kind::Map(_) => Err(self.problem("keys and values (expected text)")),
         }
     }
 
-    /// Text that is there: an empty one is as none, as upstream has it.
+    /// Returns the text. Empty text counts as missing, as upstream.
     pub(super) fn filled(&self) -> Result<Option<&'a str>, Problem> {
         self.text().map(|text| Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// All that YAML 1.1 takes for one, since upstream's parser does.
+    /// Parses all booleans of YAML 1.1, as upstream's parser does.
     pub(super) fn boolean(&self) -> Result<bool, Problem> {
         if let Kind::Scalar { text, plain: true } = &self.node.kind {
             match text.as_str() {
@@ -116,7 +116,7 @@ impl<'a> Field<'a> {
         Err(self.problem("neither true nor false"))
     }
 
-    /// A decimal number.
+    /// Parses a decimal number.
     pub(super) fn number(&self) -> Result<u32, Problem> {
         match &self.node.kind {
             Kind::Scalar { text, plain: true } => text.parse().ok(),
@@ -125,17 +125,17 @@ impl<'a> Field<'a> {
         .ok_or_else(|| self.problem(format!("not a whole number from 0 to {}, without quotes", u32::MAX)))
     }
 
-    /// Each text of a list, and its line.
+    /// Returns the texts of a list with their lines.
     pub(super) fn list(&self) -> Result<Vec<Field<'a>>, Problem> {
         let Kind::List(nodes) = &self.node.kind else {
-            return Err(self.problem("no list"));
+            return Err(self.problem("not a list"));
         };
         let fields: Vec<Field<'a>> =
             nodes.iter().map(|node| Field { line: node.line, node, ..*self }).collect();
         for field in &fields {
             field.text()?;
             if field.is_null() {
-                return Err(field.problem("an empty line of a list"));
+                return Err(field.problem("an empty list item"));
             }
         }
         Ok(fields)
@@ -147,7 +147,7 @@ fn entries<'a>(section: &str, key: &str, line: usize, node: &'a Node) -> Result<
         Kind::Map(entries) => Ok(entries),
         _ if is_null(node) => Ok(&[]),
         Kind::Scalar { .. } | Kind::List(_) => {
-            let what = "not a section, which is keys and their values";
+            let what = "not a section (expected keys with values)";
             Err(if key.is_empty() {
                 Problem::new(line, what)
             } else {
@@ -163,10 +163,10 @@ fn is_null(node: &Node) -> bool {
 }
 
 fn unknown(known: &[&str]) -> String {
-    format!("unknown key; there are {}", known.join(", "))
+    format!("unknown key; expected one of {}", known.join(", "))
 }
 
-/// For a value that is one of several names.
+/// Returns the error of a value that is not one of these names.
 pub(super) fn none_of(what: &str, text: &str, names: impl Iterator<Item = &'static str>) -> String {
-    format!("unknown {what}: {}; there are {}", shown(text), names.collect::<Vec<_>>().join(", "))
+    format!("unknown {what}: {}; expected one of {}", shown(text), names.collect::<Vec<_>>().join(", "))
 }

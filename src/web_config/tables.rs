@@ -1,28 +1,28 @@
-//! The names that TLS's parts have in the file, and what of it rustls' `ring` provider has.
+//! Names of TLS options in the file, and which of them rustls' `ring` provider supports.
 //!
-//! By the numbers of IANA, which rustls has, too: who builds its configuration compares numbers and needs no table.
+//! The numbers are IANA's, which rustls uses too. So its configuration can be built by comparing numbers.
 
 use crate::net::tls::{ClientAuth, Version};
 
-/// A suite that Go's `crypto/tls` knows by this name.
+/// A cipher suite by its name in Go's `crypto/tls`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CipherSuite {
     pub(crate) name: &'static str,
     /// <https://www.iana.org/assignments/tls-parameters>, "TLS Cipher Suites"; `rustls::CipherSuite` as `u16`.
     pub(crate) id: u16,
-    /// Of TLS 1.3; else of 1.2.
+    /// Whether the suite is of TLS 1.3. Otherwise it is of TLS 1.2.
     pub(crate) tls13: bool,
-    /// Whether rustls has it.
+    /// Whether rustls supports it.
     pub(crate) here: bool,
 }
 
-/// A group for the key exchange.
+/// A key exchange group.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Curve {
     pub(crate) name: &'static str,
     /// The same page, "TLS Supported Groups"; `rustls::NamedGroup` as `u16`.
     pub(crate) id: u16,
-    /// Whether `ring` has it.
+    /// Whether `ring` supports it.
     pub(crate) here: bool,
 }
 
@@ -34,13 +34,13 @@ const fn tls12(name: &'static str, id: u16) -> CipherSuite {
     CipherSuite { name, id, tls13: false, here: true }
 }
 
-/// CBC, SHA-1, RC4, or keys that are not ephemeral: rustls has none of it, and never will.
+/// A suite with CBC, SHA-1, RC4 or non-ephemeral keys. rustls supports none of these and never will.
 const fn elsewhere(name: &'static str, id: u16) -> CipherSuite {
     CipherSuite { name, id, tls13: false, here: false }
 }
 
-/// In rustls' order of preference. The names of `tls.CipherSuites` and `tls.InsecureCipherSuites`; upstream takes
-/// only the former, but which are those depends on the Go that it was built with.
+/// The suites of `tls.CipherSuites` and `tls.InsecureCipherSuites`, in rustls' order of preference. Upstream accepts
+/// only the former, but their set depends on its Go version.
 pub(crate) static CIPHER_SUITES: &[CipherSuite] = &[
     tls13("TLS_AES_256_GCM_SHA384", 0x1302),
     tls13("TLS_AES_128_GCM_SHA256", 0x1301),
@@ -69,7 +69,7 @@ pub(crate) static CIPHER_SUITES: &[CipherSuite] = &[
     elsewhere("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", 0xc023),
 ];
 
-/// Those of upstream.
+/// The curves that upstream accepts.
 pub(crate) static CURVES: &[Curve] = &[
     Curve { name: "X25519", id: 0x001d, here: true },
     Curve { name: "CurveP256", id: 0x0017, here: true },
@@ -77,11 +77,11 @@ pub(crate) static CURVES: &[Curve] = &[
     Curve { name: "CurveP521", id: 0x0019, here: false },
 ];
 
-/// None of those before 1.2 is in rustls.
+/// rustls supports no version below 1.2.
 pub(super) const VERSIONS: &[(&str, Option<Version>)] =
     &[("TLS10", None), ("TLS11", None), ("TLS12", Some(Version::Tls12)), ("TLS13", Some(Version::Tls13))];
 
-/// Five forms, one of which has two names.
+/// The five forms, one of which has two names.
 pub(super) const CLIENT_AUTH: &[(&str, ClientAuth)] = &[
     ("NoClientCert", ClientAuth::NoClientCert),
     ("RequestClientCert", ClientAuth::RequestClientCert),

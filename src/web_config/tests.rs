@@ -1,9 +1,9 @@
-//! Tables: every key, every error with its line; text that means harm; files.
+//! Tables of every key and every error with its line, hostile texts, and files.
 
 mod accepted;
 mod files;
 mod harm;
 mod refused;
 
-/// Not of use to anybody.
+/// A hash that no password matches.
 const HASH: &str = "$2y$10$......................1234567890123456789012345678902";

@@ -8,28 +8,28 @@ use super::section::{Field, Section, none_of};
 use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, Curve, VERSIONS};
 use crate::net::tls::{ClientAuth, Version};
 
-/// `tls_server_config`, checked.
+/// The checked `tls_server_config`.
 #[derive(Debug)]
 pub(crate) struct TlsSettings {
     pub(crate) cert: Source,
     pub(crate) key: Source,
     pub(crate) client_auth: ClientAuth,
-    /// There is one if any certificate is to be verified.
+    /// Set if certificates are verified.
     pub(crate) client_ca: Option<Source>,
-    /// A client must have one of them, exactly; no such demand if there are none.
+    /// Names of which a client's certificate must have one exactly. Empty: no name is required.
     pub(crate) client_allowed_sans: Vec<String>,
     pub(crate) min_version: Version,
     /// Never below the minimum.
     pub(crate) max_version: Version,
-    /// All that may be used, the preferred ones first; what rustls has if there are none. Those of TLS 1.3, which Go
-    /// always offers, are among them if that version may be spoken.
+    /// Allowed suites in order of preference. Empty: those of rustls. They include the suites of TLS 1.3, which Go
+    /// always offers, if that version is enabled.
     pub(crate) cipher_suites: Vec<&'static CipherSuite>,
-    /// What the provider has, in its order, if there are none.
+    /// Key exchange groups in order of preference. Empty: those of the provider.
     pub(crate) curve_preferences: Vec<&'static Curve>,
     pub(crate) prefer_server_cipher_suites: bool,
 }
 
-/// Where PEM comes from, and the key that says so.
+/// The origin of a PEM, and the key that sets it.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) pem: Pem,
@@ -37,10 +37,10 @@ pub(crate) struct Source {
     pub(super) key: &'static str,
 }
 
-/// PEM, or where it is.
+/// PEM, or the file that contains it.
 #[derive(Debug)]
 pub(crate) enum Pem {
-    /// As it stands in the file: relative to the web-config file's folder.
+    /// The path as written, relative to the web-config file's folder.
     File(PathBuf),
     Inline(Secret),
 }
@@ -63,7 +63,7 @@ const KEYS: &[&str] = &[
     "curve_preferences",
 ];
 
-/// The settings, if there is TLS.
+/// Parses the settings, if TLS is configured.
 pub(super) fn read(
     field: Option<Field<'_>>,
     warnings: &mut Vec<Problem>,
@@ -81,10 +81,10 @@ pub(super) fn read(
     let prefer_server_cipher_suites =
         section.get("prefer_server_cipher_suites").map_or(Ok(true), |field| field.boolean())?;
 
-    // Upstream: without one of these there is no TLS, whatever the rest says.
+    // As upstream: without any of these there is no TLS, whatever else is set.
     if cert.is_none() && key.is_none() && client_ca.is_none() && auth.is_none() {
         if section.fields().any(|(_, field)| !field.is_null()) {
-            warnings.push(here.problem("neither cert_file nor key_file: this is plain HTTP"));
+            warnings.push(here.problem("neither cert_file nor key_file is set; serving plain HTTP"));
         }
         return Ok(None);
     }
@@ -94,10 +94,12 @@ pub(super) fn read(
 
     let client_auth = match (client_auth, auth) {
         (ClientAuth::RequireAndVerifyClientCert, Some(auth)) if client_ca.is_none() => {
-            let what = "verification asked for, but no client CA: client_ca_file or client_ca is missing";
+            let what =
+                "verification is required, but no client CA is set: client_ca_file or client_ca is missing";
             return Err(auth.problem(what));
         }
-        // There is no CA to verify by, and clients without a certificate are let in anyway. Upstream asks the system's roots.
+        // Without a CA, no certificate can be verified, and clients without one are admitted anyway. Upstream uses
+        // the system's roots.
         (ClientAuth::VerifyClientCertIfGiven, _) if client_ca.is_none() => ClientAuth::NoClientCert,
         (client_auth, _) => client_auth,
     };
@@ -116,7 +118,7 @@ pub(super) fn read(
     Ok(Some(settings))
 }
 
-/// One of a pair of keys: the text itself, or the file that holds it.
+/// Reads one of a pair of keys: the PEM itself, or the file that contains it.
 fn source(
     section: &Section<'_>,
     inline: &'static str,
@@ -130,14 +132,14 @@ fn source(
         (Some(_), Some((field, _))) => Err(field.problem(format!("{inline} and {file} exclude each other"))),
         (Some((field, text)), None) => {
             if !text.contains("-----BEGIN ") {
-                return Err(field.problem(format!("no PEM; a path belongs to {file}")));
+                return Err(field.problem(format!("not PEM; a path belongs in {file}")));
             }
             Ok(Some(Source { pem: Pem::Inline(Secret::new(text)), line: field.line, key: inline }))
         }
         (None, Some((field, text))) => {
-            // Paths are shown in errors.
+            // Errors show paths, so a path must not contain PEM.
             if text.contains("-----BEGIN ") || text.contains(char::is_control) {
-                return Err(field.problem(format!("no path; the text itself belongs to {inline}")));
+                return Err(field.problem(format!("not a path; PEM text belongs in {inline}")));
             }
             Ok(Some(Source { pem: Pem::File(PathBuf::from(text)), line: field.line, key: file }))
         }
@@ -145,7 +147,7 @@ fn source(
     }
 }
 
-/// The field, unless it is left out or empty, and what it says.
+/// Returns the field and its value, unless the field is missing or empty.
 fn client_auth<'a>(section: &Section<'a>) -> Result<(Option<Field<'a>>, ClientAuth), Problem> {
     let Some(field) = section.get("client_auth_type") else { return Ok((None, ClientAuth::default())) };
     let Some(text) = field.filled()? else { return Ok((None, ClientAuth::default())) };
@@ -165,18 +167,18 @@ fn allowed_sans(
     let Some(field) = section.get("client_allowed_sans") else { return Ok(Vec::new()) };
     let names = field.list()?;
     if names.is_empty() {
-        return Err(field.problem("an empty list, which would let nobody in"));
+        return Err(field.problem("an empty list, which would admit no client"));
     }
     match client_auth {
         ClientAuth::RequireAndVerifyClientCert => {}
         ClientAuth::RequireAnyClientCert => {
             warnings.push(
-                field.problem("RequireAnyClientCert does not verify: anybody can make such a certificate"),
+                field.problem("RequireAnyClientCert does not verify: anybody can create such a certificate"),
             );
         }
         ClientAuth::NoClientCert | ClientAuth::RequestClientCert | ClientAuth::VerifyClientCertIfGiven => {
-            let what = "client_auth_type must be RequireAndVerifyClientCert or RequireAnyClientCert: with another \
-                        a client may come without a certificate";
+            let what = "client_auth_type must be RequireAndVerifyClientCert or RequireAnyClientCert: with other \
+                        types a client needs no certificate";
             return Err(field.problem(what));
         }
     }
@@ -196,13 +198,13 @@ fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(Versi
         None => Version::Tls12,
         Some((_, Some(version))) => version,
         Some((field, None)) => {
-            warnings.push(field.problem("rustls has nothing below TLS12: taken for TLS12"));
+            warnings.push(field.problem("rustls supports no version below TLS12; using TLS12"));
             Version::Tls12
         }
     };
     match version("max_version")? {
         None => Ok((min, Version::Tls13)),
-        Some((field, None)) => Err(field.problem("rustls has nothing below TLS12")),
+        Some((field, None)) => Err(field.problem("rustls supports no version below TLS12")),
         Some((field, Some(max))) if max < min => Err(field.problem("below min_version")),
         Some((_, Some(max))) => Ok((min, max)),
     }
@@ -232,15 +234,15 @@ fn cipher_suites(
     named.retain(|suite| suite.here);
     let none_left = |wanted: fn(&CipherSuite) -> bool| {
         let usable: Vec<&str> = names(wanted).collect();
-        field.problem(format!("none of these suites can be used; there are {}", usable.join(", ")))
+        field.problem(format!("none of these suites can be used; expected one of {}", usable.join(", ")))
     };
     if named.is_empty() {
         return Err(none_left(|suite| suite.here));
     }
     if !missing.is_empty() {
-        warnings.push(field.problem(format!("rustls does not have {}", missing.join(", "))));
+        warnings.push(field.problem(format!("rustls does not support {}", missing.join(", "))));
     }
-    // Go's TLS 1.3 has three suites and takes no orders.
+    // Go's TLS 1.3 has three suites, whose order cannot be configured.
     let mut suites = Vec::new();
     if max >= Version::Tls13 {
         suites.extend(named.iter().copied().filter(|suite| suite.tls13));
@@ -270,7 +272,7 @@ fn curves(section: &Section<'_>) -> Result<Vec<&'static Curve>, Problem> {
             Some(curve) if !curve.here => {
                 let here: Vec<&str> = here().collect();
                 return Err(name.problem(format!(
-                    "rustls with ring does not have {text}; there are {}",
+                    "rustls with ring does not support {text}; expected one of {}",
                     here.join(", ")
                 )));
             }

@@ -1,7 +1,7 @@
-//! YAML as a tree that knows its lines, and no more of YAML than a configuration needs.
+//! A YAML parser for configurations, which builds a tree with line numbers.
 //!
-//! Bounded: nodes nest to [`MAX_DEPTH`] also by way of aliases, and an alias shares the node that it stands for, so
-//! that a tree takes no more memory than its text. The limit on the text's length is that of [`crate::util::reload::Files`].
+//! The tree is bounded: the depth is limited to [`MAX_DEPTH`], aliases included. An alias shares its node, so that a
+//! tree takes memory proportional to its text. [`crate::util::reload::Files`] limits the length of the text.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,15 +11,15 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::problem::Problem;
 
-/// The file has three levels.
+/// Maximum depth. The file has three levels.
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// A value, and where it begins.
+/// A value, and the line in which it begins.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) kind: Kind,
-    /// One more than its tallest child.
+    /// One more than the height of its tallest child.
     height: usize,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct Node {
 pub(super) enum Kind {
     Scalar {
         text: String,
-        /// Without quotes, so that it may be null, a boolean or a number.
+        /// Whether it has no quotes, so that it may be null, a boolean or a number.
         plain: bool,
     },
     List(Vec<Rc<Node>>),
     Map(Vec<Entry>),
 }
 
-/// A key and its value. No two of one map have the same key.
+/// A key and its value. Keys are unique within a map.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -42,25 +42,26 @@ pub(super) struct Entry {
     pub(super) value: Rc<Node>,
 }
 
-/// The one document in `text`; none if there is nothing but comments.
+/// Parses the only document in `text`. Returns `None` if there are only comments.
 pub(super) fn read(text: &str) -> Result<Option<Rc<Node>>, Problem> {
-    // A byte order mark is no part of the text.
+    // A byte order mark is not part of the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // The parser lets them pass in comments and quotes, which is where an editor shows them to nobody.
+    // The parser accepts them in comments and quotes, where editors do not show them.
     if let Some(at) = text.find(|c| !is_printable(c)) {
         let line = 1 + text[..at].matches('\n').count();
         return Err(Problem::new(line, "a character that YAML does not allow"));
     }
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        // The parser's sentences hold nothing of the text but, in one, a character.
+        // The parser's messages quote nothing of the text, except one character in one of them.
         let (event, span) = event.map_err(|error| Problem::new(error.marker().line(), error.info()))?;
         builder.take(event, span.start.line())?;
     }
     Ok(builder.root)
 }
 
-/// YAML 1.2.2, section 5.1, `c-printable`; a byte order mark belongs to the beginning alone.
+/// Returns whether YAML 1.2.2, section 5.1, allows the character (`c-printable`). A byte order mark is allowed at the
+/// start only.
 fn is_printable(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
         && c != '\u{feff}'
@@ -71,7 +72,7 @@ struct Builder {
     root: Option<Rc<Node>>,
     /// Lists and maps that are not complete.
     open: Vec<Open>,
-    /// By the parser's number, which counts from 1; none while incomplete.
+    /// Indexed by the parser's number, which counts from 1. `None` while incomplete.
     anchors: Vec<Option<Rc<Node>>>,
 }
 
@@ -93,7 +94,7 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), Problem> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(Problem::new(line, "a second document; one is all that is read"))
+                Err(Problem::new(line, "a second document (expected one)"))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let string = is_string(tag, line)?;
@@ -112,7 +113,7 @@ impl Builder {
                     let node = Rc::clone(node);
                     self.complete(node, 0, line)
                 }
-                _ => Err(Problem::new(line, "an alias of what it is a part of")),
+                _ => Err(Problem::new(line, "an alias of a node that contains it")),
             },
             Event::Nothing
             | Event::StreamStart
@@ -130,7 +131,7 @@ impl Builder {
         line: usize,
     ) -> Result<(), Problem> {
         if tag.is_some() {
-            return Err(Problem::new(line, "a tag, of which only !!str is read"));
+            return Err(Problem::new(line, "unsupported tag (expected !!str or none)"));
         }
         if self.open.len() + 1 >= MAX_DEPTH {
             return Err(too_deep(line));
@@ -141,7 +142,7 @@ impl Builder {
 
     fn close(&mut self) -> Result<(), Problem> {
         let Some(Open { line, anchor, height, content }) = self.open.pop() else {
-            return Ok(()); // The parser closes what it has opened.
+            return Ok(()); // The parser balances these events.
         };
         let kind = match content {
             Content::List(nodes) => Kind::List(nodes),
@@ -150,7 +151,7 @@ impl Builder {
         self.complete(Rc::new(Node { line, kind, height }), anchor, line)
     }
 
-    /// Puts a node where it belongs; `line` is where it stands, which for an alias is not where it begins.
+    /// Adds a complete node to its parent. `line` is its position, which for an alias is not where the node begins.
     fn complete(&mut self, node: Rc<Node>, anchor: usize, line: usize) -> Result<(), Problem> {
         if anchor > 0 {
             if self.anchors.len() <= anchor {
@@ -176,9 +177,9 @@ impl Builder {
                         *key = Some((text.clone(), line))
                     }
                     Kind::Scalar { text, plain: _ } => {
-                        return Err(Problem::at(line, text, "a key that stands here twice"));
+                        return Err(Problem::at(line, text, "duplicate key"));
                     }
-                    Kind::List(_) | Kind::Map(_) => return Err(Problem::new(line, "a key that is no text")),
+                    Kind::List(_) | Kind::Map(_) => return Err(Problem::new(line, "a key that is not text")),
                 },
             },
         }
@@ -186,12 +187,12 @@ impl Builder {
     }
 }
 
-/// Whether the tag says so; any other is refused, for it would be a value that we take for another.
+/// Returns whether the tag is `!!str`. Other tags are rejected, because they would change the value's type.
 fn is_string(tag: Option<Cow<'_, Tag>>, line: usize) -> Result<bool, Problem> {
     match tag {
         None => Ok(false),
         Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(true),
-        Some(_) => Err(Problem::new(line, "a tag, of which only !!str is read")),
+        Some(_) => Err(Problem::new(line, "unsupported tag (expected !!str or none)")),
     }
 }
 

@@ -329,12 +329,12 @@ fn main_prints_where_a_web_config_file_is_wrong() {
     let table = [
         (
             "tls_server_confg: {}\n",
-            "1: tls_server_confg: unknown key; there are tls_server_config, http_server_config, basic_auth_users, \
+            "1: tls_server_confg: unknown key; expected one of tls_server_config, http_server_config, basic_auth_users, \
              rate_limit",
         ),
         (
             "basic_auth_users:\n  alice: secret\n",
-            "2: basic_auth_users.alice: not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters",
+            "2: basic_auth_users.alice: not a bcrypt hash (expected a $2a$, $2b$ or $2y$ prefix and 60 characters)",
         ),
         (
             "tls_server_config:\n  cert_file: server.crt\n",

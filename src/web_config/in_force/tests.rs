@@ -1,4 +1,4 @@
-//! Which version may take another's place.
+//! Tables of versions and whether they may replace others.
 
 use super::*;
 use crate::scratch::Scratch;
@@ -12,7 +12,7 @@ const OTHER_CA: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client
 const NAMES: &str = "  client_allowed_sans: [prometheus.example, standby.example]\n";
 const OTHER_NAME: &str = "  client_allowed_sans: [new.example]\n";
 const MORE_NAMES: &str = "  client_allowed_sans: [prometheus.example, standby.example, new.example]\n";
-/// As left out. An empty list is no version at all.
+/// Same as without the key. A version with an empty list is rejected.
 const NO_NAMES: &str = "  client_allowed_sans:\n";
 const RATE: &str = "rate_limit: {interval: 1s, burst: 3}\n";
 const OTHER_RATE: &str = "rate_limit: {interval: 1ms, burst: 99}\n";
@@ -20,10 +20,10 @@ const NO_RATE: &str = "rate_limit: {interval: 0s, burst: 3}\n";
 const HEADER: &str = "http_server_config: {headers: {X-Frame-Options: deny}}\n";
 
 const NO_TLS: &str = "tls_server_config: no longer configures TLS";
-const NEW_TLS: &str = "tls_server_config: configures TLS, which the server began without";
-const NOT_MANDATORY: &str = "client_auth_type: no longer demands a client certificate";
-const NOT_VERIFIED: &str = "client_auth_type: no longer verifies client certificates by a CA";
-const NOT_NAMED: &str = "client_allowed_sans: no longer names the clients that are allowed";
+const NEW_TLS: &str = "tls_server_config: configures TLS, but the server started without it";
+const NOT_MANDATORY: &str = "client_auth_type: no longer requires a client certificate";
+const NOT_VERIFIED: &str = "client_auth_type: no longer verifies client certificates against a CA";
+const NOT_NAMED: &str = "client_allowed_sans: no longer lists allowed clients";
 const NO_USER: &str = "basic_auth_users: no longer has a user";
 const NOBODY: &str = "basic_auth_users: none of the users can log in";
 const NO_LIMIT: &str = "rate_limit: no longer limits requests";
@@ -36,7 +36,7 @@ fn users(names: &[(&str, u8)]) -> String {
 }
 
 #[test]
-fn no_version_takes_a_protection_away() {
+fn no_version_removes_a_protection() {
     let folder = Scratch::new("versions");
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
@@ -46,13 +46,13 @@ fn no_version_takes_a_protection_away() {
     folder.write("other.pem", other.cert.pem());
     let (one, both) = (users(&[("one", 1)]), users(&[("one", 1), ("two", 2)]));
     let (two, changed) = (users(&[("two", 2)]), users(&[("one", 3)]));
-    // bcrypt with a cost above 16 takes too long, and no client can send a name with a colon.
+    // A bcrypt cost above 16 takes too long, and a user name must not contain a colon.
     let (costly, unsendable) = (users(&[("costly", 4)]).replace("$04$", "$17$"), users(&[("a:b", 5)]));
     let costly_too = format!("{one}{}", costly.trim_start_matches("basic_auth_users:\n"));
     let (costly, unsendable, costly_too) = (costly.as_str(), unsendable.as_str(), costly_too.as_str());
     let (one, both, two, changed) = (one.as_str(), both.as_str(), two.as_str(), changed.as_str());
 
-    // The version in force, the new one, and why it is refused, or whether connections that were let in before end.
+    // The current version, the new one, and why it is rejected, or whether earlier connections end.
     type Version<'t> = &'t [&'t str];
     const STAY: Result<bool, &str> = Ok(false);
     const END: Result<bool, &str> = Ok(true);
@@ -63,7 +63,7 @@ fn no_version_takes_a_protection_away() {
         (&[], &[TLS], Err(NEW_TLS)),
         (&[TLS], &[TLS, HEADER], STAY),
         (&[TLS, HEADER], &[TLS], STAY),
-        // Verification: demanded or not, by a CA or not.
+        // Client certificates: required or not, verified or not.
         (&[TLS], &[TLS, REQUEST], END),
         (&[TLS, REQUEST], &[TLS], END),
         (&[TLS], &[TLS, ANY], END),
@@ -83,7 +83,7 @@ fn no_version_takes_a_protection_away() {
         (&[TLS, VERIFY], &[TLS, GIVEN], Err(NOT_MANDATORY)),
         (&[TLS, VERIFY], &[TLS, OTHER_CA], END),
         (&[TLS, VERIFY], &[], Err(NO_TLS)),
-        // Allowed names: the list is cut, emptied, or another one.
+        // Allowed names: a shorter list, an empty one, another one.
         (&[TLS, VERIFY, NAMES], &[TLS, VERIFY], Err(NOT_NAMED)),
         (&[TLS, VERIFY, NAMES], &[TLS, VERIFY, NO_NAMES], Err(NOT_NAMED)),
         (&[TLS, VERIFY, NAMES], &[TLS, ANY, NAMES], Err(NOT_VERIFIED)),
@@ -101,7 +101,7 @@ fn no_version_takes_a_protection_away() {
         (&[one], &[two], END),
         (&[one], &[changed], END),
         (&[], &[one], STAY),
-        // Users who cannot log in.
+        // Users that cannot log in.
         (&[one], &[costly], Err(NOBODY)),
         (&[one], &[unsendable], Err(NOBODY)),
         (&[], &[costly], Err(NOBODY)),
@@ -117,7 +117,7 @@ fn no_version_takes_a_protection_away() {
         (&[RATE], &[OTHER_RATE], STAY),
         (&[], &[RATE], STAY),
         (&[NO_RATE], &[], STAY),
-        // All of it, and the file is cut ever earlier.
+        // All protections, in a file that is truncated earlier and earlier.
         (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES, RATE], Err(NO_USER)),
         (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY, NAMES], Err(NO_USER)),
         (&[TLS, VERIFY, NAMES, RATE, one], &[TLS, VERIFY], Err(NOT_NAMED)),
@@ -135,9 +135,9 @@ fn no_version_takes_a_protection_away() {
         let outcome = outcome.map(|new| in_force.protection.is_revoked_by(&new.protection));
         let outcome = outcome.map_err(|error| error.to_string());
         let place = folder.path("web.yml").display().to_string();
-        let expected = expected.map_err(|why| format!("{place}: {why}; a change like this needs a restart"));
+        let expected = expected.map_err(|why| format!("{place}: {why}; this change needs a restart"));
         assert_eq!(outcome, expected, "from {from:?} to {to:?}");
-        // At the start each of them counts.
+        // At the start, each of these versions is accepted.
         read(to, None).unwrap();
     }
     let error = read(&[TLS, VERIFY, "  client_allowed_sans: []\n"], None).map(drop).unwrap_err();

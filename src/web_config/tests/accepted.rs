@@ -1,4 +1,4 @@
-//! What is read, and as what.
+//! Accepted texts and their values.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn accepted(text: &str) -> WebConfig {
     parse("web.yml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-/// TLS with a line more, or several.
+/// Parses a TLS section with further lines.
 fn tls(more: &str) -> (TlsSettings, Vec<String>) {
     let more = more.replace('\n', "\n  ");
     let config =
@@ -20,7 +20,7 @@ fn tls(more: &str) -> (TlsSettings, Vec<String>) {
 }
 
 #[test]
-fn nothing_is_plain_http_and_open() {
+fn an_empty_file_is_plain_http_without_access_control() {
     for text in [
         "",
         "\n",
@@ -47,13 +47,13 @@ fn nothing_is_plain_http_and_open() {
         assert_eq!(config.headers, [], "{text:?}");
         assert_eq!(config.users, [], "{text:?}");
         assert_eq!(config.rate_limit, None, "{text:?}");
-        // A section of which nothing has a value says so, elsewhere.
+        // A section without any value gets a warning, which another test checks.
         assert!(config.warnings.is_empty() || text.contains("cert: ''"), "{text:?} {:?}", config.warnings);
     }
 }
 
 #[test]
-fn everything_at_once() {
+fn reads_every_key() {
     let config = accepted(&format!(
         "---
 tls_server_config:
@@ -135,7 +135,7 @@ fn names(tls: &TlsSettings) -> Vec<&'static str> {
 }
 
 #[test]
-fn what_is_missing_is_as_upstream_has_it() {
+fn missing_keys_have_upstreams_defaults() {
     let (tls, warnings) = tls("");
     assert_eq!(tls.client_auth, ClientAuth::NoClientCert);
     assert!(tls.client_ca.is_none() && tls.client_allowed_sans.is_empty());
@@ -146,7 +146,7 @@ fn what_is_missing_is_as_upstream_has_it() {
 }
 
 #[test]
-fn client_auth_types() {
+fn reads_client_auth_types() {
     let table = [
         ("''", ClientAuth::NoClientCert),
         ("~", ClientAuth::NoClientCert),
@@ -163,15 +163,15 @@ fn client_auth_types() {
         assert_eq!(tls.client_auth, expected);
         assert_eq!(warnings, [""; 0]);
     }
-    // Without a CA there is nothing to verify with.
+    // Without a CA there is nothing to verify against.
     assert_eq!(tls("client_auth_type: VerifyClientCertIfGiven").0.client_auth, ClientAuth::NoClientCert);
 }
 
 #[test]
-fn suites_that_may_be_used() {
+fn reads_cipher_suites() {
     let table: &[(&str, &[&str])] = &[
         ("cipher_suites: []", &[]),
-        // Those of TLS 1.3 are always there, where it is.
+        // The suites of TLS 1.3 are always included if that version is enabled.
         (
             "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]",
             &[
@@ -205,24 +205,24 @@ fn suites_that_may_be_used() {
 }
 
 #[test]
-fn what_is_taken_but_hardly_meant_is_said() {
+fn warns_about_doubtful_settings() {
     let tls = "tls_server_config: {cert_file: c, key_file: k, ";
     let table = [
         (
             "\ntls_server_config: {min_version: TLS13}".to_owned(),
-            "2: tls_server_config: neither cert_file nor key_file: this is plain HTTP",
+            "2: tls_server_config: neither cert_file nor key_file is set; serving plain HTTP",
         ),
         (
             format!("{tls}min_version: TLS10}}"),
-            "1: tls_server_config.min_version: rustls has nothing below TLS12: taken for TLS12",
+            "1: tls_server_config.min_version: rustls supports no version below TLS12; using TLS12",
         ),
         (
             format!("{tls}\n min_version: TLS11}}"),
-            "2: tls_server_config.min_version: rustls has nothing below TLS12: taken for TLS12",
+            "2: tls_server_config.min_version: rustls supports no version below TLS12; using TLS12",
         ),
         (
             format!("{tls}client_auth_type: RequireAnyClientCert,\n client_allowed_sans: [a]}}"),
-            "2: tls_server_config.client_allowed_sans: RequireAnyClientCert does not verify: anybody can make such a \
+            "2: tls_server_config.client_allowed_sans: RequireAnyClientCert does not verify: anybody can create such a \
              certificate",
         ),
         (
@@ -230,18 +230,18 @@ fn what_is_taken_but_hardly_meant_is_said() {
                 "{tls}\n\n cipher_suites: [TLS_RSA_WITH_RC4_128_SHA, TLS_AES_128_GCM_SHA256, \
                  TLS_RSA_WITH_AES_128_CBC_SHA]}}"
             ),
-            "3: tls_server_config.cipher_suites: rustls does not have TLS_RSA_WITH_RC4_128_SHA, \
+            "3: tls_server_config.cipher_suites: rustls does not support TLS_RSA_WITH_RC4_128_SHA, \
              TLS_RSA_WITH_AES_128_CBC_SHA",
         ),
         (
             format!("basic_auth_users:\n  a:b: {HASH}"),
-            "2: basic_auth_users.a:b: a name with a colon never gets in",
+            "2: basic_auth_users.a:b: a user with a colon in the name cannot log in",
         ),
         (
             "rate_limit: {interval: 1s}".to_owned(),
-            "1: rate_limit: without a burst it is 1; upstream refuses every request",
+            "1: rate_limit: without a burst, 1 is used (exporter-toolkit rejects every request)",
         ),
-        ("rate_limit: {burst: 3}".to_owned(), "1: rate_limit: without an interval nothing is limited"),
+        ("rate_limit: {burst: 3}".to_owned(), "1: rate_limit: a burst without an interval has no effect"),
     ];
     for (text, expected) in table {
         assert_eq!(accepted(&text).warnings, [format!("web.yml:{expected}")], "{text}");
@@ -253,7 +253,7 @@ fn what_is_taken_but_hardly_meant_is_said() {
 }
 
 #[test]
-fn switches() {
+fn reads_booleans() {
     for (texts, expected) in [
         (["true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON"], true),
         (["false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF"], false),
@@ -269,7 +269,7 @@ fn switches() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn debug_shows_no_secrets() {
     let text = format!(
         "tls_server_config: {{cert: '-----BEGIN SECRET', key: '-----BEGIN SECRET'}}\nbasic_auth_users: {{a: {HASH}}}"
     );

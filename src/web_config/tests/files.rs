@@ -1,4 +1,4 @@
-//! Files: those that a configuration names.
+//! Files that a configuration names.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn load(path: &Path) -> io::Result<Loaded> {
 }
 
 #[test]
-fn paths_are_relative_to_the_files_folder() {
+fn paths_are_relative_to_the_folder() {
     let folder = Scratch::new("relative");
     folder.write("tls/server.crt", "a certificate");
     let elsewhere = folder.write("elsewhere/server.key", "SECRET");
@@ -34,7 +34,7 @@ fn without_tls_no_other_file_is_read() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn errors_name_a_missing_file() {
     let folder = Scratch::new("missing");
     let missing = folder.0.join("none.yml");
     let error = load(&missing).unwrap_err();
@@ -57,14 +57,14 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn what_is_not_utf8_has_a_line() {
+fn errors_name_the_line_that_is_not_utf8() {
     let folder = Scratch::new("latin1");
     let path = folder.write("web.yml", b"# one\n# two\n# \xe9\n");
     assert_eq!(load(&path).unwrap_err().to_string(), format!("{}:3: not UTF-8", path.display()));
 }
 
 #[test]
-fn who_reads_the_pem_says_where_it_stands() {
+fn errors_of_the_pem_name_its_key() {
     let folder = Scratch::new("pem");
     folder.write("a", "");
     let path = folder.write("web.yml", "tls_server_config:\n  cert_file: a\n  key_file: a\n");

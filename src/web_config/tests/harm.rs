@@ -1,4 +1,4 @@
-//! Text that means harm, or nothing at all: no panic, and no more time and memory than its length allows.
+//! Hostile and random texts: no panic, and time and memory proportional to their length.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use super::super::yaml::MAX_DEPTH;
 use super::super::*;
 use super::HASH;
 
-/// Each takes less than a second, unoptimized; what is exponential, or quadratic with a factor to speak of, takes more.
+/// Each test takes less than a second without optimization. Anything exponential or quadratic takes longer.
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn bombs() {
+fn rejects_bombs_quickly() {
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     let (mut chain, mut as_high_as_may_be) = (laughs.clone(), String::new());
     for level in 1..1000 {
@@ -24,7 +24,7 @@ fn bombs() {
         }
     }
     let wide = |line: &dyn Fn(usize) -> String, most: usize| -> String { (0..most).map(line).collect() };
-    // Read, all 9^14 of it, and then refused for its keys.
+    // Parsed with all its 9^14 nodes, and then rejected because of its keys.
     let error = parse("web.yml", &as_high_as_may_be).unwrap_err();
     assert!(error.to_string().contains("1: a0: unknown key"), "{error}");
     let error = parse("web.yml", &chain).unwrap_err();
@@ -127,18 +127,18 @@ fn pieces() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in any::<String>()) {
+    fn any_text_is_accepted_or_rejected(text in any::<String>()) {
         refuses_well(&text);
     }
 
     #[test]
-    fn any_pieces_are_read_or_refused(text in pieces()) {
+    fn any_pieces_are_accepted_or_rejected(text in pieces()) {
         refuses_well(&text);
     }
 
-    /// A good file of which a part is replaced.
+    /// A valid file of which a part is replaced.
     #[test]
-    fn any_slip_is_read_or_refused(at in 0..400_usize, length in 0..20_usize, other in pieces()) {
+    fn any_damaged_file_is_accepted_or_rejected(at in 0..400_usize, length in 0..20_usize, other in pieces()) {
         let good = format!(
             "tls_server_config:\n  cert_file: a\n  key: |\n    -----BEGIN KEY\n  client_auth_type: NoClientCert\n  \
              cipher_suites:\n  - TLS_AES_128_GCM_SHA256\nhttp_server_config:\n  headers:\n    X-Frame-Options: deny\n\
@@ -155,7 +155,7 @@ fn refuses_well(text: &str) {
     if let Err(error) = parse("web.yml", text) {
         let error = error.to_string();
         let line: usize = error["web.yml:".len()..].split(':').next().unwrap().parse().unwrap();
-        // All that YAML has ever called a line's end.
+        // All line ends of all versions of YAML.
         let lines = 2 + text
             .chars()
             .filter(|c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}'))

@@ -1,9 +1,9 @@
-//! What is refused, with its line and key.
+//! Rejected texts, with line and key.
 
 use super::super::*;
 use super::HASH;
 
-const LIST: &str = "there are NoClientCert, RequestClientCert, RequireClientCert, RequireAnyClientCert, \
+const LIST: &str = "expected one of NoClientCert, RequestClientCert, RequireClientCert, RequireAnyClientCert, \
                     VerifyClientCertIfGiven, RequireAndVerifyClientCert";
 
 fn refused(text: &str) -> String {
@@ -18,58 +18,61 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn errors_of_form() {
+fn errors_of_the_structure() {
     let table = [
-        ("a", "1: not a section, which is keys and their values"),
-        ("\n- a", "2: not a section, which is keys and their values"),
-        ("rate_limit: []", "1: rate_limit: not a section, which is keys and their values"),
-        ("\nrate_limit: 1s", "2: rate_limit: not a section, which is keys and their values"),
-        ("basic_auth_users: [a]", "1: basic_auth_users: not a section, which is keys and their values"),
+        ("a", "1: not a section (expected keys with values)"),
+        ("\n- a", "2: not a section (expected keys with values)"),
+        ("rate_limit: []", "1: rate_limit: not a section (expected keys with values)"),
+        ("\nrate_limit: 1s", "2: rate_limit: not a section (expected keys with values)"),
+        ("basic_auth_users: [a]", "1: basic_auth_users: not a section (expected keys with values)"),
         (
             "http_server_config:\n  headers: a",
-            "2: http_server_config.headers: not a section, which is keys and their values",
+            "2: http_server_config.headers: not a section (expected keys with values)",
         ),
-        ("tls_server_config: ''", "1: tls_server_config: not a section, which is keys and their values"),
+        ("tls_server_config: ''", "1: tls_server_config: not a section (expected keys with values)"),
         (
             "rate_limits: {}",
-            "1: rate_limits: unknown key; there are tls_server_config, http_server_config, basic_auth_users, rate_limit",
+            "1: rate_limits: unknown key; expected one of tls_server_config, http_server_config, basic_auth_users, rate_limit",
         ),
         (
             "rate_limit:\n  interval: 1s\n  bursts: 1",
-            "3: rate_limit.bursts: unknown key; there are interval, burst",
+            "3: rate_limit.bursts: unknown key; expected one of interval, burst",
         ),
         (
             "http_server_config:\n  http3: true",
-            "2: http_server_config.http3: unknown key; there are http2, headers",
+            "2: http_server_config.http3: unknown key; expected one of http2, headers",
         ),
         (
             "tls_server_config:\n  cert_filse: a",
-            "2: tls_server_config.cert_filse: unknown key; there are cert, cert_file, key, key_file, \
+            "2: tls_server_config.cert_filse: unknown key; expected one of cert, cert_file, key, key_file, \
              client_auth_type, client_ca, client_ca_file, client_allowed_sans, min_version, max_version, \
              cipher_suites, prefer_server_cipher_suites, curve_preferences",
         ),
-        // Merging is Go's YAML, too; a key that is not known is what it is here.
-        ("rate_limit:\n  <<: {interval: 1s}", "2: rate_limit.<<: unknown key; there are interval, burst"),
-        ("rate_limit: {}\n\nrate_limit: {}", "3: rate_limit: a key that stands here twice"),
-        ("rate_limit: {}\n\n'rate_limit': {}", "3: rate_limit: a key that stands here twice"),
-        ("rate_limit:\n  interval: 1s\n  interval: 1s", "3: interval: a key that stands here twice"),
-        ("? [a]\n: b", "1: a key that is no text"),
-        ("? {a: b}\n: b", "1: a key that is no text"),
-        ("rate_limit: {}\n---\nrate_limit: {}", "2: a second document; one is all that is read"),
+        // Go's YAML supports merge keys. Here they are unknown keys.
+        (
+            "rate_limit:\n  <<: {interval: 1s}",
+            "2: rate_limit.<<: unknown key; expected one of interval, burst",
+        ),
+        ("rate_limit: {}\n\nrate_limit: {}", "3: rate_limit: duplicate key"),
+        ("rate_limit: {}\n\n'rate_limit': {}", "3: rate_limit: duplicate key"),
+        ("rate_limit:\n  interval: 1s\n  interval: 1s", "3: interval: duplicate key"),
+        ("? [a]\n: b", "1: a key that is not text"),
+        ("? {a: b}\n: b", "1: a key that is not text"),
+        ("rate_limit: {}\n---\nrate_limit: {}", "2: a second document (expected one)"),
         ("# a\n# a\u{1}b", "2: a character that YAML does not allow"),
         ("rate_limit: {interval: '\u{feff}'}", "1: a character that YAML does not allow"),
-        ("{}\n---\n", "2: a second document; one is all that is read"),
-        ("rate_limit:\n  burst: !!int 1", "2: a tag, of which only !!str is read"),
-        ("rate_limit: !!map {}", "1: a tag, of which only !!str is read"),
-        ("rate_limit: !thing {}", "1: a tag, of which only !!str is read"),
-        ("a: &a\n  b: *a", "2: an alias of what it is a part of"),
+        ("{}\n---\n", "2: a second document (expected one)"),
+        ("rate_limit:\n  burst: !!int 1", "2: unsupported tag (expected !!str or none)"),
+        ("rate_limit: !!map {}", "1: unsupported tag (expected !!str or none)"),
+        ("rate_limit: !thing {}", "1: unsupported tag (expected !!str or none)"),
+        ("a: &a\n  b: *a", "2: an alias of a node that contains it"),
     ];
     for (text, expected) in table {
         assert_eq!(refused(text), expected, "{text}");
     }
 }
 
-/// The sentence is the parser's; the line must be right.
+/// The text of these errors is the parser's, so only their line is checked.
 #[test]
 fn errors_of_the_parser() {
     let table = [
@@ -90,13 +93,13 @@ fn errors_of_the_parser() {
 
 #[test]
 fn errors_of_tls() {
-    let suites = "there are TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, \
+    let suites = "expected one of TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, \
                   TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, \
                   TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, \
                   TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
-    let suites12 = &suites[..10].to_owned();
+    let suites12 = &suites[.."expected one of ".len()].to_owned();
     let suites12 = format!("{suites12}{}", suites.split_once("TLS_CHACHA20_POLY1305_SHA256, ").unwrap().1);
-    // The keys beside, the error; the section begins in line 1, these in line 2.
+    // Further keys of the section, and the error. The section begins in line 1, these keys in line 2.
     let table = [
         ("cert_file: a".to_owned(), "1: tls_server_config: one of key or key_file is missing".to_owned()),
         ("key_file: a".to_owned(), "1: tls_server_config: one of cert or cert_file is missing".to_owned()),
@@ -117,20 +120,20 @@ fn errors_of_tls() {
             "client_ca: '-----BEGIN '\n  client_ca_file: a".to_owned(),
             "3: tls_server_config.client_ca_file: client_ca and client_ca_file exclude each other".to_owned(),
         ),
-        ("cert: a.pem".to_owned(), "2: tls_server_config.cert: no PEM; a path belongs to cert_file".to_owned()),
-        ("key: SECRET".to_owned(), "2: tls_server_config.key: no PEM; a path belongs to key_file".to_owned()),
+        ("cert: a.pem".to_owned(), "2: tls_server_config.cert: not PEM; a path belongs in cert_file".to_owned()),
+        ("key: SECRET".to_owned(), "2: tls_server_config.key: not PEM; a path belongs in key_file".to_owned()),
         (
             "key_file: '-----BEGIN SECRET'".to_owned(),
-            "2: tls_server_config.key_file: no path; the text itself belongs to key".to_owned(),
+            "2: tls_server_config.key_file: not a path; PEM text belongs in key".to_owned(),
         ),
         (
             "key_file: |\n    SECRET\n    SECRET".to_owned(),
-            "2: tls_server_config.key_file: no path; the text itself belongs to key".to_owned(),
+            "2: tls_server_config.key_file: not a path; PEM text belongs in key".to_owned(),
         ),
-        ("cert_file: [a]".to_owned(), "2: tls_server_config.cert_file: a list where text belongs".to_owned()),
+        ("cert_file: [a]".to_owned(), "2: tls_server_config.cert_file: a list (expected text)".to_owned()),
         (
             "cert_file: {a: b}".to_owned(),
-            "2: tls_server_config.cert_file: keys and values where text belongs".to_owned(),
+            "2: tls_server_config.cert_file: keys and values (expected text)".to_owned(),
         ),
         (
             "client_auth_type: Always".to_owned(),
@@ -139,52 +142,52 @@ fn errors_of_tls() {
         (
             "client_ca_file: a\n  cert_file: a\n  key_file: a".to_owned(),
             "2: tls_server_config.client_ca_file: client CA without a client auth type; \
-             client_auth_type: RequireAndVerifyClientCert is it"
+             expected client_auth_type: RequireAndVerifyClientCert"
                 .to_owned(),
         ),
         (
             "cert_file: a\n  key_file: a\n  client_auth_type: RequireAndVerifyClientCert".to_owned(),
-            "4: tls_server_config.client_auth_type: verification asked for, but no client CA: client_ca_file or \
+            "4: tls_server_config.client_auth_type: verification is required, but no client CA is set: client_ca_file or \
              client_ca is missing"
                 .to_owned(),
         ),
         (
             "client_allowed_sans: [a]".to_owned(),
             "2: tls_server_config.client_allowed_sans: client_auth_type must be RequireAndVerifyClientCert or \
-             RequireAnyClientCert: with another a client may come without a certificate"
+             RequireAnyClientCert: with other types a client needs no certificate"
                 .to_owned(),
         ),
         (
             "client_allowed_sans: []".to_owned(),
-            "2: tls_server_config.client_allowed_sans: an empty list, which would let nobody in".to_owned(),
+            "2: tls_server_config.client_allowed_sans: an empty list, which would admit no client".to_owned(),
         ),
-        ("client_allowed_sans: a".to_owned(), "2: tls_server_config.client_allowed_sans: no list".to_owned()),
+        ("client_allowed_sans: a".to_owned(), "2: tls_server_config.client_allowed_sans: not a list".to_owned()),
         (
             "client_allowed_sans:\n  - a\n  - [b]".to_owned(),
-            "4: tls_server_config.client_allowed_sans: a list where text belongs".to_owned(),
+            "4: tls_server_config.client_allowed_sans: a list (expected text)".to_owned(),
         ),
         (
             "client_allowed_sans:\n  - a\n  -".to_owned(),
-            "4: tls_server_config.client_allowed_sans: an empty line of a list".to_owned(),
+            "4: tls_server_config.client_allowed_sans: an empty list item".to_owned(),
         ),
         (
             "min_version: TLS111".to_owned(),
-            "2: tls_server_config.min_version: unknown TLS version: TLS111; there are TLS10, TLS11, TLS12, TLS13"
+            "2: tls_server_config.min_version: unknown TLS version: TLS111; expected one of TLS10, TLS11, TLS12, TLS13"
                 .to_owned(),
         ),
         (
             "min_version: ''".to_owned(),
-            "2: tls_server_config.min_version: unknown TLS version: (not shown); there are TLS10, TLS11, TLS12, TLS13"
+            "2: tls_server_config.min_version: unknown TLS version: (not shown); expected one of TLS10, TLS11, TLS12, TLS13"
                 .to_owned(),
         ),
         (
             "max_version: 1.3".to_owned(),
-            "2: tls_server_config.max_version: unknown TLS version: 1.3; there are TLS10, TLS11, TLS12, TLS13"
+            "2: tls_server_config.max_version: unknown TLS version: 1.3; expected one of TLS10, TLS11, TLS12, TLS13"
                 .to_owned(),
         ),
         (
             "max_version: TLS11".to_owned(),
-            "2: tls_server_config.max_version: rustls has nothing below TLS12".to_owned(),
+            "2: tls_server_config.max_version: rustls supports no version below TLS12".to_owned(),
         ),
         (
             "min_version: TLS13\n  max_version: TLS12".to_owned(),
@@ -202,20 +205,20 @@ fn errors_of_tls() {
             "max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]".to_owned(),
             format!("3: tls_server_config.cipher_suites: none of these suites can be used; {suites12}"),
         ),
-        ("cipher_suites: TLS_AES_128_GCM_SHA256".to_owned(), "2: tls_server_config.cipher_suites: no list".to_owned()),
+        ("cipher_suites: TLS_AES_128_GCM_SHA256".to_owned(), "2: tls_server_config.cipher_suites: not a list".to_owned()),
         (
             "prefer_server_cipher_suites: 'true'".to_owned(),
             "2: tls_server_config.prefer_server_cipher_suites: neither true nor false".to_owned(),
         ),
         (
             "curve_preferences:\n  - X25519\n  - CurveP521".to_owned(),
-            "4: tls_server_config.curve_preferences: rustls with ring does not have CurveP521; there are X25519, \
+            "4: tls_server_config.curve_preferences: rustls with ring does not support CurveP521; expected one of X25519, \
              CurveP256, CurveP384"
                 .to_owned(),
         ),
         (
             "curve_preferences: [X25519MLKEM768]".to_owned(),
-            "2: tls_server_config.curve_preferences: unknown curve: X25519MLKEM768; there are X25519, CurveP256, \
+            "2: tls_server_config.curve_preferences: unknown curve: X25519MLKEM768; expected one of X25519, CurveP256, \
              CurveP384"
                 .to_owned(),
         ),
@@ -229,11 +232,11 @@ fn errors_of_tls() {
 
 #[test]
 fn errors_of_the_rest() {
-    let no_hash = "not a bcrypt hash, which begins with $2a$, $2b$ or $2y$ and has 60 characters";
+    let no_hash = "not a bcrypt hash (expected a $2a$, $2b$ or $2y$ prefix and 60 characters)";
     let no_duration =
-        "no duration: numbers with the units h, m, s, ms, us, ns, such as 1s or 1m30s; 0 is no limit";
+        "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)";
     let no_number = "not a whole number from 0 to 4294967295, without quotes";
-    let no_header = "this header can not be configured; there are Strict-Transport-Security, \
+    let no_header = "this header cannot be configured; expected one of Strict-Transport-Security, \
                      X-Content-Type-Options, X-Frame-Options, X-XSS-Protection, Content-Security-Policy";
     let headers = "http_server_config:\n  headers:\n    ";
     let table = [
@@ -251,33 +254,33 @@ fn errors_of_the_rest() {
         ),
         (
             format!("{headers}Content-Security-Policy: \"a\\r\\nSet-Cookie: b\""),
-            "3: http_server_config.headers.Content-Security-Policy: a header's value is of visible ASCII, blanks and tabs"
+            "3: http_server_config.headers.Content-Security-Policy: invalid header value (expected visible ASCII, blanks and tabs)"
                 .to_owned(),
         ),
         (
             format!("{headers}X-XSS-Protection: \u{e4}"),
-            "3: http_server_config.headers.X-XSS-Protection: a header's value is of visible ASCII, blanks and tabs"
+            "3: http_server_config.headers.X-XSS-Protection: invalid header value (expected visible ASCII, blanks and tabs)"
                 .to_owned(),
         ),
         (
             format!("{headers}X-XSS-Protection: [1]"),
-            "3: http_server_config.headers.X-XSS-Protection: a list where text belongs".to_owned(),
+            "3: http_server_config.headers.X-XSS-Protection: a list (expected text)".to_owned(),
         ),
         ("basic_auth_users:\n  john: SECRET".to_owned(), format!("2: basic_auth_users.john: {no_hash}")),
         ("basic_auth_users:\n  john:".to_owned(), format!("2: basic_auth_users.john: {no_hash}")),
-        ("basic_auth_users:\n  john: [SECRET]".to_owned(), "2: basic_auth_users.john: a list where text belongs".to_owned()),
+        ("basic_auth_users:\n  john: [SECRET]".to_owned(), "2: basic_auth_users.john: a list (expected text)".to_owned()),
         (format!("basic_auth_users:\n  a: {HASH}\n  b: {HASH}x"), format!("3: basic_auth_users.b: {no_hash}")),
         (
             format!("basic_auth_users:\n  a: {HASH}\n  a: {HASH}"),
-            "3: a: a key that stands here twice".to_owned(),
+            "3: a: duplicate key".to_owned(),
         ),
-        // The wrong way round: what is shown must not be the hash.
+        // Name and hash swapped: the error must not show the hash.
         (format!("basic_auth_users:\n  {HASH}: SECRET"), format!("2: basic_auth_users.(not shown): {no_hash}")),
         ("rate_limit:\n  interval: 1".to_owned(), format!("2: rate_limit.interval: {no_duration}")),
         ("rate_limit:\n  interval: -1s".to_owned(), format!("2: rate_limit.interval: {no_duration}")),
         ("rate_limit:\n  interval: 1d".to_owned(), format!("2: rate_limit.interval: {no_duration}")),
         ("rate_limit:\n  interval: ''".to_owned(), format!("2: rate_limit.interval: {no_duration}")),
-        ("rate_limit:\n  interval: {}".to_owned(), "2: rate_limit.interval: keys and values where text belongs".to_owned()),
+        ("rate_limit:\n  interval: {}".to_owned(), "2: rate_limit.interval: keys and values (expected text)".to_owned()),
         ("rate_limit:\n  burst: -1".to_owned(), format!("2: rate_limit.burst: {no_number}")),
         ("rate_limit:\n  burst: 1.0".to_owned(), format!("2: rate_limit.burst: {no_number}")),
         ("rate_limit:\n  burst: '1'".to_owned(), format!("2: rate_limit.burst: {no_number}")),
@@ -291,9 +294,9 @@ fn errors_of_the_rest() {
     }
 }
 
-/// A private key with a wrong indent, a hash without its name: nothing of it is shown.
+/// A private key with a wrong indent, and a hash without its name: the error must show nothing of them.
 #[test]
-fn what_slips_is_not_shown() {
+fn errors_do_not_show_misplaced_secrets() {
     let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
     for text in [
         format!("tls_server_config:\n  key: |\n  -----BEGIN PRIVATE KEY-----\n  {line}"),

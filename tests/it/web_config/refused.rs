@@ -32,14 +32,19 @@ fn bind_names_file_line_and_key() {
     let never = format!("{}/", &hash("SECRET")[..59]);
     // Kind, line and key, the beginning of the sentence.
     let table = [
-        ("a: 1".to_owned(), InvalidInput, "1: a", "unknown key; there are tls_server_config, "),
+        ("a: 1".to_owned(), InvalidInput, "1: a", "unknown key; expected one of tls_server_config, "),
         (
             "rate_limit:\n  interval: 1s\n  bursts: 1".to_owned(),
             InvalidInput,
             "3: rate_limit.bursts",
             "unknown key",
         ),
-        ("rate_limit:\n\n  interval: soon".to_owned(), InvalidInput, "3: rate_limit.interval", "no duration"),
+        (
+            "rate_limit:\n\n  interval: soon".to_owned(),
+            InvalidInput,
+            "3: rate_limit.interval",
+            "not a duration",
+        ),
         (
             "rate_limit:\n  interval: 1s\n  burst: -1".to_owned(),
             InvalidInput,
@@ -56,7 +61,7 @@ fn bind_names_file_line_and_key() {
             "http_server_config:\n  headers:\n    Server: a".to_owned(),
             InvalidInput,
             "3: http_server_config.headers.Server",
-            "this header can not be configured",
+            "this header cannot be configured",
         ),
         (
             "basic_auth_users:\n  one: SECRET".to_owned(),
@@ -70,12 +75,7 @@ fn bind_names_file_line_and_key() {
             "2: basic_auth_users.one",
             "not a bcrypt hash",
         ),
-        (
-            "rate_limit: {}\nrate_limit: {}".to_owned(),
-            InvalidInput,
-            "2: rate_limit",
-            "a key that stands here twice",
-        ),
+        ("rate_limit: {}\nrate_limit: {}".to_owned(), InvalidInput, "2: rate_limit", "duplicate key"),
         (
             format!("{tls}  curve_preferences: [CurveP521]"),
             InvalidInput,
@@ -92,7 +92,7 @@ fn bind_names_file_line_and_key() {
             format!("{tls}  client_auth_type: RequireAndVerifyClientCert"),
             InvalidInput,
             "4: tls_server_config.client_auth_type",
-            "verification asked for, but no client CA",
+            "verification is required, but no client CA is set",
         ),
         (
             "\ntls_server_config:\n  cert_file: none.crt\n  key_file: server.key".to_owned(),

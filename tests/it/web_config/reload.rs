@@ -92,8 +92,7 @@ fn reload_without_a_usable_user_is_refused() {
     });
     let warnings = warnings(&log);
     assert_eq!(warnings.len(), 1, "{log}");
-    let expected =
-        "web.yml: basic_auth_users: none of the users can log in; a change like this needs a restart";
+    let expected = "web.yml: basic_auth_users: none of the users can log in; this change needs a restart";
     assert!(warnings[0].contains("keeping the last good one") && warnings[0].contains(expected), "{log}");
     // The start accepts the file, as exporter-toolkit does, and warns of the user.
     let log = logged(builder(folder.write("web.yml", &costly)), |addr| {
@@ -216,11 +215,9 @@ fn whether_there_is_tls_does_not_change() {
         let warnings = warnings(&log);
         assert_eq!(warnings.len(), 1, "{log}");
         let expected = match is_secured {
-            true => {
-                "web.yml: tls_server_config: no longer configures TLS; a change like this needs a restart"
-            }
+            true => "web.yml: tls_server_config: no longer configures TLS; this change needs a restart",
             false => {
-                "web.yml: tls_server_config: configures TLS, which the server began without; a change like"
+                "web.yml: tls_server_config: configures TLS, but the server started without it; a change like"
             }
         };
         assert!(warnings[0].contains(expected), "{first:?}: {log}");
@@ -266,8 +263,8 @@ fn a_cut_file_keeps_the_allowed_names() {
     let log = log.text();
     let warnings = warnings(&log);
     let expected = [
-        "web.yml: client_allowed_sans: no longer names the clients that are allowed; a change like this needs a restart",
-        "web.yml: tls_server_config: no longer configures TLS; a change like this needs a restart",
+        "web.yml: client_allowed_sans: no longer lists allowed clients; this change needs a restart",
+        "web.yml: tls_server_config: no longer configures TLS; this change needs a restart",
     ];
     assert_eq!(warnings.len(), expected.len(), "{log}");
     for (line, expected) in warnings.iter().zip(expected) {

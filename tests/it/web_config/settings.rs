@@ -141,14 +141,18 @@ fn limited(builder: Builder) -> ((usize, Vec<String>), String) {
 fn rate_limit_of_the_file_is_enforced() {
     let folder = Scratch::new("rate");
     // The burst, how many get in, what is warned of. The interval is so long that no second one passes.
-    let without = "web_config: {file}:1: rate_limit: without a burst it is 1; upstream refuses every request";
+    let without = "web_config: {file}:1: rate_limit: without a burst, 1 is used (exporter-toolkit rejects every request)";
     let table = [
         ("{interval: 1h, burst: 3}", 3, None),
         ("{interval: 1h, burst: 1}", 1, None),
         ("{interval: 1h, burst: 0}", 0, None),
         ("{interval: 1h}", 1, Some(without)),
         ("{interval: 0s, burst: 1}", 5, None),
-        ("{burst: 1}", 5, Some("web_config: {file}:1: rate_limit: without an interval nothing is limited")),
+        (
+            "{burst: 1}",
+            5,
+            Some("web_config: {file}:1: rate_limit: a burst without an interval has no effect"),
+        ),
     ];
     for (limit, expected, warning) in table {
         let path = folder.write("web.yml", format!("rate_limit: {limit}\n"));

@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
         Refused(
             InvalidInput,
             "4: tls_server_config.client_auth_type",
-            &["verification asked for", "no client CA"],
+            &["verification is required", "no client CA"],
         ),
     ),
     (
@@ -107,11 +107,11 @@ const ROWS: &[Row] = &[
     ),
     (
         "web_config_headers_extra_header.bad.yml",
-        "error: this header can not be configured",
+        "error: this header cannot be configured",
         Refused(
             InvalidInput,
             "3: http_server_config.headers.Content-Type",
-            &["this header can not be configured"],
+            &["this header cannot be configured"],
         ),
     ),
     (
@@ -161,7 +161,7 @@ const ROWS: &[Row] = &[
         Refused(
             InvalidInput,
             "7: tls_server_config.curve_preferences",
-            &["CurveP521", "there are X25519, CurveP256, CurveP384"],
+            &["CurveP521", "expected one of X25519, CurveP256, CurveP384"],
         ),
     ),
     (
