@@ -1,4 +1,4 @@
-//! A running server, and how it stops.
+//! The guard of a running server, and its stop.
 
 use std::error::Error;
 use std::fmt;
@@ -37,9 +37,9 @@ use crate::scrape::{Deliveries, Epoch};
 #[must_use = "dropping the guard stops the server: bind it to a name (`let _guard = …`, not `let _ = …`), or `detach()` it"]
 pub struct Guard {
     reach: Reach,
-    /// Gone once the server has stopped.
+    /// Dangling once the server has stopped.
     router: Weak<Router>,
-    /// None once it has been asked for.
+    /// `None` once a last scrape was requested.
     last_scrape: Option<oneshot::Sender<LastScrape>>,
     /// Cancelled to stop the server.
     stop: CancellationToken,
@@ -47,10 +47,10 @@ pub struct Guard {
     detached: bool,
 }
 
-/// What the server is asked for before it stops.
+/// A request for one more scrape before the stop.
 #[derive(Debug)]
 pub(crate) struct LastScrape {
-    /// In which its gather has to begin, if not later.
+    /// The earliest epoch whose scrape counts.
     pub(crate) epoch: Epoch,
     /// When to stop without it.
     pub(crate) until: Option<Instant>,
@@ -89,8 +89,8 @@ impl Guard {
 
     /// Sets whether the program is ready to do its work.
     ///
-    /// `/-/ready` answers 200 or 503, which a load balancer or an orchestrator reads, and `prometheus_exporter_ready` shows it. The
-    /// metrics are served in either case.
+    /// The response of `/-/ready` is then 200 or 503, for a load balancer or an orchestrator, and
+    /// `prometheus_exporter_ready` shows it. The metrics are served in either case.
     ///
     /// Default: `true`, unless [`Builder::ready`](crate::Builder::ready) has set it.
     pub fn set_ready(&self, ready: bool) {
@@ -111,8 +111,8 @@ impl Guard {
 
     /// Completes when the server has stopped, whatever the reason.
     ///
-    /// Its listeners are closed, its connections have ended, its threads are about to end. A collector that hangs keeps its thread.
-    /// The future borrows nothing and may outlive the guard.
+    /// Its listeners are closed, its connections have ended, and its threads are about to end. A hanging collector
+    /// keeps its thread. The future borrows nothing and may outlive the guard.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.running.stopped().clone().cancelled_owned()
     }
@@ -128,8 +128,8 @@ impl Guard {
 
     /// Stops the server and blocks until it has stopped: [`shutdown`](Self::shutdown) for synchronous code.
     ///
-    /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has threads of its own. On those,
-    /// that is in a collector and in a hook on the server's own runtime, it does not wait.
+    /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has its own threads. On
+    /// those, it returns at once: in a collector, and in a hook on the server's own runtime.
     pub fn shutdown_blocking(self) {
         self.stop.cancel();
         self.running.join();
@@ -137,9 +137,9 @@ impl Guard {
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until the server has stopped.
     ///
-    /// So the final values of a job that ends are not lost. The first whole scrape that begins after this call counts; the
-    /// [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server stops without it. `None` waits
-    /// for ever, zero stops at once. Choose a limit a little above the scrape interval.
+    /// The final values of a finished job are then not lost. The first whole scrape that begins after this call
+    /// counts; the [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server
+    /// stops without it. `None` waits forever, zero stops at once. Choose a limit a little above the scrape interval.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Guard {
         mut self,
         limit: impl Into<Option<Duration>>,
     ) -> impl Future<Output = Result<(), NotScraped>> + Send {
-        // Now, and not when it is first polled: the values are final.
+        // Sealed now and not at the first poll, because the values are final now.
         let asked = self.ask_for_the_last_scrape(limit.into());
         async move {
             self.running.stopped().cancelled().await;
@@ -186,17 +186,17 @@ impl Guard {
         limit: impl Into<Option<Duration>>,
     ) -> Result<(), NotScraped> {
         let asked = self.ask_for_the_last_scrape(limit.into());
-        // What was asked for ends the server; this guard does not.
+        // The requested last scrape stops the server, so this guard's drop must not.
         self.detached = !self.running.join();
         asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
     }
 
-    /// Nothing if the server has stopped.
+    /// Requests a last scrape. Returns `None` if the server has stopped.
     fn ask_for_the_last_scrape(&mut self, limit: Option<Duration>) -> Option<Asked> {
         let router = self.router.upgrade()?;
         let (epoch, deliveries) = (router.scraper.seal(), router.scraper.deliveries().clone());
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
-        // It fails for a server that has stopped meanwhile.
+        // Fails if the server has stopped meanwhile.
         let _ = self.last_scrape.take()?.send(LastScrape { epoch, until });
         Some(Asked { deliveries, epoch })
     }
@@ -255,9 +255,9 @@ impl fmt::Display for NotScraped {
 
 impl Error for NotScraped {}
 
-/// A last scrape that the server has been asked for.
+/// A requested last scrape.
 struct Asked {
-    /// Not the router, which would keep the registries.
+    /// Without the router, which would keep the registries alive.
     deliveries: Deliveries,
     epoch: Epoch,
 }
@@ -282,11 +282,11 @@ impl fmt::Display for Guard {
     }
 }
 
-/// Where the metrics are to be found.
+/// The addresses and URLs of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
     pub(crate) addresses: Vec<Address>,
-    /// Those of them that are TCP's.
+    /// Only the TCP addresses.
     pub(crate) local_addrs: Vec<SocketAddr>,
     scheme: &'static str,
     metrics_path: String,

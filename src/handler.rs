@@ -1,4 +1,4 @@
-//! The metrics as a service that an HTTP server of the host program mounts.
+//! The metrics as a service inside the program's own HTTP server.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -62,16 +62,16 @@ use crate::util::throttle::Throttle;
 #[derive(Clone)]
 pub struct Handler {
     mounted: Arc<Mounted>,
-    /// None: the metrics.
+    /// `None`: the handler serves the metrics.
     page: Option<Arc<Document>>,
 }
 
 struct Mounted {
     host: Arc<Host>,
     router: Arc<Router>,
-    /// None before the first call.
+    /// `None` before the first call.
     engine: Mutex<Option<Running>>,
-    /// Ends the engine.
+    /// Stops the engine.
     stop: CancellationToken,
     no_engine: Throttle,
 }
@@ -184,7 +184,7 @@ impl Mounted {
             Ok(runtime) => runtime,
             Err(error) => {
                 if self.no_engine.allows() {
-                    tracing::error!(%error, "cannot start the thread that serves the metrics");
+                    tracing::error!(%error, "failed to spawn the threads that serve the metrics");
                 }
                 return Router::refuse(&head);
             }
@@ -196,7 +196,7 @@ impl Mounted {
         answer.unwrap_or_else(|_| Router::refuse(&head))
     }
 
-    /// The engine's runtime. Starts the engine at the first call.
+    /// Returns the engine's runtime, and starts the engine at the first call.
     fn runtime(&self) -> io::Result<Handle> {
         let mut engine = self.engine.lock();
         if let Some(running) = &*engine {

@@ -1,5 +1,5 @@
-//! Not API: opens the pure modules, and connections without sockets, to this crate's own benches and fuzz targets. It
-//! changes without notice.
+//! Not part of the API: exposes pure modules and connections without sockets to this crate's benches and fuzz
+//! targets. Changes without notice.
 
 mod wire;
 

@@ -1,4 +1,4 @@
-//! A bound server: accepts, admits, drains.
+//! A bound server: accepting, admitting and draining connections.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -23,11 +23,11 @@ use crate::scrape::{Host, Scraper};
 use crate::telemetry::{Cause, RejectReason};
 use crate::util::unwind::{caught, caught_in_polls};
 
-/// How long the accept loop pauses after a panic that no accepted connection has caused: one that comes at every poll must
-/// neither spin nor fill the host's standard error.
+/// How long the accept loop pauses after a panic without an accepted connection. A panic at every poll must neither
+/// spin nor fill the host's standard error.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// Holds open ports: a server that is bound, and whose connections queue until it is started.
+/// Holds open ports: a bound server, whose connections queue until you start it.
 ///
 /// It runs on threads of its own. [`start`](Self::start) returns a guard, [`serve`](Self::serve) a future. Dropping it closes its
 /// ports.
@@ -50,15 +50,15 @@ pub struct Server {
     pub(crate) options: ServerOptions,
 }
 
-/// What a server does with connections.
+/// Options of a server's connections.
 #[derive(Debug)]
 pub(crate) struct ServerOptions {
     pub(crate) allow: AllowList,
-    /// If not set, it depends on the process's limits.
+    /// `None`: derived from the process's limits.
     pub(crate) max_connections: Option<usize>,
     pub(crate) deadlines: Deadlines,
     pub(crate) drain_timeout: Duration,
-    /// Tells systemd how the server is.
+    /// Notifies systemd of the server's state.
     pub(crate) notify: Option<Notify>,
 }
 
@@ -75,7 +75,7 @@ impl Server {
 
     /// Serves on two threads of its own, named `prometheus-hyper-<port>`, until the [`Guard`] is dropped.
     ///
-    /// It works the same with a tokio runtime around it and without one. It serves also while the program's runtime is blocked.
+    /// It works with and without a tokio runtime around it, and even while the program's runtime is blocked.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Server {
     /// Those of [`start`](Self::start).
     pub async fn serve<F: Future<Output = ()>>(self, shutdown: F) -> io::Result<()> {
         let mut shutdown = pin!(shutdown);
-        // Before the start, so that a client that gets a response knows that the shutdown is waited for.
+        // Polled before the start, so that a signal handler is installed before the first response.
         let is_over = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
         let guard = self.start()?;
         if !is_over {
@@ -120,7 +120,7 @@ impl Server {
         Ok(())
     }
 
-    /// Takes the listeners onto the current runtime, which is the engine's.
+    /// Registers the listeners with the current runtime, which is the engine's.
     fn enter(self) -> io::Result<Accepting> {
         let Server { sockets, reach, tls, host: _, router, options } = self;
         let ServerOptions { allow, max_connections, deadlines, drain_timeout, notify } = options;
@@ -145,8 +145,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Completes when a server is to stop: its token is cancelled, or the guard has asked for one last
-/// scrape, and that has been delivered or is given up.
+/// Completes when the server must stop: its token is cancelled, or the guard's last scrape was delivered or has timed
+/// out.
 async fn stop_requested(stop: &CancellationToken, asked: oneshot::Receiver<LastScrape>, scraper: &Scraper) {
     let last_scrape = async {
         match asked.await {
@@ -164,10 +164,10 @@ async fn stop_requested(stop: &CancellationToken, asked: oneshot::Receiver<LastS
     }
 }
 
-/// Tells the service manager the state of the service.
+/// Notifies the service manager of the service's state.
 pub(crate) type Notify = fn(&str);
 
-/// Tells it that the server serves, and with its drop that it is about to end.
+/// Notifies that the server is ready, and with its drop that it is stopping.
 struct Notice(Notify);
 
 impl Notice {
@@ -216,7 +216,7 @@ impl Accepting {
                         break (stream, peer, queued);
                     }
                     telemetry.count_rejection(RejectReason::Address);
-                    tracing::debug!(?peer, "an address that is not allowed: closed");
+                    tracing::debug!(?peer, "closed a connection from an address that is not allowed");
                 };
                 let evicted = connections.evict_for_newcomer(queued).await;
                 let service = Service { stop: grants.current(), ..service.clone() };
@@ -228,9 +228,10 @@ impl Accepting {
             tokio::select! {
                 biased;
                 () = shutdown.as_mut() => break,
-                // It never completes, so it drops nobody who is being admitted. Before the accepts, which a flood keeps ready.
+                // Never completes, so it cancels no admission. Before the accepts, because a flood keeps those ready.
                 () = following.as_mut() => {}
-                // A subscriber of the host's may panic at any of these events. That ends none but its own step.
+                // A subscriber of the host program may panic at any of these events. The panic ends only the current
+                // step.
                 admitted = caught_in_polls(admitted) => {
                     pause = Duration::ZERO;
                     if admitted.is_none() {
@@ -243,7 +244,7 @@ impl Accepting {
             }
         }
         drop(notice);
-        // In this order: who finds the port closed knows that what is answered from now on is the last.
+        // In this order: after the port is closed, every response is one of the last.
         service.stop.cancel();
         drop(listeners);
         connections.drain(drain_timeout).await;

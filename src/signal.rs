@@ -1,4 +1,4 @@
-//! The signals by which a program is asked to end.
+//! The signals that ask a program to end.
 
 use std::future::Future;
 use std::io;

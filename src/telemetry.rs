@@ -1,6 +1,5 @@
-//! What the server says about itself. It lives in a private registry that is one more source of the scrape:
-//! nothing is ever registered into a registry we do not own, so starting twice, failing to bind and aborting
-//! leave no trace.
+//! The server's own metrics. They are in a private registry, which is one more source of the scrape. The server
+//! registers nothing in the user's registries, so that a second start, a failed bind or an abort leaves no trace.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use prometheus::{
 
 use crate::util::throttle::Throttle;
 
-/// An enum whose variants are the closed set of values of a label. Nothing that a client sends ever becomes a label
+/// Defines an enum whose variants are all values of a label. Nothing that a client sends becomes a label
 /// (CVE-2022-21698).
 macro_rules! label_values {
     ($(#[$doc:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $value:literal,)* }) => {
@@ -31,72 +30,72 @@ macro_rules! label_values {
 }
 
 label_values! {
-    /// Why something went wrong: the values of `prometheus_exporter_errors_total{cause}`.
+    /// Cause of an error: the values of `prometheus_exporter_errors_total{cause}`.
     Cause {
-        /// Accepting a connection failed, except for connections that their client gave up.
+        /// Accepting a connection failed, unless the client had closed it.
         Accept = "accept",
-        /// A connection ended by an error of I/O or protocol, or during a request or a response at a deadline.
+        /// A connection ended with an I/O or protocol error, or at a deadline during a request or a response.
         Connection = "connection",
         /// A connection was closed in favour of a new one.
         Evicted = "evicted",
-        /// The server itself failed to serve a scrape or a probe: a panic outside of collectors, no thread, no compression.
+        /// The server failed to serve a scrape or a probe: a panic outside collectors, no thread, no compression.
         Gather = "gather",
-        /// A TLS handshake failed: too slow, plain HTTP, a client that is rejected.
+        /// A TLS handshake failed: too slow, plain HTTP, or a rejected client.
         Handshake = "handshake",
-        /// A family, metric or sample was skipped: nameless, empty, doubled, not to be encoded.
+        /// A family, metric or sample was skipped: nameless, empty, duplicate, or not representable.
         Skipped = "skipped",
-        /// A collector or a probe panicked, or a subscriber of the host program in the accept loop.
+        /// A collector or a probe panicked, or the host program's subscriber in the accept loop.
         Panic = "panic",
-        /// A scrape was not done at its deadline.
+        /// A scrape did not finish by its deadline.
         Timeout = "timeout",
-        /// Two sources have one name under two types.
+        /// Two sources use one name with two types.
         TypeConflict = "type_conflict",
     }
 }
 
 label_values! {
-    /// Why a connection or a request was rejected: the values of `prometheus_exporter_denied_total{reason}`.
+    /// Reason why a connection or a request was rejected: the values of `prometheus_exporter_denied_total{reason}`.
     RejectReason {
         /// The address is not on the allow-list.
         Address = "address",
         /// The Host is not on the list.
         Host = "host",
-        /// More requests than the rate limit has.
+        /// The rate limit is exceeded.
         Rate = "rate",
-        /// More scrapes at once than may be answered.
+        /// Too many scrapes are in flight.
         MaxRequests = "max_requests",
-        /// A scrape while clients leave too much unread.
+        /// The budget of unsent bytes is exceeded.
         Unsent = "unsent",
-        /// No credentials, or none that can be read.
+        /// No credentials, or unreadable ones.
         NoCredentials = "no_credentials",
-        /// Credentials that are wrong.
+        /// Wrong credentials.
         WrongCredentials = "wrong_credentials",
-        /// An address with too many failed logins lately.
+        /// The address has too many recent failed logins.
         Failures = "failures",
-        /// More logins at once than can wait.
+        /// The queue of logins is full.
         Logins = "logins",
     }
 }
 
 label_values! {
-    /// How a probe has ended: the values of `prometheus_exporter_probes_total{outcome}`.
+    /// Outcome of a probe: the values of `prometheus_exporter_probes_total{outcome}`.
     ProbeOutcome {
         Success = "success",
         /// The target could not be probed.
         Failure = "failure",
-        /// It was not done at its deadline.
+        /// The probe did not finish by its deadline.
         Timeout = "timeout",
         Panic = "panic",
-        /// The scraper's parameters make no sense.
+        /// The scraper's parameters are invalid.
         BadRequest = "bad_request",
-        /// There were as many probes under way as there may be.
+        /// Too many probes were running.
         Rejected = "rejected",
-        /// Its scraper has gone.
+        /// The scraper closed its connection.
         Cancelled = "cancelled",
     }
 }
 
-/// Up to the longest scrape there is by default: probes take as long as their targets.
+/// Up to the longest default scrape timeout, because probes take as long as their targets.
 const PROBE_SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
@@ -141,7 +140,8 @@ impl Telemetry {
                 .gauge("ready", "Whether the program reports that it is ready, as /-/ready returns it."),
             connections: new.gauge("connections", "Open connections to the metrics server."),
             errors: new.counters("errors_total", "Errors of the metrics server, by cause.", &["cause"]),
-            // Without access control, hooks, probes, files and a second registry these have no series, and so are not shown.
+            // Without access control, hooks, probes, files and a second registry, these families have no series and
+            // are not exposed.
             denied: new.counters(
                 "denied_total",
                 "Connections and requests that the metrics server rejected, by reason.",
@@ -189,19 +189,19 @@ impl Telemetry {
             registry,
         };
         telemetry.set_ready(true);
-        // Each series from the first scrape on, so that `increase()` sees the first error.
+        // All series exist from the first scrape on, so that `increase()` counts the first error.
         for cause in Cause::ALL {
             telemetry.count_errors(*cause, 0);
         }
         telemetry
     }
 
-    /// The private registry.
+    /// Returns the private registry.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// What counts and logs one kind of error.
+    /// Returns a reporter, which counts and logs errors of one kind.
     pub(crate) fn reporter(&self, cause: Cause) -> Reporter {
         Reporter { errors: self.errors.with_label_values(&[cause.label()]), throttle: Throttle::default() }
     }
@@ -214,7 +214,7 @@ impl Telemetry {
         self.errors.with_label_values(&[cause.label()]).inc_by(count);
     }
 
-    /// Shows these from now on, so that `increase()` sees the first.
+    /// Creates these series now, so that `increase()` counts the first rejection.
     pub(crate) fn show_rejections(&self, reasons: &[RejectReason]) {
         for reason in reasons {
             self.denied.with_label_values(&[reason.label()]);
@@ -237,10 +237,10 @@ impl Telemetry {
         self.response_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Omits what a mounted handler cannot know.
+    /// Removes the metrics that a mounted handler cannot know.
     pub(crate) fn omit_server(&self) {
         for gauge in [&self.ready, &self.connections] {
-            // It fails where there is none.
+            // Fails if the gauge was removed before.
             let _ = self.registry.unregister(Box::new(gauge.clone()));
         }
     }
@@ -266,7 +266,7 @@ impl Telemetry {
         self.hook_duration.with_label_values(&[hook]).set(duration.as_secs_f64());
     }
 
-    /// Shows these from now on, so that `increase()` sees the first.
+    /// Creates these series now, so that `increase()` counts the first probe.
     pub(crate) fn show_probes(&self, path: &str) {
         for outcome in ProbeOutcome::ALL {
             self.probes.with_label_values(&[path, outcome.label()]);
@@ -276,18 +276,18 @@ impl Telemetry {
 
     pub(crate) fn probe_ended(&self, path: &str, outcome: ProbeOutcome, duration: Duration) {
         self.probes.with_label_values(&[path, outcome.label()]).inc();
-        // What was never begun would make the others look quick.
+        // Probes that never started would lower the durations.
         if !matches!(outcome, ProbeOutcome::BadRequest | ProbeOutcome::Rejected) {
             self.probe_duration.with_label_values(&[path]).observe(duration.as_secs_f64());
         }
     }
 
-    /// Counts a request as in flight while the answer lives.
+    /// Counts a request as in flight until the return value is dropped.
     pub(crate) fn request_in_flight(&self) -> Up {
         Up::new(&self.in_flight)
     }
 
-    /// Counts a connection as open while the answer lives.
+    /// Counts a connection as open until the return value is dropped.
     pub(crate) fn open_connection(&self) -> Up {
         Up::new(&self.connections)
     }
@@ -295,13 +295,13 @@ impl Telemetry {
 
 #[cfg(feature = "tls")]
 impl Telemetry {
-    /// `not_after` is the last second in which the certificate is valid, since the epoch.
+    /// Records a loaded certificate. `not_after` is the last second in which it is valid, since the epoch.
     pub(crate) fn certificate_loaded(&self, not_after: i64) {
         self.certificate_reload_success.with_label_values::<&str>(&[]).set(1);
         self.certificate_expiry.with_label_values::<&str>(&[]).set(not_after);
     }
 
-    /// The last good one stays in use.
+    /// Records a failed reload. The last good certificate stays in use.
     pub(crate) fn certificate_reload_failed(&self) {
         self.certificate_reload_success.with_label_values::<&str>(&[]).set(0);
     }
@@ -309,14 +309,14 @@ impl Telemetry {
 
 #[cfg(feature = "web-config")]
 impl Telemetry {
-    /// Whether the version in force is the one that is there.
+    /// Records whether the current content of the file is in use.
     pub(crate) fn web_config_reloaded(&self, success: bool) {
         self.web_config_reload_success.with_label_values::<&str>(&[]).set(success.into());
     }
 }
 
-/// Counts one kind of error, and logs it: at most once a minute, because an error that comes back at every scrape would fill the
-/// log.
+/// Counts errors of one kind and logs them at most once a minute. An error that recurs at every scrape would
+/// otherwise fill the log.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     errors: IntCounter,
@@ -324,7 +324,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Counts so many, and logs them if there are any and it is time.
+    /// Counts errors, and logs them if there are any and the log limit allows it.
     pub(crate) fn report(&self, count: u64, log: impl FnOnce()) {
         // First, because a subscriber of the host program may panic in the log.
         self.errors.inc_by(count);
@@ -334,7 +334,7 @@ impl Reporter {
     }
 }
 
-/// A gauge that is one higher while this lives.
+/// A gauge that is incremented until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Up(IntGauge);
 
@@ -351,7 +351,7 @@ impl Drop for Up {
     }
 }
 
-/// Makes metrics and registers them.
+/// Creates and registers metrics.
 struct Register<'r>(&'r Registry);
 
 impl Register<'_> {
@@ -375,7 +375,8 @@ impl Register<'_> {
         self.register(Histogram::with_opts(opts(name, help).into()))
     }
 
-    /// Both steps fail for malformed or repeated names only, and the names are the constants above, which a test registers.
+    /// Both steps fail only for malformed or duplicate names. The names are the constants above, which a test
+    /// registers.
     #[expect(clippy::expect_used, reason = "constant names in a registry of our own")]
     fn register<M: Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
         let metric = metric.expect("a constant, valid name");
@@ -393,7 +394,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_family_is_there_from_the_start() {
+    fn every_family_exists_from_the_start() {
         let names: Vec<String> =
             Telemetry::new().registry().gather().iter().map(|family| family.name().to_owned()).collect();
         let expected = [
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_counted_always_and_logged_once_a_minute() {
+    fn counts_all_errors_and_logs_one_a_minute() {
         let telemetry = Telemetry::new();
         let reporter = telemetry.reporter(Cause::Gather);
         let logged = std::cell::Cell::new(0);
@@ -417,13 +418,13 @@ mod tests {
             reporter.report(count, || logged.set(logged.get() + 1));
         }
         assert_eq!((reporter.errors.get(), logged.get()), (3, 1));
-        // Another kind with the same cause.
+        // Another reporter with the same cause.
         telemetry.reporter(Cause::Gather).report(1, || logged.set(logged.get() + 1));
         assert_eq!((reporter.errors.get(), logged.get()), (4, 2));
     }
 
     #[test]
-    fn a_gauge_goes_down_when_its_holder_goes() {
+    fn dropping_the_holder_decrements_the_gauge() {
         let telemetry = Telemetry::new();
         let held = (telemetry.open_connection(), telemetry.open_connection());
         assert_eq!(telemetry.connections.get(), 2);

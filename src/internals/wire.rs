@@ -13,13 +13,13 @@ use crate::net::connection::{Activity, Service, http1};
 use crate::net::stream::Io;
 use crate::server::Server;
 
-/// What a server does with a connection's bytes, whatever carries them.
+/// Serves connections over any stream, without sockets.
 #[derive(Clone)]
 pub struct Wire(Service<Arc<Router>>);
 
 impl Wire {
-    /// What `server` would do. Of its sockets nothing is used; TLS is left out. Its engine runs until the process ends; where
-    /// there can be none, scrapes wait for their deadline.
+    /// Serves like `server`, without its sockets and without TLS. Its engine runs until the process ends. If the
+    /// engine cannot start, scrapes time out.
     pub fn of(server: Server) -> Wire {
         let Server { host, router, options, .. } = server;
         let deadlines = options.deadlines;
@@ -29,14 +29,14 @@ impl Wire {
         Wire(Service { responder: router, tls: None, deadlines, stop: CancellationToken::new(), telemetry })
     }
 
-    /// Until the connection has ended.
+    /// Serves one connection until it ends.
     pub async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let activity = Arc::new(Activity::new(Arc::default()));
         http1(Box::new(InMemory(stream)), None, activity, self.0.clone()).await;
     }
 }
 
-/// Of which no kernel keeps anything.
+/// A stream of which the kernel buffers nothing.
 struct InMemory<I>(I);
 
 impl<I: AsyncRead + AsyncWrite + Send + Unpin> Io for InMemory<I> {}
