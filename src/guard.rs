@@ -89,8 +89,8 @@ impl Guard {
 
     /// Sets whether the program is ready to do its work.
     ///
-    /// The response of `/-/ready` is then 200 or 503, for a load balancer or an orchestrator, and
-    /// `prometheus_exporter_ready` shows it. The metrics are served in either case.
+    /// `/-/ready` then returns 200 or 503, which load balancers and orchestrators read. `prometheus_exporter_ready` shows it
+    /// too. The metrics are served in either case.
     ///
     /// Default: `true`, unless [`Builder::ready`](crate::Builder::ready) has set it.
     pub fn set_ready(&self, ready: bool) {
@@ -174,9 +174,9 @@ impl Guard {
     /// Serves until the metrics have been scraped once more: [`shutdown_after_scrape`](Self::shutdown_after_scrape) for synchronous
     /// code.
     ///
-    /// Do not call it where a scrape depends on it. On the thread of a current-thread runtime on which hooks run, it keeps them from
-    /// running, and the scrape goes without them. On the server's own threads, that is in a collector and in a hook without another
-    /// runtime, it does not wait. There it returns an error, and the server goes on until it has been scraped, or the limit.
+    /// Do not call it on a thread that a scrape needs. On the thread of a current-thread runtime, it keeps hooks from running, and
+    /// the scrape lacks them. On the server's own threads it returns an error at once: in a collector, and in a hook without
+    /// another runtime. The server then runs until it has been scraped, or until the limit.
     ///
     /// # Errors
     ///

@@ -109,7 +109,7 @@ impl Handler {
     /// Returns the page that shows these metrics live, as a service to be mounted at a path of your choice.
     ///
     /// `metrics_path` is where a browser finds this handler: an absolute path, with the prefix of a proxy if there is one. The page
-    /// scrapes it every two seconds while somebody looks. The page is under the same access control as the metrics, and both share
+    /// scrapes it every two seconds while it is visible. The page is under the same access control as the metrics, and both share
     /// their threads.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A connection without a socket, for fuzzing.
+//! A connection without a socket, which the fuzz targets use.
 
 use std::io;
 use std::pin::Pin;

@@ -339,7 +339,7 @@ mod credentials {
                 ask(addr, "/metrics", &headers);
             }
         });
-        assert!(log.contains("not admitted"), "{log}");
+        assert!(log.contains("request rejected"), "{log}");
         for secret in ["t0ken", "dave123", "p4ssword", "ZGF2ZTpkYXZlMTIz", &hash] {
             assert!(!log.contains(secret), "{secret}: {log}");
         }

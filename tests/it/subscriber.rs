@@ -198,7 +198,7 @@ fn child_that_gathers() {
     *HOOK_FAILS.lock().unwrap() = true;
     assert_eq!(get(addr, "/metrics").status, 500, "it costs the scrape that it happens to");
     assert_eq!(panicked_at("hook failed"), 1);
-    wait_for("a line about that", || panicked_at("a scrape panicked") == 1);
+    wait_for("a line about that", || panicked_at("scrape panicked") == 1);
     // Driver and standby.
     let threads: HashSet<ThreadId> = (0..20).map(|_| gathered_by()).chain([before]).collect();
     assert!(threads.len() <= 2, "the threads live on: {threads:?}");
