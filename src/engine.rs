@@ -49,7 +49,7 @@ pub(crate) trait Gather: Send + Sync + 'static {
     /// The result of a gather, to be delivered.
     type Done: Send + 'static;
 
-    /// Waits for the next requested gather, on the engine's runtime. Returns none while one is running.
+    /// Waits for the next requested gather, on the engine's runtime. Never completes while one is running.
     fn next(self: &Arc<Self>) -> impl Future<Output = Self::Job>;
 
     /// Returns the parts that a job gathers. The engine predicts the time of each part separately.

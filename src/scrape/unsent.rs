@@ -59,7 +59,7 @@ impl UnsentBudget {
         *self.0.is_exceeded.borrow()
     }
 
-    /// Completes when the budget is exceeded, or with false when it is not.
+    /// Completes when the budget is exceeded. With `exceeded` false, completes when it is not.
     pub(crate) async fn until_exceeded(&self, exceeded: bool) {
         // Cannot fail, because `self` holds the sender.
         let _ = self.0.is_exceeded.subscribe().wait_for(|is_exceeded| *is_exceeded == exceeded).await;

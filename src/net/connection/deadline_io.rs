@@ -52,7 +52,7 @@ pub(super) struct DeadlineIo<I: Io> {
     writing: Timer,
     /// When the client stopped taking bytes of the response that is ready for it.
     write_blocked_since: Option<Instant>,
-    /// Whether the client has closed its side, or a read has failed.
+    /// Whether the client has closed its side, or missed the read deadline.
     input_is_over: bool,
     linger: Option<Linger>,
     /// Waker of a read that waits until the response is written.
