@@ -65,9 +65,7 @@ impl<T, E: fmt::Display> Reloaded<'_, T, E> {
             Reloaded::Bad(error) => {
                 tracing::warn!(%error, "failed to load the new {what}; keeping the last good one");
             }
-            Reloaded::Panicked => {
-                tracing::warn!("panicked loading the new {what}; keeping the last good one")
-            }
+            Reloaded::Panicked => tracing::warn!("panic loading the new {what}; keeping the last good one"),
         });
     }
 }
