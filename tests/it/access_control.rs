@@ -1,4 +1,4 @@
-//! Who may connect and log in.
+//! Tests which clients may connect and log in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
 }
 
 #[test]
-fn only_addresses_of_the_list_may_connect() {
+fn only_listed_addresses_may_connect() {
     let loopback = |last: u8| IpAddr::from([127, 0, 0, last]);
     let (_guard, addr) = server(|builder| builder.allow_network("127.0.0.2/31").allow_network("127.0.0.8"));
     for (from, allowed) in [(1, false), (2, true), (3, true), (4, false), (8, true), (9, false)] {
@@ -32,7 +32,7 @@ fn only_addresses_of_the_list_may_connect() {
             let denied = "prometheus_exporter_denied_total{reason=\"address\"}";
             assert!(answer.sample(denied).is_some(), "from {from}: {}", answer.body);
         } else {
-            assert_eq!(client.closed(), "", "from {from}: closed without a word");
+            assert_eq!(client.closed(), "", "from {from}: closed without a response");
         }
     }
     let mut client = Client::from(connect_from(loopback(2), addr));
@@ -61,7 +61,7 @@ fn dual_stack_socket_matches_ipv4_peers_as_ipv4() {
 
 #[cfg(unix)]
 #[test]
-fn peers_on_a_unix_socket_pass() {
+fn address_list_ignores_peers_on_a_unix_socket() {
     let folder = crate::support::Scratch::new("allow");
     let path = folder.0.join("s");
     let builder = Server::builder().registry(&Registry::new()).allow_network("10.0.0.0/8");
@@ -89,13 +89,13 @@ fn rate_limit_returns_429_and_exempts_health() {
     let (_guard, addr) = server(|builder| builder.rate_limit(hour, 1).auth_for_health(true));
     assert_eq!(ask(addr, "/-/ready", "").status, 200);
     for path in ["/metrics", "/-/healthy", "/-/ready"] {
-        assert_eq!(ask(addr, path, "").status, 429, "{path}: readiness has used up the limit");
+        assert_eq!(ask(addr, path, "").status, 429, "{path}: requests for readiness count");
     }
 }
 
-/// A page in a browser read `/metrics` and `/probe` by DNS rebinding: the page at `/` alone looked at Host.
+/// Regression: a web page read `/metrics` and `/probe` by DNS rebinding. Only the page at `/` checked Host.
 #[test]
-fn allowed_hosts_hold_for_every_path_except_health() {
+fn allowed_hosts_apply_to_every_path_except_health() {
     let (_guard, addr) = server(|builder| {
         let builder = builder.allowed_hosts(["metrics.internal", "::1"]);
         builder.probe("/probe", |_| async { Ok(Registry::new()) })
@@ -115,7 +115,7 @@ fn allowed_hosts_hold_for_every_path_except_health() {
         ("OPTIONS PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
         ("POST PATH HTTP/1.1\r\nHost: rebound.example\r\n", false),
     ];
-    // The status of a GET with an allowed Host; whether Host is looked at.
+    // Path, status of a GET with an allowed Host, and whether the server checks Host.
     let paths = [
         ("/metrics", 200, true),
         ("/probe?target=x", 200, true),
@@ -149,10 +149,10 @@ fn allowed_hosts_hold_for_every_path_except_health() {
     assert_eq!(client.answer(false).sample(denied), Some(f64::from(refused)));
 }
 
-/// Whatever the credentials: a browser sends the ones it remembers.
+/// Valid credentials do not help, because a browser sends the ones that it has stored.
 #[cfg(feature = "auth")]
 #[test]
-fn allowed_hosts_are_looked_at_before_credentials() {
+fn allowed_hosts_are_checked_before_credentials() {
     let (_guard, addr) = server(|builder| builder.allowed_hosts(["metrics.internal"]).bearer_token("t"));
     for token in ["t", "x"] {
         let headers = format!("Authorization: Bearer {token}\r\n");
@@ -161,7 +161,7 @@ fn allowed_hosts_are_looked_at_before_credentials() {
 }
 
 #[test]
-fn allowed_hosts_hold_for_a_mounted_handler() {
+fn allowed_hosts_apply_to_a_mounted_handler() {
     use http::Request;
     use hyper::service::Service;
 
@@ -175,7 +175,7 @@ fn allowed_hosts_hold_for_a_mounted_handler() {
         (Request::get("/mounted").header("host", "metrics.internal:80"), 200),
         (Request::get("/mounted").header("host", "rebound.example"), 403),
         (Request::get("/mounted"), 403),
-        // As HTTP/2 has it.
+        // In HTTP/2, the URI has the host.
         (Request::get("http://metrics.internal/mounted"), 200),
         (Request::get("http://rebound.example/mounted"), 403),
     ];
@@ -231,7 +231,7 @@ mod credentials {
     use crate::support::client::{PATIENCE, ask_and_be_heard, basic};
     use crate::support::log::logged;
 
-    /// `dave:dave123`, at the least cost.
+    /// Hashes `dave:dave123` at the least cost.
     fn hash() -> String {
         bcrypt::hash("dave123", 4).unwrap()
     }
@@ -247,14 +247,14 @@ mod credentials {
     }
 
     #[test]
-    fn token_or_password_authenticates_and_nothing_else() {
+    fn only_valid_token_or_password_authenticates() {
         let (_guard, addr) = locked();
         let table = [
             (bearer("old-token"), 200),
             (bearer("new-token"), 200),
             (bearer("new-token").replace("Bearer", "bEARER"), 200),
             (basic("dave:dave123"), 200),
-            // Remembered by now.
+            // The server has cached this login.
             (basic("dave:dave123"), 200),
             (bearer("other-token"), 401),
             (bearer(""), 401),
@@ -281,7 +281,7 @@ mod credentials {
     }
 
     #[test]
-    fn all_paths_but_health_need_login() {
+    fn all_paths_except_health_require_login() {
         let (_guard, addr) = locked();
         for path in ["/metrics", "/", "/nowhere", "/-/nowhere"] {
             assert_eq!(ask(addr, path, "").status, 401, "{path}");
@@ -305,19 +305,19 @@ mod credentials {
         let mut statuses: Vec<u16> =
             (0..20).map(|n| ask(addr, "/metrics", &basic(&format!("dave:guess-{n}"))).status).collect();
         statuses.push(ask(addr, "/metrics", &bearer("guess")).status);
-        // One more each six seconds, which a busy machine may have taken.
+        // The limit allows one more login each six seconds, and a busy machine may take that long.
         let most = 10 + usize::try_from(begun.elapsed().as_secs() / 6).unwrap();
         let wrong = statuses.iter().filter(|status| **status == 401).count();
         let refused = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!((&statuses[..10], wrong + refused), (&[401; 10][..], 21), "{statuses:?}");
-        assert!(wrong <= most, "{statuses:?}: {wrong} of {most} at the most");
+        assert!(wrong <= most, "{statuses:?}: {wrong} failed, the limit is {most}");
         let answer = ask(addr, "/metrics", &basic("dave:dave123"));
-        assert_eq!(answer.status, 200, "it was right before, from here");
+        assert_eq!(answer.status, 200, "this address has logged in before");
         let denied =
             |reason: &str| answer.sample(&format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}"));
         let counted = (denied("wrong_credentials"), denied("failures"));
         assert_eq!(counted, (Some(wrong as f64), Some(refused as f64)));
-        assert_eq!(ask(addr, "/metrics", &bearer("new-token")).status, 200, "a right token needs no guess");
+        assert_eq!(ask(addr, "/metrics", &bearer("new-token")).status, 200, "a correct token is not limited");
     }
 
     #[test]
@@ -345,9 +345,9 @@ mod credentials {
         }
     }
 
-    /// The bucket was taken before the credentials, so strangers used up Prometheus' tokens.
+    /// Regression: requests without valid credentials used up the rate limit of Prometheus.
     #[test]
-    fn failed_logins_take_no_tokens_of_the_rate_limit() {
+    fn failed_logins_do_not_count_towards_the_rate_limit() {
         let hour = Duration::from_secs(3600);
         let (_guard, addr) = server(|builder| {
             builder.bearer_token("new-token").basic_auth("dave", hash()).rate_limit(hour, 2)
@@ -355,7 +355,7 @@ mod credentials {
         let strangers = [String::new(), bearer("guess"), basic("dave:guess"), basic("nobody:guess")];
         for headers in strangers.iter().cycle().take(40) {
             let answer = ask(addr, "/metrics", headers);
-            // Beyond ten guesses from one address a 429, whatever the rate limit.
+            // Above ten failures from one address the response is 429, independent of the rate limit.
             assert!(matches!(answer.status, 401 | 429), "{headers:?}: {answer:?}");
         }
         let right = bearer("new-token");
@@ -370,30 +370,31 @@ mod credentials {
         assert!(retry_after > 3000, "{answer:?}");
     }
 
-    /// Each had the whole of the scraper's time, and Prometheus had given up by then.
+    /// Regression: login and scrape each had the whole scrape timeout, and Prometheus gave up before the
+    /// response.
     #[test]
-    fn a_login_and_its_scrape_share_one_time() {
+    fn a_login_counts_towards_the_scrape_timeout() {
         let whole = 2 * PATIENCE;
         let (tell, told) = std::sync::mpsc::channel();
         let slow = bcrypt::hash("dave123", 12).unwrap();
         let builder = Server::builder().registry(&Registry::new()).basic_auth("dave", slow);
-        // A probe knows when the time of its scrape is over.
+        // A probe reads the deadline of its scrape.
         let builder = builder.scrape_timeout(whole).probe("/probe", move |probe| {
             let _ = tell.send(probe.deadline());
             async { Ok(Registry::new()) }
         });
         let (_guard, addr) = start(builder);
         let mut client = ask_and_be_heard(addr, "/probe", &basic("dave:dave123"));
-        // By now its time has begun, and as a rule its login goes on.
+        // The deadline is set by now, and the login usually still runs.
         let heard = Instant::now();
         assert_eq!(client.answer(false).status, 200);
         let over = told.recv().unwrap();
-        // It was the whole time again, from the end of the login on.
+        // Regression: the whole timeout began again after the login.
         assert!(over <= heard + whole, "{:?} too late", over - (heard + whole));
     }
 
     #[test]
-    fn mounted_handler_needs_login() {
+    fn mounted_handler_requires_login() {
         use http::Request;
         use hyper::service::Service;
 
@@ -405,7 +406,7 @@ mod credentials {
             runtime.block_on(handler.call(request)).unwrap().status().as_u16()
         };
         assert_eq!((status("t"), status("x")), (200, 401));
-        // One whose token can not be used does not stand open: there is none.
+        // An invalid token is an error, because a handler without it would accept every request.
         let error = Server::builder().registry(&Registry::new()).bearer_token("no token").into_handler();
         assert!(error.unwrap_err().to_string().starts_with("bearer_token: "));
     }

@@ -1,4 +1,4 @@
-//! What a user writes.
+//! Tests the public API as a user's code calls it.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use crate::support::client::get;
 
 #[test]
-fn the_types_go_anywhere() {
+fn public_types_are_send_sync_and_unwind_safe() {
     fn goes_anywhere<T: Debug + Send + Sync + Unpin + 'static>() {}
     fn outlives_panics<T: UnwindSafe + RefUnwindSafe>() {}
     goes_anywhere::<Body>();
@@ -57,9 +57,9 @@ fn the_types_go_anywhere() {
     outlives_panics::<Samples>();
 }
 
-/// Each item that is exported, once. What the builder's options do is tested elsewhere.
+/// Uses each exported item once. Other tests check what the options of the builder do.
 #[test]
-fn each_item_can_be_used() {
+fn each_exported_item_is_usable() {
     let registry = Registry::new();
     let hook = |context: ScrapeContext| async move {
         let left: Result<(), BoxError> = Err(format!("until {:?}", context.deadline()).into());
@@ -113,7 +113,7 @@ fn each_item_can_be_used() {
     assert_eq!(guard.urls().join(", "), guard.to_string());
     let pages: Vec<String> = guard.local_addrs().iter().map(|addr| format!("http://{addr}/")).collect();
     assert_eq!(guard.page_urls(), pages);
-    assert_eq!(get(addr, "/-/ready").status, 503, "it begins so");
+    assert_eq!(get(addr, "/-/ready").status, 503, "Builder::ready(false) sets it");
     let readiness: Readiness = guard.readiness().clone();
     std::thread::spawn(move || readiness.set(true)).join().unwrap();
     assert_eq!(get(addr, "/-/ready").status, 200);
@@ -140,9 +140,9 @@ fn page() -> Page {
     Page::new("Page").version("1").description("What it is for.").link("Manual", "https://example.org")
 }
 
-/// Owned, borrowed, shared, and the static that many programs have.
+/// Owned, borrowed, shared, or in a static.
 #[test]
-fn a_registry_is_taken_in_any_form() {
+fn registry_may_be_owned_borrowed_shared_or_static() {
     static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
     let (owned, shared) = (Registry::new(), Arc::new(Registry::new()));
     let builder = Server::builder().registry(&owned).registry(&shared).registry(&REGISTRY);
@@ -158,7 +158,7 @@ fn a_registry_is_taken_in_any_form() {
 }
 
 #[test]
-fn futures_are_send_where_their_parts_are() {
+fn futures_are_send_if_their_arguments_are() {
     fn assert_send<T: Send>(_: &T) {}
     let registry = Arc::new(Registry::new());
     assert_send(&prometheus_hyper::run(Arc::clone(&registry), ([127, 0, 0, 1], 0), std::future::pending()));
@@ -173,9 +173,10 @@ fn futures_are_send_where_their_parts_are() {
     assert_send(&guard.shutdown());
 }
 
-/// The future captured the borrow, although the registry is cloned at once, and `spawn` did not compile.
+/// Regression: the future captured the borrow, although the registry is cloned at once. `spawn` did not
+/// compile.
 #[tokio::test]
-async fn run_borrows_registry_and_address_for_the_call_alone() {
+async fn run_borrows_registry_and_address_only_for_the_call() {
     struct Address<'a>(&'a str);
     impl From<Address<'_>> for SocketAddr {
         fn from(address: Address<'_>) -> Self {
@@ -204,12 +205,12 @@ fn start_serves_metrics_registered_before_and_after_it() {
     assert_eq!(
         prometheus_hyper::default_registry().gather().len(),
         prometheus_hyper::prometheus::gather().len(),
-        "the default registry is the one of the macros"
+        "the macros register in the default registry"
     );
 }
 
 #[test]
-fn registry_fn_is_what_it_was() {
+fn registry_fn_has_the_type_of_0_2() {
     let registry = Registry::new();
     let register: RegistryFn =
         Box::new(|registry| registry.register(Box::new(IntCounter::new("m", "help").unwrap())));
@@ -218,7 +219,7 @@ fn registry_fn_is_what_it_was() {
 }
 
 #[test]
-fn several_registries_and_addresses_are_one_page() {
+fn one_server_serves_several_registries_and_addresses() {
     let (one, two) = (Registry::new(), Registry::new());
     one.register(Box::new(IntCounter::new("one_total", "help").unwrap())).unwrap();
     two.register(Box::new(IntCounter::new("two_total", "help").unwrap())).unwrap();
@@ -245,7 +246,7 @@ fn several_registries_and_addresses_are_one_page() {
 }
 
 #[test]
-fn an_unspecified_address_is_shown_as_localhost() {
+fn guard_shows_an_unspecified_address_as_localhost() {
     for addr in ["0.0.0.0:0", "[::]:0"] {
         let guard = prometheus_hyper::start(addr).unwrap();
         let port = guard.local_addr().unwrap().port();
@@ -303,7 +304,7 @@ fn bind_rejects_invalid_value_and_names_the_option() {
 }
 
 #[test]
-fn bind_reports_all_faults_one_a_line_and_of_an_option_its_last_value() {
+fn bind_reports_each_invalid_option_on_a_line() {
     let builder = Server::builder()
         .metrics_path("metrics")
         .head_timeout(Duration::ZERO)
@@ -338,7 +339,7 @@ fn bind_names_address_in_use_and_keeps_the_error_kind() {
 }
 
 #[test]
-fn listen_binds_the_first_address_that_works() {
+fn listen_binds_the_first_available_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addrs = [taken.local_addr().unwrap(), SocketAddr::from(([127, 0, 0, 1], 0))];
     let guard = prometheus_hyper::start(&addrs[..]).unwrap();
@@ -347,7 +348,7 @@ fn listen_binds_the_first_address_that_works() {
 }
 
 #[tokio::test]
-async fn a_shutdown_future_may_borrow_and_need_not_be_send() {
+async fn shutdown_future_may_borrow_and_need_not_be_send() {
     let notify = Notify::new();
     let unsendable = std::rc::Rc::new(());
     let shutdown = async {
@@ -361,7 +362,7 @@ async fn a_shutdown_future_may_borrow_and_need_not_be_send() {
 }
 
 #[test]
-fn serve_needs_no_runtime_and_no_driver() {
+fn serve_works_without_a_runtime_and_its_drivers() {
     let addr_of = |server: &Server| server.local_addr().unwrap();
     let bind = || Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
 

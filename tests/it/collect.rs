@@ -1,4 +1,4 @@
-//! Samples that async work makes for each scrape.
+//! Tests samples that async work produces for each scrape.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::support::server::{patient, something, start};
 
 const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
 
-/// Whether the last run of a hook succeeded, and the last gather of what it collects.
+/// Returns the success of a hook and of the registry that it fills.
 fn success(answer: &Answer, name: &str) -> (Option<f64>, Option<f64>) {
     let of = |metric: &str, label: &str| {
         answer.sample(&format!("prometheus_exporter_{metric}{{{label}=\"{name}\"}}"))
@@ -22,7 +22,7 @@ fn success(answer: &Answer, name: &str) -> (Option<f64>, Option<f64>) {
     (of("hook_success", "hook"), of("registry_up", "registry"))
 }
 
-/// Collects the number of its runs, from 1.
+/// Serves the number of runs, starting at 1.
 fn counting(builder: Builder) -> Builder {
     let runs = AtomicU64::new(0);
     builder.collect("counting", move |_, mut samples: Samples| {
@@ -36,7 +36,7 @@ fn counting(builder: Builder) -> Builder {
 }
 
 #[test]
-fn scrape_has_the_samples_that_were_collected_for_it() {
+fn each_scrape_collects_new_samples() {
     let (_guard, addr) = start(patient(counting(Server::builder().registry(&something()))));
     for run in 1..=3 {
         let answer = get(addr, "/metrics");
@@ -52,7 +52,7 @@ fn scrape_has_the_samples_that_were_collected_for_it() {
 }
 
 #[test]
-fn clients_that_share_a_gather_get_the_same_samples() {
+fn coalesced_scrapes_get_the_same_samples() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let opened = Arc::clone(&gate);
     let runs = AtomicU64::new(0);
@@ -73,7 +73,7 @@ fn clients_that_share_a_gather_get_the_same_samples() {
     assert!(values == [0.0] || values == [0.0, 1.0], "{values:?}");
 }
 
-/// Fails with what a test makes of its runs, which begin at zero.
+/// Serves the number of runs, starting at 0. Fails as `mood` says for each run.
 fn moody(
     builder: Builder,
     mood: impl Fn(usize) -> Result<(), BoxError> + Send + Sync + Copy + 'static,
@@ -90,12 +90,12 @@ fn moody(
 }
 
 #[test]
-fn failed_collection_is_missing_in_its_scrape_only_and_shown_by_up() {
+fn failed_collection_costs_one_scrape_and_sets_up_to_zero() {
     type Mood = fn(usize) -> Result<(), BoxError>;
     let table: [(&str, Mood); 2] = [
         ("fails", |run| if run == 1 { Err("no such table".into()) } else { Ok(()) }),
         ("panics", |run| {
-            assert_ne!(run, 1, "this panic is the test's");
+            assert_ne!(run, 1, "expected panic of this test");
             Ok(())
         }),
     ];
@@ -113,7 +113,7 @@ fn failed_collection_is_missing_in_its_scrape_only_and_shown_by_up() {
 }
 
 #[test]
-fn failed_collection_alone_is_a_500_unless_up_is_served() {
+fn failed_collection_alone_is_500_unless_up_is_served() {
     async fn fail(_: ScrapeContext, _: Samples) -> Result<Samples, BoxError> {
         Err("no such table".into())
     }
@@ -131,9 +131,9 @@ fn failed_collection_alone_is_a_500_unless_up_is_served() {
     assert_eq!((answer.status, answer.sample("shown_up")), (200, Some(0.0)));
 }
 
-/// By itself, because here the time is to run out; see `a_hook_that_is_late_costs_its_own_values_only`.
+/// A separate test, because here the timeout must expire. See `late_hook_costs_only_its_own_values`.
 #[test]
-fn late_collection_is_missing_and_logged_as_such() {
+fn late_collection_is_skipped_and_logged() {
     let log = Log::default();
     let builder = Server::builder().registry(&something()).scrape_timeout(Duration::from_secs(2));
     let builder = builder.collect_with_up("late", |scrape: ScrapeContext, samples| async move {
@@ -141,7 +141,7 @@ fn late_collection_is_missing_and_logged_as_such() {
         Ok(samples)
     });
     logged_to(&log, builder, |addr| {
-        wait_for("an answer in time", || {
+        wait_for("a response before the timeout", || {
             let answer = get(addr, "/metrics");
             if answer.status == 503 {
                 return false;
@@ -157,7 +157,7 @@ fn late_collection_is_missing_and_logged_as_such() {
 }
 
 #[test]
-fn bad_samples_are_counted_and_names_of_other_registries_are_merged() {
+fn bad_samples_are_counted_and_shared_names_are_merged() {
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("twice_total", "help").unwrap())).unwrap();
     let builder = Server::builder().registry(&registry).collect("bad", |_, mut samples| async move {
@@ -176,9 +176,9 @@ fn bad_samples_are_counted_and_names_of_other_registries_are_merged() {
     );
 }
 
-/// Its source is the default registry, as without it.
+/// The server serves the default registry as it does without `collect`.
 #[test]
-fn default_registry_is_served_besides_what_is_collected() {
+fn collected_samples_do_not_replace_the_default_registry() {
     let (_guard, addr) = start(patient(counting(Server::builder())));
     let answer = get(addr, "/metrics");
     assert_eq!(answer.sample("runs_total{of=\"all\"}"), Some(1.0));
@@ -186,7 +186,7 @@ fn default_registry_is_served_besides_what_is_collected() {
 }
 
 #[test]
-fn mounted_handler_collects_on_the_runtime_around_it() {
+fn mounted_handler_collects_on_the_callers_runtime() {
     let runtime = crate::support::runtime::current_thread();
     let body = runtime.block_on(async {
         let handler = patient(counting(Server::builder().registry(&Registry::new()))).into_handler().unwrap();
@@ -205,7 +205,7 @@ fn mounted_handler_collects_on_the_runtime_around_it() {
 }
 
 #[test]
-fn bind_rejects_names_that_are_taken_or_no_names() {
+fn bind_rejects_duplicate_and_invalid_names() {
     async fn collect(_: ScrapeContext, samples: Samples) -> Result<Samples, BoxError> {
         Ok(samples)
     }

@@ -1,4 +1,4 @@
-//! What a program tells without a further line.
+//! Tests the metrics that a program serves without code of its own.
 
 use std::net::SocketAddr;
 
@@ -18,16 +18,16 @@ fn families(addr: SocketAddr) -> Vec<String> {
         .collect()
 }
 
-/// Whether the default collectors of the process and of a runtime are there.
+/// Returns whether the collectors of the process and of a runtime are enabled.
 fn default_collectors(addr: SocketAddr) -> (bool, bool) {
     let families = families(addr);
     let has = |name: &str| families.iter().any(|family| family == name);
-    // Which the collector of `prometheus/process` has not.
+    // The collector of `prometheus/process` does not have the first.
     (has("process_virtual_memory_max_bytes"), has("tokio_workers"))
 }
 
 #[test]
-fn default_collectors_come_with_default_registry_or_on_request() {
+fn default_collectors_need_default_registry_or_option() {
     type Options = fn(Builder) -> Builder;
     let explicit = Registry::new();
     let table: [(&str, bool, Options, bool); 4] = [
@@ -45,7 +45,7 @@ fn default_collectors_come_with_default_registry_or_on_request() {
         let (guard, addr) = start(builder());
         assert_eq!(default_collectors(addr), (served && process, false), "{what}, without a runtime");
         drop(guard);
-        // Bound and started there, or only one of them.
+        // Bind and start within the runtime, or only one of them.
         let runtime = current_thread();
         let bind = || builder().listen("127.0.0.1:0").bind().unwrap();
         let bound_inside = runtime.block_on(async { bind() }).start().unwrap();
@@ -59,7 +59,7 @@ fn default_collectors_come_with_default_registry_or_on_request() {
 }
 
 #[test]
-fn serve_watches_the_runtime_that_it_is_on() {
+fn serve_collects_metrics_of_its_runtime() {
     let server = Server::builder().listen("127.0.0.1:0").bind().unwrap();
     let addr = server.local_addr().unwrap();
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
@@ -73,7 +73,7 @@ fn serve_watches_the_runtime_that_it_is_on() {
 }
 
 #[test]
-fn default_collectors_replace_names_of_another_type_silently() {
+fn default_collectors_replace_families_of_another_type() {
     let registry = Registry::new();
     registry.register(Box::new(Gauge::new("process_cpu_seconds_total", "theirs").unwrap())).unwrap();
     let (_guard, addr) = start(Server::builder().registry(&registry).default_collectors(true));
@@ -85,7 +85,7 @@ fn default_collectors_replace_names_of_another_type_silently() {
 }
 
 #[test]
-fn an_explicit_registry_gives_way_to_them() {
+fn default_collectors_replace_series_of_explicit_registries() {
     let registry = Registry::new();
     let theirs = Gauge::new("process_threads", "theirs").unwrap();
     theirs.set(-7.0);
@@ -99,9 +99,10 @@ fn an_explicit_registry_gives_way_to_them() {
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}"), Some(0.0));
 }
 
-/// With `prometheus/process` the default registry has such series by itself; without it this says the same.
+/// With `prometheus/process`, the default registry has such series already. Without it, the test checks the
+/// same.
 #[test]
-fn each_series_of_the_process_is_there_once() {
+fn each_process_series_is_served_once() {
     let (_guard, addr) = start(Server::builder());
     for series in ["process_cpu_seconds_total", "process_open_fds", "process_threads"] {
         let body = get(addr, "/metrics").body;
@@ -114,7 +115,7 @@ fn each_series_of_the_process_is_there_once() {
 }
 
 #[test]
-fn a_build_is_told_when_the_builder_is() {
+fn builder_adds_build_info() {
     let registry = Registry::new();
     let build = build_info!().revision("0f27d57").rustversion("1.95.0");
     let (_guard, addr) = start(Server::builder().registry(&registry).build_info(build));
@@ -123,7 +124,7 @@ fn a_build_is_told_when_the_builder_is() {
         "prometheus_hyper_build_info{{revision=\"0f27d57\",rustversion=\"1.95.0\",version=\"{version}\"}}"
     );
     assert_eq!(get(addr, "/metrics").sample(&series), Some(1.0));
-    assert_eq!(registry.gather().len(), 0, "nothing is registered into a registry of the host's");
+    assert_eq!(registry.gather().len(), 0, "the host's registry stays unchanged");
 }
 
 #[test]
@@ -142,11 +143,11 @@ const COMMENT: &str = "# The default registry of prometheus_hyper::prometheus ha
 const EXPLICIT_COMMENT: &str = "# The registries of this server have no samples";
 
 #[test]
-fn an_empty_page_explains_itself_once_in_the_log() {
+fn an_empty_exposition_is_explained_and_logged_once() {
     run_alone("default_collectors::child_without_metrics", "alone", &[]);
 }
 
-/// What the test above runs in a process of its own, for other tests fill the default registry.
+/// Runs in a child process of the test above, because other tests fill the default registry.
 #[test]
 #[ignore = "run by another test"]
 fn child_without_metrics() {
@@ -162,7 +163,7 @@ fn child_without_metrics() {
         let body = get(addr, path).body;
         assert!(body.starts_with(COMMENT), "{path}: {body}");
     }
-    assert!(!get(addr, "/metrics?format=openmetrics").body.contains(COMMENT), "it has no comments");
+    assert!(!get(addr, "/metrics?format=openmetrics").body.contains(COMMENT), "OpenMetrics has no comments");
     assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
 
     let counter = IntCounter::new("something_total", "help").unwrap();
@@ -172,13 +173,13 @@ fn child_without_metrics() {
     assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
 }
 
-/// Registries that were named said nothing.
+/// Regression: an empty exposition of explicit registries had no comment.
 #[test]
-fn explicit_registries_explain_themselves_if_all_are_empty() {
+fn empty_explicit_registries_are_explained_in_a_comment() {
     run_alone("default_collectors::child_with_explicit_registries", "alone", &[]);
 }
 
-/// What the test above runs in a process of its own, for its gathering thread's log is the process's.
+/// Runs in a child process of the test above, because it reads the log of the gathering thread.
 #[test]
 #[ignore = "run by another test"]
 fn child_with_explicit_registries() {
@@ -195,10 +196,13 @@ fn child_with_explicit_registries() {
     for _ in 0..2 {
         let body = get(addr, "/metrics").body;
         assert!(body.starts_with(EXPLICIT_COMMENT) && body.contains("default_registry()"), "{body}");
-        assert!(!body.contains("cargo tree"), "there can be no second version: {body}");
+        assert!(!body.contains("cargo tree"), "an explicit registry has the right version: {body}");
     }
-    assert!(!get(addr, "/metrics?format=openmetrics").body.contains(EXPLICIT_COMMENT), "it has no comments");
-    // One registry of several may well be empty.
+    assert!(
+        !get(addr, "/metrics?format=openmetrics").body.contains(EXPLICIT_COMMENT),
+        "OpenMetrics has no comments"
+    );
+    // An empty registry among several is no error.
     assert!(!get(addr, "/metrics?registry[]=two").body.contains(EXPLICIT_COMMENT));
     let warnings = || log.text().matches("WARN").count();
     assert_eq!(warnings(), 1, "{}", log.text());

@@ -1,9 +1,9 @@
-//! The published crate's users compile and run as they are: this is their code, from its crate page and its tests.
+//! Compiles and runs the code of users of the published crate: its crate page and its tests.
 //!
-//! Two things differ from what 0.2.1 ships: ports are not fixed, for the machine may have other uses for them, and nothing
-//! sleeps until the server is there.
+//! Two things differ from 0.2.1. The ports are free ones, because other programs may use a fixed port. The
+//! tests wait for the server instead of sleeping.
 
-#![expect(clippy::disallowed_names, reason = "it is their code")]
+#![expect(clippy::disallowed_names, reason = "it is the code of 0.2.1")]
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ impl CustomMetrics {
     }
 }
 
-/// As soon as somebody listens there, which the published API does not tell.
+/// Connects once the server listens. The published API does not say when it does.
 async fn connect(addr: SocketAddr) -> TcpStream {
     let connected = async {
         loop {
@@ -43,11 +43,11 @@ async fn connect(addr: SocketAddr) -> TcpStream {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, connected).await.expect("somebody listens")
+    tokio::time::timeout(PATIENCE, connected).await.expect("the server listens")
 }
 
 #[tokio::test]
-async fn the_crate_page_of_0_2() {
+async fn code_of_the_0_2_crate_page_works() {
     let registry = Arc::new(Registry::new());
     let shutdown = Arc::new(Notify::new());
     let shutdown_clone = Arc::clone(&shutdown);
@@ -101,7 +101,8 @@ async fn test_default() {
     r.await.expect("tokio error").expect("prometheus_hyper server error");
 }
 
-/// `test_sample` of 0.2.1. Its request named its host in the target only, without `Host`, and was refused with a 400.
+/// `test_sample` of 0.2.1. Its request had no `Host`, only a host in its target. The server rejected it with
+/// 400.
 #[tokio::test]
 async fn test_sample() {
     let res = fetch("/metrics").await;
@@ -115,7 +116,8 @@ async fn test_wrong_endpoint_sample() {
     assert_eq!(res.status(), StatusCode::NOT_FOUND);
 }
 
-/// What those two tests do, but for the path: hyper's low-level client asks for a whole URI, which it sends as it is.
+/// Fetches as those two tests do, except for the path. hyper's low-level client sends the whole URI
+/// unchanged.
 async fn fetch(path: &str) -> Response<hyper::body::Incoming> {
     let shutdown = Arc::new(Notify::new());
     let registry = Arc::new(Registry::new());
@@ -148,9 +150,10 @@ async fn fetch(path: &str) -> Response<hyper::body::Incoming> {
     res
 }
 
-/// It registered its own metrics into the registry that it was given, and panicked where that had them already.
+/// Regression: the server registered its own metrics in the given registry, and panicked if they were there
+/// already.
 #[tokio::test]
-async fn a_failed_bind_an_abort_and_a_restart_just_work() {
+async fn server_starts_after_a_failed_bind_and_after_an_abort() {
     let registry = Arc::new(Registry::new());
     let addr = reserved();
     let taken = std::net::TcpListener::bind(addr).unwrap();
@@ -167,7 +170,7 @@ async fn a_failed_bind_an_abort_and_a_restart_just_work() {
         refused(addr);
         Server::run(Arc::clone(&registry), addr, std::future::ready(())).await.unwrap();
     }
-    assert!(registry.gather().is_empty(), "nothing is registered into a registry we do not own");
+    assert!(registry.gather().is_empty(), "the given registry stays unchanged");
 }
 
 #[test]

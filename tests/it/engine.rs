@@ -1,7 +1,7 @@
-//! A collector that hangs, and what goes on meanwhile.
+//! Tests a hanging collector, and that the server still works during the hang.
 //!
-//! On which thread a gather is done tells whether the I/O goes on beside it: the hook runs on the thread that does the I/O,
-//! since the server was bound without a runtime.
+//! The thread of a gather decides whether I/O continues during it. The server has no runtime, so the hook
+//! runs on the I/O thread.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -21,13 +21,13 @@ use crate::support::runtime::current_thread;
 use crate::support::server::start;
 use crate::support::{CHILD, run_alone};
 
-/// Within which the I/O has to be back. It takes two seconds; the rest is for a busy machine.
+/// The time within which I/O continues. It takes two seconds; the rest is slack for a busy machine.
 const BACK: Duration = Duration::from_secs(10);
 
-/// Longer than what is gathered on the thread that does the I/O.
+/// Longer than any gather on the I/O thread.
 const LONG: Duration = Duration::from_millis(10);
 
-/// A server with a collector that can be made to hang.
+/// A server with a collector that can hang.
 struct Served {
     guard: Guard,
     addr: SocketAddr,
@@ -51,7 +51,7 @@ impl Served {
         Served { guard, addr, gated, io }
     }
 
-    /// Scrapes the collector that may hang, and nothing else.
+    /// Scrapes only the collector that may hang.
     fn ask(&self, headers: &str) -> Client {
         ask(self.addr, "/metrics?registry[]=gated", headers)
     }
@@ -64,7 +64,7 @@ impl Served {
         assert_eq!(get(self.addr, "/-/healthy").status, 200);
     }
 
-    /// Closes the gate, and comes back when a scrape hangs there.
+    /// Closes the collector's gate, and returns once a scrape hangs there.
     fn hang(&self) -> Client {
         let before = self.gated.gathers();
         self.gated.close();
@@ -73,16 +73,16 @@ impl Served {
         hangs
     }
 
-    /// Whether the last gather was done on the thread that does the I/O.
+    /// Returns whether the last gather ran on the I/O thread.
     fn was_gathered_with_the_io(&self) -> bool {
         let (io, gathered) = (*self.io.lock().unwrap(), self.gated.thread());
         assert!(io.is_some() && gathered.is_some(), "{io:?} {gathered:?}");
         io == gathered
     }
 
-    /// Scrapes until the collector is known to be a fast one. A busy machine may make it slow again.
+    /// Scrapes until the server treats the collector as fast. A busy machine may make it slow again.
     fn become_fast(&self) {
-        wait_for("a gather on the thread that does the I/O", || {
+        wait_for("a gather on the I/O thread", || {
             self.scrape();
             self.was_gathered_with_the_io()
         });
@@ -93,7 +93,7 @@ fn builder() -> Builder {
     Server::builder().max_scrape_timeout(4 * PATIENCE)
 }
 
-/// How many threads of this process are a server's. Linux cuts their names at 15 bytes.
+/// Counts the server threads of this process. Linux cuts thread names at 15 bytes.
 #[cfg(target_os = "linux")]
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -105,13 +105,13 @@ fn threads() -> usize {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_hang_costs_one_thread_and_one_pause() {
+fn hanging_collector_costs_one_thread_and_one_pause() {
     for gather in ["1", "10", "100"] {
         run_alone("engine::child_that_hangs", gather, &[]);
     }
 }
 
-/// What the test above runs in a process of its own, whose threads it counts.
+/// Runs in a child process of the test above, because it counts the threads.
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "run by another test"]
@@ -128,18 +128,19 @@ fn child_that_hangs() {
     served.is_healthy();
     assert!(begin.elapsed() < BACK, "{:?}", begin.elapsed());
 
-    // From now on all is as ever, except that there is nothing to be scraped.
+    // Everything works, except that there is nothing to scrape.
     let late = served.ask("X-Prometheus-Scrape-Timeout-Seconds: 1\r\n").answer(false);
     assert_eq!(late.status, 503);
     for _ in 0..20 {
         served.is_healthy();
     }
-    assert_eq!(threads(), 2, "one hangs, one serves");
-    assert_eq!(served.gated.gathers(), nth, "no second gather is begun");
+    assert_eq!(threads(), 2, "one thread hangs, one serves");
+    assert_eq!(served.gated.gathers(), nth, "no second gather starts");
     served.gated.open();
-    assert_eq!(hangs.answer(false).status, 200, "what it brings is delivered");
+    assert_eq!(hangs.answer(false).status, 200, "the late gather is delivered");
 
-    // It is there for the next hang, which was to be expected: so the I/O does not even pause.
+    // The thread is ready for the next hang, and the collector is known to be slow. So I/O does not even
+    // pause.
     let mut hangs = served.hang();
     assert!(!served.was_gathered_with_the_io());
     served.is_healthy();
@@ -163,12 +164,12 @@ fn occasionally_slow_collector_delays_no_health_check() {
     hang();
     for round in 0..10 {
         served.scrape();
-        assert!(!hang(), "the I/O waited in round {round}");
+        assert!(!hang(), "I/O waited in round {round}");
     }
 }
 
 #[test]
-fn readers_are_served_during_a_hang() {
+fn responses_are_written_during_a_hang() {
     const READERS: usize = 128;
     let large = Registry::new();
     let vec = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
@@ -192,7 +193,7 @@ fn readers_are_served_during_a_hang() {
 }
 
 #[test]
-fn a_hang_in_one_server_does_not_touch_another() {
+fn hang_in_one_server_does_not_affect_another() {
     let (one, other) = (Served::new(builder()), Served::new(builder()));
     one.become_fast();
     let mut hangs = one.hang();
@@ -205,14 +206,14 @@ fn a_hang_in_one_server_does_not_touch_another() {
 }
 
 #[test]
-fn stop_drop_and_end_of_main_do_not_wait_for_a_hang() {
+fn stop_drop_and_exit_do_not_wait_for_a_hang() {
     for how in ["stop", "drop", "drop serve", "main"] {
         let output = run_alone("engine::child_that_ends", how, &[]);
         assert!(output.contains("main is about to return"), "{how}: {output}");
     }
 }
 
-/// What the test above runs in a process of its own, which has to exit.
+/// Runs in a child process of the test above, because the process must exit.
 #[test]
 #[ignore = "run by another test"]
 fn child_that_ends() {
@@ -248,16 +249,16 @@ fn child_that_ends() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_server_without_a_standby_serves_and_says_so() {
-    // Two hundred megabytes for a thread's stack, none of it touched: so that the room for one more can be told from the
-    // room for two. A limit on threads does not bind root.
+fn server_without_standby_thread_serves_and_logs_it() {
+    // A thread's stack reserves 200 MB and touches none of it. So the memory limit can allow one more thread
+    // and not two. A limit on threads does not apply to root.
     let large_stacks = ["env", "RUST_MIN_STACK=200000000"];
     for mode in ["none", "one", "one and a subscriber that panics"] {
         run_alone("engine::child_without_memory", mode, &large_stacks);
     }
 }
 
-/// What the test above runs in a process of its own, with room for the stacks of so many threads.
+/// Runs in a child process of the test above, with memory for that many stacks.
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "run by another test"]
@@ -296,16 +297,16 @@ fn child_without_memory() {
     guard.shutdown_blocking();
 }
 
-/// Answers of some megabytes kept the host's timers waiting.
+/// Regression: responses of some megabytes delayed the timers of the host program.
 #[test]
-fn serve_does_nothing_on_the_hosts_runtime() {
+fn serve_adds_no_task_to_the_hosts_runtime() {
     current_thread().block_on(async {
         let registry = crate::support::server::large();
         let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
         let addr = server.local_addr().unwrap();
         let mut serving = pin!(server.serve(std::future::pending()));
         assert!(poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx).is_pending())).await);
-        // Meanwhile it is blocked.
+        // `get` blocks this runtime, so only the other threads can serve.
         assert!(get(addr, "/metrics").body.len() > crate::support::server::LARGE);
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     });

@@ -1,8 +1,8 @@
-//! What clients, collectors and hosts may do wrong, and what must be seen: the rows that need no other tools.
+//! Tests faults of clients, collectors and host programs that need no other programs.
 //!
-//! The others are in `faults/`. Rows that a module of its own is about stand there: `answers` (methods, paths, heads, bodies,
-//! half-closes, pipelining), `limits` (connections), `scrape` and `host` (collectors that hang, register, take the
-//! descriptors), `stop`, `log`. Each row prints itself when it fails.
+//! `faults/` has the other tests. Some faults are in the modules of their subject: `responses` (methods,
+//! paths, heads, bodies, half-closes, pipelining), `limits` (connections), `scrape` and `host` (collectors
+//! that hang, register metrics or use up descriptors), `stop`, `log`. Each row prints itself if it fails.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -27,7 +27,8 @@ fn server() -> (Guard, SocketAddr) {
     start(Server::builder().registry(&Registry::new()).openmetrics(true))
 }
 
-/// What comes back until the server closes, its client's side being closed. In bytes, for some rows are no text.
+/// Sends a request, closes the client's side, and returns the response. Takes bytes, because some rows are
+/// not UTF-8.
 fn exchange(addr: SocketAddr, request: &[u8]) -> String {
     let mut client = Client::connect(addr);
     client.send(request);
@@ -39,10 +40,10 @@ fn statuses(answers: &str) -> Vec<&str> {
     answers.split("HTTP/1.").skip(1).map(|answer| answer.get(2..5).unwrap_or("none")).collect()
 }
 
-/// RFC 9112, section 11.2: whoever reads a message's length otherwise than the proxy in front of him serves what that one
-/// takes for a body. The request in these bodies would be a second answer, with a 404 of its own.
+/// RFC 9112, section 11.2: a proxy and a server that disagree on the length of a message allow request
+/// smuggling. Served, the request in these bodies would get a second response, with status 404.
 #[test]
-fn a_request_hidden_in_a_body_is_never_served() {
+fn server_never_serves_a_request_hidden_in_a_body() {
     const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: hidden\r\n\r\n";
     let length = HIDDEN.len();
     let framings = [
@@ -84,7 +85,7 @@ fn a_request_hidden_in_a_body_is_never_served() {
                 exchange(addr, format!("{method} / HTTP/1.1\r\n{HOST}{framing}\r\n\r\n{HIDDEN}").as_bytes());
             let row = format!("{method} {framing:?}: {answers:?}");
             let statuses = statuses(&answers);
-            // Where nothing is announced, what follows is a request in the open, as its sender says himself.
+            // Without a framing header, the client visibly sends a second request.
             let in_the_open = framing.starts_with("Upgrade");
             assert_eq!(statuses.len(), if in_the_open { 2 } else { 1 }, "{row}");
             let status = statuses[0];
@@ -94,9 +95,10 @@ fn a_request_hidden_in_a_body_is_never_served() {
     }
 }
 
-/// Odd bytes in the first line: an answer that refuses, or the one to its path; none twice, and none echoed.
+/// A malformed first line gets a rejection or the response of its path. It gets one response, without its
+/// bytes.
 #[test]
-fn odd_first_lines_have_one_answer() {
+fn odd_request_lines_get_one_response() {
     let long = [b"GET /metrics?x=".as_slice(), &b"x".repeat(70_000), b" HTTP/1.1"].concat();
     let many = [b"GET /metrics?".as_slice(), &b"name[]=x&".repeat(1025), b" HTTP/1.1"].concat();
     let most = [b"GET /metrics?".as_slice(), &b"name[]=x&".repeat(1024), b" HTTP/1.1"].concat();
@@ -142,7 +144,7 @@ fn odd_first_lines_have_one_answer() {
 /// RFC 9112, sections 3.2 and 9.3.
 #[test]
 fn versions_and_hosts_follow_the_rfc() {
-    // Version, headers, status, and whether a second request on the connection is answered.
+    // Version, headers, status, and whether the connection serves a second request.
     let table = [
         ("1.1", "Host: a\r\n", "200", true),
         ("1.1", "Host: a\r\nConnection: close\r\n", "200", false),
@@ -169,9 +171,9 @@ fn versions_and_hosts_follow_the_rfc() {
     }
 }
 
-/// An answer in linear time, never a panic, never a 406; what is asked for afterwards is as before.
+/// Each header value is parsed in linear time, without a panic or a 406. The next request is not affected.
 #[test]
-fn junk_in_headers_is_answered() {
+fn junk_in_headers_does_not_affect_the_response() {
     let room = 14 * 1024;
     let names =
         ["Accept", "Accept-Encoding", "X-Prometheus-Scrape-Timeout-Seconds", "Authorization", "Cookie"];
@@ -203,7 +205,7 @@ fn junk_in_headers_is_answered() {
             let row = format!("{name}: {}", value.chars().take(40).collect::<String>());
             assert_eq!(statuses(&answers), ["200"], "{row}");
         }
-        // The same in a thousand headers, or as many as there may be.
+        // The same in as many headers as a head may have.
         let lines = format!("{name}: x\r\n").repeat(90);
         let request = format!("GET /metrics HTTP/1.1\r\n{HOST}Connection: close\r\n{lines}\r\n");
         assert_eq!(statuses(&exchange(addr, request.as_bytes())), ["200"], "90 times {name}");
@@ -224,7 +226,7 @@ fn reset_or_foreign_protocol_harms_no_other_connection() {
             reset(&client);
         }
     }
-    // And amid the answer: after its first byte.
+    // Resets the connection during the response, after its first byte.
     for _ in 0..20 {
         let mut client = Client::connect(addr);
         client.send(format!("GET /metrics HTTP/1.1\r\n{HOST}\r\n"));
@@ -249,9 +251,9 @@ fn reset_or_foreign_protocol_harms_no_other_connection() {
     assert_eq!(get(addr, "/metrics").status, 200);
 }
 
-/// What a connection does wrong fills no log: it is a line that nobody sees by default, and one.
+/// A faulty connection logs one line at debug at most, so clients cannot fill the log.
 #[test]
-fn a_faulty_connection_is_one_debug_line_at_most() {
+fn faulty_connection_logs_one_debug_line_at_most() {
     let faulty: &[&[u8]] = &[
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -274,13 +276,13 @@ fn a_faulty_connection_is_one_debug_line_at_most() {
     });
     let ours: Vec<&str> = log.lines().filter(|line| line.contains("prometheus_hyper")).collect();
     let (debug, above): (Vec<&str>, Vec<&str>) = ours.into_iter().partition(|line| line.contains(" DEBUG "));
-    assert_eq!(above.len(), 1, "the one of the start: {above:?}");
+    assert_eq!(above.len(), 1, "only the line of the start: {above:?}");
     assert!((1..=10 * faulty.len() + 20).contains(&debug.len()), "{} lines: {log}", debug.len());
 }
 
-/// CVE-2022-21698: an instrumented server whose series its clients made.
+/// CVE-2022-21698: clients created series in an instrumented server.
 #[test]
-fn no_label_holds_what_a_client_has_sent() {
+fn no_label_value_comes_from_a_client() {
     let (_guard, addr) = server();
     let own_series = || -> BTreeSet<String> {
         let answer = get(addr, "/metrics");
@@ -306,7 +308,7 @@ fn no_label_holds_what_a_client_has_sent() {
     let after = own_series();
     assert!(after.iter().all(|series| !series.contains("forged")), "{after:?}");
     let more: Vec<&String> = after.difference(&before).collect();
-    // What counts clients' faults may appear with the first of them; of each kind there is one.
+    // A series that counts client faults may appear with its first fault. There is one for each kind.
     assert!(more.len() <= 4, "{more:?}");
 }
 
@@ -314,7 +316,7 @@ fn series_of(line: &str) -> String {
     line.rsplit_once(' ').map_or(line, |(series, _)| series).to_owned()
 }
 
-/// Names, labels and help are a collector's, but what they hold may be a stranger's.
+/// The host program sets names, labels and help, but their values may come from a client.
 #[test]
 fn label_values_break_neither_lines_nor_headers() {
     let evil = [
@@ -342,7 +344,7 @@ fn label_values_break_neither_lines_nor_headers() {
         assert_eq!(answer.status, 200, "{accept}");
         assert!(!answer.head.contains("Set-Cookie"), "{accept}: {}", answer.head);
         let lines: Vec<&str> = answer.body.split('\n').filter(|line| !line.starts_with('#')).collect();
-        // One for each value, and what the last line feed ends.
+        // One line for each value, and the empty text after the last line feed.
         assert_eq!(lines.len(), evil.len() + 2, "{accept}: {lines:?}");
         assert!(lines.iter().all(|line| line.is_empty() || line.starts_with("labelled_total{")), "{accept}");
         assert!(!answer.body.contains("\nforged_total"), "{accept}");
@@ -350,9 +352,9 @@ fn label_values_break_neither_lines_nor_headers() {
     }
 }
 
-/// A mutex that a panic has poisoned makes the collector panic at each scrape; one that is healed serves again.
+/// A collector with a poisoned mutex panics at each scrape. Once the poison is cleared, it works again.
 #[test]
-fn a_poisoned_mutex_fails_its_scrapes_until_it_is_healed() {
+fn scrapes_fail_until_a_poisoned_mutex_is_cleared() {
     struct Locked(Arc<Mutex<IntCounter>>, Desc);
     impl Collector for Locked {
         fn desc(&self) -> Vec<&Desc> {
@@ -374,7 +376,7 @@ fn a_poisoned_mutex_fails_its_scrapes_until_it_is_healed() {
     let poisoner = Arc::clone(&shared);
     thread::spawn(move || {
         let _held = poisoner.lock().unwrap();
-        panic!("this panic is the test's");
+        panic!("expected panic of this test");
     })
     .join()
     .unwrap_err();
@@ -387,9 +389,9 @@ fn a_poisoned_mutex_fails_its_scrapes_until_it_is_healed() {
     assert_eq!(scrape().sample("locked_total"), Some(0.0));
 }
 
-/// Where no destructor may panic or block: a thread's end, and a runtime's.
+/// At the end of a thread or a runtime, a destructor must neither panic nor block.
 #[test]
-fn a_guard_may_be_dropped_anywhere() {
+fn guard_may_be_dropped_at_the_end_of_thread_or_runtime() {
     thread_local!(static KEPT: std::cell::RefCell<Option<Guard>> = const { std::cell::RefCell::new(None) });
     let in_a_destructor = || {
         let (guard, _) = server();
@@ -420,9 +422,10 @@ fn a_guard_may_be_dropped_anywhere() {
     current_thread().block_on(as_a_task_is_dropped());
 }
 
-/// A gauge that is no number is shown. A family that another registry has under another type is skipped, and counted.
+/// NaN and infinite gauges are served. A family with another type in an earlier registry is skipped and
+/// counted.
 #[test]
-fn odd_values_are_served_as_they_are() {
+fn odd_values_are_served_and_type_conflicts_are_skipped() {
     let registry = Registry::new();
     for (name, value) in
         [("nan", f64::NAN), ("infinite", f64::INFINITY), ("low", f64::NEG_INFINITY), ("zero", -0.0)]

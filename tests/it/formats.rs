@@ -1,4 +1,4 @@
-//! Formats and codings: what is asked for is what comes.
+//! Tests that the client gets the format and coding that it asks for.
 
 use std::net::SocketAddr;
 
@@ -29,7 +29,7 @@ fn scrape(addr: SocketAddr, path: &str, headers: &str) -> (Answer, Vec<u8>) {
     (head, body)
 }
 
-/// What Prometheus 2.42 and 3.4 send.
+/// The `Accept` header of Prometheus 2.42 and 3.4.
 const PROMETHEUS_2: &str = "Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
 const PROMETHEUS_3: &str = "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n";
 
@@ -37,7 +37,7 @@ const PROMETHEUS_3: &str = "Accept: application/openmetrics-text;version=1.0.0;e
 fn format_parameter_selects_enabled_formats() {
     let plain_3 = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     let openmetrics_3 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
-    // Accept, and the answer's type without OpenMetrics and with it.
+    // Accept, and the content type without OpenMetrics and with it.
     let table: &[(&str, &str, &str)] = &[
         ("", TEXT, TEXT),
         ("Accept: */*\r\n", TEXT, TEXT),
@@ -66,7 +66,7 @@ fn format_parameter_selects_enabled_formats() {
 }
 
 #[test]
-fn browser_can_ask_for_a_format_that_is_enabled() {
+fn browser_can_select_an_enabled_format() {
     let (_guard, addr) = start(|builder| builder.openmetrics(true));
     let shown = "text/plain; charset=utf-8";
     let table = [("/metrics?format=text", shown, false), ("/metrics?format=openmetrics", shown, true)];
@@ -82,11 +82,11 @@ fn browser_can_ask_for_a_format_that_is_enabled() {
     }
     let (_guard, addr) = start(|builder| builder);
     let (head, _) = scrape(addr, "/metrics?format=openmetrics", "");
-    assert_eq!(head.header("content-type"), Some(TEXT), "it is not switched on");
+    assert_eq!(head.header("content-type"), Some(TEXT), "OpenMetrics is not enabled");
 }
 
 #[test]
-fn bodies_are_compressed_for_those_who_ask() {
+fn bodies_are_compressed_if_the_client_accepts_it() {
     let gzip = |body: &[u8]| body.starts_with(&[0x1f, 0x8b]);
     let (_guard, addr) = start(|builder| builder);
     let table: &[(&str, Option<&str>)] = &[
@@ -105,7 +105,7 @@ fn bodies_are_compressed_for_those_who_ask() {
         assert_eq!(gzip(&body), coding.is_some(), "{row:?}");
         assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()), "{row:?}");
     }
-    // A small one is sent as it is, and so is every one if it is so wished.
+    // A small body is not compressed. No body is with `compression(false)`.
     let (head, _) = scrape(addr, "/metrics?name[]=forms_total", "Accept-Encoding: gzip\r\n");
     assert_eq!(head.header("content-encoding"), None);
     let (_guard, addr) = start(|builder| builder.compression(false));
@@ -113,9 +113,9 @@ fn bodies_are_compressed_for_those_who_ask() {
     assert_eq!(head.header("content-encoding"), None);
 }
 
-/// Names that `prometheus` itself does not let pass, but for the prefix of a registry.
+/// Names that `prometheus` rejects, except as the prefix of a registry.
 #[test]
-fn utf8_names_are_escaped_as_the_client_asks() {
+fn utf8_names_are_escaped_as_the_client_requests() {
     let registry = Registry::new_custom(Some("http.server".to_owned()), None).unwrap();
     let vec = IntCounterVec::new(Opts::new("requests", "help"), &["code"]).unwrap();
     vec.with_label_values(&["200"]).inc();
@@ -124,7 +124,7 @@ fn utf8_names_are_escaped_as_the_client_asks() {
     let guard = guard.bind().unwrap().start().unwrap();
     let seen = "/metrics?name[]=http_server_requests";
     let (_, body) = scrape(guard.local_addr().unwrap(), seen, "");
-    assert!(body.ends_with(b" 1\n"), "the name that a client sees selects, too");
+    assert!(body.ends_with(b" 1\n"), "the escaped name selects too");
     let table = [
         ("", "http_server_requests{code=\"200\"} 1"),
         ("text/plain;version=0.0.4;escaping=allow-utf-8", "http_server_requests{code=\"200\"} 1"),

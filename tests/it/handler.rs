@@ -1,4 +1,4 @@
-//! Mounted in a server of the host's own.
+//! Tests the handler, mounted in a server of the host program.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -30,7 +30,7 @@ fn handler(registry: &Registry) -> Handler {
     Server::builder().registry(registry).into_handler().unwrap()
 }
 
-/// Status, headers, and the body's bytes.
+/// Status, headers, and the body as text.
 type Heard = (StatusCode, HeaderMap, String);
 
 async fn call<B>(handler: &Handler, request: Request<B>) -> Heard {
@@ -66,7 +66,7 @@ fn handler_serves_metrics_at_any_mount_path() {
     ];
     current_thread().block_on(async {
         for row @ (method, uri, status, has_metrics) in &table {
-            // A body that is never looked at, and no Host: that is the business of the server around it.
+            // A body that is never read, and no Host. The surrounding server handles both.
             let request = Request::builder().method(method).uri(*uri).body(std::future::pending::<()>());
             let (head, headers, body) = call(&handler, request.unwrap()).await;
             assert_eq!(head.as_u16(), *status, "{row:?}: {body}");
@@ -76,7 +76,7 @@ fn handler_serves_metrics_at_any_mount_path() {
                 .get("content-length")
                 .map(|length| length.to_str().unwrap().parse::<usize>().unwrap());
             match *method {
-                // Of the GET.
+                // The content length of GET.
                 Method::HEAD => assert!(length > Some(100) && body.is_empty(), "{row:?}: {length:?}"),
                 Method::OPTIONS => assert_eq!(length, None, "{row:?}"),
                 _ => assert_eq!(length, Some(body.len()), "{row:?}"),
@@ -86,7 +86,7 @@ fn handler_serves_metrics_at_any_mount_path() {
 }
 
 #[test]
-fn handler_negotiates_and_keeps_deadlines() {
+fn handler_negotiates_the_format_and_keeps_timeouts() {
     let registry = registry();
     let gated = Gated::register(&registry, true);
     let handler = Server::builder().registry(&registry).openmetrics(true).into_handler().unwrap();
@@ -102,7 +102,7 @@ fn handler_negotiates_and_keeps_deadlines() {
     current_thread().block_on(async {
         let request =
             || Request::get("/").header("x-prometheus-scrape-timeout-seconds", "0.2").body(()).unwrap();
-        // Waits for as long as it takes to begin the gather, and no longer.
+        // Polls the request until its gather starts, and then leaves it pending.
         let mut patient = Box::pin(handler.call(Request::new(())));
         assert!(patient.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         hangs.wait_for_gathers(1);
@@ -115,7 +115,7 @@ fn handler_negotiates_and_keeps_deadlines() {
 }
 
 #[test]
-fn on_a_hyper_server_it_answers_get_and_head() {
+fn handler_serves_get_and_head_in_a_hyper_server() {
     let handler = handler(&registry());
     let addr = serve(move |request: Request<hyper::body::Incoming>| {
         let handler = handler.clone();
@@ -129,7 +129,7 @@ fn on_a_hyper_server_it_answers_get_and_head() {
     assert!(client.answer(false).body.contains("mounted_total 0"));
 }
 
-/// Serves for as long as the test's process lives.
+/// Serves until the process of the test exits.
 fn serve<S, F>(service: S) -> SocketAddr
 where
     S: Fn(Request<hyper::body::Incoming>) -> F + Clone + Send + 'static,
@@ -154,7 +154,7 @@ where
 
 #[cfg(feature = "tower")]
 #[test]
-fn handler_is_a_route_of_axum() {
+fn handler_is_a_route_in_axum() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
@@ -197,12 +197,12 @@ fn handler_runs_on_any_executor() {
 }
 
 #[test]
-fn hooks_run_where_it_is_mounted() {
+fn mounted_handler_runs_hooks_on_the_callers_runtime() {
     let registry = registry();
     let runs = IntCounter::new("runs_total", "help").unwrap();
     registry.register(Box::new(runs.clone())).unwrap();
     let builder = Server::builder().registry(&registry).before_scrape("counts", move |_| {
-        // It panics where there is no runtime.
+        // `sleep` panics without a runtime.
         let sleep = tokio::time::sleep(Duration::ZERO);
         let runs = runs.clone();
         async move {
@@ -211,7 +211,7 @@ fn hooks_run_where_it_is_mounted() {
             Ok(())
         }
     });
-    // Outside of the runtime.
+    // Created outside of the runtime.
     let handler = builder.into_handler().unwrap();
     let request = Request::get("/metrics").body(()).unwrap();
     let (_, _, body) = current_thread().block_on(call(&handler, request));
@@ -239,7 +239,7 @@ fn handler_rejects_invalid_options_as_bind_does() {
 }
 
 #[test]
-fn rejects_options_that_only_a_server_can_have() {
+fn handler_rejects_options_that_only_a_server_has() {
     let reason =
         "a mounted handler has no connections and no paths of its own: set this in the server around it";
     let existing = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -273,14 +273,14 @@ fn rejects_options_that_only_a_server_can_have() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{named}");
         assert_eq!(error.to_string(), format!("{named}: {reason}"));
     }
-    // Without a page it has nothing to miss.
+    // Without a page, the option has no effect.
     #[cfg(feature = "page")]
     drop(Server::builder().landing_page(None).into_handler().unwrap());
 }
 
-/// `ready 1` and `connections 0`, for ever, were false.
+/// Regression: a handler always served `ready 1` and `connections 0`, which was false.
 #[test]
-fn omits_the_metrics_that_it_cannot_know() {
+fn handler_omits_the_metrics_of_a_server() {
     let handler = handler(&registry());
     let (_, _, body) = current_thread().block_on(call(&handler, Request::new(())));
     assert!(body.contains("prometheus_exporter_requests_total 1\n"), "{body}");
@@ -289,7 +289,7 @@ fn omits_the_metrics_that_it_cannot_know() {
     }
 }
 
-/// A place is one's who is answered, and goes with the wait for the answer.
+/// A scrape holds its permit while its client waits, and releases it when the future is dropped.
 #[test]
 fn abandoned_scrape_releases_its_permit() {
     let registry = Registry::new();

@@ -1,4 +1,4 @@
-//! Async work before a scrape.
+//! Tests hooks, which run async work before a scrape.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ fn success(answer: &Answer, hook: &str) -> Option<f64> {
 }
 
 #[test]
-fn scrape_has_the_values_that_its_hook_set() {
+fn scrape_has_the_values_of_its_hook() {
     let registry = Registry::new();
     let depth = gauge(&registry, "depth");
     let (_guard, addr) =
@@ -43,9 +43,9 @@ fn scrape_has_the_values_that_its_hook_set() {
     }
 }
 
-/// Each waits until all have begun: were they run one after the other, the first would be late.
+/// Each hook waits until all have started. If they ran one after the other, the first would time out.
 #[test]
-fn hooks_run_at_once() {
+fn hooks_run_concurrently() {
     let barrier = Arc::new(tokio::sync::Barrier::new(3));
     let mut builder = Server::builder().registry(&Registry::new());
     for name in ["a", "b", "c"] {
@@ -66,14 +66,16 @@ fn hooks_run_at_once() {
 }
 
 #[test]
-fn a_hook_that_fails_or_panics_costs_its_own_values_only() {
+fn failed_hook_costs_only_its_own_values() {
     let registry = Registry::new();
     gauge(&registry, "others").set(7.0);
     let builder = Server::builder()
         .registry(&registry)
         .before_scrape("fails", |_| async { Err("no such table".into()) })
-        .before_scrape("panics", |_| async { panic!("this panic is the test's") })
-        .before_scrape("panics at once", |_| -> std::future::Ready<_> { panic!("this panic is the test's") })
+        .before_scrape("panics", |_| async { panic!("expected panic of this test") })
+        .before_scrape("panics at once", |_| -> std::future::Ready<_> {
+            panic!("expected panic of this test")
+        })
         .before_scrape("is well", |scrape: ScrapeContext| async move {
             assert!(scrape.deadline() > Instant::now());
             Ok(())
@@ -90,15 +92,15 @@ fn a_hook_that_fails_or_panics_costs_its_own_values_only() {
     }
 }
 
-/// By itself, for here the time is to run out. On a busy machine what is left of it may not be enough to gather: then there is
-/// no answer to look at, and it is asked for again.
+/// A separate test, because here the timeout must expire. On a busy machine the remaining time may not be
+/// enough to gather. The response is then a 503, and the test scrapes again.
 #[test]
-fn a_hook_that_is_late_costs_its_own_values_only() {
+fn late_hook_costs_only_its_own_values() {
     let registry = Registry::new();
     gauge(&registry, "others").set(7.0);
     let builder = Server::builder().registry(&registry).before_scrape("is late", |_| std::future::pending());
     let (_guard, addr) = start(builder.scrape_timeout(Duration::from_secs(1)));
-    wait_for("an answer in time", || {
+    wait_for("a response before the timeout", || {
         let answer = get(addr, "/metrics");
         if answer.status == 503 {
             return false;
@@ -110,7 +112,7 @@ fn a_hook_that_is_late_costs_its_own_values_only() {
 }
 
 #[test]
-fn clients_that_share_a_gather_share_its_hooks() {
+fn coalesced_scrapes_share_the_hooks_of_their_gather() {
     let runs = Arc::new(AtomicU64::new(0));
     let counting = Arc::clone(&runs);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
@@ -133,9 +135,9 @@ fn clients_that_share_a_gather_share_its_hooks() {
     assert!((1..=2).contains(&runs), "{runs} runs for 50 clients");
 }
 
-/// A hook's sockets and timers belong to the runtime that the server was bound on.
+/// A hook's sockets and timers need the runtime on which the program called `bind`.
 #[test]
-fn hooks_run_on_the_runtime_of_bind_else_on_the_servers_own() {
+fn hooks_run_on_the_runtime_of_bind_or_of_the_server() {
     let thread_of_hook = |builder: Builder| {
         let (tell, told) = std::sync::mpsc::channel();
         let builder = builder.registry(&Registry::new()).before_scrape("where", move |_| {
@@ -163,7 +165,7 @@ fn hooks_run_on_the_runtime_of_bind_else_on_the_servers_own() {
 }
 
 #[test]
-fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
+fn hook_fails_without_its_runtime_and_the_scrape_succeeds() {
     let runtime = crate::support::runtime::current_thread();
     let builder = Server::builder().registry(&Registry::new()).before_scrape("orphan", |_| async { Ok(()) });
     let (_guard, addr) = runtime.block_on(async { start(builder) });
@@ -172,9 +174,10 @@ fn a_hook_whose_runtime_is_gone_fails_and_the_scrape_goes_on() {
     assert_eq!((answer.status, success(&answer, "orphan")), (200, Some(0.0)));
 }
 
-/// A client with a timeout of 0.1 s, over and over: all of Prometheus' scrapes were 200 without the value of a hook of 200 ms.
+/// Regression: a client with a timeout of 0.1 s scraped repeatedly. Prometheus then got 200 without the value
+/// of a hook that takes 200 ms.
 #[test]
-fn impatient_client_does_not_cut_hooks_of_a_patient_one() {
+fn short_timeout_does_not_cut_hooks_of_a_longer_scrape() {
     let registry = Registry::new();
     let value = gauge(&registry, "value");
     let (begun, may_end) = (Arc::new(AtomicU64::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
@@ -192,7 +195,7 @@ fn impatient_client_does_not_cut_hooks_of_a_patient_one() {
     let mut impatient = ask(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 2\r\n");
     wait_for("the hook", || begun.load(Ordering::SeqCst) >= 1);
     let mut patient = ask_and_be_heard(addr, "/metrics", "");
-    // Longer than the hook had for the first one alone.
+    // Waits longer than the first scrape alone gives to the hook.
     impatient.answer(false);
     may_end.add_permits(1);
     let answer = patient.answer(false);
@@ -202,7 +205,7 @@ fn impatient_client_does_not_cut_hooks_of_a_patient_one() {
     );
 }
 
-/// A client that said 120 s left Prometheus with a 503.
+/// Regression: after a scrape with a timeout of 120 s, Prometheus got a 503.
 #[test]
 fn hanging_hook_gets_half_the_default_timeout() {
     let begun = Arc::new(AtomicU64::new(0));
@@ -221,9 +224,9 @@ fn hanging_hook_gets_half_the_default_timeout() {
     }
 }
 
-/// No client writes the host's log above debug; a hook that takes all the time there is does.
+/// No client can write to the log above debug. A hook that takes all of the available time logs a warning.
 #[test]
-fn late_hook_is_a_warning_and_impatient_client_is_not() {
+fn late_hook_logs_a_warning_and_short_timeout_does_not() {
     let name = "warned of";
     let log = Log::default();
     let builder = Server::builder().registry(&Registry::new()).scrape_timeout(Duration::from_secs(2));

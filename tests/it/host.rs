@@ -1,4 +1,4 @@
-//! The host comes first.
+//! Tests that the server does not harm its host program.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::run_alone;
 use crate::support::runtime::current_thread;
 
 #[test]
-fn start_works_wherever_it_is_called() {
+fn start_works_inside_and_outside_of_a_runtime() {
     let start_and_scrape = || {
         let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
         assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
@@ -22,29 +22,29 @@ fn start_works_wherever_it_is_called() {
     let multi_thread =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for runtime in [current_thread(), multi_thread()] {
-        // The scrape blocks this very runtime, and is answered all the same.
+        // The scrape blocks the runtime that it runs on, and is served nevertheless.
         let (inside, blocked, guard) = runtime.block_on(async {
             let blocked = start_and_scrape();
-            blocked.shutdown_blocking(); // on a runtime's thread: it blocks, and does not deadlock
+            blocked.shutdown_blocking(); // on a runtime thread: blocks without a deadlock
             (start_and_scrape(), start_and_scrape(), start_and_scrape())
         });
         runtime.block_on(async { drop(inside) });
         runtime.block_on(blocked.shutdown());
         drop(runtime);
         let (addr, closed) = (guard.local_addr().unwrap(), guard.stopped());
-        assert_eq!(get(addr, "/metrics").status, 200, "after the runtime is gone");
+        assert_eq!(get(addr, "/metrics").status, 200, "after the end of the runtime");
         drop(guard);
         current_thread().block_on(closed);
     }
 }
 
 #[test]
-fn a_guard_dropped_while_unwinding_stops_the_server() {
+fn guard_dropped_while_unwinding_stops_the_server() {
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     let closed = guard.stopped();
     std::thread::spawn(move || {
         let _guard = guard;
-        panic!("this panic is the test's");
+        panic!("expected panic of this test");
     })
     .join()
     .unwrap_err();
@@ -76,17 +76,17 @@ fn blocked_collector_does_not_block_the_hosts_runtime() {
 }
 
 #[test]
-fn with_a_stuck_collector_main_returns_and_the_process_exits() {
+fn process_exits_while_a_collector_hangs() {
     for mode in ["start", "run"] {
-        let output = run_alone("host::child_with_a_stuck_collector", mode, &[]);
+        let output = run_alone("host::child_with_a_hanging_collector", mode, &[]);
         assert!(output.contains("main returned"), "{mode}: {output}");
     }
 }
 
-/// What the test above runs in a process of its own.
+/// Runs in a child process of the test above, which must exit.
 #[test]
 #[ignore = "run by another test"]
-fn child_with_a_stuck_collector() {
+fn child_with_a_hanging_collector() {
     let Ok(mode) = std::env::var("PROMETHEUS_HYPER_TEST_CHILD") else { return };
     let was_asked = Hangs::register(default_registry());
     let main = async {
@@ -111,34 +111,36 @@ fn child_with_a_stuck_collector() {
             tokio::task::spawn_blocking(move || was_asked.recv_timeout(PATIENCE)).await.unwrap().unwrap();
         }
     };
-    // What `#[tokio::main]` expands to; its drop waits for the runtime's blocking threads.
+    // `#[tokio::main]` expands to this. The drop of the runtime waits for its blocking threads.
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(main);
     println!("main returned");
 }
 
-/// Evicted connections kept their sockets until their tasks were polled, and a flood took the host's last descriptors.
+/// Regression: evicted connections kept their sockets until their tasks were polled. A flood took the last
+/// descriptors of the host program.
 #[test]
-fn a_flood_does_not_take_the_hosts_descriptors() {
+fn flood_does_not_take_the_hosts_descriptors() {
     run_alone("host::child_under_a_flood", "", &["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""]);
 }
 
-/// What the test above runs in a process of its own, with 64 descriptors.
+/// Runs in a child process of the test above, with 64 descriptors.
 #[test]
 #[ignore = "run by another test"]
 fn child_under_a_flood() {
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     let addr = guard.local_addr().unwrap();
     let flood = std::thread::spawn(move || {
-        // The clients have the descriptors of another process.
+        // The clients run in another process, with its own descriptors.
         run_alone("host::child_that_floods", &addr.to_string(), &[])
     });
     let mut opened = 0_u32;
     while !flood.is_finished() {
-        std::fs::File::open(std::env::current_exe().unwrap()).expect("the host can open what it likes");
+        std::fs::File::open(std::env::current_exe().unwrap())
+            .expect("the host program has a free descriptor");
         opened += 1;
     }
     flood.join().unwrap();
-    assert!(opened > 0, "the flood was over before it began");
+    assert!(opened > 0, "the flood ended before the first file was opened");
     let answer = get(addr, "/metrics");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"accept\"}"), Some(0.0));
@@ -150,7 +152,7 @@ fn child_under_a_flood() {
 fn child_that_floods() {
     let Ok(addr) = std::env::var("PROMETHEUS_HYPER_TEST_CHILD").unwrap_or_default().parse() else { return };
     for _ in 0..10 {
-        // The limit of 64 is inherited; what it leaves is enough, again and again.
+        // The process inherits the limit of 64 descriptors. 50 connections fit into it.
         let silent: Vec<Client> = (0..50).map(|_| Client::connect(addr)).collect();
         assert_eq!(get(addr, "/-/healthy").status, 200);
         drop(silent);

@@ -1,4 +1,4 @@
-//! The end of a job, which is not to take its final values along.
+//! Tests the end of a job, which waits until its final values are scraped.
 
 use std::future::Future;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::support::collectors::Gated;
 use crate::support::reserved;
 use crate::support::server::{LARGE, large, start};
 
-/// Polls a future to its end, without a runtime; fails where that would take too long.
+/// Polls a future to its end, without a runtime. Fails after a time limit.
 fn wait<F>(future: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
@@ -23,7 +23,7 @@ where
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         tell.send(runtime.block_on(future))
     });
-    told.recv_timeout(PATIENCE).expect("an end")
+    told.recv_timeout(PATIENCE).expect("the future ends")
 }
 
 fn job() -> (Guard, std::net::SocketAddr, IntCounter) {
@@ -47,12 +47,12 @@ fn server_stops_after_the_final_values_are_scraped() {
 }
 
 #[test]
-fn blocking_wait_works_on_and_off_a_runtime() {
+fn blocking_wait_works_inside_and_outside_of_a_runtime() {
     for inside in [false, true] {
         let (guard, addr, rows) = job();
         rows.inc_by(7);
         let client = std::thread::spawn(move || {
-            // It may come before the call: then it is not the last one.
+            // A scrape before the call is not the last one, so the client scrapes repeatedly.
             while TcpStream::connect(addr).is_ok() {
                 assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
             }
@@ -64,7 +64,7 @@ fn blocking_wait_works_on_and_off_a_runtime() {
             guard.shutdown_after_scrape_blocking(PATIENCE)
         };
         assert_eq!(scraped, Ok(()), "inside a runtime: {inside}");
-        // The last connection of the client may be refused between its two steps.
+        // The server may stop between the client's `connect` and `get`, so the client may panic.
         let _ = client.join();
     }
 }
@@ -87,23 +87,23 @@ fn only_delivered_values_count_as_last_scrape() {
         let mut client = Client::connect(addr);
         client.send(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n"));
         assert_eq!(client.answer(request.starts_with("HEAD")).status, status, "{request}");
-        assert_eq!(get(addr, "/-/healthy").status, 200, "it is there still after {request}");
+        assert_eq!(get(addr, "/-/healthy").status, 200, "the server still runs after {request}");
     }
-    // Ctrl-c.
+    // What Ctrl-C does in a program.
     token.cancel();
     wait(scraped).unwrap_err();
 }
 
-/// The page at `/`, open in some browser, ended a job within two seconds, and Prometheus never saw its final values.
+/// Regression: an open page at `/` ended a job within two seconds. Prometheus never saw its final values.
 #[test]
-fn the_page_does_not_take_the_last_scrape() {
+fn scrape_by_the_page_is_not_the_last_scrape() {
     let (guard, addr, rows) = job();
     rows.inc_by(7);
     let scraped = guard.shutdown_after_scrape(PATIENCE);
     for _ in 0..2 {
         let mut page = ask(addr, "/metrics", "X-Prometheus-Hyper-Page: 1\r\n");
         assert_eq!(page.answer(false).sample("rows_total"), Some(7.0));
-        assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
+        assert_eq!(get(addr, "/-/healthy").status, 200, "the server waits for another scrape");
     }
     assert_eq!(get(addr, "/metrics").sample("rows_total"), Some(7.0));
     assert_eq!(wait(scraped), Ok(()));
@@ -122,14 +122,14 @@ fn last_scrape_ignores_gather_started_before_the_call() {
     let mut later = ask_and_be_heard(addr, "/metrics", "");
     gated.open();
     assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
-    assert_eq!(late.answer(false).sample("gathers"), Some(2.0), "not from the gather that was under way");
+    assert_eq!(late.answer(false).sample("gathers"), Some(2.0), "not from the running gather");
     assert_eq!(wait(scraped), Ok(()));
-    assert_eq!(later.answer(false).sample("gathers"), Some(2.0), "what is in flight is finished");
+    assert_eq!(later.answer(false).sample("gathers"), Some(2.0), "the server finishes open responses");
     assert_eq!(gated.gathers(), 2);
 }
 
 #[test]
-fn a_scrape_from_before_the_call_alone_is_not_enough() {
+fn scrape_started_before_the_call_is_not_the_last_scrape() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (guard, addr) = start(Server::builder().registry(&registry));
@@ -138,20 +138,20 @@ fn a_scrape_from_before_the_call_alone_is_not_enough() {
     let scraped = guard.shutdown_after_scrape(None);
     gated.open();
     assert_eq!(early.answer(false).sample("gathers"), Some(1.0));
-    assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for another one");
+    assert_eq!(get(addr, "/-/healthy").status, 200, "the server waits for another scrape");
     assert_eq!(get(addr, "/metrics").sample("gathers"), Some(2.0));
     assert_eq!(wait(scraped), Ok(()));
 }
 
-/// What is handed to hyper is not yet on its way.
+/// A body that hyper has taken may not be sent yet.
 #[test]
-fn a_body_counts_once_it_is_written_whole() {
+fn body_counts_once_it_is_written_completely() {
     let (guard, addr) = start(Server::builder().registry(&large()));
     let scraped = guard.shutdown_after_scrape(PATIENCE);
     let mut slow = ask(addr, "/metrics", "");
     let head = slow.head();
     assert_eq!(head.status, 200);
-    assert_eq!(get(addr, "/-/healthy").status, 200, "it waits for the client to take it all");
+    assert_eq!(get(addr, "/-/healthy").status, 200, "the server waits until the client has read the body");
     assert!(slow.body(&head).len() > LARGE);
     assert_eq!(wait(scraped), Ok(()));
 }
@@ -176,7 +176,7 @@ fn dropping_the_wait_stops_the_server() {
 }
 
 #[test]
-fn a_server_that_has_stopped_is_not_waited_for() {
+fn wait_returns_at_once_if_the_server_has_stopped() {
     let (guard, ..) = job();
     let (token, closed) = (guard.cancellation_token(), guard.stopped());
     token.cancel();
@@ -185,16 +185,16 @@ fn a_server_that_has_stopped_is_not_waited_for() {
     wait(guard.shutdown_after_scrape(None)).unwrap_err();
 }
 
-/// A client that has been slow until the limit and takes the rest while the server drains has the values all the same.
+/// A client may read until the limit and finish during the drain. It has the final values.
 #[test]
-fn a_scrape_that_ends_within_the_drain_counts() {
+fn scrape_that_ends_during_the_drain_counts() {
     let held = Registry::new();
     let gated = Gated::register(&held, false);
     let addr = reserved();
     let builder = Server::builder().registry_named("held", &held).registry_named("large", &large());
     let guard = builder.drain_timeout(PATIENCE).listen(addr).bind().unwrap().start().unwrap();
-    // While another gather is under way, which is not for it, its own does not begin: so it is here before the call, and its
-    // values are not.
+    // A gather of another registry runs, so the gather of `slow` waits. The request comes before the call,
+    // and its values after it.
     let mut early = ask(addr, "/metrics?registry[]=held", "");
     gated.wait_for_gathers(1);
     let mut slow = ask_and_be_heard(addr, "/metrics?registry[]=large", "");
@@ -202,20 +202,20 @@ fn a_scrape_that_ends_within_the_drain_counts() {
     gated.open();
     assert_eq!(early.answer(false).status, 200);
     let head = slow.head();
-    // The limit passes while the client reads nothing; then the listeners are closed.
+    // The limit expires while the client reads nothing. Then the listeners close.
     refused(addr);
     assert!(slow.body(&head).len() > LARGE);
     assert_eq!(wait(scraped), Ok(()));
 }
 
-/// Its drop stopped the server at once.
+/// Regression: dropping the guard there stopped the server at once.
 #[test]
 fn blocking_shutdown_on_the_servers_thread_does_not_wait() {
     let registry = Registry::new();
     let slot: Arc<Mutex<Option<Guard>>> = Arc::default();
     let taken = Arc::clone(&slot);
     let builder = Server::builder().registry(&registry).before_scrape("ends", move |_| {
-        // Without a runtime around `bind` this runs on the server's thread.
+        // `bind` had no runtime, so the hook runs on the server's thread.
         let guard = taken.lock().unwrap().take();
         let scraped = guard.map(|guard| guard.shutdown_after_scrape_blocking(PATIENCE));
         async move {
@@ -227,7 +227,7 @@ fn blocking_shutdown_on_the_servers_thread_does_not_wait() {
     let (addr, closed) = (guard.local_addr().unwrap(), guard.stopped());
     *slot.lock().unwrap() = Some(guard);
     assert_eq!(get(addr, "/metrics").status, 200);
-    // That one had begun before it was asked for the last one; this is the last one.
+    // The first scrape began before the call, so the second one is the last scrape.
     assert_eq!(get(addr, "/metrics").status, 200);
     wait(closed);
 }

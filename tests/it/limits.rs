@@ -1,4 +1,4 @@
-//! What clients must not be able to do: hold connections, keep others out.
+//! Tests that clients can neither hold connections nor keep other clients out.
 
 #[cfg(target_os = "linux")]
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ fn start(builder: Builder) -> (Guard, SocketAddr) {
     (server.start().unwrap(), addr)
 }
 
-/// Not started yet: what clients send now is there when their connections are accepted, however busy the machine is.
+/// Binds without starting, so that requests are already there when the server accepts their connections.
 fn bound(builder: Builder) -> (Server, SocketAddr) {
     let server = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
     let addr = server.local_addr().unwrap();
@@ -43,7 +43,7 @@ fn head_timeout_closes_connection() {
     let (server, addr) = bound(Server::builder().head_timeout(Duration::from_millis(500)));
     let begun = ["", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"];
     let clients = begun.map(|begun| (begun, sending(addr, begun)));
-    // Also behind another request, in one piece with it.
+    // Also behind a complete request, in the same segment.
     let mut second = sending(addr, format!("{HEALTHY}GET /metr"));
     let _guard = server.start().unwrap();
     for (begun, mut client) in clients {
@@ -54,11 +54,11 @@ fn head_timeout_closes_connection() {
 }
 
 #[test]
-fn idle_connection_outlives_head_timeout_and_ends_at_its_own() {
+fn idle_connection_ends_at_idle_timeout_not_head_timeout() {
     let head = Duration::from_millis(500);
     let (server, addr) = bound(Server::builder().head_timeout(head).idle_timeout(4 * head));
     let mut client = sending(addr, HEALTHY);
-    // Before the answer, which the client may come to read much later than the server has sent it.
+    // Before the response, because the client may read it much later than the server sends it.
     let begin = Instant::now();
     let _guard = server.start().unwrap();
     assert_eq!(client.answer(false).status, 200);
@@ -66,9 +66,9 @@ fn idle_connection_outlives_head_timeout_and_ends_at_its_own() {
     assert!(begin.elapsed() >= 4 * head, "{:?}", begin.elapsed());
 }
 
-/// A client kept its connection from newcomers by asking again and again.
+/// Regression: a client kept its connection by sending one request after the other.
 #[test]
-fn limit_evicts_longest_waiting_and_closes_after_answers() {
+fn limit_evicts_longest_idle_and_closes_after_responses() {
     let (_guard, addr) = start(Server::builder().max_connections(2));
     let ask = |client: &mut Client| {
         client.send(HEALTHY);
@@ -77,20 +77,20 @@ fn limit_evicts_longest_waiting_and_closes_after_answers() {
         answer.header("connection").map(str::to_owned)
     };
     let [mut first, mut second] = [(); 2].map(|()| Client::connect(addr));
-    // Both connections are taken, but nobody else wants one.
+    // Both connections are in use, but no other client connects.
     assert_eq!((ask(&mut first), ask(&mut second), ask(&mut first)), (None, None, None));
     let mut third = Client::connect(addr);
     assert_eq!(ask(&mut third).as_deref(), Some("close"));
     assert_eq!(second.closed(), "");
     assert_eq!(third.closed(), "");
-    // Its client has not closed: it goes before one that waits.
+    // Its client has not closed yet. The server evicts it before an idle connection.
     let mut fourth = Client::connect(addr);
     let close = Some("close".to_owned());
     assert_eq!((ask(&mut fourth), ask(&mut first)), (close.clone(), close));
 }
 
 #[test]
-fn many_silent_sockets_do_not_keep_a_scrape_out() {
+fn silent_connections_do_not_block_a_scrape() {
     let (_guard, addr) = start(Server::builder().max_connections(8));
     let silent: Vec<Client> = (0..80).map(|_| Client::connect(addr)).collect();
     let answer = get(addr, "/metrics");
@@ -100,9 +100,9 @@ fn many_silent_sockets_do_not_keep_a_scrape_out() {
     drop(silent);
 }
 
-/// Connections were evicted before their complete requests had been looked at.
+/// Regression: the server evicted connections before it read their complete requests.
 #[test]
-fn burst_of_complete_requests_above_the_cap_is_answered() {
+fn burst_of_requests_above_the_limit_is_served() {
     let (server, addr) = bound(Server::builder().max_connections(8));
     let request = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut clients: Vec<Client> = (0..40).map(|_| sending(addr, request)).collect();
@@ -112,8 +112,9 @@ fn burst_of_complete_requests_above_the_cap_is_answered() {
     assert_eq!(answered, 40);
 }
 
-/// The kernel took 4 MiB of each answer, and asked for more when a third of it had gone. Who took 16 KiB a second was cut for want
-/// of progress, and who took nothing cost memory in which nobody shared.
+/// Regression: the kernel buffered 4 MiB of each response, and asked for more when a third of it was sent. A
+/// client that read 16 KiB a second was closed at the write timeout. A client that read nothing used memory
+/// that no limit counted.
 #[test]
 #[cfg(target_os = "linux")]
 fn unread_response_leaves_little_in_the_kernel() {
@@ -126,10 +127,10 @@ fn unread_response_leaves_little_in_the_kernel() {
 
     let mut client = ask_and_read_nothing(addr);
     let begin = Instant::now();
-    // It came first, so it is counted until it is closed.
+    // The connection of `client` is older, so the count includes it until it is closed.
     let path = "/metrics?name[]=prometheus_exporter_connections";
     while get(addr, path).sample("prometheus_exporter_connections") > Some(1.0) {
-        assert!(begin.elapsed() < PATIENCE, "it is not closed");
+        assert!(begin.elapsed() < PATIENCE, "the server does not close the connection");
     }
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut taken = Vec::new();
@@ -138,7 +139,7 @@ fn unread_response_leaves_little_in_the_kernel() {
     assert!(taken.len() < 1024 * 1024, "{} bytes", taken.len());
 }
 
-/// With a window so small that the kernel does not read in its place.
+/// Uses a small receive window, so that the kernel does not read instead of the client.
 #[cfg(target_os = "linux")]
 fn ask_and_read_nothing(addr: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -149,10 +150,10 @@ fn ask_and_read_nothing(addr: SocketAddr) -> TcpStream {
     client
 }
 
-/// They kept scrapes out for as long as `write_timeout`, and longer if they asked again.
+/// Regression: such clients kept scrapes out until `write_timeout`, and longer if they sent another request.
 #[test]
 #[cfg(target_os = "linux")]
-fn clients_that_read_nothing_do_not_keep_a_scrape_out() {
+fn clients_that_read_nothing_do_not_block_a_scrape() {
     let registry = Registry::new();
     let help = "x".repeat(2 * 1024 * 1024);
     registry.register(Box::new(IntGauge::new("large", help).unwrap())).unwrap();
@@ -165,15 +166,15 @@ fn clients_that_read_nothing_do_not_keep_a_scrape_out() {
     assert!(answer.body.len() > 2 * 1024 * 1024);
     let evicted = answer.sample("prometheus_exporter_errors_total{cause=\"evicted\"}").unwrap();
     assert!(evicted >= 12.0 - 4.0, "{evicted}");
-    // The kernel does not keep what they have not taken.
+    // The kernel does not keep the unread bytes.
     unread[0].set_read_timeout(Some(PATIENCE)).unwrap();
     let ended = unread[0].read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
-/// Go's exporters answer forty at once, by promhttp, and those beyond at once, with a 503.
+/// Go's promhttp serves forty scrapes concurrently. It responds to more with 503 at once.
 #[test]
-fn scrape_beyond_max_requests_is_a_503_at_once() {
+fn scrape_above_max_requests_is_503_at_once() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let builder = patient(Server::builder().registry(&registry).max_requests(2));
@@ -201,7 +202,7 @@ fn scrape_beyond_max_requests_is_a_503_at_once() {
 }
 
 #[test]
-fn no_max_requests_rejects_nobody_and_shows_nothing() {
+fn without_max_requests_no_scrape_is_rejected() {
     for builder in [Server::builder(), Server::builder().max_requests(None)] {
         let registry = Registry::new();
         let gated = Gated::register(&registry, false);
@@ -218,7 +219,7 @@ fn no_max_requests_rejects_nobody_and_shows_nothing() {
     }
 }
 
-/// 127 clients that asked for a part of their own and read nothing held 911 MB.
+/// Regression: 127 clients with distinct representations, which read nothing, held 911 MB.
 #[test]
 #[cfg(target_os = "linux")]
 fn unsent_bytes_evict_clients_that_do_not_read() {
@@ -228,12 +229,12 @@ fn unsent_bytes_evict_clients_that_do_not_read() {
     let addr = guard.local_addr().unwrap();
     let mut unread = ask_and_be_heard(addr, "/metrics", "");
     let part = get(addr, "/metrics?name[]=nothing");
-    // While the budget is exceeded a part waits for the eviction, and is refused after two seconds of it.
+    // Above the budget, a scrape waits for an eviction, and gets a 503 after two seconds.
     assert!([200, 503].contains(&part.status), "{part:?}");
     wait_for("an eviction", || {
         get(addr, "/metrics").sample("prometheus_exporter_errors_total{cause=\"evicted\"}") > Some(0.0)
     });
-    assert_eq!(get(addr, "/metrics?name[]=nothing").status, 200, "there is room again");
+    assert_eq!(get(addr, "/metrics?name[]=nothing").status, 200, "the budget is free again");
     let read = unread.closed();
     assert!(read.len() < crate::support::server::LARGE, "{} bytes", read.len());
 }

@@ -1,4 +1,4 @@
-//! Where it listens.
+//! Tests the listeners.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
@@ -49,12 +49,12 @@ fn server_listens_on_all_listeners() {
     assert_eq!(guard.to_string(), shown);
 
     guard.shutdown_blocking();
-    assert!(!ours.exists(), "removed at the stop");
-    assert!(theirs.exists(), "its owner's");
+    assert!(!ours.exists(), "the server removes its socket when it stops");
+    assert!(theirs.exists(), "the owner removes this socket");
 }
 
 #[test]
-fn a_dual_stack_is_as_the_system_has_it() {
+fn dual_stack_follows_the_systems_setting() {
     let guard =
         Server::builder().registry(&Registry::new()).listen("[::]:0").bind().unwrap().start().unwrap();
     let port = guard.local_addr().unwrap().port();
@@ -65,17 +65,17 @@ fn a_dual_stack_is_as_the_system_has_it() {
 }
 
 #[test]
-fn a_unix_socket_has_the_mode_that_it_was_given() {
+fn unix_socket_has_the_configured_mode() {
     let folder = Scratch::new("mode");
     let path = folder.0.join("s");
     let bind = || Server::builder().registry(&Registry::new()).listen_unix(&path);
     let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
     let server = bind().bind().unwrap();
     assert_eq!(mode(), prometheus_hyper::Builder::DEFAULT_UNIX_SOCKET_MODE);
-    // Somebody is there.
+    // The first server listens.
     assert_eq!(bind().bind().unwrap_err().kind(), io::ErrorKind::AddrInUse);
     drop(server);
-    assert!(!path.exists(), "a server that never served removes it, too");
+    assert!(!path.exists(), "a server that never served removes it too");
     let server = bind().unix_socket_mode(0o600).bind().unwrap();
     assert_eq!(mode(), 0o600);
     drop(server);
@@ -96,17 +96,18 @@ fn failed_bind_removes_the_unix_socket() {
 }
 
 #[test]
-fn a_killed_server_does_not_keep_the_next_one_out() {
+fn bind_replaces_the_socket_of_a_killed_server() {
     let folder = Scratch::new("killed");
     let path = folder.0.join("s");
-    // As a kill leaves it: std removes no file. Another test's child may have a copy of the socket until it execs.
+    // A killed server leaves its socket file, and so does std. A child of another test may have a copy of the
+    // socket until it execs.
     drop(UnixListener::bind(&path).unwrap());
-    wait_for("nobody there", || UnixStream::connect(&path).is_err());
+    wait_for("the end of the listener", || UnixStream::connect(&path).is_err());
     let guard =
         Server::builder().registry(&Registry::new()).listen_unix(&path).bind().unwrap().start().unwrap();
     assert!(get_unix(&path).starts_with("HTTP/1.1 200 "));
     drop(guard);
-    wait_for("the end of the file", || !path.exists());
+    wait_for("the removal of the file", || !path.exists());
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn relative_socket_path_is_removed_after_change_of_directory() {
     run_alone("listeners::child_that_moves", folder.0.to_str().unwrap(), &[]);
 }
 
-/// The directory is the whole process's.
+/// Runs in a child process of the test above, because the directory belongs to the process.
 #[test]
 #[ignore = "run by another test"]
 fn child_that_moves() {
@@ -125,7 +126,7 @@ fn child_that_moves() {
     let path = Path::new(&folder).join("s");
     assert!(path.exists());
     let guard = server.start().unwrap();
-    assert_eq!(guard.to_string(), "http://unix:s:/metrics", "as it was given");
+    assert_eq!(guard.to_string(), "http://unix:s:/metrics", "the path as configured");
     std::env::set_current_dir("/").unwrap();
     guard.shutdown_blocking();
     assert!(!path.exists());
@@ -138,7 +139,7 @@ mod systemd {
 
     use super::*;
 
-    /// Makes a descriptor one that a child inherits, as those of systemd are.
+    /// Returns a copy of a descriptor that a child inherits, as systemd passes them.
     fn inherited(socket: &impl std::os::fd::AsFd) -> socket2::Socket {
         let socket = socket2::Socket::from(socket.as_fd().try_clone_to_owned().unwrap());
         socket.set_cloexec(false).unwrap();
@@ -146,7 +147,7 @@ mod systemd {
     }
 
     #[test]
-    fn sockets_of_systemd_are_served_and_it_is_told() {
+    fn server_serves_systemd_sockets_and_notifies_systemd() {
         let folder = Scratch::new("systemd");
         let (path, notify) = (folder.0.join("s"), folder.0.join("n"));
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -156,8 +157,9 @@ mod systemd {
         notified.set_read_timeout(Some(crate::support::client::PATIENCE)).unwrap();
         let (tcp, unix) = (inherited(&tcp), inherited(&unix));
 
-        // systemd's are at 3 and up, and for the process that it starts; sh has one digit for a descriptor, bash has more.
-        // By way of other numbers, which bash chooses above 9: either may be 3 or 4 itself.
+        // systemd passes descriptors from 3 up to the process that it starts. bash can redirect numbers of
+        // two digits, sh cannot. The script copies them by way of numbers above 9, because a source may be 3
+        // or 4 itself.
         let script = format!(
             "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=http:local NOTIFY_SOCKET={}; \
              exec {{tcp}}<&{} {{unix}}<&{}; exec \"$0\" \"$@\" 3<&$tcp 4<&$unix",
@@ -174,7 +176,7 @@ mod systemd {
         }
     }
 
-    /// What the test above runs in a process of its own.
+    /// Runs in a child process of the test above.
     #[test]
     #[ignore = "run by another test"]
     fn child_of_systemd() {
@@ -192,7 +194,7 @@ mod systemd {
     }
 
     #[test]
-    fn without_systemd_it_says_what_is_missing() {
+    fn listen_systemd_names_the_missing_variable() {
         let error = Server::builder().listen_systemd().bind().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().starts_with("listen_systemd: LISTEN_PID is not set"), "{error}");

@@ -1,4 +1,4 @@
-//! Nobody outside may write the host's log.
+//! Tests that clients cannot write to the host program's log.
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
@@ -7,9 +7,10 @@ use crate::support::client::{Client, get};
 use crate::support::log::logged;
 
 #[test]
-fn client_faults_are_one_debug_line_each_at_most() {
+fn client_faults_log_one_debug_line_each_at_most() {
     let faulty = [
-        // What is sent, and whether it is an error of the connection. What has an answer needs no line.
+        // The sent bytes, and whether they are a connection error. A request that gets a response logs
+        // nothing.
         (
             "GET /a%0aERROR HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tERROR forged\r\nConnection: close\r\n\r\n",
             false,
@@ -31,10 +32,10 @@ fn client_faults_are_one_debug_line_each_at_most() {
         assert_eq!(get(addr, "/-/healthy").status, 200);
     });
     assert!(!log.contains("forged"), "{log}");
-    // Whoever writes them: a line that is forged has no level of its own.
+    // Of all crates: a forged line has no level of its own.
     let is_below_info = |line: &&str| [" TRACE ", " DEBUG "].iter().any(|level| line.contains(level));
     let (below_info, above): (Vec<&str>, Vec<&str>) = log.lines().partition(is_below_info);
-    assert_eq!(above.len(), 1, "all but the one of the start: {log}");
+    assert_eq!(above.len(), 1, "only the line of the start: {log}");
     assert!(above[0].contains("serving metrics"), "{log}");
 
     let ours: Vec<&str> = below_info.into_iter().filter(|line| line.contains("prometheus_hyper")).collect();
@@ -42,6 +43,7 @@ fn client_faults_are_one_debug_line_each_at_most() {
         ours.into_iter().partition(|line| line.contains("connection ended with an error"));
     assert_eq!(errors.len(), faulty.iter().filter(|(_, is_error)| *is_error).count(), "{log}");
     assert!(others.iter().all(|line| line.contains("connection limit reached")), "{log}");
-    // All but two of them and of the one that is answered; one that has just ended may still be counted.
+    // The connections except two open ones and the served one. A connection that has just ended may still
+    // count.
     assert!((silent - 1..=silent + 1).contains(&others.len()), "{} lines: {log}", others.len());
 }

@@ -1,7 +1,7 @@
-//! Hundreds of wrong logins: they hold up neither those who have logged in before, nor new logins from other addresses, nor the
-//! runtime.
+//! Tests hundreds of wrong logins. They delay neither repeated logins, nor new logins from other addresses,
+//! nor the runtime.
 //!
-//! A guess at the slow hash takes some seconds, and all others in the queue together half a minute: no speed is asserted.
+//! Verifying the slow hash takes some seconds, and the whole queue half a minute. The tests assert no speed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
@@ -18,12 +18,13 @@ use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, 
 use crate::support::log::Log;
 use crate::support::server::patient;
 
-/// Both of cost 10, by crypt_blowfish's tests and by OpenBSD's.
+/// Both have cost 10. They are from the tests of crypt_blowfish and of OpenBSD.
 const ALICE: (&str, &str, &str) =
     ("alice", "fakepassword", "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi");
 const BOB: (&str, &str, &str) =
     ("bob", "allmine", "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga");
-/// About a second: long beside nine requests, and short beside a client's patience on a busy machine.
+/// Takes about a second. That is long compared with nine requests, and short compared with a client's
+/// timeout.
 const SLOW: (&str, &str) = ("slowpoke", "$2b$14$XajjQvNhvvRt5GSeFk1xFe5l47dONXg781AmZtd869sO8zfsHuw7C");
 
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -58,14 +59,14 @@ impl Served {
         Served { addr, log, stop, thread }
     }
 
-    /// Stops it, which waits for no guess; the log has none of these.
+    /// Stops the server without waiting for password checks. Checks that the log has no secrets.
     fn end(self, secrets: &[String]) {
         let Served { addr: _, log, stop, thread } = self;
         stop.send(()).unwrap();
         wait_for("the stop", || thread.is_finished());
         thread.join().unwrap();
         let log = log.text();
-        assert!(log.contains("request rejected"), "the log is elsewhere: {log}");
+        assert!(log.contains("request rejected"), "not the server's log: {log}");
         for secret in secrets {
             assert!(!log.contains(secret.as_str()), "{secret:?} is in the log: {log}");
         }
@@ -88,21 +89,21 @@ fn request(user: &str, password: &str) -> String {
     format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{authorization}Connection: close\r\n\r\n")
 }
 
-/// One login on a connection of its own.
+/// Logs in on a separate connection.
 fn login(from: Ipv4Addr, addr: SocketAddr, user: &str, password: &str) -> Answer {
     let mut client = connect(from, addr);
     client.send(request(user, password));
     client.answer(false)
 }
 
-/// One that is right.
-fn right_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &str, &str)) -> Answer {
+/// Logs in with the right password.
+fn correct_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &str, &str)) -> Answer {
     let answer = login(from, addr, user, password);
     assert_eq!(answer.status, 200, "{user} from {from}: {answer:?}");
     answer
 }
 
-/// How many were denied, for a wrong password, for the address' failures, for want of a place.
+/// Returns how many logins were denied: a wrong password, too many failures, a full queue.
 fn denied(answer: &Answer) -> [f64; 3] {
     ["wrong_credentials", "failures", "logins"].map(|reason| {
         let series = format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}");
@@ -110,26 +111,26 @@ fn denied(answer: &Answer) -> [f64; 3] {
     })
 }
 
-fn assert_says_when(answer: &Answer) {
+fn assert_has_retry_after(answer: &Answer) {
     let after: Option<u64> = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
     assert!(answer.status == 429 && after.is_some_and(|seconds| (1..=60).contains(&seconds)), "{answer:?}");
 }
 
 #[test]
-fn three_hundred_wrong_logins_delay_no_right_one() {
+fn three_hundred_wrong_logins_delay_no_correct_one() {
     const GUESSES: usize = 300;
     let served = Served::start(|builder| {
         let builder = builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2);
         patient(builder.max_connections(2 * GUESSES))
     });
     let addr = served.addr;
-    right_login(HERE, addr, ALICE);
+    correct_login(HERE, addr, ALICE);
 
     let begin = Instant::now();
     let mut secrets = Vec::new();
     let mut guesses: Vec<(Client, String)> = (0..GUESSES)
         .map(|guess| {
-            // Those who are known and one who is not, each with another password.
+            // Two known users and an unknown one, each time with another password.
             let user = ["alice", "bob", "mallory"][guess % 3];
             let password = format!("wrong-secret-{guess}");
             secrets.extend([password.clone(), encoded(user, &password)]);
@@ -138,7 +139,8 @@ fn three_hundred_wrong_logins_delay_no_right_one() {
         .collect();
     let (first, rest) = guesses.split_at_mut(GUESSES / 2);
     first.iter_mut().for_each(|(client, request)| client.send(request));
-    // In their midst: one that was right before, the same from elsewhere, and one that is new, from elsewhere.
+    // Among the wrong logins: a repeated login, the same from another address, and a new one from a third
+    // address.
     let mut rightful =
         [(HERE, ALICE), (THERE, ALICE), (YONDER, BOB)].map(|(from, user)| (from, user, connect(from, addr)));
     rightful.iter_mut().for_each(|(_, (user, password, _), client)| client.send(request(user, password)));
@@ -157,24 +159,25 @@ fn three_hundred_wrong_logins_delay_no_right_one() {
                 unauthorized += 1;
             }
             _ => {
-                assert_says_when(&answer);
+                assert_has_retry_after(&answer);
                 too_many += 1;
             }
         }
     }
     let took = begin.elapsed();
     assert_eq!((unauthorized + too_many) as usize, GUESSES);
-    // An address has ten at once and one more each six seconds. There were eight places, of which bob took one.
+    // An address may fail ten times, and once more each six seconds. The queue has eight entries, and one was
+    // bob's.
     let most = 10 + u32::try_from(took.as_secs() / 6).unwrap();
-    assert!((7..=most).contains(&unauthorized), "{unauthorized} were looked at, of 7 to {most}");
+    assert!((7..=most).contains(&unauthorized), "{unauthorized} were verified, not 7 to {most}");
 
-    // Afterwards: who was right is let in, and all is told.
-    let answer = right_login(HERE, addr, ALICE);
+    // Afterwards, correct logins succeed, and the metrics count every denial.
+    let answer = correct_login(HERE, addr, ALICE);
     let [wrong, failures, logins] = denied(&answer);
     assert_eq!((wrong, failures + logins), (f64::from(unauthorized), f64::from(too_many)));
-    right_login(THERE, addr, BOB);
+    correct_login(THERE, addr, BOB);
     let answer = login(YONDER, addr, "bob", "wrong-secret");
-    assert_eq!(answer.status, 401, "another address has guesses of its own: {answer:?}");
+    assert_eq!(answer.status, 401, "failures count per address: {answer:?}");
 
     secrets.extend([ALICE, BOB].iter().flat_map(|(user, password, hash)| {
         [(*user).to_owned(), (*password).to_owned(), (*hash).to_owned(), encoded(user, password)]
@@ -184,30 +187,30 @@ fn three_hundred_wrong_logins_delay_no_right_one() {
 }
 
 #[test]
-fn a_slow_hash_holds_up_new_logins_only_and_no_other_address_for_long() {
+fn slow_hash_delays_only_new_logins_of_its_address() {
     let served = Served::start(|builder| {
         let builder = builder.basic_auth(ALICE.0, ALICE.2).basic_auth(BOB.0, BOB.2);
-        // Nobody is to give up before the end.
+        // No client gives up before the end.
         patient(builder.basic_auth(SLOW.0, SLOW.1))
     });
     let addr = served.addr;
-    right_login(HERE, addr, ALICE);
+    correct_login(HERE, addr, ALICE);
     let mut slow: Vec<Client> = Vec::new();
     let mut guess = || {
         let authorization = basic(&format!("{}:wrong-secret-{}", SLOW.0, slow.len()));
         slow.push(ask_and_be_heard(addr, "/metrics", &authorization));
     };
-    // One is verified, and eight wait.
+    // One is being verified, and eight wait.
     (0..9).for_each(|_| guess());
-    right_login(HERE, addr, ALICE);
-    assert_says_when(&login(HERE, addr, "bob", "wrong-secret"));
-    right_login(THERE, addr, ALICE);
+    correct_login(HERE, addr, ALICE);
+    assert_has_retry_after(&login(HERE, addr, "bob", "wrong-secret"));
+    correct_login(THERE, addr, ALICE);
     assert_eq!(get(addr, "/-/healthy").status, 200);
-    // For one that is new and comes from elsewhere the last of those makes room, and it waits for the first of them only.
-    let answer = right_login(THERE, addr, BOB);
+    // The new login from another address evicts the last of these. It waits only for the first.
+    let answer = correct_login(THERE, addr, BOB);
     assert_eq!(denied(&answer), [1.0, 0.0, 2.0]);
     let mut evicted = slow.pop().unwrap();
-    assert_says_when(&evicted.answer(false));
+    assert_has_retry_after(&evicted.answer(false));
     assert_eq!(slow.remove(0).answer(false).status, 401);
 
     let secrets = [SLOW.0, SLOW.1, "wrong-secret", "alice", "bob", ALICE.1, BOB.1];

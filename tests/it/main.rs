@@ -1,4 +1,4 @@
-//! The crate from outside: what a user writes, what a client sees, what the host must not feel.
+//! Tests the crate from outside: its API, its responses, and its effect on the host program.
 
 #![allow(
     clippy::needless_borrows_for_generic_args,
@@ -23,7 +23,7 @@ mod limits;
 #[cfg(unix)]
 mod listeners;
 mod log;
-// Elsewhere than on Linux the loopback has one address.
+// Only on Linux does the loopback interface have more than one address.
 #[cfg(all(feature = "auth", target_os = "linux"))]
 mod logins;
 mod messages;
