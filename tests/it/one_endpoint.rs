@@ -1,4 +1,4 @@
-//! One endpoint for the metrics libraries that a program's dependencies use.
+//! Tests one endpoint for the metrics libraries of a program's dependencies.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +9,7 @@ use prometheus_hyper::prometheus::{IntCounter, Registry};
 use crate::support::client::{Client, get};
 use crate::support::server::start;
 
-/// prometheus-client, the facade `metrics`, an older `prometheus`, and the program's own.
+/// The four are prometheus-client, the facade `metrics`, an older `prometheus`, and the program's own.
 #[test]
 fn one_port_serves_four_libraries_in_each_format() {
     let registry = Registry::new();
@@ -62,7 +62,7 @@ fn one_port_serves_four_libraries_in_each_format() {
             assert_eq!(answer.sample(series), Some(value), "{accept}: {series} in {}", answer.body);
         }
     }
-    // Filters hold for all of them.
+    // Filters apply to all of them.
     let answer = get(addr, "/metrics?name[]=jobs_total&name[]=messages_total");
     assert_eq!(answer.body.lines().filter(|line| !line.starts_with('#')).count(), 2, "{}", answer.body);
 }

@@ -1,4 +1,4 @@
-//! What the server says about itself.
+//! Tests the server's metrics about itself.
 
 use prometheus_hyper::collector::from_fn;
 use prometheus_hyper::prometheus::{
@@ -26,7 +26,7 @@ fn self_metrics_count_and_can_be_disabled() {
 
     let table = [
         ("prometheus_exporter_requests_total", 2.0),
-        ("prometheus_exporter_request_duration_seconds_count", 2.0), // the healthy one and the first scrape
+        ("prometheus_exporter_request_duration_seconds_count", 2.0), // the health check and the first scrape
         ("prometheus_exporter_response_size_bytes", first.body.len() as f64),
         ("prometheus_exporter_requests_in_flight", 1.0),
         ("prometheus_exporter_errors_total{cause=\"panic\"}", 0.0),
@@ -35,7 +35,7 @@ fn self_metrics_count_and_can_be_disabled() {
     for (series, value) in table {
         assert_eq!(second.sample(series), Some(value), "{series} in {}", second.body);
     }
-    // The connection of the first scrape may not be gone yet.
+    // The connection of the first scrape may still be open.
     assert!(second.sample("prometheus_exporter_connections") >= Some(2.0), "{}", second.body);
 
     registry.register(Box::new(IntCounter::new("yours_total", "help").unwrap())).unwrap();
@@ -47,7 +47,7 @@ fn self_metrics_count_and_can_be_disabled() {
 #[test]
 fn registry_may_have_a_metric_named_as_ours() {
     let registry = Registry::new();
-    let gauge = Gauge::new("prometheus_exporter_requests_total", "yours, and of another type").unwrap();
+    let gauge = Gauge::new("prometheus_exporter_requests_total", "yours, with another type").unwrap();
     registry.register(Box::new(gauge)).unwrap();
     let same = IntCounter::new("prometheus_exporter_errors_total", "yours, without labels").unwrap();
     registry.register(Box::new(same)).unwrap();
@@ -55,14 +55,18 @@ fn registry_may_have_a_metric_named_as_ours() {
     let addr = guard.local_addr().unwrap();
     get(addr, "/metrics");
     let answer = get(addr, "/metrics");
-    assert_eq!(answer.sample("prometheus_exporter_requests_total"), Some(0.0), "the first keeps its name");
+    assert_eq!(
+        answer.sample("prometheus_exporter_requests_total"),
+        Some(0.0),
+        "the first registry keeps its name"
+    );
     assert!(answer.body.contains("# TYPE prometheus_exporter_requests_total gauge"));
     assert_eq!(answer.sample("prometheus_exporter_errors_total"), Some(0.0));
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"type_conflict\"}"), Some(1.0));
 }
 
 #[test]
-fn a_series_that_two_registries_have_is_served_once() {
+fn series_in_two_registries_is_served_once() {
     let counter = IntCounter::new("twice_total", "help").unwrap();
     let (one, two) = (Registry::new(), Registry::new());
     one.register(Box::new(counter.clone())).unwrap();
@@ -72,9 +76,9 @@ fn a_series_that_two_registries_have_is_served_once() {
     assert_eq!(answer.body.matches("\ntwice_total 0").count(), 1, "{}", answer.body);
 }
 
-/// As many as Prometheus counts: a line that is no comment is one.
+/// Prometheus counts each line that is not a comment.
 #[test]
-fn series_of_each_registry_are_counted_as_prometheus_counts_them() {
+fn series_of_each_registry_are_counted_as_by_prometheus() {
     let registry = Registry::new();
     let counters = IntCounterVec::new(Opts::new("counters_total", "help"), &["label"]).unwrap();
     registry.register(Box::new(counters.clone())).unwrap();
@@ -103,7 +107,11 @@ fn series_of_each_registry_are_counted_as_prometheus_counts_them() {
             .filter(|line| !line.starts_with(['#']) && !line.starts_with("prometheus_exporter_"));
         assert_eq!(series(&answer, "default"), Some(lines.count() as f64), "{}", answer.body);
     }
-    assert_eq!(series(&get(addr, "/metrics?registry[]=default"), "moody"), None, "it has not been gathered");
+    assert_eq!(
+        series(&get(addr, "/metrics?registry[]=default"), "moody"),
+        None,
+        "the registry is not gathered yet"
+    );
     assert_eq!(series(&get(addr, "/metrics"), "moody"), Some(1.0));
     panics.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(series(&get(addr, "/metrics"), "moody"), Some(0.0));

@@ -1,4 +1,4 @@
-//! What a person reads of a probe who asks with `?debug=true`.
+//! Tests the response of a probe to `?debug=true`.
 
 use prometheus_hyper::collector::{from_fn, try_from_fn};
 use prometheus_hyper::prometheus::{Gauge, Registry};
@@ -10,7 +10,7 @@ use crate::support::error::Caused;
 use crate::support::log::logged;
 use crate::support::server::{patient, something, start};
 
-/// Does as its target is called.
+/// Behaves as the name of its target says.
 async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let registry = Registry::new();
     probe.log(format_args!("looking for {}", probe.target()?));
@@ -29,7 +29,7 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
 }
 
 #[test]
-fn debug_is_answered_with_log_error_chain_and_metrics() {
+fn debug_response_has_log_error_chain_and_metrics() {
     let builder = Server::builder().registry(&something()).openmetrics(true);
     let (_guard, addr) = start(builder.probe("/probe", probe).probe_debug(true));
     let ask = |query: &str, timeout: &str| {
@@ -40,7 +40,7 @@ fn debug_is_answered_with_log_error_chain_and_metrics() {
         client.answer(false)
     };
     let panic = "this panic is the test's";
-    // The target, how long the scraper waits, the lines, `probe_success`.
+    // The target, the scrape timeout, the expected lines, `probe_success`.
     let table = [
         ("is there", "60", vec!["outcome: success".to_owned()], 1.0),
         ("fails", "60", vec!["error: no way: it is gone".to_owned(), "outcome: failure".to_owned()], 0.0),
@@ -75,14 +75,14 @@ fn debug_is_answered_with_log_error_chain_and_metrics() {
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{target}: {answer:?}");
         let (log, metrics) = answer.body.split_once("Metrics that would have been returned:\n").unwrap();
         lines.insert(0, format!("looking for {target}"));
-        // Behind the heading, each behind its time.
+        // The lines after the heading, each without its timestamp.
         let logged: Vec<&str> =
             log.lines().skip(1).filter_map(|line| Some(line.split_once(' ')?.1)).collect();
         assert_eq!(logged, lines, "{target}: {answer:?}");
         assert!(metrics.starts_with("# HELP "), "{target}: {answer:?}");
         assert_eq!(answer.sample("probe_success"), Some(success), "{target}: {answer:?}");
     }
-    // A bad request is its sentence alone, and another value is a parameter of the probe's.
+    // A bad request returns only its message. Another value of `debug` is a parameter of the probe.
     let answer = ask("debug=true", "60");
     assert_eq!((answer.status, answer.body.as_str()), (400, "Target parameter is missing\n"));
     let answer = ask("debug=1&target=x", "60");
@@ -90,7 +90,7 @@ fn debug_is_answered_with_log_error_chain_and_metrics() {
 }
 
 #[test]
-fn debug_is_a_parameter_of_the_probe_by_default() {
+fn by_default_debug_is_a_parameter_of_the_probe() {
     let (_guard, addr) = start(patient(Server::builder().registry(&something())).probe("/probe", probe));
     let answer = get(addr, "/probe?target=fails&debug=true");
     assert!(answer.body.starts_with("# HELP probe_duration_seconds "), "{answer:?}");
@@ -99,7 +99,7 @@ fn debug_is_a_parameter_of_the_probe_by_default() {
 
 #[cfg(feature = "auth")]
 #[test]
-fn debug_is_behind_the_same_access_control() {
+fn debug_requires_the_same_login_as_the_probe() {
     let builder = Server::builder().registry(&something()).bearer_token("secret").probe("/probe", probe);
     let (_guard, addr) = start(patient(builder).probe_debug(true));
     let answer = get(addr, "/probe?target=fails&debug=true");
@@ -107,9 +107,9 @@ fn debug_is_behind_the_same_access_control() {
     assert!(!answer.body.contains("looking for"), "{answer:?}");
 }
 
-/// Whether or not somebody asks for it.
+/// The log has these lines even without `debug=true`.
 #[test]
-fn log_of_a_probe_is_in_the_log_at_debug_level_line_by_line() {
+fn probe_log_lines_are_escaped_and_logged_at_debug() {
     let builder = patient(Server::builder().registry(&something()).probe("/probe", probe));
     let log = logged(builder, |addr| {
         get(addr, "/probe?target=a%0aERROR+forged");

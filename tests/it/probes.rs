@@ -1,4 +1,4 @@
-//! Targets that are probed while a scrape waits.
+//! Tests probes, which examine a target during a scrape.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ fn gauge(registry: &Registry, name: &str, value: f64) {
     registry.register(Box::new(gauge)).unwrap();
 }
 
-/// What came of the probes at `/probe`, as the metrics tell.
+/// Returns how many probes at `/probe` had this outcome, according to the metrics.
 fn outcomes(addr: SocketAddr, outcome: &str) -> f64 {
     let series = format!("prometheus_exporter_probes_total{{outcome=\"{outcome}\",path=\"/probe\"}}");
     get(addr, "/metrics").sample(&series).unwrap()
 }
 
-/// Waits until the metrics tell so.
+/// Waits until the metrics have this count.
 fn await_outcomes(addr: SocketAddr, outcome: &str, count: f64) {
     let begun = Instant::now();
     while outcomes(addr, outcome) < count {
@@ -40,7 +40,7 @@ fn await_outcomes(addr: SocketAddr, outcome: &str, count: f64) {
     }
 }
 
-/// A value by what the target is called.
+/// Behaves as the name of its target says.
 async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let registry = Registry::new();
     match probe.target()? {
@@ -69,10 +69,10 @@ impl Collector for Panics {
 }
 
 #[test]
-fn probe_outcomes_have_their_answers() {
+fn each_probe_outcome_has_its_response() {
     let (_guard, addr) = start(Server::builder().probe("/probe", probe));
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n";
-    // What is asked for, the header; the status, `probe_success`, the outcome that is counted.
+    // Query, header, status, `probe_success`, the counted outcome.
     let table: &[(&str, &str, u16, Option<f64>, &str)] = &[
         ("?target=well", "", 200, Some(1.0), "success"),
         ("?target=odd", "", 200, Some(0.0), "failure"),
@@ -111,11 +111,11 @@ fn probe_outcomes_have_their_answers() {
     let count =
         get(addr, "/metrics").sample("prometheus_exporter_probe_duration_seconds_count{path=\"/probe\"}");
     let begun = table.iter().filter(|row| row.2 == 200).count();
-    assert_eq!(count, Some(begun as f64 + 1.0), "each that was begun is in the histogram");
+    assert_eq!(count, Some(begun as f64 + 1.0), "the histogram counts each started probe");
 }
 
 #[test]
-fn a_probe_knows_what_was_asked_for_and_by_when() {
+fn probe_gets_its_parameters_and_deadline() {
     let (_guard, addr) = start(Server::builder().probe("/probe", |probe: ProbeRequest| async move {
         let registry = Registry::new();
         let module = probe.param("module").unwrap_or("none").to_owned();
@@ -131,11 +131,11 @@ fn a_probe_knows_what_was_asked_for_and_by_when() {
     let answer = client.answer(false);
     assert_eq!(answer.sample("module_info{module=\"a&b c\"}"), Some(0.0), "{}", answer.body);
     let left = answer.sample("left").unwrap();
-    assert!((30.0..=59.5).contains(&left), "{left} s of 60 s less half a second");
+    assert!((30.0..=59.5).contains(&left), "{left} s left of 60 s minus the margin of half a second");
 }
 
 #[test]
-fn probe_negotiates_formats_codings_and_names_as_metrics() {
+fn probe_negotiates_format_coding_and_filter_as_metrics() {
     let (_guard, addr) = start(Server::builder().openmetrics(true).probe("/probe", probe));
     let ask = |query: &str, headers: &str| -> Answer {
         let mut client = Client::connect(addr);
@@ -149,7 +149,7 @@ fn probe_negotiates_formats_codings_and_names_as_metrics() {
     assert_eq!((some.sample("probe_success"), some.sample("found")), (Some(1.0), None));
     assert_eq!(some.header("vary"), Some("Accept, Accept-Encoding"));
     assert_eq!(ask("&name[]=%zz", "").status, 400);
-    // A small body is sent as it is; the long one is of a name that takes more than a kibibyte.
+    // A small body is not compressed. This name takes more than a kibibyte.
     let (_guard, addr) = start(Server::builder().probe("/probe", |_| async {
         let registry = Registry::new();
         gauge(&registry, &"long".repeat(500), 1.0);
@@ -166,7 +166,7 @@ fn probe_negotiates_formats_codings_and_names_as_metrics() {
     assert_eq!(client.answer(true).status, 200);
 }
 
-/// Tells when it begins, and when it is dropped.
+/// Reports when the probe starts, and when it is dropped.
 struct Watched(mpsc::Sender<&'static str>);
 
 impl Drop for Watched {
@@ -175,7 +175,7 @@ impl Drop for Watched {
     }
 }
 
-/// With a probe that never ends by itself, and tells when it begins and when it is dropped.
+/// Adds a probe that never ends by itself. It reports when it starts, and when it is dropped.
 pub(crate) fn with_endless(builder: Builder) -> (Builder, mpsc::Receiver<&'static str>) {
     let (tell, told) = mpsc::channel();
     let builder = builder.scrape_timeout(Duration::from_secs(3600)).max_scrape_timeout(Duration::MAX);
@@ -196,9 +196,9 @@ fn endless(builder: Builder) -> (Guard, SocketAddr, mpsc::Receiver<&'static str>
     (guard, addr, told)
 }
 
-/// Whoever leaves closes his side; nobody else waits for what a probe finds.
+/// A client that gives up closes its connection. No other client waits for its probe.
 #[test]
-fn a_probe_ends_when_its_client_goes() {
+fn probe_ends_when_its_client_disconnects() {
     let (_guard, addr, told) = endless(Server::builder());
     let mut client = Client::connect(addr);
     client.send("GET /probe HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -208,9 +208,9 @@ fn a_probe_ends_when_its_client_goes() {
     await_outcomes(addr, "cancelled", 1.0);
 }
 
-/// The same with the end of its sending side only, as Go's server has it.
+/// Go's server also ends a request when the client closes only its sending side.
 #[test]
-fn a_probe_ends_when_its_client_closes_its_side() {
+fn probe_ends_when_its_client_half_closes() {
     let (_guard, addr, told) = endless(Server::builder());
     let mut client = Client::connect(addr);
     client.send("GET /probe HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -221,7 +221,7 @@ fn a_probe_ends_when_its_client_closes_its_side() {
 }
 
 #[test]
-fn probe_above_the_limit_is_a_503_until_one_ends() {
+fn probe_above_the_limit_is_503_until_another_ends() {
     let (_guard, addr, told) = endless(Server::builder().max_probes(2));
     let clients = [(); 2].map(|()| ask_and_be_heard(addr, "/probe", ""));
     for _ in &clients {
@@ -234,7 +234,7 @@ fn probe_above_the_limit_is_a_503_until_one_ends() {
     for _ in 0..2 {
         assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
     }
-    // A task tells of its end a moment before its place is free.
+    // The probe is dropped slightly before its permit is released.
     let begun = Instant::now();
     loop {
         let mut client = Client::connect(addr);
@@ -242,13 +242,13 @@ fn probe_above_the_limit_is_a_503_until_one_ends() {
         if client.answer(false).status == 200 {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "no place is free");
+        assert!(begun.elapsed() < PATIENCE, "no permit is free");
     }
 }
 
-/// Nobody waits for it any more, and no stop does beyond the drain limit.
+/// The client does not get the result, and the stop does not wait beyond the drain timeout.
 #[test]
-fn a_stop_ends_a_probe_at_the_drain_limit() {
+fn stop_cancels_a_probe_at_the_drain_timeout() {
     let (guard, addr, told) = endless(Server::builder().drain_timeout(Duration::from_millis(50)));
     let _client = ask_and_be_heard(addr, "/probe", "");
     assert_eq!(told.recv_timeout(PATIENCE), Ok("begun"));
@@ -256,7 +256,7 @@ fn a_stop_ends_a_probe_at_the_drain_limit() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
 }
 
-/// The metrics are for all, and a client that half-closes waits for them.
+/// A gather is shared, so unlike a probe it does not end when one client half-closes.
 #[test]
 fn half_closed_client_waiting_for_metrics_gets_whole_body() {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
@@ -270,15 +270,15 @@ fn half_closed_client_waiting_for_metrics_gets_whole_body() {
     }));
     let mut client = ask_and_be_heard(addr, "/metrics", "");
     client.half_close();
-    assert_eq!(get(addr, "/-/healthy").status, 200, "the server has had time to see that");
+    assert_eq!(get(addr, "/-/healthy").status, 200, "the server has had time to see the half-close");
     gate.add_permits(1);
     assert_eq!(client.answer(false).status, 200);
-    assert_eq!(client.closed(), "", "and there is nothing more to wait for");
+    assert_eq!(client.closed(), "", "the connection is closed after the response");
 }
 
-/// A collector of a probe's registry that blocks keeps neither the metrics nor other probes from anybody.
+/// A blocking collector in a probe's registry blocks neither the metrics nor other probes.
 #[test]
-fn a_registry_that_blocks_costs_its_own_probe() {
+fn blocking_registry_of_a_probe_blocks_only_that_probe() {
     struct Blocks(IntCounter, std::sync::Mutex<mpsc::Receiver<()>>);
     impl Collector for Blocks {
         fn desc(&self) -> Vec<&Desc> {
@@ -308,7 +308,7 @@ fn a_registry_that_blocks_costs_its_own_probe() {
         client.send(format!("GET /probe HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
         client.answer(false).sample("probe_success")
     };
-    assert_eq!((ask("0.5"), ask("60")), (Some(0.0), Some(1.0)), "one that blocks, and another beside it");
+    assert_eq!((ask("0.5"), ask("60")), (Some(0.0), Some(1.0)), "a blocked probe, and another one during it");
     assert_eq!(outcomes(addr, "timeout"), 1.0);
     drop(gate);
     assert_eq!(ask("60"), Some(1.0));
@@ -350,9 +350,9 @@ fn bind_rejects_invalid_values() {
     at("/probe").max_probes(usize::MAX).bind().unwrap();
 }
 
-/// As a hook's: its sockets and timers belong to the host's runtime.
+/// As for hooks: their sockets and timers belong to the host program's runtime.
 #[test]
-fn probes_run_where_hooks_do() {
+fn probes_run_on_the_runtime_of_bind() {
     let runtime = crate::support::runtime::current_thread();
     let (tell, told) = mpsc::channel();
     let (guard, addr) = runtime.block_on(async {
@@ -373,7 +373,7 @@ fn probes_run_where_hooks_do() {
     });
     assert_eq!(asking.join().unwrap().sample("probe_success"), Some(1.0));
     assert_eq!(told.recv_timeout(PATIENCE), Ok(std::thread::current().id()));
-    // Where that runtime is gone, the probe fails.
+    // Without that runtime, the probe fails.
     drop(runtime);
     assert_eq!(get(addr, "/probe").sample("probe_success"), Some(0.0));
     drop(guard);

@@ -1,4 +1,4 @@
-//! What the crate exports, compared with a list that is kept by hand, so that no change of it goes unseen.
+//! Compares the exports of the crate with tests/it/public_api.txt, so that no change is unintended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LIST: &str = include_str!("public_api.txt");
 
 #[test]
-fn the_public_api_is_the_one_of_the_list() {
+fn public_api_equals_the_list() {
     let found: BTreeSet<String> = public_api();
     let listed: BTreeSet<String> = LIST.lines().map(str::to_owned).collect();
     let mut difference = String::new();
@@ -23,7 +23,7 @@ fn the_public_api_is_the_one_of_the_list() {
 }
 
 #[test]
-fn the_reader_of_the_api_sees_what_is_there() {
+fn reader_finds_items_members_and_traits() {
     let source = "\
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -75,14 +75,14 @@ impl Hidden {
     assert!(!lines("Hidden").iter().any(|line| line.contains("struct")));
 }
 
-/// What is exported by the root and by `collector`, an item or a member a line, with its signature.
+/// Returns the exports of the root and of `collector`: an item or a member a line, with its signature.
 fn public_api() -> BTreeSet<String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut items: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in sources(&src) {
         let is_root = path.ends_with("src/lib.rs");
         for (name, lines) in read(&fs::read_to_string(&path).unwrap()) {
-            // A function of the root is none of another module's.
+            // A function of the root may have the name of a function in another module.
             if is_root || !items.contains_key(&name) || lines.iter().any(|line| !line.starts_with("pub fn")) {
                 items.entry(name).or_default().extend(lines);
             }
@@ -94,7 +94,7 @@ fn public_api() -> BTreeSet<String> {
         for (name, is_foreign) in exported(&text) {
             api.insert(format!("{module}{name}"));
             let lines = items.get(&name);
-            assert!(is_foreign || lines.is_some(), "{name} is exported, and nowhere to be found");
+            assert!(is_foreign || lines.is_some(), "{name} is exported, but no source defines it");
             api.extend(lines.into_iter().flatten().map(|line| format!("{module}{name}: {line}")));
         }
     }
@@ -121,7 +121,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The names that a module exports, and whether they are those of another crate.
+/// Returns the names that a module exports, and whether each is from another crate.
 fn exported(text: &str) -> Vec<(String, bool)> {
     let mut names = Vec::new();
     let mut statement = String::new();
@@ -151,7 +151,7 @@ fn exported(text: &str) -> Vec<(String, bool)> {
     names
 }
 
-/// The name of the item that a line begins: `pub struct Guard {`.
+/// Returns the name of the item that a line begins: `pub struct Guard {`.
 fn item_name(line: &str) -> Option<String> {
     let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
     words
@@ -160,8 +160,8 @@ fn item_name(line: &str) -> Option<String> {
     words.next().map(str::to_owned)
 }
 
-/// By name: public items, their public members, and the traits they implement. As rustfmt writes them: an item begins in the
-/// first column and ends with a brace there.
+/// Returns public items, their public members and the traits that they implement, by name. Relies on rustfmt:
+/// an item begins and ends in the first column.
 fn read(source: &str) -> BTreeMap<String, Vec<String>> {
     let mut items: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut derives = Vec::new();
@@ -192,7 +192,7 @@ fn read(source: &str) -> BTreeMap<String, Vec<String>> {
         let signature = signature_of(&begin);
         let (name, is_inherent) = if is_impl { implementing(&signature) } else { (item_name(&begin), true) };
         if let Some((of_trait, _)) = signature.split_once(" for ").filter(|_| is_impl) {
-            // Also where the trait is ours, whatever implements it.
+            // Lists an implementation under our trait too, so that every type is covered.
             let name = of_trait.rsplit(' ').next().unwrap().to_owned();
             items.entry(name).or_default().push(signature.clone());
         }
@@ -234,7 +234,7 @@ fn read(source: &str) -> BTreeMap<String, Vec<String>> {
     items
 }
 
-/// Without the body, the value, and what is private in a tuple.
+/// Removes the body, the value, and the private fields of a tuple.
 fn signature_of(begin: &str) -> String {
     let signature = begin.trim_end_matches([' ', '{', '}', ';', ',']);
     let end = if signature.starts_with("pub struct ") {
@@ -251,7 +251,7 @@ fn is_type(begin: &str) -> bool {
     ["pub struct ", "pub enum ", "pub trait "].iter().any(|kind| begin.starts_with(kind))
 }
 
-/// The type that an `impl` is for, and whether it is no trait's.
+/// Returns the type of an `impl`, and whether the `impl` is inherent.
 fn implementing(signature: &str) -> (Option<String>, bool) {
     let without_bounds = signature.split(" where ").next().unwrap();
     let (target, is_inherent) = match without_bounds.split_once(" for ") {

@@ -1,4 +1,4 @@
-//! The README of the crate: short, complete, and with links that work in the package.
+//! Checks the README: its length, its completeness, and that its links work in the package.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The targets of the links that name no other host.
+/// Returns the relative targets of links.
 fn relative_links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
     targets.filter(|target| !target.contains("://")).collect()
 }
 
-/// What `cargo package` takes, as `include` in Cargo.toml says it: each begins with a slash.
+/// Returns the paths in the package, from `include` in Cargo.toml. Each begins with a slash.
 fn included() -> Vec<String> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let include = manifest.lines().find_map(|line| line.strip_prefix("include = [")).unwrap();
@@ -25,7 +25,7 @@ fn included() -> Vec<String> {
 #[test]
 fn readme_is_short() {
     let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
-    assert!(lines <= MOST_LINES, "{lines} lines, {MOST_LINES} at most");
+    assert!(lines <= MOST_LINES, "{lines} lines; the limit is {MOST_LINES}");
 }
 
 #[test]
@@ -50,13 +50,13 @@ fn readme_names_the_examples_and_the_features() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let features = manifest.split_once("[features]").unwrap().1.split("\n[").next().unwrap();
     let features = features.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name);
-    // They give nothing by themselves.
+    // These two enable nothing on their own.
     for feature in features.filter(|name| !["default", "internal_metrics"].contains(name)) {
         assert!(text.contains(&format!("`{feature}`")), "no feature {feature}");
     }
     for example in fs::read_dir(root().join("examples")).unwrap() {
         let name = example.unwrap().file_name().into_string().unwrap();
-        // Those to look at, not to begin with: examples/README.md has them.
+        // These two are no starting points. examples/README.md lists them.
         if name.ends_with(".rs") && !["clock.rs", "page.rs"].contains(&name.as_str()) {
             assert!(text.contains(&format!("(examples/{name})")), "no example {name}");
         }

@@ -1,4 +1,4 @@
-//! What the server answers, byte for byte.
+//! Tests the server's responses byte for byte.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,13 +24,13 @@ fn registry() -> Registry {
     registry
 }
 
-/// Request, status, a header that must be there with its value, and what the body must hold.
+/// The request, the status, a header with its value, and a part of the body.
 type Row = (&'static str, u16, Option<(&'static str, &'static str)>, &'static str);
 
 const HOST: &str = "Host: localhost";
 
 #[test]
-fn each_path_and_method_has_its_answer() {
+fn each_path_and_method_has_its_response() {
     let allow = Some(("allow", "GET, HEAD, OPTIONS"));
     let table: &[Row] = &[
         (
@@ -88,9 +88,9 @@ fn each_path_and_method_has_its_answer() {
     }
 }
 
-/// Requests that end the connection: what is sent, and the status of the last answer before the close.
+/// Requests that end the connection: the sent bytes, and the status of the last response before the close.
 #[test]
-fn malformed_request_is_answered_and_closed() {
+fn malformed_request_gets_a_response_and_is_closed() {
     let long = |bytes: usize| {
         let head = format!("GET /metrics HTTP/1.1\r\n{HOST}\r\nX: \r\n\r\n");
         head.replace("X: ", &format!("X: {}", "x".repeat(bytes - head.len())))
@@ -109,12 +109,13 @@ fn malformed_request_is_answered_and_closed() {
         ("GET /metrics HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(), "400"),
         ("GET /metrics HTTP/1.0\r\n\r\n".to_owned(), "200"),
         (format!("GET /metrics HTTP/1.1\r\n{HOST}\r\nConnection: close\r\n\r\n"), "200"),
-        // A body that nobody reads: announced and never sent, announced and waited with, sent in part.
+        // Bodies that the server does not read: announced but not sent, sent after 100 Continue, sent in
+        // part.
         (format!("POST /metrics HTTP/1.1\r\n{HOST}\r\nContent-Length: 100\r\n\r\n"), "405"),
         (format!("GET /metrics HTTP/1.1\r\n{HOST}\r\nContent-Length: 100\r\n\r\n"), "200"),
         (format!("GET / HTTP/1.1\r\n{HOST}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"), "200"),
         (format!("GET / HTTP/1.1\r\n{HOST}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /"), "200"),
-        // A request hidden in a body is never served.
+        // The server does not serve a request hidden in a body.
         (format!("POST / HTTP/1.1\r\n{HOST}\r\nContent-Length: 18\r\n\r\nGET /x HTTP/1.0\r\n\r\n"), "405"),
     ];
     let (_guard, addr) = server(&registry());
@@ -133,9 +134,9 @@ fn malformed_request_is_answered_and_closed() {
     }
 }
 
-/// The answer comes although the client's body never does, and says that the connection is over.
+/// The server responds before the client sends its body, and announces the close.
 #[test]
-fn unfinished_request_body_gets_the_final_answer_at_once() {
+fn unsent_request_body_gets_the_response_at_once() {
     let (_guard, addr) = server(&registry());
     for extra in ["", "Expect: 100-continue\r\n"] {
         let mut client = Client::connect(addr);
@@ -143,13 +144,13 @@ fn unfinished_request_body_gets_the_final_answer_at_once() {
         let answer = client.answer(false);
         assert_eq!(answer.status, 405, "{extra:?}: {answer:?}");
         assert_eq!(answer.header("connection"), Some("close"), "{extra:?}: {answer:?}");
-        // Its side is open still.
+        // The client's side is still open.
         assert_eq!(client.closed(), "", "{extra:?}");
     }
 }
 
 #[test]
-fn a_head_of_exactly_16_kib_is_served() {
+fn head_of_exactly_16_kib_is_served() {
     let (_guard, addr) = server(&registry());
     let head = format!("GET /metrics HTTP/1.1\r\n{HOST}\r\nConnection: close\r\nX: \r\n\r\n");
     let head = head.replace("X: ", &format!("X: {}", "x".repeat(16 * 1024 - head.len())));
@@ -160,7 +161,7 @@ fn a_head_of_exactly_16_kib_is_served() {
 }
 
 #[test]
-fn a_client_that_half_closes_gets_the_whole_answer() {
+fn half_closed_client_gets_the_whole_response() {
     let (_guard, addr) = server(&registry());
     let mut client = Client::connect(addr);
     client.send(format!("GET /metrics HTTP/1.1\r\n{HOST}\r\n\r\n"));
@@ -169,7 +170,7 @@ fn a_client_that_half_closes_gets_the_whole_answer() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn pipelined_requests_get_responses_in_order() {
     let (_guard, addr) = server(&registry());
     let mut client = Client::connect(addr);
     client.send(format!(
@@ -181,7 +182,7 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn head_has_the_length_of_get() {
-    // Without the server's own metrics, whose digits move.
+    // Without the server's own metrics, whose length changes.
     let guard = Server::builder()
         .registry(&registry())
         .self_metrics(false)
@@ -203,7 +204,7 @@ fn head_has_the_length_of_get() {
 }
 
 #[test]
-fn the_metrics_may_be_at_the_root() {
+fn metrics_path_may_be_the_root() {
     let guard = Server::builder()
         .registry(&registry())
         .metrics_path("/")
@@ -230,7 +231,7 @@ fn body_equals_output_of_text_encoder() {
     assert_eq!(get(guard.local_addr().unwrap(), "/metrics").body, expected);
 }
 
-/// Collects one counter, or panics with a secret.
+/// Collects one counter, or panics with a secret in its message.
 struct Moody {
     counter: IntCounter,
     panics: Arc<AtomicBool>,
@@ -247,7 +248,7 @@ impl Collector for Moody {
 }
 
 #[test]
-fn panicking_collector_returns_500_without_internals() {
+fn panicking_collector_is_500_without_its_message() {
     let registry = Registry::new();
     let panics = Arc::new(AtomicBool::new(true));
     let counter = IntCounter::new("moody_total", "help").unwrap();
@@ -266,9 +267,10 @@ fn panicking_collector_returns_500_without_internals() {
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"panic\"}"), Some(3.0));
 }
 
-/// `TextEncoder` panics on the first, and fails the whole scrape for the others; `gather` prunes what is empty.
+/// `TextEncoder` panics on the first family and fails the whole scrape on the second. `gather` removes empty
+/// ones.
 #[test]
-fn one_bad_collector_does_not_lose_the_samples_of_the_others() {
+fn bad_collector_does_not_affect_samples_of_others() {
     struct Rubbish(Desc);
     impl Collector for Rubbish {
         fn desc(&self) -> Vec<&Desc> {

@@ -1,4 +1,4 @@
-//! Samples built on the spot, as a server serves them.
+//! Tests samples from functions, as a server serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ fn registered(collect: impl Fn(&mut Samples) + Send + Sync + 'static) -> Registr
 }
 
 #[test]
-fn bad_sample_is_counted_once_a_scrape_and_rest_is_served() {
+fn bad_sample_is_counted_once_a_scrape_and_skipped() {
     let registry = registered(|s| {
         s.counter("copied_total", "help", &[("from", "a")], 17.0);
         s.counter("copied_total", "help", &[("from", "a")], 18.0);
@@ -30,7 +30,7 @@ fn bad_sample_is_counted_once_a_scrape_and_rest_is_served() {
         let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         s.histogram("seconds", "help", &[], &[(0.5, 2)], 1.5, 3).timestamp(at);
     });
-    // Another one beside it, with a series more of the same name.
+    // Another collector has a duplicate series of the same family.
     let other = from_fn(|s| {
         s.counter("copied_total", "help", &[("from", "b")], 1.0);
         s.gauge("copied_total", "help", &[("from", "c")], 1.0);
@@ -55,12 +55,12 @@ fn bad_sample_is_counted_once_a_scrape_and_rest_is_served() {
         assert!(answer.body.ends_with(page), "{}", answer.body);
         assert_eq!(answer.sample(SKIPPED), Some(3.0 * f64::from(scrape)), "{}", answer.body);
     }
-    // By the server that gathers, and by no other.
+    // Only the server that gathers counts them.
     assert_eq!(get(other_addr, "/metrics").sample(SKIPPED), Some(3.0));
 }
 
 #[test]
-fn gather_of_the_host_counts_no_server_request() {
+fn gather_by_the_host_program_counts_no_skipped_samples() {
     let registry = registered(|s| {
         s.gauge("bad name", "help", &[], 1.0);
     });
@@ -70,7 +70,7 @@ fn gather_of_the_host_counts_no_server_request() {
 }
 
 #[test]
-fn skipped_samples_beside_a_panic_are_counted_in_that_scrape() {
+fn skipped_samples_are_counted_despite_a_panic() {
     let panics = Arc::new(AtomicBool::new(true));
     let panic = Arc::clone(&panics);
     let moody = registered(move |s| {
@@ -85,7 +85,7 @@ fn skipped_samples_beside_a_panic_are_counted_in_that_scrape() {
     let answer = get(addr, "/metrics");
     assert_eq!(answer.sample("good"), Some(1.0));
     assert_eq!(answer.sample("prometheus_exporter_registry_up{registry=\"moody\"}"), Some(0.0));
-    assert_eq!(answer.sample(SKIPPED), Some(1.0), "those of a registry that panics are no samples");
+    assert_eq!(answer.sample(SKIPPED), Some(1.0), "samples of a panicking registry do not count");
     panics.store(false, Ordering::SeqCst);
     assert_eq!(get(addr, "/metrics").sample(SKIPPED), Some(1.0 + 2.0));
 }
@@ -106,7 +106,7 @@ fn large_exposition_is_served() {
 }
 
 #[test]
-fn the_first_of_a_collector_is_one_line_in_the_log() {
+fn collector_logs_its_first_skipped_samples_in_one_line() {
     let registry = registered(|s| {
         s.gauge(&format!("a\nERROR forged{}", "x".repeat(1000)), "help", &[], 1.0);
         s.counter("below_zero_total", "help", &[], -1.0);
@@ -123,7 +123,7 @@ fn the_first_of_a_collector_is_one_line_in_the_log() {
     assert!(text.len() < 500, "{} bytes", text.len());
 }
 
-/// Its value cannot be set where `prometheus` has its feature `protobuf`.
+/// With the feature `protobuf` of `prometheus`, the value of an untyped sample cannot be set.
 #[test]
 fn summary_info_and_untyped_are_served_in_each_format() {
     let registry = registered(|s| {

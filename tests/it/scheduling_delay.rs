@@ -1,4 +1,4 @@
-//! Whether the host's runtime is stuck.
+//! Tests the metrics that show a blocked runtime.
 
 use std::sync::mpsc;
 
@@ -8,9 +8,9 @@ use prometheus_hyper::{Guard, Server};
 use crate::support::client::{get, wait_for};
 use crate::support::runtime::current_thread;
 
-/// Which is when the figure is wanted.
+/// During the block is when an operator needs the figure.
 #[test]
-fn a_block_of_the_runtime_is_shown_while_it_lasts() {
+fn scheduling_delay_grows_while_the_runtime_is_blocked() {
     const DELAY: &str = "tokio_scheduling_delay_seconds{runtime=\"default\"}";
     let (tell, told) = mpsc::channel::<Guard>();
     let (release, released) = mpsc::channel::<()>();
@@ -25,15 +25,15 @@ fn a_block_of_the_runtime_is_shown_while_it_lasts() {
     let guard = told.recv().unwrap();
     let addr = guard.local_addr().unwrap();
     let delay = || get(addr, "/metrics").sample(DELAY);
-    wait_for("a wake-up that is not answered", || delay() > Some(0.0));
+    wait_for("a late wake-up", || delay() > Some(0.0));
     let early = delay();
-    wait_for("a delay that grows", || delay() > early.map(|early| early + 0.1));
+    wait_for("a growing delay", || delay() > early.map(|early| early + 0.1));
     let late = delay();
     release.send(()).unwrap();
 
-    // The block is one of the delays that were seen, in its whole length.
+    // The histogram counts the block with its whole length.
     let sum = "tokio_scheduling_delay_distribution_seconds_sum{runtime=\"default\"}";
     wait_for("the end of the block", || get(addr, "/metrics").sample(sum) >= late);
     drop(guard);
-    drop(host); // it waits for ever
+    drop(host); // its runtime never ends
 }

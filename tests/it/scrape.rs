@@ -1,4 +1,4 @@
-//! The scrape: shared, on time, isolated, with hooks before it.
+//! Tests scrapes: coalescing, timeouts, isolation of registries, filters.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -62,10 +62,10 @@ fn different_filters_need_no_more_gathers() {
 }
 
 #[test]
-fn late_scrape_gets_new_gather_and_stalled_one_delays_nobody() {
+fn stalled_clients_do_not_delay_a_new_gather() {
     let registry = Registry::new();
     let _gated = Gated::register(&registry, true);
-    // More than the sockets of one who does not read hold.
+    // Larger than the socket buffers of a client that does not read.
     let large = IntCounterVec::new(Opts::new("large_total", "help"), &["label"]).unwrap();
     for n in 0..64 {
         large.with_label_values(&[&format!("{n}{}", "x".repeat(256 * 1024))]).inc();
@@ -74,7 +74,7 @@ fn late_scrape_gets_new_gather_and_stalled_one_delays_nobody() {
     let (_guard, addr) = start(Server::builder().registry(&registry));
     let mut stalls: Vec<Client> = (0..4).map(|_| ask(addr, "/metrics", "")).collect();
     for client in &mut stalls {
-        assert_eq!(client.head().status, 200); // and nothing of the body
+        assert_eq!(client.head().status, 200); // the body stays unread
     }
     let gathers = || scrape(addr, "/metrics?name[]=gathers", "").sample("gathers").unwrap();
     let (first, second) = (gathers(), gathers());
@@ -86,7 +86,7 @@ fn hanging_collector_costs_one_thread_and_timely_503s() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (guard, addr) = start(Server::builder().registry(&registry));
-    // One with time for it, so that the gather has begun whatever else the machine does.
+    // A scrape with a long timeout, so that the gather starts even on a busy machine.
     let patient = format!("X-Prometheus-Scrape-Timeout-Seconds: {}\r\n", 2 * PATIENCE.as_secs());
     let mut patient = ask(addr, "/metrics", &patient);
     gated.wait_for_gathers(1);
@@ -108,15 +108,16 @@ fn hanging_collector_costs_one_thread_and_timely_503s() {
     guard.shutdown_blocking();
 }
 
-/// The gather that an impatient client had begun was thrown away for those who had joined it, who were left with a 503.
+/// Regression: when a client with a short timeout gave up, the gather was discarded. Joined clients got a
+/// 503.
 #[test]
-fn gather_serves_joined_clients_when_the_first_is_gone() {
+fn gather_serves_joined_clients_after_the_first_gives_up() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let (_guard, addr) = start(Server::builder().registry(&registry));
     let impatient = || scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n").status;
     assert_eq!(impatient(), 503);
-    // It may have gone before its gather began.
+    // A client may give up before its gather starts.
     while gated.gathers() == 0 {
         assert_eq!(impatient(), 503);
     }
@@ -125,7 +126,8 @@ fn gather_serves_joined_clients_when_the_first_is_gone() {
     assert_eq!(prometheus.answer(false).sample("gathers"), Some(1.0));
 }
 
-/// Eight registries, and clients each with another part of them: each part was a gather, and an honest scrape waited for all.
+/// Regression: each selection of eight registries started a gather, and an honest scrape waited for all of
+/// them.
 #[test]
 fn different_selections_need_no_more_gathers() {
     let registries = [(); 8].map(|()| Registry::new());
@@ -140,7 +142,7 @@ fn different_selections_need_no_more_gathers() {
         builder = builder.registry_named(n.to_string(), registry);
     }
     let (_guard, addr) = start(builder);
-    // While it is gathered, the others come.
+    // The other clients arrive during this gather.
     let mut first = ask_and_be_heard(addr, "/metrics?registry[]=first", "");
     gated.wait_for_gathers(1);
     let has = |bits: usize, n: usize| bits >> n & 1 == 1;
@@ -167,7 +169,7 @@ fn different_selections_need_no_more_gathers() {
     assert_eq!((gated.gathers(), counting.each_ref().map(Gated::gathers)), (2, [1; 8]));
 }
 
-/// Nothing was logged, and the counter of errors could not be scraped.
+/// Regression: nothing was logged, and the error counter could not be scraped.
 #[test]
 fn hanging_collector_logs_a_warning_and_its_return() {
     let registry = Registry::new();
@@ -181,7 +183,7 @@ fn hanging_collector_logs_a_warning_and_its_return() {
     let builder = Server::builder().registry_named(name, &registry);
     logged_to(&log, builder.scrape_timeout(Duration::from_secs(1)), |addr| {
         for _ in 0..3 {
-            // Whose impatience is no news.
+            // A short timeout logs nothing above debug.
             let impatient = scrape(addr, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.1\r\n");
             assert_eq!(impatient.status, 503);
         }
@@ -202,9 +204,9 @@ fn hanging_collector_logs_a_warning_and_its_return() {
     }
 }
 
-/// A collector of 6 s beside a client of 0.1 s is no collector that hangs.
+/// A collector that exceeds a timeout of 0.1 s does not hang.
 #[test]
-fn collector_that_outlasts_an_impatient_client_is_not_logged() {
+fn collector_slower_than_a_short_timeout_is_not_logged() {
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
     let log = logged(Server::builder().registry(&registry).scrape_timeout(2 * PATIENCE), |addr| {
@@ -215,11 +217,11 @@ fn collector_that_outlasts_an_impatient_client_is_not_logged() {
         gated.open();
     });
     let ours = log.lines().filter(|line| line.contains("prometheus_hyper") && !line.contains(" DEBUG "));
-    assert_eq!(ours.count(), 1, "the one of the start: {log}");
+    assert_eq!(ours.count(), 1, "only the line of the start: {log}");
 }
 
 #[test]
-fn registering_collector_deadlocks_only_its_registry() {
+fn collector_that_registers_deadlocks_only_its_registry() {
     struct Registers(Desc, Registry);
     impl Collector for Registers {
         fn desc(&self) -> Vec<&Desc> {
@@ -243,7 +245,7 @@ fn registering_collector_deadlocks_only_its_registry() {
 }
 
 #[test]
-fn a_registry_that_panics_is_skipped_and_shown() {
+fn panicking_registry_is_skipped_and_has_up_zero() {
     let [good, bad, worse] = [(); 3].map(|()| Registry::new());
     good.register(Box::new(IntCounter::new("good_total", "help").unwrap())).unwrap();
     let bad_panics = Moody::register(&bad, "bad_total");
@@ -262,7 +264,7 @@ fn a_registry_that_panics_is_skipped_and_shown() {
     assert_eq!(answer.sample("worse_total"), Some(0.0));
     assert_eq!(answer.sample("prometheus_exporter_errors_total{cause=\"panic\"}"), Some(1.0));
 
-    // Selected before it is gathered: alone it is the only one, and all of it fails.
+    // Selected alone, no registry is left.
     assert_eq!(scrape(addr, "/metrics?registry[]=db", "").status, 500);
     let answer = scrape(addr, "/metrics?registry[]=default&registry%5b%5d=2", "");
     assert_eq!((answer.sample("good_total"), answer.sample("worse_total")), (Some(0.0), Some(0.0)));
@@ -274,7 +276,7 @@ fn a_registry_that_panics_is_skipped_and_shown() {
 }
 
 #[test]
-fn all_registries_failing_is_a_500_and_one_registry_has_no_up() {
+fn scrape_is_500_if_all_fail_and_single_registry_has_no_up() {
     let [one, two] = [(); 2].map(|()| Registry::new());
     let panics = Moody::register(&one, "one_total");
     Moody::register(&two, "two_total");

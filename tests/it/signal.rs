@@ -1,4 +1,4 @@
-//! The signals by which a program is asked to end. They are for the whole of a process, so each test has one of its own.
+//! Tests the signals that end a program. A signal affects the whole process, so each test runs in its own.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,14 +13,14 @@ use crate::support::log::Log;
 use crate::support::runtime::current_thread;
 use crate::support::{CHILD, run_alone};
 
-/// Sends it to this process; it has been received when this returns.
+/// Sends a signal to this process. It is received before this returns.
 fn send(signal: &str) {
     let kill = format!("kill -s {signal} {}", std::process::id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 #[test]
-fn either_signal_ends_a_server() {
+fn each_signal_stops_the_server() {
     for signal in ["TERM", "INT"] {
         run_alone("signal::child_that_serves", signal, &[]);
     }
@@ -32,10 +32,10 @@ fn child_that_serves() {
     let Ok(signal) = std::env::var(CHILD) else { return };
     let server = Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
     let addr = server.local_addr().unwrap();
-    // Outside of the runtime: it listens when it is first polled.
+    // Outside of the runtime. The future registers its handlers when it is first polled.
     let shutdown = shutdown_signal();
     let client = std::thread::spawn(move || {
-        // Who is answered knows that it has been.
+        // Once the server responds, it has polled the future.
         assert_eq!(get(addr, "/-/healthy").status, 200);
         send(&signal);
     });
@@ -43,9 +43,9 @@ fn child_that_serves() {
     client.join().unwrap();
 }
 
-/// A program that is stopped while it starts ends as well.
+/// A program must also stop if the signal comes while it starts.
 #[test]
-fn a_signal_before_the_first_poll_is_not_lost() {
+fn signal_before_the_first_poll_is_not_lost() {
     for signal in ["TERM", "INT"] {
         run_alone("signal::child_that_is_stopped_early", signal, &[]);
     }
@@ -59,7 +59,7 @@ fn child_that_is_stopped_early() {
         let shutdown = shutdown_signal();
         send(&signal);
         shutdown.await;
-        // A handler stays, so that a second one ends nothing by itself.
+        // The handler stays registered, so a second signal does not kill the process.
         send(&signal);
         shutdown_signal_is_pending();
     });

@@ -1,4 +1,4 @@
-//! What a program prints that ends with an error at its start: `fn main() -> Result<(), Box<dyn Error>>` prints its `Debug`.
+//! Tests the errors of a program's start. `fn main() -> Result<(), Box<dyn Error>>` prints them with `Debug`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +13,7 @@ fn builder() -> Builder {
     Server::builder().registry(&Registry::new())
 }
 
-/// They printed `Custom { kind: NotFound, error: WebConfigError { … problem: Some(Problem {…`.
+/// Regression: errors printed `Custom { kind: NotFound, error: WebConfigError { … problem: Some(Problem {…`.
 #[test]
 fn start_up_errors_print_a_sentence() {
     let folder = Scratch::new("start-up");
@@ -22,8 +22,9 @@ fn start_up_errors_print_a_sentence() {
     let taken = taken.local_addr().unwrap();
     let (in_use, not_found) = (io::ErrorKind::AddrInUse, io::ErrorKind::NotFound);
     let invalid = io::ErrorKind::InvalidInput;
-    // What is built, its kind, the beginning of the sentence, whether the operating system has a number for it.
-    #[allow(unused_mut, reason = "without features it stays as it is")]
+    // The builder, the error kind, the beginning of the message, whether the error has a number of the
+    // system.
+    #[allow(unused_mut, reason = "only some features add rows")]
     let mut table: Vec<(Builder, io::ErrorKind, String, bool)> = vec![
         (builder(), invalid, "listen: there is no address to listen on".to_owned(), false),
         (builder().listen("a b"), invalid, "listen: cannot resolve \"a b\": ".to_owned(), false),
@@ -71,7 +72,7 @@ fn start_up_errors_print_a_sentence() {
     for (builder, kind, beginning, has_number) in table {
         let error = builder.bind().unwrap_err();
         let sentence = error.to_string();
-        assert!(sentence.starts_with(&beginning), "{sentence:?}\nbegins not with\n{beginning:?}");
+        assert!(sentence.starts_with(&beginning), "{sentence:?}\ndoes not begin with\n{beginning:?}");
         assert_eq!(error.kind(), kind, "{sentence}");
         assert_eq!(raw_os_error(&error).is_some(), has_number, "{sentence}");
         assert_eq!(printed(error), format!("Error: Custom {{ kind: {kind:?}, error: {sentence} }}"));
@@ -79,7 +80,7 @@ fn start_up_errors_print_a_sentence() {
 }
 
 #[test]
-fn an_address_that_does_not_resolve_is_named() {
+fn unresolvable_address_is_in_the_error() {
     // "Special-Use Domain Names": resolvers answer NXDOMAIN (RFC 6761, section 6.4).
     let named = [
         (builder().listen("nobody.invalid:9184"), "listen: cannot resolve \"nobody.invalid:9184\": "),

@@ -1,4 +1,4 @@
-//! The way of a stop.
+//! Tests how a server stops.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ use testing::usage::Usage;
 
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// As a drain timeout.
+/// A drain timeout that expires at once.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 fn start(registry: &Registry, drain: impl Into<Option<Duration>>) -> (Guard, SocketAddr) {
@@ -34,12 +34,12 @@ fn start_on(
     (guard, addr)
 }
 
-/// Waits until a port can be bound again, which one of a connection in TIME_WAIT is only a minute later.
+/// Waits until the port can be bound. A port of a connection in TIME_WAIT stays taken for a minute.
 fn free(addr: SocketAddr) {
     wait_for("a free port", || TcpListener::bind(addr).is_ok());
 }
 
-/// Collects when it is told to, and tells when it has begun.
+/// A collector that reports when it starts, and continues on command.
 struct Gate {
     counter: IntCounter,
     begun: std::sync::Mutex<mpsc::Sender<()>>,
@@ -68,7 +68,7 @@ impl Collector for Gate {
     }
 }
 
-/// An idle connection, one with half a head, one that has said nothing.
+/// Returns an idle connection, one with half a head, and one without a byte.
 fn clients_with_nothing_in_flight(addr: SocketAddr) -> [Client; 3] {
     let mut idle = Client::connect(addr);
     idle.send("GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -85,17 +85,17 @@ fn stop_with_nothing_in_flight_frees_the_port_at_once() {
     let clients = clients_with_nothing_in_flight(addr);
     let closed = guard.stopped();
     let token = guard.cancellation_token();
-    guard.shutdown_blocking(); // with a drain limit of never: it returns because there is nothing to drain
+    guard.shutdown_blocking(); // without a drain timeout: there is nothing to drain
     assert!(token.is_cancelled());
     runtime().block_on(closed);
     for mut client in clients {
         assert_eq!(client.closed(), "");
     }
-    free(addr); // whatever lingers in TIME_WAIT
+    free(addr); // despite connections in TIME_WAIT
 }
 
 #[test]
-fn stop_answers_requests_in_flight_in_full() {
+fn stop_finishes_requests_in_flight() {
     let registry = Registry::new();
     let (has_begun, open) = Gate::register(&registry);
     let (guard, addr) = start(&registry, PATIENCE);
@@ -105,7 +105,7 @@ fn stop_answers_requests_in_flight_in_full() {
 
     let stopped = guard.stopped();
     drop(guard);
-    // Stopping, but not stopped: nobody gets in, the scrape goes on.
+    // The server is stopping. It refuses new connections, and the scrape continues.
     refused(addr);
     open.send(()).unwrap();
     let answer = client.answer(false);
@@ -116,7 +116,7 @@ fn stop_answers_requests_in_flight_in_full() {
 }
 
 #[test]
-fn a_reader_that_reads_is_given_the_rest_of_its_body() {
+fn stop_waits_for_a_client_that_reads_its_body() {
     let (guard, addr) = start(&large(), PATIENCE);
     let mut client = Client::connect(addr);
     client.send(REQUEST);
@@ -128,15 +128,15 @@ fn a_reader_that_reads_is_given_the_rest_of_its_body() {
     runtime().block_on(stopped);
 }
 
-/// hyper's graceful shutdown alone waits for ever here.
+/// hyper's graceful shutdown alone would wait here without an end.
 #[test]
-fn drain_timeout_cuts_stalled_reader_and_stuck_collector() {
-    // Longer than the default: so whoever waits for this one has not been cut at that one.
+fn drain_timeout_ends_stalled_clients_and_collectors() {
+    // Longer than the default, so that the test distinguishes the two.
     let drain = Builder::DEFAULT_DRAIN_TIMEOUT + Duration::from_millis(500);
     let (guard, addr) = start(&large(), drain);
     let mut reads_nothing = Client::connect(addr);
     reads_nothing.send(REQUEST);
-    assert_eq!(reads_nothing.head().status, 200); // so the rest is on its way
+    assert_eq!(reads_nothing.head().status, 200); // so the server is writing the body
 
     let stuck = Registry::new();
     let (has_begun, open) = Gate::register(&stuck);
@@ -148,7 +148,7 @@ fn drain_timeout_cuts_stalled_reader_and_stuck_collector() {
     let begin = Instant::now();
     let stops = [guard, stuck_guard].map(|guard| std::thread::spawn(|| runtime().block_on(guard.shutdown())));
     for (stop, addr) in stops.into_iter().zip([addr, stuck_addr]) {
-        wait_for("the end at the limit", || stop.is_finished());
+        wait_for("the stop at the drain timeout", || stop.is_finished());
         let took = begin.elapsed();
         assert!(drain <= took, "{took:?}");
         free(addr);
@@ -166,7 +166,7 @@ fn cancelling_the_token_stops_the_server() {
 }
 
 #[test]
-fn a_detached_server_runs_on_until_its_token_is_cancelled() {
+fn detached_server_runs_until_its_token_is_cancelled() {
     let (guard, addr) = start(&Registry::new(), AT_ONCE);
     let (token, closed) = (guard.cancellation_token(), guard.stopped());
     guard.detach();
@@ -177,7 +177,7 @@ fn a_detached_server_runs_on_until_its_token_is_cancelled() {
 }
 
 #[test]
-fn serve_and_run_return_after_the_drain_only() {
+fn serve_returns_after_the_drain() {
     let registry = Registry::new();
     let (has_begun, open) = Gate::register(&registry);
     let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
@@ -213,7 +213,7 @@ fn dropping_the_serve_future_stops_the_server() {
     assert_eq!(idle.closed(), "");
     refused(addr);
     drop(open);
-    assert_eq!(scraping.answer(false).status, 200, "what is in flight is answered");
+    assert_eq!(scraping.answer(false).status, 200, "requests in flight are finished");
 }
 
 #[test]
@@ -221,14 +221,14 @@ fn thousand_starts_and_stops_leak_no_thread_or_descriptor() {
     run_alone("stop::child_that_starts_and_stops", "", &[]);
 }
 
-/// What the test above runs in a process of its own, where nobody else opens anything.
+/// Runs in a child process of the test above, where no other test opens anything.
 #[test]
 #[ignore = "run by another test"]
 fn child_that_starts_and_stops() {
     let usage = || Usage::of(std::process::id()).unwrap();
-    // A stop does not wait for the end of the server's threads, which own descriptors. A new thread has the name of its maker at
-    // first, so all are counted. The kernel counts them in `Threads:`; a listing of /proc/self/task misses the threads behind one
-    // that exits while it is read.
+    // A stop does not wait for the end of the server's threads, which own descriptors. All threads are
+    // counted, because a new thread first has the name of its parent. `Threads:` is the kernel's count. A
+    // listing of /proc/self/task misses threads if one exits meanwhile.
     let threads = usage().threads;
     let descriptors = || {
         wait_for("the end of the server's threads", || usage().threads == threads);

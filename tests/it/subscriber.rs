@@ -1,6 +1,7 @@
-//! A subscriber of the host's that panics at each of our events. That may end one connection or one scrape, never the server.
+//! Tests a subscriber that panics at each of our events. A panic may end one connection or one scrape, never
+//! the server.
 //!
-//! Each in a process of its own, for the subscriber is one for all of it.
+//! Each test runs in its own process, because the subscriber is global.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,16 +23,16 @@ use crate::support::{CHILD, run_alone};
 
 const PANICS: &str = "prometheus_exporter_errors_total{cause=\"panic\"}";
 
-/// A server that has started before the first panic.
+/// Starts a server before the subscriber panics.
 fn started(builder: Builder) -> (Guard, SocketAddr) {
     let started = start(builder);
     ARMED.store(true, Ordering::SeqCst);
     started
 }
 
-/// The future of `serve` panicked, and `start` failed.
+/// Regression: the future of `serve` panicked, and `start` failed.
 #[test]
-fn a_panic_at_the_start_ends_no_server() {
+fn server_survives_a_panic_at_the_start() {
     run_alone("subscriber::child_that_starts", "", &[]);
 }
 
@@ -51,9 +52,9 @@ fn child_that_starts() {
     assert_eq!(panicked_at("serving metrics"), 2);
 }
 
-/// The server was gone: its port was closed, without a word.
+/// Regression: the server closed its port without a log line.
 #[test]
-fn a_panic_in_the_accept_loop_ends_no_server() {
+fn server_survives_a_panic_in_the_accept_loop() {
     run_alone("subscriber::child_that_evicts", "", &[]);
 }
 
@@ -66,7 +67,7 @@ fn child_that_evicts() {
     let (_guard, addr) = started(Server::builder().registry(&something()).max_connections(1));
     for round in 1..=3_u32 {
         let mut silent = Client::connect(addr);
-        // This one takes its place, and is served although the line in the log about it was a panic.
+        // This connection evicts the silent one. It is served although the log line of the eviction panics.
         let answer = get(addr, "/-/healthy");
         assert_eq!(answer.status, 200, "{round}");
         assert_eq!(silent.closed(), "", "{round}");
@@ -77,7 +78,7 @@ fn child_that_evicts() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_panic_at_an_address_that_is_not_allowed_ends_no_server() {
+fn server_survives_a_panic_at_a_denied_address() {
     run_alone("subscriber::child_that_denies", "", &[]);
 }
 
@@ -98,10 +99,11 @@ fn child_that_denies() {
     assert_eq!(panicked_at("not allowed"), 3);
 }
 
-/// The wait after a failed accept was set after the line in the log. Where only that step had been caught, this would spin.
+/// Regression: the back-off after a failed accept was set after the log line. The panic would skip it, and
+/// the loop would spin.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_panic_at_a_shortage_of_descriptors_ends_no_server() {
+fn server_survives_a_panic_at_a_lack_of_descriptors() {
     let limited = ["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""];
     run_alone("subscriber::child_without_descriptors", "", &limited);
 }
@@ -119,7 +121,7 @@ fn child_without_descriptors() {
     while let Ok(file) = file() {
         files.push(file);
     }
-    // One for the client; there is none for the server's side of the connection.
+    // The freed descriptor is the client's. None is left for the server's side of the connection.
     files.pop();
     let mut client = Client::connect(addr);
     client.send("GET /metrics?name[]=prometheus_exporter_errors_total HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -129,13 +131,13 @@ fn child_without_descriptors() {
     assert_eq!((answer.status, answer.sample(PANICS)), (200, Some(1.0)), "{}", answer.body);
 }
 
-/// What it logs about a panic panicked, too, and that ended the thread.
+/// Regression: the log line about the panic panicked too, and ended the thread.
 #[test]
 fn gathering_thread_and_probes_survive_a_panic_in_the_log() {
     run_alone("subscriber::child_that_gathers", "", &[]);
 }
 
-/// Tells which thread has asked it.
+/// A collector that stores the thread that gathers it.
 struct Tells(Desc, &'static Mutex<Option<ThreadId>>);
 
 impl Tells {
@@ -196,25 +198,25 @@ fn child_that_gathers() {
     };
     let before = gathered_by();
     *HOOK_FAILS.lock().unwrap() = true;
-    assert_eq!(get(addr, "/metrics").status, 500, "it costs the scrape that it happens to");
+    assert_eq!(get(addr, "/metrics").status, 500, "the panic fails its scrape");
     assert_eq!(panicked_at("hook failed"), 1);
-    wait_for("a line about that", || panicked_at("scrape panicked") == 1);
-    // Driver and standby.
+    wait_for("the log line of the panic", || panicked_at("a scrape panicked") == 1);
+    // The I/O thread and the standby thread.
     let threads: HashSet<ThreadId> = (0..20).map(|_| gathered_by()).chain([before]).collect();
-    assert!(threads.len() <= 2, "the threads live on: {threads:?}");
+    assert!(threads.len() <= 2, "the threads are replaced: {threads:?}");
 
     let probe = |target| get(addr, &format!("/probe?target={target}")).sample("probe_success");
     assert_eq!(probe("well"), Some(1.0));
     let before = PROBED_BY.lock().unwrap().unwrap();
-    // The place of the last one may be taken for a moment still.
+    // The permit of the last probe may be released slightly later.
     wait_for("the probe that panics", || probe("panics") == Some(0.0));
-    wait_for("that thread again", || {
+    wait_for("a probe on the same thread", || {
         probe("well");
         *PROBED_BY.lock().unwrap() == Some(before)
     });
 }
 
-/// The gauge said for good that all was well.
+/// Regression: after the panic, the gauge stayed at 1.
 #[test]
 #[cfg(feature = "web-config")]
 fn reload_gauge_survives_a_panic_in_the_log() {
@@ -242,9 +244,9 @@ fn child_that_reloads() {
     assert_eq!(panicked_at("web-config file reloaded"), 1);
 }
 
-/// An error is the host's code, too, and is printed where somebody wants its line.
+/// An error is code of the host program too. It runs when the subscriber formats the log line.
 #[test]
-fn an_error_that_panics_when_it_is_printed_costs_one_scrape() {
+fn error_that_panics_in_display_fails_one_scrape() {
     run_alone("subscriber::child_that_prints", "", &[]);
 }
 
@@ -266,14 +268,14 @@ fn child_that_prints() {
     tracing::subscriber::set_global_default(printing).unwrap();
     let builder = Server::builder().registry(&something());
     let (_guard, addr) = start(builder.before_scrape("bad", |_| async { Err(PanicsInDisplay.into()) }));
-    // It is logged once a minute.
+    // The line is logged once a minute.
     let statuses: Vec<u16> = (0..3).map(|_| get(addr, "/metrics").status).collect();
     assert_eq!(statuses, [500, 200, 200]);
 }
 
-/// A connection's task has no other to save.
+/// The task of a connection serves no other connection.
 #[test]
-fn a_panic_on_a_connection_costs_that_connection() {
+fn panic_in_a_connection_ends_only_that_connection() {
     run_alone("subscriber::child_with_a_faulty_client", "", &[]);
 }
 
@@ -287,7 +289,7 @@ fn child_with_a_faulty_client() {
     let mut faulty = Client::connect(addr);
     faulty.send("\0\r\n\r\n");
     assert!(faulty.closed().starts_with("HTTP/1.1 400 "));
-    wait_for("its line in the log", || panicked_at("connection ended with an error") > 0);
+    wait_for("the log line of the connection", || panicked_at("a connection ended with an error") > 0);
     let mut client = Client::connect(addr);
     client.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(client.answer(false).status, 200);

@@ -1,4 +1,4 @@
-//! What the tests share: clients, servers, collectors, the log, runtimes.
+//! Code that the tests share: clients, servers, collectors, the log, runtimes.
 
 pub(crate) mod client;
 pub(crate) mod error;

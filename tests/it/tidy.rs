@@ -1,4 +1,5 @@
-//! Keeps the tree as DESIGN.md draws it: `cargo test --test it tidy:: -- --nocapture` prints it as the imports draw it.
+//! Checks that the sources have the structure of DESIGN.md. `cargo test --test it tidy:: -- --nocapture`
+//! prints the layers.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("util", 0),
 ];
 
-/// Who may name which library.
+/// The modules that may name each library.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("base64", &["auth"]),
     ("bcrypt", &["auth"]),
@@ -74,7 +75,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("zstd", &["exposition"]),
 ];
 
-/// Pure files in modules that are not.
+/// Pure files in impure modules.
 const PURE: [&str; 3] = ["scrape/coalescer.rs", "scrape/gathered.rs", "scrape/selection.rs"];
 
 /// I/O, clocks, threads and async. Addresses are values.
@@ -94,7 +95,7 @@ const IMPURE: [&str; 11] = [
 const PURE_IN_NET: [&str; 4] =
     ["std::net::IpAddr", "std::net::Ipv4Addr", "std::net::Ipv6Addr", "std::net::SocketAddr"];
 
-/// The files that may name a feature: they declare the modules and have the tables.
+/// The files that may name a feature, because they declare modules or contain tables.
 const NAME_FEATURES: &[&str] = &[
     "auth.rs",
     "auth/credentials.rs",
@@ -125,10 +126,10 @@ const NAME_FEATURES: &[&str] = &[
     "util.rs",
 ];
 
-/// With their tests.
+/// Including tests.
 const MOST_LINES: usize = 450;
-/// Neither blank nor comment, without tests.
-const MOST_CODE: usize = 14_850;
+/// Without blank lines, comments and tests.
+const MOST_CODE: usize = 14_800;
 const MEDIAN_CODE: usize = 120;
 
 fn root() -> PathBuf {
@@ -137,18 +138,18 @@ fn root() -> PathBuf {
 
 fn library() -> Tree {
     let tree = Tree::read(&root().join("src"), "lib.rs");
-    assert!(tree.files.len() > 100, "the sources are elsewhere");
+    assert!(tree.files.len() > 100, "too few sources found");
     tree
 }
 
 struct Source {
     path: PathBuf,
     text: String,
-    /// Without the tests at its foot and without comments and blank lines.
+    /// Without the tests at its end, comments and blank lines.
     code: Vec<String>,
 }
 
-/// Every source in a folder.
+/// Returns every source in a folder.
 fn sources(folder: &str) -> Vec<Source> {
     let (mut folders, mut sources) = (vec![root().join(folder)], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -166,7 +167,7 @@ fn sources(folder: &str) -> Vec<Source> {
             }
         }
     }
-    assert!(sources.len() > 1, "{folder}: the sources are elsewhere");
+    assert!(sources.len() > 1, "{folder}: too few sources found");
     sources
 }
 
@@ -183,7 +184,7 @@ fn layer(unit: &str) -> u8 {
 }
 
 #[test]
-fn imports_make_no_circle_between_files() {
+fn imports_between_files_have_no_cycle() {
     let library = library();
     println!("src/:\n{}", library.drawn());
     let found = library.circles();
@@ -193,14 +194,14 @@ fn imports_make_no_circle_between_files() {
 }
 
 #[test]
-fn imports_of_the_comparison_make_no_circle() {
+fn imports_of_the_comparison_have_no_cycle() {
     let comparison = Tree::read(&root().join("comparison/src"), "main.rs");
     println!("comparison/src/:\n{}", comparison.drawn());
     assert_eq!(comparison.circles().first().map(|circle| comparison.arrows_among(circle)), None);
 }
 
 #[test]
-fn a_layer_imports_nothing_of_a_higher_one() {
+fn layer_imports_nothing_from_a_higher_layer() {
     let library = library();
     let mut wrong = Vec::new();
     for file in &library.files {
@@ -214,7 +215,7 @@ fn a_layer_imports_nothing_of_a_higher_one() {
 }
 
 #[test]
-fn a_library_is_named_in_its_layers_only() {
+fn library_is_named_only_in_its_modules() {
     let mut wrong = Vec::new();
     for file in library().files {
         for (library, units) in LIBRARIES {
@@ -228,7 +229,7 @@ fn a_library_is_named_in_its_layers_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Whether a path is this one or below it.
+/// Returns whether a path is equal to another or below it.
 fn is_within(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
@@ -249,14 +250,14 @@ fn pure_files_have_no_io_clock_or_async() {
             }
         }
         for word in ["async", "await"].into_iter().filter(|word| file.imports.words.contains(*word)) {
-            wrong.push(format!("{} is {word}", file.name));
+            wrong.push(format!("{} uses {word}", file.name));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn features_are_named_at_items_of_known_files_only() {
+fn features_are_named_only_at_items_of_listed_files() {
     let library = library();
     let mut named = BTreeSet::new();
     for file in &library.files {
@@ -269,12 +270,12 @@ fn features_are_named_at_items_of_known_files_only() {
     assert_eq!(
         named,
         NAME_FEATURES.iter().copied().collect(),
-        "files that name a feature, and those that may"
+        "NAME_FEATURES differs from the files that name a feature"
     );
 }
 
 #[test]
-fn registries_are_gathered_in_one_place() {
+fn only_one_line_gathers_registries() {
     let sources = sources("src");
     let places = sources.iter().filter(|source| !source.is_test()).flat_map(|source| {
         let lines = source.code.iter().filter(|line| line.contains(".gather()"));
@@ -284,22 +285,22 @@ fn registries_are_gathered_in_one_place() {
     assert_eq!(places.len(), 1, "{places:?}");
 }
 
-/// `rust-version` is 1.85, clippy's `incompatible_msrv` sees the library's functions but not the language.
+/// `rust-version` is 1.85. Clippy's `incompatible_msrv` checks the items of std, not the syntax.
 #[test]
-fn the_language_is_that_of_the_stated_rust_version() {
+fn syntax_is_that_of_rust_version() {
     for source in sources("src") {
         let chain = source.text.lines().find(|line| line.contains("&& let ") || line.contains("|| let "));
-        assert_eq!(chain, None, "{}: let chains came with 1.88", source.path.display());
+        assert_eq!(chain, None, "{}: let chains need Rust 1.88", source.path.display());
     }
 }
 
 #[test]
-fn sources_are_short_and_open_with_what_they_are() {
+fn sources_are_short_and_begin_with_a_doc_comment() {
     let mut too_long = Vec::new();
     for folder in ["src", "tests", "benches", "comparison/src", "faults", "fuzz", "testing"] {
         for source in sources(folder) {
             let name = source.path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            assert!(source.text.starts_with("//!"), "{name}: says not what it is");
+            assert!(source.text.starts_with("//!"), "{name}: does not begin with a doc comment");
             if source.text.lines().count() > MOST_LINES {
                 too_long.push(name);
             }
@@ -309,13 +310,13 @@ fn sources_are_short_and_open_with_what_they_are() {
 }
 
 #[test]
-fn the_library_is_small() {
+fn library_has_few_lines_of_code() {
     let sources = sources("src");
     let mut code: Vec<usize> =
         sources.iter().filter(|source| !source.is_test()).map(|source| source.code.len()).collect();
     code.sort_unstable();
     let (all, median) = (code.iter().sum::<usize>(), code[code.len() / 2]);
     println!("src/: {all} lines of code in {} files, {median} in the median", code.len());
-    assert!(all <= MOST_CODE, "{all} lines of code, {MOST_CODE} at most");
-    assert!(median < MEDIAN_CODE, "{median} lines of code in the median");
+    assert!(all <= MOST_CODE, "{all} lines of code; the limit is {MOST_CODE}");
+    assert!(median < MEDIAN_CODE, "the median file has {median} lines of code");
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over TLS, by a client of rustls.
+//! Tests HTTP/1.1 over TLS with a client of rustls.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::support::Scratch;
 use crate::support::client::PATIENCE;
 use crate::support::runtime::current_thread;
 
-/// A server with a certificate of its own, and what trusts it.
+/// A server with a self-signed certificate, and a client configuration that trusts it.
 struct Secured {
     _guard: Guard,
     addr: SocketAddr,
     certificate: CertificateDer<'static>,
-    /// Of the files, which are looked at again.
+    /// The folder of the certificate, which the server reads again.
     _folder: Scratch,
 }
 
@@ -55,11 +55,11 @@ impl Secured {
 }
 
 fn run<F: Future>(test: F) -> F::Output {
-    current_thread().block_on(async { tokio::time::timeout(PATIENCE, test).await.expect("an end") })
+    current_thread().block_on(async { tokio::time::timeout(PATIENCE, test).await.expect("the test ends") })
 }
 
 #[test]
-fn a_probe_over_tls_ends_with_its_connection() {
+fn probe_over_tls_ends_with_its_connection() {
     let mut told = None;
     let secured = serve("tls-probe", |builder| {
         let (builder, receiver) = with_endless(builder.registry(&Registry::new()));
@@ -77,9 +77,9 @@ fn a_probe_over_tls_ends_with_its_connection() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
 }
 
-/// One byte kept a connection from eviction for a second.
+/// Regression: one byte protected a connection from eviction for a second.
 #[test]
-fn clients_that_send_one_byte_do_not_keep_a_scrape_out() {
+fn clients_that_send_one_byte_do_not_block_a_scrape() {
     let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(2);
     let secured = serve("tls-one-byte", options);
     run(async {
@@ -100,9 +100,9 @@ fn clients_that_send_one_byte_do_not_keep_a_scrape_out() {
     });
 }
 
-/// They evicted one another, and nobody got anything.
+/// Regression: the connections evicted one another, and no client was served.
 #[test]
-fn a_burst_of_handshakes_does_not_evict_itself() {
+fn burst_of_handshakes_is_served() {
     let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(2);
     let secured = Arc::new(serve("tls-burst", options));
     run(async {

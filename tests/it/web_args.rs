@@ -1,4 +1,4 @@
-//! The flags of Prometheus' exporters, from the command line to the client.
+//! Tests the flags of Prometheus' exporters, from the command line to the client.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -43,7 +43,7 @@ fn start(builder: Builder) -> (Guard, SocketAddr) {
 }
 
 #[test]
-fn the_parser_is_sound() {
+fn clap_accepts_the_definition_of_the_flags() {
     Cli::command().debug_assert();
 }
 
@@ -53,7 +53,7 @@ fn address_flags_replace_all_listeners_of_the_builder() {
     let own: Before = |builder| builder.listen("127.0.0.9:0");
     let existing: Before =
         |builder| builder.tcp_listener(TcpListener::bind("127.0.0.9:0").unwrap()).listen("[::1]:0");
-    // Which fails where no systemd has opened anything.
+    // `listen_systemd` fails without systemd's sockets.
     let systemd: Before = Builder::listen_systemd;
     let table: &[(Before, &[&str], &[&str])] = &[
         (own, &[], &["127.0.0.9"]),
@@ -77,13 +77,13 @@ fn address_flags_replace_all_listeners_of_the_builder() {
             assert_eq!(get(*addr, "/metrics").status, 200, "{flags:?}: {addr}");
         }
     }
-    // What is told after is beside them.
+    // Listeners set after `web_args` are additional.
     let (guard, _) = start(own(empty().web_args(&parse(&["--web.listen-address=127.0.0.1:0"]))));
     assert_eq!(guard.local_addrs().len(), 2);
 }
 
 #[test]
-fn a_port_alone_is_all_interfaces_and_a_name_is_resolved() {
+fn port_alone_is_all_interfaces_and_names_are_resolved() {
     let (guard, addr) = start(empty().web_args(&parse(&["--web.listen-address=:0"])));
     assert!(addr.ip().is_unspecified(), "{addr}");
     let loopbacks: &[&str] = if addr.is_ipv6() { &["::1"] } else { &["127.0.0.1"] };
@@ -96,7 +96,8 @@ fn a_port_alone_is_all_interfaces_and_a_name_is_resolved() {
     assert!(addr.ip().is_loopback(), "{addr}");
 }
 
-/// What clap can not tell of a value; it said `listen: cannot resolve the address` and `web_config: …`.
+/// clap cannot check these values. Regression: errors said `listen: cannot resolve the address` and
+/// `web_config: …`.
 #[test]
 fn errors_of_bind_name_the_flag_and_the_value() {
     let folder = Scratch::new("flags");
@@ -107,10 +108,10 @@ fn errors_of_bind_name_the_flag_and_the_value() {
     let unread = folder.write("unread.yml", "tls_server_config: {cert_file: none.crt, key_file: none.key}\n");
     let (below, missing) = (below.display().to_string(), missing.display().to_string());
     let (wrong, unread) = (wrong.display().to_string(), unread.display().to_string());
-    // Flag, value, what stands behind the flag, whether the operating system has a number for it.
+    // The flag, its value, the message after the flag, whether the error has a number of the system.
     let nobody = "cannot resolve (\"nobody.invalid\", 0): ";
     let table: [(&str, &str, String, bool); 8] = [
-        // Its syntax is good, so it is not clap's to refuse.
+        // clap accepts its syntax.
         ("--web.listen-address", "nobody.invalid:0", nobody.to_owned(), false),
         ("--web.listen-address", &taken, format!("cannot listen on {taken}: "), true),
         ("--web.listen-address", &below, format!("cannot listen on {below}: "), true),
@@ -131,7 +132,7 @@ fn errors_of_bind_name_the_flag_and_the_value() {
         assert_eq!(raw_os_error(&error).is_some(), has_number, "{flag}={value}: {sentence}");
         assert_eq!(printed(error), format!("Error: Custom {{ kind: {kind:?}, error: {sentence} }}"));
     }
-    // What the program says itself keeps the option's name.
+    // Errors of the program's own options name the option.
     let error = empty().web_args(&parse(&[])).listen(taken).web_config(&missing).bind().unwrap_err();
     assert!(error.to_string().starts_with("web_config: "), "{error}");
 }
@@ -147,7 +148,7 @@ fn address_with_a_slash_is_a_unix_socket() {
     assert!(!path.exists());
 }
 
-/// "Instead of port listeners": upstream looks at no address then.
+/// "Instead of port listeners": upstream then ignores the addresses.
 #[test]
 fn systemd_sockets_replace_addresses() {
     for flags in [
@@ -164,7 +165,7 @@ fn systemd_sockets_replace_addresses() {
 }
 
 #[test]
-fn without_an_address_anywhere_bind_says_so() {
+fn bind_fails_without_an_address() {
     let error = empty().web_args(&parse(&[])).bind().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(error.to_string().starts_with("listen: "), "{error}");
@@ -187,7 +188,7 @@ fn metrics_path_flag_overrides_builder() {
 }
 
 #[test]
-fn the_exporters_own_metrics_go_with_a_flag() {
+fn disable_exporter_metrics_flag_disables_self_metrics() {
     for (flags, shown) in [(&[][..], true), (&["--web.disable-exporter-metrics"][..], false)] {
         let builder = empty().default_collectors(true).listen("127.0.0.1:0").web_args(&parse(flags));
         let (_guard, addr) = start(builder);
@@ -212,7 +213,7 @@ fn web_config_flag_requires_login() {
     assert_eq!(get(addr, "/metrics").status, 401);
     assert_eq!(ask(addr, "/metrics", &basic("ann:secret")).answer(false).status, 200);
 
-    // Upstream's default.
+    // The default of exporter-toolkit.
     let (_guard, addr) = start(empty().listen("127.0.0.1:0").web_args(&parse(&["--web.config.file="])));
     assert_eq!(get(addr, "/metrics").status, 200);
 
@@ -223,7 +224,7 @@ fn web_config_flag_requires_login() {
 
 #[test]
 fn max_requests_flag_overrides_builder_and_default_of_forty() {
-    // What the builder has been told, if anything.
+    // The builder's setting, if it has one.
     type Before = Option<Option<usize>>;
     let table: &[(Before, &[&str], Option<usize>)] = &[
         (None, &[], Some(40)),
@@ -284,7 +285,7 @@ fn clap_rejects_wrong_value_and_names_the_flag() {
 }
 
 #[test]
-fn the_help_shows_each_flag_and_says_nothing_of_the_program() {
+fn help_shows_each_flag_and_keeps_the_programs_about() {
     /// About the program.
     #[derive(Parser)]
     struct Described {
@@ -306,9 +307,9 @@ fn the_help_shows_each_flag_and_says_nothing_of_the_program() {
     assert_eq!(about.as_deref(), Some("by hand"));
 }
 
-/// In a group of a program's own, which has its own address, too.
+/// Within an argument group of a program, which also has a default address.
 #[test]
-fn a_program_gives_a_flag_its_default() {
+fn program_sets_the_default_of_a_flag() {
     #[derive(clap::Args)]
     struct Group {
         #[command(flatten)]
@@ -366,7 +367,7 @@ fn environment_variables_set_flags() {
     }
 }
 
-/// The environment is the whole process's.
+/// Runs in a child process, because the environment belongs to the process.
 #[test]
 #[ignore = "run by another test"]
 fn child_with_variables() {
@@ -383,7 +384,7 @@ fn child_with_variables() {
             assert_eq!(guard.local_addrs().len(), 2);
             let body = get(addr, "/variable").body;
             assert!(body.lines().all(|line| line.starts_with('#')), "{body}");
-            // The command line wins.
+            // The command line overrides the environment.
             let (_guard, addr) = start(empty().web_args(&parse(&["--web.telemetry-path=/flag"])));
             assert_eq!(get(addr, "/flag").status, 200);
 

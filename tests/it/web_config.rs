@@ -1,6 +1,6 @@
-//! The web-config file, from the builder to the client.
+//! Tests the web config file, from the builder to the client.
 //!
-//! That it is not read at every request is asked in `src/util/reload.rs`, where the time can be told.
+//! `src/util/reload.rs` tests how often the file is read, with given times.
 
 mod access_control;
 mod refused;
@@ -22,34 +22,34 @@ use crate::support::client::{Answer, Client, ask};
 use crate::support::log::logged;
 use crate::support::server::something;
 
-/// A server with this file and nothing else.
+/// Returns a builder with this file and an empty registry.
 fn builder(path: impl Into<PathBuf>) -> Builder {
     Server::builder().registry(&something()).web_config(path)
 }
 
-/// The cheapest hash there is.
+/// Hashes with the least cost.
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 
-/// The header of a request.
+/// Returns the header of a request.
 fn basic(user: &str, password: &str) -> String {
     client::basic(&format!("{user}:{password}"))
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a separate connection.
 fn fetch(addr: SocketAddr, path: &str, headers: &str) -> Answer {
     ask(addr, path, headers).answer(false)
 }
 
-/// One request, byte for byte, on a connection of its own.
+/// Sends one request byte for byte on a separate connection.
 fn send(addr: SocketAddr, request: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(request);
     client.answer(request.starts_with("HEAD "))
 }
 
-/// The lines at warn and above about files and policies. Refused handshakes are one line a minute of their own.
+/// Returns the log lines at warn and above.
 fn warnings(log: &str) -> Vec<&str> {
     let lines = log.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR "));
     let (refused, others): (Vec<&str>, Vec<&str>) =
