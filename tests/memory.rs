@@ -1,8 +1,8 @@
-//! What a scrape takes of memory: no more than the families, the bodies and 1 MiB; and for one form alone not even both,
-//! for of many metrics each is dropped once it is written.
+//! Tests the peak memory of a scrape: at most the families, the bodies and 1 MiB. With one representation, it
+//! is less: each metric is dropped once it is written.
 //!
-//! In a binary of its own, for it counts every allocation of the process; and one test, for two would count each
-//! other's. It does not count those of zstd, which is in C: `LEVELS=1 cargo bench --bench scrape` tells them.
+//! A separate binary with a single test, because it counts every allocation of the process. It does not count
+//! those of zstd, a C library. `LEVELS=1 cargo bench --bench scrape` shows them.
 
 #[path = "../benches/workload/mod.rs"]
 mod workload;
@@ -26,7 +26,7 @@ const SERIES: usize = 100_000;
 
 const MARGIN: usize = 1024 * 1024;
 
-/// Far beyond whatever this waits for.
+/// Far longer than any wait of this test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -43,7 +43,7 @@ fn a_scrape_peaks_at_the_families_and_the_bodies() {
     registry.register(Box::new(gate.clone())).unwrap();
     let guard = Server::builder().listen("127.0.0.1:0").registry(&registry).bind().unwrap().start().unwrap();
     let addr = guard.local_addr().unwrap();
-    // What is made once: the thread, its buffers, the log's call sites.
+    // Allocates everything that is allocated once: the thread, its buffers, the log's call sites.
     ask(addr, "").body();
     ask(addr, "Accept-Encoding: gzip\r\n").body();
 
@@ -51,7 +51,7 @@ fn a_scrape_peaks_at_the_families_and_the_bodies() {
         ("identity", &[""]),
         ("gzip", &["Accept-Encoding: gzip\r\n"]),
         ("zstd", &["Accept-Encoding: zstd\r\n"]),
-        ("identity and gzip at once", &["", "Accept-Encoding: gzip\r\n"]),
+        ("identity and gzip concurrently", &["", "Accept-Encoding: gzip\r\n"]),
     ];
     for (row, forms) in rows {
         turned_to_others(addr);
@@ -64,13 +64,17 @@ fn a_scrape_peaks_at_the_families_and_the_bodies() {
         let bodies: usize = clients.into_iter().map(Client::body).sum();
         let peak = ALLOCATED.peak_usage() - before;
 
-        assert_eq!(gate.gathers.load(Ordering::SeqCst), gathers + 1, "{row}: not at once");
-        // Of the last form the body grows as the families shrink.
+        assert_eq!(
+            gate.gathers.load(Ordering::SeqCst),
+            gathers + 1,
+            "{row}: the scrapes did not share one gather"
+        );
+        // With the last representation, the families shrink as the body grows.
         let together = if forms.len() == 1 { families.max(bodies) } else { families + bodies };
         println!("{row}: peak {peak}, families {families}, bodies {bodies}");
         assert!(
             peak <= together + MARGIN,
-            "{row}: peak {peak}, {} more than may be",
+            "{row}: peak {peak}, {} above the limit",
             peak.saturating_sub(together + MARGIN)
         );
     }
@@ -78,8 +82,8 @@ fn a_scrape_peaks_at_the_families_and_the_bodies() {
 
 struct Client(TcpStream);
 
-/// Asks for the metrics, and comes back when the request is being answered: the answer to another one in front of it,
-/// in one piece with it, has come, and the server, which has one thread, has then turned to somebody else.
+/// Scrapes, and returns once the server handles the request. A health check precedes it in the same segment.
+/// After its response, the server's single thread turns to the scrape.
 fn ask(addr: SocketAddr, headers: &str) -> Client {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -94,7 +98,7 @@ fn ask(addr: SocketAddr, headers: &str) -> Client {
     Client(stream)
 }
 
-/// Comes back when the server, which has one thread, has done what it was at: it has dropped what it has written, too.
+/// Returns once the server's single thread has finished its work, including the drop of written families.
 fn turned_to_others(addr: SocketAddr) {
     let mut another = TcpStream::connect(addr).unwrap();
     another.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -102,7 +106,7 @@ fn turned_to_others(addr: SocketAddr) {
     healthy(&mut another);
 }
 
-/// Reads an answer with a body of less than a line, and nothing beyond.
+/// Reads a response and nothing beyond it.
 fn healthy(stream: &mut TcpStream) {
     let head = head(stream);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -126,7 +130,7 @@ fn content_length(head: &str) -> usize {
 }
 
 impl Client {
-    /// Reads all of the answer and keeps nothing; the length of its body.
+    /// Reads and discards the response. Returns the length of its body.
     fn body(mut self) -> usize {
         let head = head(&mut self.0);
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -144,7 +148,7 @@ impl Client {
     }
 }
 
-/// A collector of nothing that waits while it is closed, so that whoever asks meanwhile takes part.
+/// A collector without metrics that blocks while it is closed, so that more scrapes can join the gather.
 #[derive(Clone, Default)]
 struct Gate {
     closed: Arc<AtomicBool>,

@@ -187,17 +187,17 @@ fn layer(unit: &str) -> u8 {
 fn imports_between_files_have_no_cycle() {
     let library = library();
     println!("src/:\n{}", library.drawn());
-    let found = library.circles();
+    let found = library.cycles();
     let arrows: String =
         found.iter().map(|circle| format!("{circle:?}\n{}", library.arrows_among(circle))).collect();
-    assert!(found.is_empty(), "circles:\n{arrows}");
+    assert!(found.is_empty(), "cycles:\n{arrows}");
 }
 
 #[test]
 fn imports_of_the_comparison_have_no_cycle() {
     let comparison = Tree::read(&root().join("comparison/src"), "main.rs");
     println!("comparison/src/:\n{}", comparison.drawn());
-    assert_eq!(comparison.circles().first().map(|circle| comparison.arrows_among(circle)), None);
+    assert_eq!(comparison.cycles().first().map(|circle| comparison.arrows_among(circle)), None);
 }
 
 #[test]

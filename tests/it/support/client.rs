@@ -1,10 +1,10 @@
-//! Clients.
+//! Clients of the tests.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
 pub(crate) use testing::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
 
-/// A connection from this address of the loopback network.
+/// Connects from an address of the loopback network.
 pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
@@ -12,13 +12,13 @@ pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Waits until nobody listens there, on a port that is [reserved]. Not at once: a process that another test spawns has a copy of
-/// each socket between fork and exec.
+/// Waits until the port of [`reserved`] refuses connections. Between fork and exec, a child of another test
+/// has a copy of each socket.
 pub(crate) fn refused(addr: SocketAddr) {
     wait_for("the end of the listener", || TcpStream::connect(addr).is_err());
 }
 
-/// What a Unix socket answers.
+/// Scrapes a Unix socket, and returns the response.
 #[cfg(unix)]
 pub(crate) fn get_unix(path: &std::path::Path) -> String {
     use std::io::{Read, Write};
@@ -31,7 +31,7 @@ pub(crate) fn get_unix(path: &std::path::Path) -> String {
     answer
 }
 
-/// The header of a request by a user with a password, which a colon parts.
+/// Returns the header of a request. The credentials are `user:password`.
 #[cfg(feature = "auth")]
 pub(crate) fn basic(credentials: &str) -> String {
     use base64::Engine;

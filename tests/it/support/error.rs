@@ -1,9 +1,9 @@
-//! Errors that a test makes.
+//! Errors for tests.
 
 use std::error::Error;
 use std::fmt;
 
-/// An error with a cause, whose text is not part of its own.
+/// An error with a cause. Its text does not contain the text of the cause.
 #[derive(Debug)]
 pub(crate) struct Caused(pub(crate) &'static str, pub(crate) Option<&'static Caused>);
 

@@ -1,4 +1,4 @@
-//! The log of the thread of a test and of a server, as text.
+//! The log of a test's thread and of its server, as text.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::runtime::current_thread;
 
-/// The log, as text.
+/// The log as text.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 thread_local! {
-    /// Whose lines these are.
+    /// The log that receives the lines of this thread.
     static OF_THIS_THREAD: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// Whose lines those of a server's threads are, by their name.
+/// The logs that receive the lines of server threads, by thread name.
 static OF_SERVERS: Mutex<BTreeMap<String, Log>> = Mutex::new(BTreeMap::new());
 
 impl Log {
-    /// Takes the lines of the threads of a server that listens here, too, which are named by its port.
+    /// Captures also the lines of the server at this address. The names of its threads contain the port.
     pub(crate) fn follow(&self, server: SocketAddr) {
         let name = format!("prometheus-hyper-{}", server.port());
         OF_SERVERS.lock().unwrap().insert(name, self.clone());
@@ -39,10 +39,10 @@ impl Log {
         })
     }
 
-    /// Takes the lines that are logged on this thread meanwhile.
+    /// Captures the lines that this thread logs during `run`.
     ///
-    /// By one subscriber for the process: `tracing` remembers which lines nobody wants, and with a subscriber for each
-    /// thread one test's silence is another's.
+    /// One subscriber serves the whole process. `tracing` caches whether any subscriber wants a line. With
+    /// one subscriber a thread, tests would disable one another's lines.
     pub(crate) fn capture<R>(&self, run: impl FnOnce() -> R) -> R {
         static SUBSCRIBED: Once = Once::new();
         SUBSCRIBED.call_once(|| {
@@ -51,8 +51,8 @@ impl Log {
                 .with_ansi(false)
                 .with_writer(Log::of_this_thread);
             tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
-            // A line that another test's thread came by for the first time between the making of the subscriber and this had
-            // been asked for by nobody, and would never be logged.
+            // Another test's thread may have reached a line before the subscriber was set. `tracing` would
+            // cache that no subscriber wants it.
             tracing::callsite::rebuild_interest_cache();
         });
         let before = OF_THIS_THREAD.replace(Some(self.clone()));
@@ -61,7 +61,7 @@ impl Log {
         result
     }
 
-    /// Those of its lines that have this in them.
+    /// Returns the lines that contain this word.
     pub(crate) fn lines_with(&self, word: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
     }
@@ -87,14 +87,14 @@ impl<'w> MakeWriter<'w> for Log {
     }
 }
 
-/// Serves for as long as the client has something to ask, and returns the log of this thread and the server's.
+/// Serves during `client`, and returns the log of this thread and of the server.
 pub(crate) fn logged(builder: Builder, client: impl FnOnce(SocketAddr) + Send) -> String {
     let log = Log::default();
     logged_to(&log, builder, client);
     log.text()
 }
 
-/// The same for a client that reads the log meanwhile.
+/// As [`logged`], with a client that reads the log meanwhile.
 pub(crate) fn logged_to(log: &Log, builder: Builder, client: impl FnOnce(SocketAddr) + Send) {
     log.capture(|| {
         let server = builder.listen("127.0.0.1:0").bind().unwrap();
@@ -103,7 +103,7 @@ pub(crate) fn logged_to(log: &Log, builder: Builder, client: impl FnOnce(SocketA
         let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
-                // Its drop is the end, also if the client panics.
+                // Dropping it stops the server, even if the client panics.
                 let _stop = stop;
                 client(addr);
             });

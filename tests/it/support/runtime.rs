@@ -1,6 +1,6 @@
-//! Runtimes as hosts have them.
+//! Runtimes of host programs.
 
-/// The host's runtime, as most tests want it.
+/// Returns the runtime that most tests use.
 pub(crate) fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Servers, what they serve, and what they say if they do not start.
+//! Servers, their registries, and the errors of their start.
 
 use std::error::Error;
 use std::io;
@@ -15,18 +15,18 @@ pub(crate) fn start(builder: Builder) -> (Guard, SocketAddr) {
     (guard, addr)
 }
 
-/// With time for many clients to come one after the other, on a busy machine, before the first of them is answered.
+/// Sets long timeouts, so that many clients can connect on a busy machine before the first gets its response.
 pub(crate) fn patient(builder: Builder) -> Builder {
     builder.scrape_timeout(4 * PATIENCE).max_scrape_timeout(4 * PATIENCE)
 }
 
-/// What Rust's runtime prints for this error of `main`.
+/// Returns the text that Rust's runtime prints for this error of `main`.
 pub(crate) fn printed(error: io::Error) -> String {
     let error: Box<dyn Error> = error.into();
     format!("Error: {error:?}")
 }
 
-/// The operating system's number of the first cause that has one.
+/// Returns the system's error number of the first cause that has one.
 pub(crate) fn raw_os_error(error: &io::Error) -> Option<i32> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -38,7 +38,7 @@ pub(crate) fn raw_os_error(error: &io::Error) -> Option<i32> {
     None
 }
 
-/// More than any socket's buffers hold: they grow to some megabytes on loopback.
+/// Larger than the buffers of a socket, which grow to some megabytes on loopback.
 pub(crate) const LARGE: usize = 64 * 256 * 1024;
 
 pub(crate) fn large() -> Registry {
@@ -51,7 +51,7 @@ pub(crate) fn large() -> Registry {
     registry
 }
 
-/// Not empty, for that would be an event, too.
+/// Returns a registry with one counter. An empty registry would log a warning.
 pub(crate) fn something() -> Registry {
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("something_total", "help").unwrap())).unwrap();

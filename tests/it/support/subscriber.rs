@@ -1,4 +1,4 @@
-//! A subscriber of the host's that panics at each of our events, one for the process.
+//! A global subscriber that panics at each of our events.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -9,10 +9,10 @@ use tracing::span;
 
 use super::CHILD;
 
-/// Whether it does yet.
+/// Whether the subscriber panics.
 pub(crate) static ARMED: AtomicBool = AtomicBool::new(false);
 
-/// What it has panicked at.
+/// The messages at which it has panicked.
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Panics;
@@ -50,12 +50,12 @@ impl Visit for Message {
     }
 }
 
-/// How often it has panicked at this.
+/// Returns how often the subscriber has panicked at this message.
 pub(crate) fn panicked_at(message: &str) -> usize {
     EVENTS.lock().unwrap().iter().filter(|event| event.contains(message)).count()
 }
 
-/// Sets it for this process, if this is a child of a test.
+/// Sets the subscriber in a child process of a test. Returns whether this is one.
 pub(crate) fn set() -> bool {
     let is_child = std::env::var(CHILD).is_ok();
     if is_child {

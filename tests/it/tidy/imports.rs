@@ -1,7 +1,7 @@
-//! Reads what one file imports: its `use` items, its paths and its modules, without what only tests have.
+//! Reads the imports of one file: its `use` items, its paths and its modules, without the code of tests.
 //!
-//! The tokens are proc-macro2's, so that comments, strings and lifetimes are none of our concern, and what stands in the
-//! arguments of a macro is read as the rest.
+//! proc-macro2 makes the tokens, so comments, strings and lifetimes need no handling. The arguments of macros
+//! are read like other code.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 #[cfg(test)]
 mod tests;
 
-/// Segments. The first is `crate` for a path whose module is known, empty for one that begins with `::`, and otherwise a name
-/// that the file imports, declares or has from the prelude.
+/// The segments of a path. The first is `crate` if the module is known, and empty if the path begins with
+/// `::`. Otherwise it is a name that the file imports, declares or has from the prelude.
 pub(super) type Path = Vec<String>;
 
 #[derive(Debug, Default)]
 pub(super) struct Imports {
     pub(super) uses: Vec<Use>,
-    /// Of two segments or more, outside of `use`.
+    /// Paths of two segments or more, outside of `use`.
     pub(super) paths: BTreeSet<Path>,
-    /// Names that stand alone.
+    /// Names of one segment.
     pub(super) words: BTreeSet<String>,
     pub(super) modules: Vec<Child>,
     pub(super) features: Features,
@@ -28,31 +28,31 @@ pub(super) struct Imports {
 #[derive(Debug, PartialEq)]
 pub(super) struct Use {
     pub(super) path: Path,
-    /// What the file calls it, or `None` for all that is there.
+    /// The name in the file, or `None` for `*`.
     pub(super) name: Option<String>,
-    /// Whether it is exported, in whatever measure.
+    /// Whether it has any `pub`.
     pub(super) exported: bool,
 }
 
-/// A `mod name;`.
+/// A `mod name;` item.
 #[derive(Debug, PartialEq)]
 pub(super) struct Child {
     pub(super) name: String,
-    /// What `path = "…"` says, also if only under a condition.
+    /// The values of `path = "…"`, with or without a condition.
     pub(super) paths: Vec<String>,
-    /// Whether there is no condition, so that the module has no other file.
+    /// Whether a path is set without a condition, so that the module has no other file.
     pub(super) always: bool,
 }
 
-/// How often a feature is named.
+/// Counts the names of features.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Features {
-    /// In an attribute of an item or of the crate, or of a row of a table.
+    /// In an attribute of an item, of the crate, or of a row of a table.
     pub(super) at_items: usize,
     pub(super) elsewhere: usize,
 }
 
-/// Reads a file that is this module of its crate, `["net", "tls"]`.
+/// Reads a file whose module is this one: `["net", "tls"]`.
 pub(super) fn read(module: &[String], text: &str) -> Imports {
     let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{module:?}: {error}"));
     let mut reader = Reader { inside: module.to_vec(), imports: Imports::default() };
@@ -61,12 +61,12 @@ pub(super) fn read(module: &[String], text: &str) -> Imports {
 }
 
 struct Reader {
-    /// The module whose tokens are read.
+    /// The module that contains the tokens.
     inside: Path,
     imports: Imports,
 }
 
-/// Of one item.
+/// The attributes of one item.
 #[derive(Default)]
 struct Attributes {
     tests_only: bool,
@@ -93,7 +93,7 @@ const ITEMS: [&str; 15] = [
     "use",
 ];
 
-/// Words that stand before a path and are not of it: `as ::http::Uri`.
+/// Words that may precede a path and are no part of it: `as ::http::Uri`.
 const BEFORE_PATHS: [&str; 11] =
     ["as", "const", "dyn", "else", "for", "impl", "in", "move", "mut", "return", "where"];
 
@@ -122,7 +122,7 @@ impl Reader {
                 TokenTree::Ident(word) if word == "pub" => {
                     exported = true;
                     at += 1 + usize::from(tokens.get(at + 1).is_some_and(is_scope));
-                    // The attributes belong to what comes.
+                    // The attributes belong to the next item.
                     if tokens.get(at).and_then(ident).as_deref() == Some("mod") {
                         at += self.module(&tokens[at..], attributes);
                     }
@@ -147,7 +147,7 @@ impl Reader {
         }
     }
 
-    /// A `mod`, from that word on; returns how many tokens it has.
+    /// Reads a `mod` item, starting at that word. Returns its number of tokens.
     fn module(&mut self, tokens: &[TokenTree], attributes: Attributes) -> usize {
         let name = ident(&tokens[1]).unwrap();
         if let TokenTree::Group(group) = &tokens[2] {
@@ -160,7 +160,7 @@ impl Reader {
         3
     }
 
-    /// Reads a path or a name that begins here; returns how many tokens it has.
+    /// Reads a path or a name that begins here. Returns its number of tokens.
     fn path(&mut self, tokens: &[TokenTree], start: usize) -> usize {
         let mut path = vec![ident(&tokens[start]).unwrap()];
         let mut end = start + 1;
@@ -171,7 +171,7 @@ impl Reader {
         }
         if start >= 2 && is_path_separator(&tokens[start - 2..]) {
             let before = &tokens[..start - 2];
-            // Otherwise it is what a type has: `Vec::<u8>::new`.
+            // Otherwise it is an item of a type: `Vec::<u8>::new`.
             if !is_punct(before.last(), '>') || is_punct(before.iter().rev().nth(1), '-') {
                 path.insert(0, String::new());
                 self.imports.paths.insert(path);
@@ -205,20 +205,20 @@ impl Reader {
                     name = ident_at(tokens.get(at + 1));
                     break;
                 }
-                // `a::{self}` is `a`.
+                // `a::{self}` means `a`.
                 TokenTree::Ident(word) if word == "self" && !path.is_empty() => {}
                 TokenTree::Ident(word) => path.push(word.to_string()),
                 _ => {}
             }
         }
-        // Empty after the last comma.
+        // The path is empty after the last comma.
         if let Some(last) = path.last().cloned() {
             let name = Some(name.unwrap_or(last));
             self.imports.uses.push(Use { path: self.absolute(path), name, exported });
         }
     }
 
-    /// Without `self` and `super`.
+    /// Resolves `self` and `super`.
     fn absolute(&self, path: Path) -> Path {
         let supers = path.iter().take_while(|segment| *segment == "super").count();
         let is_self = path[0] == "self";
@@ -232,7 +232,7 @@ impl Reader {
 }
 
 impl Attributes {
-    /// Takes what stands in the brackets. What belongs to the whole file is counted at once.
+    /// Reads the content of the brackets. Inner attributes count for the whole file.
     fn add(&mut self, brackets: &TokenTree, is_inner: bool, features_of_file: &mut Features) {
         let TokenTree::Group(group) = brackets else { unreachable!("an attribute has brackets") };
         let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
@@ -250,7 +250,7 @@ impl Attributes {
     }
 }
 
-/// How many tokens the attribute has that begins here.
+/// Returns the number of tokens of the attribute that begins here.
 fn attribute(tokens: &[TokenTree]) -> Option<usize> {
     let is_brackets = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket);
     match tokens {
@@ -264,11 +264,11 @@ fn attribute(tokens: &[TokenTree]) -> Option<usize> {
     }
 }
 
-/// How many tokens the item, field, variant or statement has that begins here.
+/// Returns the number of tokens of the item, field, variant or statement that begins here.
 fn item_length(tokens: &[TokenTree]) -> usize {
     let words = tokens.iter().map_while(|token| match token {
         TokenTree::Ident(word) => Some(Some(word.to_string())),
-        // That of `pub(crate)`.
+        // The parentheses of `pub(crate)`.
         group if is_scope(group) => Some(None),
         _ => None,
     });
@@ -283,7 +283,7 @@ fn item_length(tokens: &[TokenTree]) -> usize {
     end.map_or(tokens.len(), |end| end + 1)
 }
 
-/// Whether a condition holds in tests only.
+/// Returns whether a condition holds only in tests.
 fn names_test(condition: TokenStream) -> bool {
     let mut before = String::new();
     condition.into_iter().any(|token| match token {
@@ -296,7 +296,7 @@ fn names_test(condition: TokenStream) -> bool {
     })
 }
 
-/// The values of `path = "…"`.
+/// Returns the values of `path = "…"`.
 fn path_values(tokens: TokenStream) -> Vec<String> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut values = Vec::new();
@@ -314,7 +314,7 @@ fn path_values(tokens: TokenStream) -> Vec<String> {
     values
 }
 
-/// How often these name a feature.
+/// Counts the names of features in these tokens.
 fn features(tokens: TokenStream) -> usize {
     let in_token = |token: TokenTree| match token {
         TokenTree::Group(group) => features(group.stream()),
@@ -341,7 +341,7 @@ fn is_path_separator(tokens: &[TokenTree]) -> bool {
     is_punct(tokens.first(), ':') && is_punct(tokens.get(1), ':')
 }
 
-/// Whether this is what stands behind `pub`.
+/// Returns whether this token is the scope after `pub`.
 fn is_scope(token: &TokenTree) -> bool {
     let TokenTree::Group(group) = token else { return false };
     let first = group.stream().into_iter().next().as_ref().and_then(ident).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The files of a crate, and which of them uses which.
+//! The files of a crate, and the imports between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,38 +9,38 @@ use super::imports::{self, Imports};
 
 pub(super) struct Tree {
     pub(super) files: Vec<File>,
-    /// The files of each module: two where one stands for a feature that is off.
+    /// The files of each module. A module has two if another file replaces it when a feature is disabled.
     modules: BTreeMap<imports::Path, Vec<usize>>,
 }
 
 pub(super) struct File {
-    /// Below the root, with slashes.
+    /// The path below the root, with slashes.
     pub(super) name: String,
     module: imports::Path,
     pub(super) imports: Imports,
-    /// The files that it uses, itself left out.
+    /// The other files that it uses.
     pub(super) uses: BTreeSet<usize>,
-    /// The paths that it names and that belong to other crates; `core::` and `alloc::` are `std::`.
+    /// The paths in other crates that it names. `core::` and `alloc::` are `std::`.
     pub(super) outside: BTreeSet<String>,
 }
 
-/// Where a path leads to.
+/// The target of a path.
 enum Target {
-    /// Something in one of these files.
+    /// An item in one of these files.
     Item(BTreeSet<usize>),
-    /// These files themselves, by the name of their module.
+    /// These files themselves, named by their module.
     Module(BTreeSet<usize>),
     Outside(String),
 }
 
 impl Tree {
-    /// Reads the crate whose first file is this, without its tests.
+    /// Reads the crate with this root file, without its tests.
     pub(super) fn read(root: &Path, first: &str) -> Tree {
         let mut texts = |name: &str| fs::read_to_string(root.join(name)).ok();
         Tree::of(first, &mut texts)
     }
 
-    /// The same of texts by their file's name.
+    /// Reads a crate from texts by file name.
     fn of(first: &str, text: &mut dyn FnMut(&str) -> Option<String>) -> Tree {
         let mut tree = Tree { files: Vec::new(), modules: BTreeMap::new() };
         let source = text(first).unwrap_or_else(|| panic!("there is no {first}"));
@@ -53,7 +53,7 @@ impl Tree {
         tree
     }
 
-    /// Adds a file and its modules, whose files are in this folder.
+    /// Adds a file and its modules. Their files are in this folder.
     fn add(
         &mut self,
         name: &str,
@@ -116,11 +116,12 @@ impl Tree {
                 continue;
             };
             for target in self.resolve(file, &import.path, 0) {
-                // What a parent says is to be had from its child: whoever has it uses the child, the parent does not.
+                // A parent that exports an item of its child does not use the child. The importer of the item
+                // does.
                 let passed_on =
                     import.exported && !imports.words.contains(name) && self.is_below(&target, file);
                 if !passed_on {
-                    // A module is used where something of it is.
+                    // Importing a module is no use of it. Naming an item in it is.
                     take(target, false);
                 }
             }
@@ -129,7 +130,7 @@ impl Tree {
             self.resolve(file, path, 0).into_iter().for_each(|target| take(target, false));
         }
         uses.remove(&file);
-        // The other file of one module.
+        // The other file of the same module.
         uses.retain(|used| self.files[*used].module != self.files[file].module);
         (uses, outside)
     }
@@ -139,9 +140,9 @@ impl Tree {
         files.iter().all(|target| self.files[*target].module.starts_with(&self.files[file].module))
     }
 
-    /// Where a path leads that stands in this file.
+    /// Returns the targets of a path in this file.
     fn resolve(&self, file: usize, path: &[String], depth: u8) -> Vec<Target> {
-        assert!(depth < 20, "{}: {path:?} leads to itself", self.files[file].name);
+        assert!(depth < 20, "{}: {path:?} imports itself", self.files[file].name);
         let File { module, imports, .. } = &self.files[file];
         if path[0] == "crate" {
             return self.walk(Vec::new(), &path[1..], depth);
@@ -153,11 +154,11 @@ impl Tree {
         if targets.is_empty() { vec![Target::Outside(outside(path))] } else { targets }
     }
 
-    /// Where it leads by the file's `use` of its first name.
+    /// Resolves the path by the file's `use` of its first name.
     fn follow(&self, file: usize, path: &[String], depth: u8) -> Vec<Target> {
         let named =
             self.files[file].imports.uses.iter().filter(|import| import.name.as_ref() == Some(&path[0]));
-        // `use http;`, or a macro that is exported by its name.
+        // Skips `use http;`, and exported macros.
         let named = named.filter(|import| import.path[0] != path[0]);
         named
             .flat_map(|import| {
@@ -167,7 +168,7 @@ impl Tree {
             .collect()
     }
 
-    /// Where a path leads from this module on.
+    /// Resolves a path relative to this module.
     fn walk(&self, mut module: imports::Path, mut path: &[String], depth: u8) -> Vec<Target> {
         while let [name, rest @ ..] = path {
             module.push(name.clone());
@@ -185,20 +186,20 @@ impl Tree {
         if exported.is_empty() { vec![Target::Item(files.iter().copied().collect())] } else { exported }
     }
 
-    /// Groups of files of which each uses each, by way of others.
-    pub(super) fn circles(&self) -> Vec<Vec<&str>> {
+    /// Returns groups of files in which each file uses each other, directly or indirectly.
+    pub(super) fn cycles(&self) -> Vec<Vec<&str>> {
         let reached: Vec<BTreeSet<usize>> =
             (0..self.files.len()).map(|file| self.reached_from(file)).collect();
-        let mut circles = BTreeSet::new();
+        let mut cycles = BTreeSet::new();
         for file in 0..self.files.len() {
             let others = reached[file].iter().filter(|other| reached[**other].contains(&file));
             let mut names: Vec<&str> = others.map(|other| self.files[*other].name.as_str()).collect();
             names.sort_unstable();
             if !names.is_empty() {
-                circles.insert(names);
+                cycles.insert(names);
             }
         }
-        circles.into_iter().collect()
+        cycles.into_iter().collect()
     }
 
     fn reached_from(&self, file: usize) -> BTreeSet<usize> {
@@ -209,7 +210,7 @@ impl Tree {
         reached
     }
 
-    /// The arrows between these files, one a line.
+    /// Returns the imports between these files, one a line.
     pub(super) fn arrows_among(&self, names: &[&str]) -> String {
         let mut lines = String::new();
         for file in self.files.iter().filter(|file| names.contains(&file.name.as_str())) {
@@ -220,7 +221,7 @@ impl Tree {
         lines
     }
 
-    /// What each unit at the root uses of the others.
+    /// Returns the units that each unit at the root uses.
     pub(super) fn units(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut units: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for file in &self.files {
@@ -230,11 +231,11 @@ impl Tree {
         units
     }
 
-    /// Units with their levels, arrows, circles: the tree as its imports draw it.
+    /// Returns units with their levels, imports and cycles.
     pub(super) fn drawn(&self) -> String {
         let units = self.units();
         let mut levels: BTreeMap<&str, usize> = units.keys().map(|unit| (*unit, 0)).collect();
-        // As often as there are units: a circle among them would never end.
+        // As many rounds as units, because a cycle among them would never end.
         for _ in 0..units.len() {
             for (unit, used) in &units {
                 let above = used.iter().map(|used| levels[used] + 1).max().unwrap_or(0);
@@ -251,12 +252,12 @@ impl Tree {
         let among_files: usize = self.files.iter().map(|file| file.uses.len()).sum();
         writeln!(
             text,
-            "{} units, {} levels, {} arrows; {} files, {among_files} arrows, {} circles",
+            "{} units, {} levels, {} arrows; {} files, {among_files} arrows, {} cycles",
             units.len(),
             sorted.iter().map(|(_, level)| level).collect::<BTreeSet<_>>().len(),
             units.values().map(BTreeSet::len).sum::<usize>(),
             self.files.len(),
-            self.circles().len(),
+            self.cycles().len(),
         )
         .unwrap();
         text
@@ -264,7 +265,7 @@ impl Tree {
 }
 
 impl File {
-    /// The module at the root that it belongs to, or `lib`.
+    /// Returns the module at the root that contains the file, or `lib`.
     pub(super) fn unit(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
     }
@@ -279,7 +280,7 @@ fn outside(path: &[String]) -> String {
     }
 }
 
-/// The path of a file that is named relative to a folder.
+/// Resolves a path relative to a folder.
 fn joined(folder: &str, path: &str) -> String {
     let mut joined = PathBuf::from(folder);
     for part in Path::new(path) {
@@ -301,7 +302,7 @@ mod tests {
         Tree::of("lib.rs", &mut |name| files.get(name).map(|text| (*text).to_owned()))
     }
 
-    /// What a file uses, and what of other crates.
+    /// Returns the files that a file uses, and the paths in other crates.
     fn used_by(tree: &Tree, name: &str) -> String {
         let file = tree.files.iter().find(|file| file.name == name).unwrap();
         let used = file.uses.iter().map(|used| tree.files[*used].name.clone());
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn leads_to_the_file_that_defines_the_item() {
+    fn resolves_an_item_to_the_file_that_defines_it() {
         let files = [
             ("lib.rs", "mod net; mod util; pub use net::Listener;"),
             (
@@ -336,7 +337,7 @@ mod tests {
             ("use crate::Other;", "lib.rs"),
             ("use crate::util; fn f() { util::f() }", "util.rs"),
             ("use crate::util; fn f() { util::io_error::annotated() }", "util/io_error.rs"),
-            // By a `use` of the parent's that its children see.
+            // A `use` of the parent is visible in its children.
             ("fn f() { super::util::io_error::annotated() }", "util/io_error.rs"),
             (
                 "use tokio::net; fn f() { net::TcpStream::connect() }",
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_does_not_use_what_it_passes_on() {
+    fn parent_does_not_use_a_child_that_it_only_exports() {
         let table = [
             ("mod b; pub use b::C;", ""),
             ("mod b; pub(crate) use b::{C, D};", ""),
@@ -363,7 +364,7 @@ mod tests {
             ("mod b; pub use b::C; fn f(c: C) {}", "a/b.rs"),
             ("mod b; pub use b::C; fn f() { C::new() }", "a/b.rs"),
             ("mod b; pub use b::C; fn f() { b::g() }", "a/b.rs"),
-            // Nobody's parent, so it depends on it.
+            // `z` is no child, so exporting an item of it is a use.
             ("mod b; pub use crate::z::C;", "z.rs"),
         ];
         for (text, expected) in table {
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_circles() {
+    fn finds_cycles() {
         let files = |a: &'static str, b: &'static str, c: &'static str| {
             [("lib.rs", "mod a; mod b; pub use a::A; fn f(_: A) {}"), ("a.rs", a), ("b.rs", b), ("a/c.rs", c)]
         };
@@ -407,7 +408,7 @@ mod tests {
             ("mod c; use crate::f;", "", "", &[&["a.rs", "lib.rs"]]),
         ];
         for (a, b, c, expected) in table {
-            assert_eq!(tree(&files(a, b, c)).circles(), expected, "{a} {b} {c}");
+            assert_eq!(tree(&files(a, b, c)).cycles(), expected, "{a} {b} {c}");
         }
     }
 
@@ -419,7 +420,8 @@ mod tests {
             ("a/c.rs", "use crate::b::B;"),
             ("b.rs", ""),
         ];
-        let drawn = " 2 lib -> a, b\n 1 a -> b\n 0 b -> \n3 units, 3 levels, 3 arrows; 4 files, 5 arrows, 0 circles\n";
+        let drawn =
+            " 2 lib -> a, b\n 1 a -> b\n 0 b -> \n3 units, 3 levels, 3 arrows; 4 files, 5 arrows, 0 cycles\n";
         assert_eq!(tree(&files).drawn(), drawn);
     }
 }

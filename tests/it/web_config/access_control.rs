@@ -1,4 +1,4 @@
-//! What needs a login, also on a mounted handler.
+//! Tests which paths require a login, also with a mounted handler.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use super::tls::Ca;
 use super::{Scratch, basic, builder, fetch, hash};
 
 #[test]
-fn health_needs_no_login_unless_protected_and_all_else_does() {
+fn only_health_paths_need_no_login_by_default() {
     let folder = Scratch::new("health");
     let path = folder.write("web.yml", format!("basic_auth_users: {{one: {}}}\n", hash("first")));
-    // Without credentials, and the same protected; with them.
+    // Path, status without a login, status without a login with `auth_for_health`, status with a login.
     let table = [
         ("/-/healthy", 200, 401, 200),
         ("/-/ready", 200, 401, 200),
@@ -54,7 +54,7 @@ fn call(handler: &Handler, headers: &str) -> (u16, HeaderMap) {
 }
 
 #[test]
-fn a_handler_has_users_headers_and_the_rate_limit() {
+fn handler_applies_users_headers_and_rate_limit() {
     let folder = Scratch::new("handler");
     let text = format!(
         "basic_auth_users: {{one: {}}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}\n\
@@ -65,7 +65,7 @@ fn a_handler_has_users_headers_and_the_rate_limit() {
     let handler = log.capture(|| handler(&folder, &text)).unwrap();
     assert_eq!(log.text(), "");
     let (right, wrong) = (basic("one", "first"), basic("one", "second"));
-    // Strangers take nothing of the three.
+    // Requests without valid credentials do not count towards the burst of three.
     let (stranger, guess, known) = (("", 401), (&wrong[..], 401), (&right[..], 200));
     let table = [stranger, stranger, stranger, stranger, guess, known, known, known, (&right, 429), stranger];
     for (authorization, expected) in table {
@@ -83,9 +83,9 @@ fn broken_file_fails_the_handler() {
     assert!(error.starts_with("web_config: ") && error.contains("web.yml:2: users: unknown key"), "{error}");
 }
 
-/// The file's client CA was the only lock, and a handler left it away without a word.
+/// Regression: the client CA was the only access control of the file, and a handler ignored it silently.
 #[test]
-fn there_is_no_handler_that_should_secure_connections() {
+fn handler_rejects_a_file_with_tls() {
     let folder = Scratch::new("handler-tls");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");
@@ -108,7 +108,7 @@ fn conflicting_auth_fails_the_handler() {
 }
 
 #[test]
-fn bind_rejects_auth_and_tls_options_beside_a_web_config_file() {
+fn bind_rejects_auth_and_tls_options_with_a_web_config() {
     let folder = Scratch::new("both");
     let path = folder.write("web.yml", "");
     let one = || Server::builder().web_config(&path);

@@ -1,4 +1,4 @@
-//! What `bind` refuses: of what kind the error is, and where it says that the mistake is.
+//! Tests the web config files that `bind` rejects: the kind of the error, and the location in its message.
 
 use std::fs;
 use std::io::ErrorKind::{self, InvalidInput, NotFound};
@@ -28,9 +28,10 @@ fn bind_names_file_line_and_key() {
     ca.issue(&["localhost"]).write(&folder, "other");
     folder.write("empty.pem", "");
     let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
-    // The last two bits belong to no byte; where they are set no password matches, neither here nor with Go's bcrypt.
+    // The last two bits of a hash are unused. If they are set, no password matches, neither here nor in Go's
+    // bcrypt.
     let never = format!("{}/", &hash("SECRET")[..59]);
-    // Kind, line and key, the beginning of the sentence.
+    // The file, the error kind, line and key, the beginning of the message.
     let table = [
         ("a: 1".to_owned(), InvalidInput, "1: a", "unknown key; expected one of tls_server_config, "),
         (
@@ -112,7 +113,7 @@ fn bind_names_file_line_and_key() {
             "5: tls_server_config.client_ca_file",
             "{folder}/none.pem: ",
         ),
-        // What is in the files.
+        // Faults in the referenced files.
         (
             "tls_server_config:\n  cert_file: empty.pem\n  key_file: server.key".to_owned(),
             InvalidInput,
@@ -143,14 +144,14 @@ fn bind_names_file_line_and_key() {
         let what = what.replace("{folder}", &folder.0.display().to_string());
         let expected = format!("web_config: {}:{place}: {what}", path.display());
         let (got, sentence) = refused(path);
-        assert!(sentence.starts_with(&expected), "{sentence}\nbegins not with\n{expected}\n{text}");
+        assert!(sentence.starts_with(&expected), "{sentence}\ndoes not begin with\n{expected}\n{text}");
         assert_eq!(got, kind, "{sentence}");
         assert!(!sentence.contains("SECRET") && !sentence.contains(&never), "{sentence}");
     }
 }
 
 #[test]
-fn bind_names_a_file_that_can_not_be_read() {
+fn bind_names_an_unreadable_file() {
     let folder = Scratch::new("unread");
     let missing = folder.path("none.yml");
     let large = folder.write("large.yml", "#".repeat(1024 * 1024 + 1));
@@ -167,13 +168,14 @@ fn bind_names_a_file_that_can_not_be_read() {
     }
 }
 
-/// The reader said that such a name never gets in, and then `bind` refused the whole file, without the line.
+/// Regression: the documentation said that such a user cannot log in. `bind` rejected the whole file, without
+/// its line.
 #[test]
-fn unsendable_user_name_locks_out_no_other_user() {
+fn unsendable_user_name_affects_no_other_user() {
     let folder = Scratch::new("colon");
     let hash = hash("first");
     for (name, shown) in [("a:b", "a:b"), ("a\\tb", "(not shown)")] {
-        // Alone it must not let everybody in either.
+        // As the only user, it must not disable authentication either.
         for others in ["", "\n  one: "] {
             let others = if others.is_empty() { String::new() } else { format!("{others}{hash}") };
             let text = format!("basic_auth_users:\n  \"{name}\": {hash}{others}\n");
@@ -197,10 +199,10 @@ fn unsendable_user_name_locks_out_no_other_user() {
     }
 }
 
-/// Whatever stands at a name: nothing waits, and nothing is read without end.
+/// A special file neither blocks `bind` nor is read without an end.
 #[cfg(unix)]
 #[test]
-fn special_files_are_refused_at_every_name() {
+fn special_files_are_rejected_for_every_key() {
     let folder = Scratch::new("special");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");
@@ -243,7 +245,7 @@ fn special_files_are_refused_at_every_name() {
             let (done, is_done) = mpsc::channel();
             thread::spawn(move || done.send(builder.listen("127.0.0.1:0").bind().unwrap_err()));
             let error =
-                is_done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name}, {row}: bind waits"));
+                is_done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name}, {row}: bind blocks"));
             let expected = format!("{}: {reason}", path(name).display());
             assert!(error.to_string().ends_with(&expected), "{name}, {row}: {error}");
             assert_eq!(error.kind(), InvalidInput, "{name}, {row}: {error}");

@@ -1,4 +1,4 @@
-//! The file is read again when it changes, at most once a second; here a second is waited for by asking until it has passed.
+//! Tests reloads. The server checks the file at most once a second, so these tests poll until the reload.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,19 +16,19 @@ const GAUGE: &str = "prometheus_exporter_web_config_reload_success";
 const EXPIRY: &str = "prometheus_exporter_tls_certificate_expiry_timestamp_seconds";
 
 fn users(names: &[&str]) -> String {
-    // The same each time, for another hash is another password.
+    // The same salt each time, because a changed hash counts as a changed password.
     let hash = |name: &str| bcrypt::hash_with_salt(name, 4, [7; 16]).unwrap().to_string();
     let users = names.iter().map(|name| format!("  {name}: {}\n", hash(name)));
     format!("basic_auth_users:\n{}", users.collect::<String>())
 }
 
-/// A scrape by a user whose password is his name.
+/// Scrapes as a user whose password is the user name.
 fn scrape(addr: SocketAddr, name: &str) -> Answer {
     fetch(addr, "/metrics", &basic(name, name))
 }
 
 #[test]
-fn reload_changes_who_may_log_in() {
+fn reload_adds_and_removes_users() {
     let folder = Scratch::new("users-reload");
     let path = folder.write("web.yml", users(&["one"]));
     let (_guard, addr) = start(builder(path));
@@ -43,11 +43,11 @@ fn reload_changes_who_may_log_in() {
 
     folder.write("web.yml", users(&["one", "two"]));
     wait_for("the second user", || scrape(addr, "two").status == 200);
-    assert_eq!(status(&mut kept), 200, "another user ends no connection");
+    assert_eq!(status(&mut kept), 200, "adding a user closes no connection");
 
     folder.write("web.yml", users(&["two"]));
     wait_for("the end of the first user", || scrape(addr, "one").status == 401);
-    assert_eq!(kept.closed(), "", "a connection that was there before");
+    assert_eq!(kept.closed(), "", "removing the user closes the connection");
     assert_eq!(scrape(addr, "two").status, 200);
 
     let users = users(&["two"]);
@@ -60,9 +60,10 @@ fn reload_changes_who_may_log_in() {
     assert_eq!(fetch(addr, "/metrics", "").status, 401);
 }
 
-/// An editor that writes in place shows an empty file for a moment, and everybody was let in.
+/// Regression: an editor that writes in place empties the file for a moment, and the server then served
+/// without a login.
 #[test]
-fn no_reload_drops_authentication() {
+fn reload_cannot_disable_authentication() {
     let folder = Scratch::new("emptied");
     let path = folder.write("web.yml", users(&["one"]));
     let (_guard, addr) = start(builder(&path));
@@ -76,9 +77,10 @@ fn no_reload_drops_authentication() {
     }
 }
 
-/// Users whose hashes all had a cost above 16 came into force, and nobody could log in before a restart.
+/// Regression: a file took effect whose hashes all had a cost above 16. No user could log in before a
+/// restart.
 #[test]
-fn reload_without_a_usable_user_is_refused() {
+fn reload_without_a_usable_user_is_rejected() {
     let folder = Scratch::new("unusable-users");
     let (one, costly) = (users(&["one"]), users(&["one"]).replace("$04$", "$17$"));
     let path = folder.write("web.yml", &one);
@@ -94,16 +96,16 @@ fn reload_without_a_usable_user_is_refused() {
     assert_eq!(warnings.len(), 1, "{log}");
     let expected = "web.yml: basic_auth_users: none of the users can log in; this change needs a restart";
     assert!(warnings[0].contains("keeping the last good one") && warnings[0].contains(expected), "{log}");
-    // The start accepts the file, as exporter-toolkit does, and warns of the user.
+    // At the start, the server accepts the file, as exporter-toolkit does, and warns about the user.
     let log = logged(builder(folder.write("web.yml", &costly)), |addr| {
         assert_eq!(scrape(addr, "one").status, 401);
     });
     assert!(log.contains("basic_auth_users.one: a bcrypt cost of 17, above 16"), "{log}");
 }
 
-/// Each version had a gate of its own, so that a new header forgot who had guessed.
+/// Regression: each version of the file had new counters of failed logins, so a changed header reset them.
 #[test]
-fn users_that_stay_keep_what_is_known_of_them() {
+fn reload_keeps_the_failed_logins_of_unchanged_users() {
     let folder = Scratch::new("kept-gate");
     let users = users(&["one"]);
     let path = folder.write("web.yml", &users);
@@ -112,13 +114,13 @@ fn users_that_stay_keep_what_is_known_of_them() {
     let guess = || fetch(addr, "/metrics", &basic("one", "guess")).status;
     wait_for("the limit of guesses", || guess() == 429);
     folder.write("web.yml", format!("{users}http_server_config: {{headers: {{X-Frame-Options: deny}}}}\n"));
-    // The one who was right before is let in all the while.
+    // The valid user can log in meanwhile.
     wait_for("the new header", || {
         let answer = scrape(addr, "one");
         assert_eq!(answer.status, 200);
         answer.header("x-frame-options") == Some("deny")
     });
-    assert!((0..8).any(|_| guess() == 429), "one more guess comes back each six seconds, and no more");
+    assert!((0..8).any(|_| guess() == 429), "the limit allows one more login each six seconds");
 }
 
 #[test]
@@ -128,10 +130,10 @@ fn broken_file_keeps_last_good_config_and_warns_once() {
     let path = folder.write("web.yml", &good);
     let gauge = |addr| {
         let answer = scrape(addr, "one");
-        assert_eq!(answer.status, 200, "the last good one lets him in: {answer:?}");
+        assert_eq!(answer.status, 200, "the last valid file still applies: {answer:?}");
         answer.sample(GAUGE)
     };
-    // What is wrong, and what the log says of it; none is a file that is gone.
+    // The text, and the expected warning. `None` deletes the file.
     let unknown = format!("{good}users: {{}}\n");
     let table: [(Option<&str>, &str); 3] = [
         (Some(&unknown), "web.yml:3: users: unknown key"),
@@ -146,7 +148,7 @@ fn broken_file_keeps_last_good_config_and_warns_once() {
                 None => fs::remove_file(&path).unwrap(),
             }
             wait_for("a 0", || gauge(addr) == Some(0.0));
-            // So long that it has looked twice more.
+            // Long enough for two more checks of the file.
             let begin = Instant::now();
             while begin.elapsed() < Duration::from_millis(2100) {
                 assert_eq!(gauge(addr), Some(0.0), "{broken:?}");
@@ -157,18 +159,18 @@ fn broken_file_keeps_last_good_config_and_warns_once() {
         }
     });
     let warnings = warnings(&log);
-    assert_eq!(warnings.len(), table.len(), "one for each: {log}");
+    assert_eq!(warnings.len(), table.len(), "one warning for each: {log}");
     for (line, (_, expected)) in warnings.iter().zip(table) {
         assert!(line.contains("keeping the last good one") && line.contains(expected), "{expected}: {line}");
     }
-    let again = log.lines().filter(|line| line.contains("web-config file reloaded")).count();
-    assert_eq!(again, table.len(), "mended as often: {log}");
+    let again = log.lines().filter(|line| line.contains("the web-config file has been read again")).count();
+    assert_eq!(again, table.len(), "one reload for each: {log}");
 }
 
-/// The file's folder is no place of trust for the thread that serves.
+/// Other programs can write to the folder, so the serving thread must not block on its files.
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_place_of_the_file_stops_nothing() {
+fn pipe_in_place_of_the_file_does_not_block_the_server() {
     let folder = Scratch::new("pipe-reload");
     let good = users(&["one"]);
     let path = folder.write("web.yml", &good);
@@ -184,7 +186,7 @@ fn a_pipe_in_place_of_the_file_stops_nothing() {
 }
 
 #[test]
-fn whether_there_is_tls_does_not_change() {
+fn reload_cannot_enable_or_disable_tls() {
     let folder = Scratch::new("tls-reload");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");
@@ -224,10 +226,10 @@ fn whether_there_is_tls_does_not_change() {
     }
 }
 
-/// A file that was cut before its last key, `client_allowed_sans`, came into force, and any certificate of that CA was let
-/// in; emptying the file afterwards kept that version.
+/// Regression: a file without its last key, `client_allowed_sans`, took effect. Any certificate of that CA
+/// was accepted. Emptying the file afterwards kept that version.
 #[test]
-fn a_cut_file_keeps_the_allowed_names() {
+fn truncated_file_keeps_the_allowed_names() {
     let folder = Scratch::new("cut");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");
@@ -248,7 +250,7 @@ fn a_cut_file_keeps_the_allowed_names() {
         let other_is_refused = || assert_eq!(client(&other).outcome(addr), "AccessDenied");
         assert_eq!(gauge(), Some(1.0));
         for (n, text) in [cut, ""].into_iter().enumerate() {
-            // In place, as an editor that is killed amid it does.
+            // Writes in place, as an editor that is killed during its write.
             fs::write(&path, text).unwrap();
             wait_for("a line in the log", || gauge() == Some(0.0) && warnings(&log.text()).len() > n);
             other_is_refused();
@@ -256,7 +258,7 @@ fn a_cut_file_keeps_the_allowed_names() {
         folder.write("web.yml", format!("{whole}# mended\n"));
         wait_for("a 1", || gauge() == Some(1.0));
         other_is_refused();
-        // The whole list of names may be another, and a version in force is what the next one is compared with.
+        // The list of names may change as a whole. The next version is compared with the one in effect.
         folder.write("web.yml", whole.replace("prometheus.example", "prometheus.example, other.example"));
         wait_for("the other name", || client(&other).outcome(addr) == "200");
     });
@@ -273,7 +275,7 @@ fn a_cut_file_keeps_the_allowed_names() {
 }
 
 #[test]
-fn no_reload_drops_the_rate_limit() {
+fn reload_cannot_disable_the_rate_limit() {
     let folder = Scratch::new("limit-reload");
     let limit = "rate_limit: {interval: 1h, burst: 100000}\n";
     let path = folder.write("web.yml", limit);
@@ -291,7 +293,7 @@ fn no_reload_drops_the_rate_limit() {
 }
 
 #[test]
-fn certificates_are_swapped_when_both_halves_are_there() {
+fn certificate_is_replaced_once_its_key_is_there() {
     let folder = Scratch::new("swap");
     let ca = Ca::new("ca");
     let (old, new) = (ca.issue(&["localhost"]), ca.issue(&["localhost", "other"]));
@@ -310,7 +312,7 @@ fn certificates_are_swapped_when_both_halves_are_there() {
 
     folder.write("server.crt", &new.certificate);
     wait_for("a 0", || gauge() == Some(0.0));
-    assert_eq!(shown(), "old", "without its key the new one is of no use");
+    assert_eq!(shown(), "old", "the new certificate does not match the old key");
 
     folder.write("server.key", &new.key);
     wait_for("the new certificate", || shown() == "new");
@@ -318,7 +320,7 @@ fn certificates_are_swapped_when_both_halves_are_there() {
 }
 
 #[test]
-fn reload_changes_which_client_certificates_are_accepted() {
+fn reload_changes_the_client_ca() {
     let folder = Scratch::new("ca-reload");
     let ca = Ca::new("ca");
     ca.issue(&["localhost"]).write(&folder, "server");

@@ -1,4 +1,4 @@
-//! Connections that were admitted by rules which no longer hold.
+//! Tests connections that were accepted under rules that no longer apply.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::support::server::start;
 use super::tls::{Ca, Pair, TlsClient};
 use super::{Scratch, basic, builder, hash};
 
-/// A server's certificate, two CAs of clients, and a client of each; `clients.pem` is the one CA.
+/// A server's certificate, two client CAs, and a client of each. `clients.pem` contains the first CA.
 struct Stage {
     folder: Scratch,
     ca: Ca,
@@ -56,7 +56,7 @@ impl Stage {
     }
 }
 
-/// Whoever was let in by the old CA or names went on scraping for as long as the connection was kept.
+/// Regression: clients accepted by the old CA or names continued to scrape until their connection ended.
 #[test]
 fn idle_connections_end_when_client_verification_changes() {
     type Row = (&'static str, fn(&Stage) -> Builder, fn(&Stage));
@@ -93,9 +93,9 @@ fn idle_connections_end_when_client_verification_changes() {
         idle.send("/metrics");
         let head = idle.answer();
         assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("connection: close"), "{what}: {head}");
-        // One that has not asked for anything yet.
+        // A connection without a request yet.
         let mut fresh = stage.client(&stage.of_one).keep(addr);
-        // Nobody asks for anything meanwhile.
+        // No client sends a request meanwhile.
         change(&stage);
         idle.closed();
         fresh.closed();
@@ -105,7 +105,7 @@ fn idle_connections_end_when_client_verification_changes() {
 }
 
 #[test]
-fn connections_being_answered_end_with_that_answer() {
+fn busy_connections_end_with_their_response() {
     let stage = Stage::new("answered");
     let registry = Registry::new();
     let gated = Gated::register(&registry, false);
@@ -123,7 +123,7 @@ fn connections_being_answered_end_with_that_answer() {
 }
 
 #[test]
-fn connections_stay_when_nobody_loses_access() {
+fn connections_stay_if_no_client_loses_access() {
     let stage = Stage::new("stays");
     let (_guard, addr) = start(stage.web_config(""));
     let mut kept = stage.client(&stage.of_one).keep(addr);
@@ -143,7 +143,7 @@ fn connections_stay_when_nobody_loses_access() {
     kept.send("/metrics");
     let head = kept.answer();
     assert!(head.contains("x-frame-options: deny") && !head.contains("connection: close"), "{head}");
-    // A CA more is another set of CAs.
+    // An additional CA makes another set of CAs.
     stage.folder.write("clients.pem", format!("{}{}", stage.one.pem(), stage.two.pem()));
     kept.closed();
     assert_eq!([&stage.of_one, &stage.of_two].map(|pair| stage.client(pair).outcome(addr)), ["200", "200"]);
@@ -170,7 +170,7 @@ fn removed_user_or_new_password_closes_idle_connections() {
         let (_guard, addr) = start(builder(path));
         let mut clients = ["one", "two"].map(|user| kept(addr, user));
         folder.write("web.yml", changed);
-        // All of them: whoever may ask still connects again.
+        // All connections close. A client that still may log in connects again.
         for client in &mut clients {
             assert_eq!(client.closed(), "");
         }

@@ -1,4 +1,4 @@
-//! The keys that do not need TLS: users, headers, the rate limit.
+//! Tests the keys that do not need TLS: users, headers, the rate limit.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ const HEADERS: &str = "http_server_config:
 #[test]
 fn only_users_of_the_file_authenticate() {
     let folder = Scratch::new("users");
-    // Of each kind of hash that there is.
+    // One hash with each prefix.
     let (one, two, three) = (hash("first"), hash("second"), hash("third"));
     let (two, three) = (two.replacen("$2b$", "$2a$", 1), three.replacen("$2b$", "$2y$", 1));
     let text = format!("basic_auth_users:\n  one: {one}\n  two: {two}\n  'thr ee': '{three}'\n");
@@ -44,7 +44,7 @@ fn only_users_of_the_file_authenticate() {
     }
 }
 
-/// Asks in every way that has another status; `text` sets headers, and nothing else that matters here.
+/// Sends requests for every status. `text` sets only the headers.
 pub(super) fn five_headers_on_every_response(folder: &Scratch, text: &str) {
     let expected: Vec<(&str, &str)> = text
         .lines()
@@ -53,7 +53,8 @@ pub(super) fn five_headers_on_every_response(folder: &Scratch, text: &str) {
         .collect();
     assert_eq!(expected.len(), 5, "{text}");
     let authorization = basic("one", "first");
-    // Each takes one of the rate limit's, but for those whose credentials are not right and those that are not asked for any.
+    // The first six requests have no valid credentials, so they do not count towards the rate limit. The last
+    // one exceeds it.
     let table = [
         ("GET /-/healthy HTTP/1.1\r\nHost: x\r\n", "", 200),
         ("GET /-/ready HTTP/1.1\r\nHost: x\r\n", "", 200),
@@ -93,12 +94,12 @@ pub(super) fn five_headers_on_every_response(folder: &Scratch, text: &str) {
 }
 
 #[test]
-fn headers_stand_on_every_response() {
+fn headers_are_in_every_response() {
     five_headers_on_every_response(&Scratch::new("headers"), HEADERS);
 }
 
 #[test]
-fn no_configured_headers_add_none() {
+fn without_headers_in_the_file_none_are_added() {
     let folder = Scratch::new("no-headers");
     let (_guard, addr) = start(builder(folder.write("web.yml", "# nothing\n")));
     let answer = fetch(addr, "/metrics", "");
@@ -111,7 +112,7 @@ fn no_configured_headers_add_none() {
     }
 }
 
-/// How many of five scrapes are answered, and what `Retry-After` says with the others.
+/// Returns how many of five scrapes succeed, and `Retry-After` of the others.
 fn answered(addr: SocketAddr) -> (usize, Vec<String>) {
     let (mut answered, mut later) = (0, Vec::new());
     for n in 0..5 {
@@ -125,7 +126,7 @@ fn answered(addr: SocketAddr) -> (usize, Vec<String>) {
     (answered, later)
 }
 
-/// Asks as often as it may, and of its health beyond that.
+/// Scrapes up to the limit, and checks health beyond it.
 fn limited(builder: Builder) -> ((usize, Vec<String>), String) {
     let mut limited = (0, Vec::new());
     let log = logged(builder, |addr| {
@@ -140,8 +141,8 @@ fn limited(builder: Builder) -> ((usize, Vec<String>), String) {
 #[test]
 fn rate_limit_of_the_file_is_enforced() {
     let folder = Scratch::new("rate");
-    // The burst, how many get in, what is warned of. The interval is so long that no second one passes.
-    let without = "web_config: {file}:1: rate_limit: without a burst, 1 is used (exporter-toolkit rejects every request)";
+    // The limit, how many scrapes succeed, the expected warning. The interval is too long for a second one.
+    let without = "web_config: {file}:1: rate_limit: without a burst it is 1; upstream refuses every request";
     let table = [
         ("{interval: 1h, burst: 3}", 3, None),
         ("{interval: 1h, burst: 1}", 1, None),

@@ -1,4 +1,4 @@
-//! The files with which exporter-toolkit tests itself, each with the verdict that it must get here.
+//! Tests the web config files of exporter-toolkit's tests. Each row has the expected result.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind::{self, InvalidInput, NotFound};
@@ -17,7 +17,7 @@ use super::tls::{Ca, Pair, TLS12, TLS13, TlsClient};
 use super::tls_keys::PLAIN_HTTP;
 use super::{Scratch, basic, builder, logged, warnings};
 
-/// What the files refer to.
+/// The files that the web config files name.
 struct Stage {
     folder: Scratch,
     ca: Ca,
@@ -33,11 +33,11 @@ impl Stage {
             clients: Ca::new("client_selfsigned"),
             clients2: Ca::new("client2_selfsigned"),
         };
-        // Upstream's is RSA, and some of the files name suites for nothing else. ring makes no such keys.
+        // Upstream's key is RSA, and some files name only suites for RSA. ring does not generate such keys.
         let key = Command::new("openssl")
             .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
             .output()
-            .expect("openssl, which makes an RSA key");
+            .expect("openssl, to make an RSA key");
         assert!(key.status.success(), "openssl: {key:?}");
         let key = KeyPair::from_pem(&String::from_utf8(key.stdout).unwrap()).unwrap();
         stage.ca.issue_for(&["localhost"], &key).write(&stage.folder, "server");
@@ -55,13 +55,13 @@ impl Stage {
     }
 }
 
-/// A file, what its verdict says, and whether it is so.
+/// A file, its result in the README there, and the check of that result.
 type Row = (&'static str, &'static str, Check);
 
 enum Check {
-    /// `bind` fails: the kind, line and key, and words of the sentence.
+    /// `bind` fails with this kind, at this line and key, with these words in its message.
     Refused(ErrorKind, &'static str, &'static [&'static str]),
-    /// It serves as the verdict says.
+    /// The server serves as the README says.
     Accepted(fn(&Stage, PathBuf)),
 }
 
@@ -151,7 +151,7 @@ const ROWS: &[Row] = &[
     (
         "web_config_noAuth_keyPath_invalid.bad.yml",
         "error: no such file",
-        // Not the key's alone: there is no server.cert either.
+        // Names the certificate, because that file does not exist either.
         Refused(NotFound, "2: tls_server_config.cert_file", &["server.cert: ", "No such file"]),
     ),
     ("web_config_noAuth_noHTTP2.good.yml", "accepted: HTTP/1.1, TLS 1.2 only", Accepted(http1_and_tls12)),
@@ -195,7 +195,7 @@ fn shared_verdicts() {
         .collect();
     let set = |names: Vec<&str>| {
         let set: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(set.len(), names.len(), "a row twice: {names:?}");
+        assert_eq!(set.len(), names.len(), "a duplicate row: {names:?}");
         set
     };
     let of_readme = set(rows.iter().map(|(file, _)| *file).collect());
@@ -204,15 +204,19 @@ fn shared_verdicts() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "README.md")
         .collect();
-    assert_eq!(of_readme, there, "rows of the README, and files");
-    assert_eq!(of_readme, set(ROWS.iter().map(|(file, ..)| *file).collect()), "its rows, and those here");
+    assert_eq!(of_readme, there, "the rows of the README differ from the files");
+    assert_eq!(
+        of_readme,
+        set(ROWS.iter().map(|(file, ..)| *file).collect()),
+        "the rows of the README differ from those here"
+    );
 
     let stage = Stage::new();
     for (file, verdict) in rows {
         let (_, expected, check) = ROWS.iter().find(|row| row.0 == file).unwrap();
         assert!(
             verdict.contains(expected),
-            "{file}: the verdict is {verdict:?}, here {expected:?} is checked"
+            "{file}: the README says {verdict:?}, this test checks {expected:?}"
         );
         println!("{file}: {verdict}");
         let path = stage.folder.write(file, fs::read(shared.join(file)).unwrap());
@@ -221,7 +225,7 @@ fn shared_verdicts() {
                 let error = builder(&path).listen("127.0.0.1:0").bind().unwrap_err();
                 let (sentence, expected) =
                     (error.to_string(), format!("web_config: {}:{place}: ", path.display()));
-                assert!(sentence.starts_with(&expected), "{sentence}\nbegins not with\n{expected}");
+                assert!(sentence.starts_with(&expected), "{sentence}\ndoes not begin with\n{expected}");
                 assert_eq!(error.kind(), *kind, "{sentence}");
                 for word in *words {
                     assert!(sentence.contains(word), "{word:?} is not in {sentence}");
@@ -274,7 +278,7 @@ fn plain_and_open(stage: &Stage, path: PathBuf) {
             assert_eq!(get(addr, path).status, 200, "{path}");
         }
         let outcome = stage.client().outcome(addr);
-        assert_ne!(outcome, "200", "this is no HTTPS");
+        assert_ne!(outcome, "200", "the server must not serve HTTPS");
     });
     assert_eq!(warnings(&log).len(), 0, "{log}");
 }
@@ -314,7 +318,7 @@ fn all_suites(stage: &Stage, path: PathBuf) {
     ] {
         assert!(warnings[0].contains(suite), "{suite}: {log}");
     }
-    assert!(!warnings[0].contains("GCM"), "names what can be used: {log}");
+    assert!(!warnings[0].contains("GCM"), "the warning names supported suites: {log}");
 }
 
 fn http1_and_tls12(stage: &Stage, path: PathBuf) {
@@ -349,7 +353,7 @@ fn no_burst(stage: &Stage, path: PathBuf) {
 
     let without: String =
         text.lines().filter(|line| !line.contains("burst")).map(|line| format!("{line}\n")).collect();
-    // So that no second one comes while we ask.
+    // A long interval, so that no second one begins during the test.
     let without = without.replace("1s", "1h");
     assert!(without != text && without.contains("1h"), "{text}");
     let path = stage.folder.write("no-burst.yml", without);
@@ -365,7 +369,7 @@ fn no_burst(stage: &Stage, path: PathBuf) {
 fn users(stage: &Stage, path: PathBuf) {
     let client = stage.client();
     let log = logged(builder(&path), |addr| {
-        // Long enough for any hash: to a client that waits less it is a 503.
+        // Long enough to check any of the hashes. With a shorter timeout the response is 503.
         let ask = |user: &str, password: &str| {
             let headers = format!("X-Prometheus-Scrape-Timeout-Seconds: 120\r\n{}", basic(user, password));
             client.fetch(addr, "/metrics", &headers).unwrap().status
@@ -386,7 +390,7 @@ fn users(stage: &Stage, path: PathBuf) {
             assert_eq!(ask(user, password), expected, "{user}/{password}");
         }
     });
-    // A check of bob's password would hold up all others, so there is none.
+    // Checking bob's password would delay all other logins, so the server does not check it.
     let warnings = warnings(&log);
     assert_eq!(warnings.len(), 1, "{log}");
     let expected = format!("{}:6: basic_auth_users.bob: a bcrypt cost of 18, above 16: ", path.display());

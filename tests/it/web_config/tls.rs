@@ -1,4 +1,4 @@
-//! Certificates, and a client that shows them: rustls over a blocking socket.
+//! Certificates, and a client that presents them: rustls over a blocking socket.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -32,7 +32,7 @@ impl Ca {
         self.0.pem()
     }
 
-    /// A certificate for these names.
+    /// Issues a certificate with these names.
     pub(super) fn issue(&self, names: &[&str]) -> Pair {
         self.issue_for(names, &KeyPair::generate().unwrap())
     }
@@ -47,7 +47,7 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// Certificate and key, in PEM.
+/// A certificate and its key, in PEM.
 pub(super) struct Pair {
     pub(super) certificate: String,
     pub(super) key: String,
@@ -63,7 +63,7 @@ impl Pair {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// As `NAME.crt` and `NAME.key`.
+    /// Writes `NAME.crt` and `NAME.key`.
     pub(super) fn write(&self, folder: &Scratch, name: &str) {
         folder.write(&format!("{name}.crt"), &self.certificate);
         folder.write(&format!("{name}.key"), &self.key);
@@ -74,24 +74,24 @@ impl Pair {
     }
 }
 
-/// As rustls has them; those that a client speaks.
+/// The TLS versions of a client, in rustls's type.
 type Versions = &'static [&'static SupportedProtocolVersion];
 pub(super) static TLS12: Versions = &[&rustls::version::TLS12];
 pub(super) static TLS13: Versions = &[&rustls::version::TLS13];
 
-/// What a client trusts, shows and speaks.
+/// The CAs, the certificate and the versions of a client.
 pub(super) struct TlsClient<'c> {
     pub(super) ca: &'c Ca,
     pub(super) shows: Option<&'c Pair>,
     pub(super) versions: Versions,
-    /// In this order; all if there are none.
+    /// Cipher suites in order of preference; all if empty.
     pub(super) suites: &'c [CipherSuite],
-    /// The same.
+    /// Groups in order of preference; all if empty.
     pub(super) groups: &'c [NamedGroup],
     pub(super) alpn: &'c [&'c str],
 }
 
-/// What was agreed upon.
+/// The negotiated parameters.
 pub(super) struct Session {
     pub(super) version: ProtocolVersion,
     pub(super) suite: CipherSuite,
@@ -148,7 +148,8 @@ impl<'c> TlsClient<'c> {
         Ok(stream)
     }
 
-    /// The handshake as the client sees it: in TLS 1.3 the server has not yet looked at its certificate.
+    /// Returns the handshake as the client sees it. In TLS 1.3 the server has not yet verified the client
+    /// certificate.
     pub(super) fn hello(&self, addr: SocketAddr) -> Result<Session, String> {
         let stream = self.connect(addr).map_err(|error| why(&error))?;
         let session = &stream.conn;
@@ -161,11 +162,11 @@ impl<'c> TlsClient<'c> {
         })
     }
 
-    /// One request over HTTP/1.1; the error is the name of the alert, where there is one.
+    /// Sends one request over HTTP/1.1. The error is the name of the TLS alert, if there is one.
     pub(super) fn fetch(&self, addr: SocketAddr, path: &str, headers: &str) -> Result<Answer, String> {
         let exchange = || -> io::Result<String> {
             let mut stream = self.connect(addr)?;
-            // As long as the server may take for a bcrypt of the highest cost that anybody has.
+            // As long as the server may take to check a hash of the highest cost.
             stream.sock.set_read_timeout(Some(4 * PATIENCE))?;
             write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")?;
             let mut answer = String::new();
@@ -178,12 +179,12 @@ impl<'c> TlsClient<'c> {
         Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
     }
 
-    /// A connection that is kept.
+    /// Returns a connection that stays open.
     pub(super) fn keep(&self, addr: SocketAddr) -> Kept {
         Kept(self.connect(addr).unwrap())
     }
 
-    /// What becomes of a scrape: a status, or the name of an alert.
+    /// Returns the result of a scrape: a status, or the name of an alert.
     pub(super) fn outcome(&self, addr: SocketAddr) -> String {
         match self.fetch(addr, "/metrics", "") {
             Ok(answer) => answer.status.to_string(),
@@ -192,7 +193,7 @@ impl<'c> TlsClient<'c> {
     }
 }
 
-/// A connection with one request after the other.
+/// A connection with several requests.
 pub(super) struct Kept(StreamOwned<ClientConnection, TcpStream>);
 
 impl Kept {
@@ -200,7 +201,7 @@ impl Kept {
         write!(self.0, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     }
 
-    /// The head of one answer, whose body is read, too.
+    /// Reads a response, and returns its head.
     pub(super) fn answer(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -214,14 +215,14 @@ impl Kept {
         head
     }
 
-    /// Waits until the server has closed, without a word.
+    /// Waits until the server closes without a response.
     pub(super) fn closed(&mut self) {
         match self.0.read(&mut [0]) {
-            Ok(read) => assert_eq!(read, 0, "there is another answer"),
-            // It closes without TLS's goodbye, or resets; silence does not close.
+            Ok(read) => assert_eq!(read, 0, "the server sent another response"),
+            // The server closes without `close_notify`, or resets. A timeout is no close.
             Err(error) => assert!(
                 !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
-                "it is never closed: {error}"
+                "the server does not close: {error}"
             ),
         }
     }

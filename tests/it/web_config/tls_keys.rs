@@ -1,4 +1,4 @@
-//! The keys of `tls_server_config`, as clients see them.
+//! Tests the keys of `tls_server_config` as clients see them.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::support::server::start;
 use super::tls::{Ca, Pair, TLS12, TLS13, TlsClient};
 use super::{Scratch, basic, builder, hash, logged, warnings};
 
-/// A server's files: `server.crt`, `server.key`, and the client CA's `clients.pem`.
+/// The files of a server: `server.crt`, `server.key`, and `clients.pem`, the client CA.
 struct Files {
     folder: Scratch,
     ca: Ca,
@@ -27,7 +27,7 @@ impl Files {
         files
     }
 
-    /// A server with these keys more.
+    /// Starts a server with additional keys.
     fn start(&self, keys: &str) -> (Guard, SocketAddr) {
         start(builder(self.write(keys)))
     }
@@ -45,7 +45,7 @@ impl Files {
 pub(super) const PLAIN_HTTP: &str = "Client sent an HTTP request to an HTTPS server.\n";
 
 #[test]
-fn certificates_come_from_files_or_stand_inline() {
+fn certificates_come_from_files_or_inline() {
     let folder = Scratch::new("inline");
     let ca = Ca::new("ca");
     let pair = ca.issue(&["localhost"]);
@@ -70,7 +70,7 @@ fn certificates_come_from_files_or_stand_inline() {
         );
         let (_guard, addr) = start(builder(folder.write("web.yml", text)));
         let client = TlsClient::trusting(&ca);
-        assert!(client.hello(addr).unwrap().certificate == pair.der(), "{keys}: another certificate");
+        assert!(client.hello(addr).unwrap().certificate == pair.der(), "{keys}: a different certificate");
         for (headers, expected) in [("", 401), (&basic("one", "first"), 200)] {
             let answer = client.fetch(addr, "/metrics", headers).unwrap();
             assert_eq!(answer.status, expected, "{keys}: {answer:?}");
@@ -82,12 +82,12 @@ fn certificates_come_from_files_or_stand_inline() {
 }
 
 #[test]
-fn each_client_auth_type_lets_in_whom_it_says() {
+fn each_client_auth_type_accepts_the_right_clients() {
     let files = Files::new("client-auth");
     let (right, wrong) = (files.clients.issue(&["a"]), Ca::new("others").issue(&["a"]));
     let ca = "\n  client_ca_file: clients.pem";
     let inline = format!("\n  client_ca: |\n    {}", files.clients.pem().trim().replace('\n', "\n    "));
-    // Without a certificate, with one of the CA, with one of another.
+    // The results without a certificate, with one of the CA, and with one of another CA.
     let table = [
         ("", "", ["200", "200", "200"]),
         ("NoClientCert", "", ["200", "200", "200"]),
@@ -114,7 +114,7 @@ fn each_client_auth_type_lets_in_whom_it_says() {
 }
 
 #[test]
-fn one_of_the_allowed_names_is_needed() {
+fn client_certificate_needs_an_allowed_name() {
     let files = Files::new("sans");
     let table: [(&[&str], &str); 8] = [
         (&["one"], "200"),
@@ -144,7 +144,7 @@ fn one_of_the_allowed_names_is_needed() {
 }
 
 #[test]
-fn versions_are_those_between_the_two() {
+fn min_and_max_version_limit_the_tls_versions() {
     let files = Files::new("versions");
     let table = [
         ("", ["200", "200"], 0),
@@ -152,7 +152,7 @@ fn versions_are_those_between_the_two() {
         ("  min_version: TLS13", ["ProtocolVersion", "200"], 0),
         ("  max_version: TLS12", ["200", "ProtocolVersion"], 0),
         ("  min_version: TLS12\n  max_version: TLS12", ["200", "ProtocolVersion"], 0),
-        // What rustls does not have is not spoken, and said.
+        // The server does not offer versions that rustls lacks, and warns about them.
         ("  min_version: TLS10", ["200", "200"], 1),
     ];
     for (keys, expected, warned) in table {
@@ -179,7 +179,7 @@ fn cipher_suites_follow_the_list_and_the_preferred_order() {
     let list = "  cipher_suites:\n    - TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256\n    \
                 - TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\n";
     let theirs = format!("{list}  prefer_server_cipher_suites: false\n");
-    // What the client has, in its order; what is taken.
+    // The file's keys, the client's suites in order, the negotiated suite.
     type Row<'t> = (&'t str, &'t [CipherSuite], Result<CipherSuite, &'t str>);
     let table: [Row<'_>; 7] = [
         ("", &[AES_256], Ok(AES_256)),
@@ -188,7 +188,7 @@ fn cipher_suites_follow_the_list_and_the_preferred_order() {
         (list, &[AES_256, AES_128, CHACHA], Ok(CHACHA)),
         (&theirs, &[AES_256, AES_128, CHACHA], Ok(AES_128)),
         (&theirs, &[CHACHA, AES_128], Ok(CHACHA)),
-        // Go's TLS 1.3 takes no orders.
+        // As in Go, the order does not apply to TLS 1.3.
         (list, &[AES_128_OF_13], Ok(AES_128_OF_13)),
     ];
     for (keys, suites, expected) in table {
@@ -202,7 +202,7 @@ fn cipher_suites_follow_the_list_and_the_preferred_order() {
 }
 
 #[test]
-fn curves_are_those_of_the_list() {
+fn curve_preferences_limit_the_curves() {
     use NamedGroup::{X25519, secp256r1, secp384r1};
     let files = Files::new("curves");
     let table: [(&str, &[NamedGroup], Result<NamedGroup, &str>); 5] = [
@@ -222,7 +222,7 @@ fn curves_are_those_of_the_list() {
 }
 
 #[test]
-fn alpn_negotiates_http1_whatever_the_key_http2_says() {
+fn alpn_negotiates_http1_even_with_http2_enabled() {
     let files = Files::new("http2");
     let table: [(&str, &[&str], Option<&str>); 5] = [
         ("", &["h2", "http/1.1"], Some("http/1.1")),
@@ -244,12 +244,13 @@ fn alpn_negotiates_http1_whatever_the_key_http2_says() {
     assert_eq!(client.hello(addr).map(|session| session.alpn), Err("NoApplicationProtocol".to_owned()));
 }
 
-/// Upstream's own example: a client's certificate that nobody has issued but itself, and that stands in the CA's place.
+/// Upstream's example: a self-signed client certificate is also in the CA file.
 #[test]
 fn a_self_signed_certificate_may_be_its_own_ca() {
     let files = Files::new("self-signed");
     let pair = Pair::self_signed("a", IsCa::NoCa);
-    // As `openssl req -x509` makes them. Go lets in whatever stands in the CA's file; rustls no CA as a client.
+    // `openssl req -x509` makes such certificates. Go accepts any certificate of the CA file. rustls accepts
+    // no CA as a client.
     let of_a_ca = Pair::self_signed("b", IsCa::Ca(BasicConstraints::Unconstrained));
     files.folder.write("clients.pem", format!("{}{}", pair.certificate, of_a_ca.certificate));
     let (_guard, addr) =

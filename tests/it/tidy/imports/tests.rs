@@ -1,4 +1,4 @@
-//! What is read of small texts.
+//! Tests the reader of imports with small texts.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn reads_paths_in_code() {
 }
 
 #[test]
-fn leaves_out_what_only_tests_have() {
+fn skips_code_of_tests() {
     let table = [
         ("#[cfg(test)] mod tests { use a::b; fn f() { c::d() } }", ""),
         ("#[cfg(test)] mod tests;", ""),
@@ -100,14 +100,14 @@ fn leaves_out_what_only_tests_have() {
 }
 
 #[test]
-fn reads_names_that_stand_alone() {
+fn reads_names_of_one_segment() {
     let imports = read_in("a", "use b::Imported; fn f(x: Used) -> d::Part { y.field(&z) }");
     let words: Vec<&str> = imports.words.iter().map(String::as_str).collect();
     assert_eq!(words, ["Used", "f", "fn", "x", "y", "z"]);
 }
 
 #[test]
-fn reads_modules_and_the_files_that_they_name() {
+fn reads_modules_and_their_path_attributes() {
     let text = r#"
         mod plain;
         #[cfg(unix)] pub(crate) mod exported;
