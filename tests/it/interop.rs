@@ -1,11 +1,13 @@
-//! What others read in our bytes, and how they come by TLS: a real Prometheus, promtool, vmagent, the Python client's parser,
-//! curl, OpenSSL, sslscan, Chromium. Nobody here wrote them.
+//! Tests that other programs read our expositions and connect with TLS: Prometheus, promtool, vmagent, the
+//! Python client's parsers, curl, OpenSSL, sslscan, Chromium.
 //!
-//! Ignored without the tools; `.ci/run programs` installs them, builds the examples and runs this. By hand: the tools are
-//! looked for in the PATH, or where `PROMETHEUS`, `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`,
-//! `REDIS_SERVER`, `NODE` and `CHROMIUM` say; `NODE_PATH` is where playwright-core and axe-core are.
+//! These tests are ignored, because they need the programs. `.ci/run programs` installs them, builds the
+//! examples and runs the tests. To run them by hand, put the programs in the PATH or set `PROMETHEUS`,
+//! `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`, `NODE` and `CHROMIUM`.
+//! `NODE_PATH` is the folder of playwright-core and axe-core.
 //!
-//! The tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two generations of these programs.
+//! Tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two versions of
+//! these programs.
 
 #[cfg(target_os = "linux")]
 mod bridges;
@@ -54,26 +56,25 @@ fn prometheus_scrapes_hello() {
     });
 
     let samples = samples_in(&hello.metrics()) as f64;
-    prometheus.wait_for("as many samples as we count ourselves", || {
+    prometheus.wait_for("the number of samples in the exposition", || {
         match prometheus.query(r#"scrape_samples_scraped{job="hello"}"#)?[..] {
             [ref scraped] if scraped.value == samples => Ok(()),
-            ref other => Err(format!("we count {samples}; Prometheus: {}", Samples(other))),
+            ref other => Err(format!("ours: {samples}; Prometheus: {}", Samples(other))),
         }
     });
 
-    // The values move, and only up: what Prometheus has is not below what we saw before its scrape, nor above what we
-    // see after it.
+    // The values only increase. Prometheus' values are between those before its scrape and those after it.
     let families = ["hello_greetings_total", "hello_greeting_seconds_bucket", "hello_greeting_seconds_count"];
     let before = hello.samples(&families);
     let query = r#"{__name__=~"hello_.*(_total|_bucket|_count)",job="hello"}"#;
-    let scraped = prometheus.wait_for("a scrape later than our own", || {
+    let scraped = prometheus.wait_for("a scrape after ours", || {
         let scraped = prometheus.query(query)?;
         let not_below =
             before.iter().all(|(key, &value)| scraped.iter().any(|s| s.key() == *key && s.value >= value));
         if not_below {
             Ok(scraped)
         } else {
-            Err(format!("we saw {before:?}; Prometheus: {}", Samples(&scraped)))
+            Err(format!("ours: {before:?}; Prometheus: {}", Samples(&scraped)))
         }
     });
     let after = hello.samples(&families);
@@ -83,7 +84,7 @@ fn prometheus_scrapes_hello() {
         assert!((low..=high).contains(&sample.value), "{sample}: not within {low}..={high}");
     }
 
-    // What comes along by default. The distribution has a sample of its first second by now.
+    // The default collectors. By now the histogram has a sample of the first second.
     let query = r#"{__name__=~"(process|tokio)_.*",job="hello"}"#;
     let scraped = prometheus.query(query).unwrap();
     let names: BTreeSet<&str> = scraped.iter().map(|sample| sample.name.as_str()).collect();
@@ -110,19 +111,19 @@ fn prometheus_scrapes_hello() {
     assert_eq!(names, expected, "{}", Samples(&scraped));
     let age = prometheus.query(r#"time() - process_start_time_seconds{job="hello"}"#).unwrap();
     assert!((0.0..PATIENCE.as_secs_f64()).contains(&age[0].value), "{}", Samples(&age));
-    // The main thread, the server's, and that which gathers.
+    // The main thread, the server's thread, and the gathering thread.
     let threads = scraped.iter().find(|sample| sample.name == "process_threads").unwrap();
     assert_eq!(threads.value, 3.0, "{threads}");
 }
 
-/// It ends once its final values are here, and they are.
+/// The job exits once its final values are scraped. Prometheus has them.
 #[test]
 #[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
 fn prometheus_gets_the_final_values_of_a_batch_job() {
     let mut job = Example::start("batch_job");
     let prometheus = Prometheus::start(&[("batch", job.addr)]);
-    assert_eq!(job.line(), "scraped", "there was no scrape within the limit");
-    // The target is gone, and Prometheus says so with a marker; what it had last is there still.
+    assert_eq!(job.line(), "scraped", "no scrape within the time limit");
+    // The job has exited, so Prometheus marks its series as stale. The last values are still stored.
     let query = r#"last_over_time({__name__=~"batch_job_rows_total|prometheus_hyper_build_info"}[5m])"#;
     prometheus.wait_for("the final values", || {
         let scraped = prometheus.query(query)?;
@@ -137,16 +138,16 @@ fn prometheus_gets_the_final_values_of_a_batch_job() {
 
 #[test]
 #[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
-fn prometheus_reads_what_was_set() {
+fn prometheus_reads_the_known_values() {
     let set = KnownValues::serve();
     let prometheus = Prometheus::start(&[("known", set.addr())]);
 
-    prometheus.wait_for("the values that were set", || {
+    prometheus.wait_for("the known values", || {
         let scraped = prometheus.query(r#"{__name__=~"interop_.*",job="known"}"#)?;
         if scraped.is_empty() {
-            return Err("nothing yet".to_owned());
+            return Err("no samples yet".to_owned());
         }
-        // To Prometheus a label with an empty value is no label.
+        // Prometheus drops labels with an empty value.
         let without_empty_labels = set.samples.iter().cloned().map(|mut sample| {
             sample.labels.retain(|_, value| !value.is_empty());
             sample
@@ -155,14 +156,14 @@ fn prometheus_reads_what_was_set() {
     });
 
     let samples = samples_in(&http_get(set.addr(), "/metrics").unwrap()) as f64;
-    prometheus.wait_for("as many samples as we count ourselves", || {
+    prometheus.wait_for("the number of samples in the exposition", || {
         match prometheus.query(r#"scrape_samples_scraped{job="known"}"#)?[..] {
             [ref scraped] if scraped.value == samples => Ok(()),
-            ref other => Err(format!("we count {samples}; Prometheus: {}", Samples(other))),
+            ref other => Err(format!("ours: {samples}; Prometheus: {}", Samples(other))),
         }
     });
 
-    // In seconds.
+    // Prometheus returns seconds.
     let at = prometheus.query(r#"timestamp(interop_copied_level{job="known"})"#).unwrap();
     assert_eq!(at[0].value, set.copied_at as f64 / 1000.0, "{}", Samples(&at));
 
@@ -178,17 +179,17 @@ fn prometheus_reads_what_was_set() {
 
 #[test]
 #[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
-fn promtool_finds_nothing_to_say() {
+fn promtool_reports_no_problem() {
     let hello = Hello::start();
     let set = KnownValues::serve();
     for (what, body) in
         [("hello", hello.metrics()), ("known values", http_get(set.addr(), "/metrics").unwrap())]
     {
-        assert!(body.contains("\nprometheus_exporter_"), "{what}: our own metrics are read, too: {body}");
+        assert!(body.contains("\nprometheus_exporter_"), "{what}: no metrics of the server: {body}");
         let scratch = Scratch::new("interop");
         let mut promtool = Command::new(tool("PROMTOOL", "promtool"));
         let verdict = scratch.run(promtool.args(["check", "metrics"]), &body);
-        // 1: it cannot read it; 3: it can, and would have it otherwise.
+        // Exit code 1: promtool cannot parse the exposition. Exit code 3: it recommends a change.
         assert!(verdict.status.success(), "{what}: {verdict}\n{body}");
         assert_eq!(verdict.stdout + &verdict.stderr, "", "{what}");
     }
@@ -196,7 +197,7 @@ fn promtool_finds_nothing_to_say() {
 
 #[test]
 #[ignore = "needs a Prometheus, promtool and PyPI's prometheus-client: .ci/run programs"]
-fn python_reads_what_was_set() {
+fn python_reads_the_known_values() {
     let set = KnownValues::serve();
     let body = http_get(set.addr(), "/metrics").unwrap();
 
@@ -208,7 +209,7 @@ fn python_reads_what_was_set() {
     let families = families.as_array().unwrap();
 
     for family in &set.families {
-        // The parser names a counter's family as OpenMetrics does.
+        // The parser uses OpenMetrics' name of a counter's family.
         let name = family.name.strip_suffix("_total").unwrap_or(&family.name);
         let found = families.iter().find(|entry| entry["name"] == name);
         let found = found.unwrap_or_else(|| panic!("{family:?}: not in {families:?}"));
@@ -223,7 +224,7 @@ fn python_reads_what_was_set() {
         value: f64::from_bits(u64::from_str_radix(sample["bits"].as_str().unwrap(), 16).unwrap()),
     });
     let named = read.filter(|sample| sample.name.starts_with("interop_")).collect();
-    // "-0" is an integer to this parser, and its zero has no sign; Prometheus decides that one.
+    // This parser reads "-0" as an integer, which has no sign. Prometheus keeps the sign.
     let unsigned_zeros = set.samples.iter().cloned().map(|mut sample| {
         sample.value += 0.0;
         sample
@@ -233,7 +234,7 @@ fn python_reads_what_was_set() {
     }
 }
 
-/// Where an example is.
+/// Returns the path of an example.
 fn example(name: &str) -> PathBuf {
     // The test is target/PROFILE/deps/it-HASH, the example target/PROFILE/examples/NAME.
     let test = env::current_exe().unwrap();
@@ -246,7 +247,7 @@ fn example(name: &str) -> PathBuf {
     example
 }
 
-/// An example, as a user runs it.
+/// An example that runs as a user starts it.
 struct Example {
     addr: SocketAddr,
     lines: mpsc::Receiver<String>,
@@ -267,13 +268,13 @@ impl Example {
         let stdout = BufReader::new(process.0.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let line = lines.recv_timeout(PATIENCE).expect("it prints its URL");
+        let line = lines.recv_timeout(PATIENCE).expect("the example prints its URL");
         let addr = line.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
         let addr = addr.unwrap_or_else(|| panic!("{name} prints its URL: {line:?}")).parse().unwrap();
         Example { addr, lines, process }
     }
 
-    /// What it prints next.
+    /// Returns the next line on standard output.
     fn line(&mut self) -> String {
         self.lines.recv_timeout(2 * PATIENCE).expect("another line")
     }
@@ -289,8 +290,8 @@ impl Hello {
         let example = Example::start("hello");
         let addr = example.addr;
         let hello = Hello { addr, _example: example };
-        // It serves before it counts.
-        poll("hello's own metrics", || {
+        // The example serves before it counts.
+        poll("the metrics of hello", || {
             let body = http_get(addr, "/metrics").map_err(|error| error.to_string())?;
             if body.contains("\nhello_greeting_seconds_count ") && body.contains("\nhello_greetings_total ") {
                 Ok(())
@@ -305,7 +306,7 @@ impl Hello {
         http_get(self.addr, "/metrics").unwrap()
     }
 
-    /// The samples of these names, which have no labels but `le`.
+    /// Returns the samples with these names. They have no labels except `le`.
     fn samples(&self, names: &[&str]) -> BTreeMap<Key, f64> {
         let body = self.metrics();
         let samples = body.lines().filter_map(|line| {
@@ -327,8 +328,7 @@ fn samples_in(body: &str) -> usize {
     body.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
 }
 
-/// HTTP/1.0: no keep-alive and no chunks, so the body is all that follows the head.
-/// A JSON object of strings.
+/// Returns the entries of a JSON object of strings.
 fn strings(object: &Value) -> BTreeMap<String, String> {
     let entries = object.as_object().unwrap().iter();
     entries.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()

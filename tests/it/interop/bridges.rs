@@ -1,4 +1,4 @@
-//! The examples that serve the metrics of other libraries, other processes and files at one address.
+//! Tests the examples that serve the metrics of other libraries, other processes and files at one address.
 
 use std::fs;
 use std::process::Command;
@@ -7,7 +7,7 @@ use super::{Example, http_get};
 use crate::support::Scratch;
 use testing::process::poll;
 
-/// Asserts that each of these samples is served, and returns all of it.
+/// Waits until each of these samples is served, and returns the exposition.
 fn assert_served(example: &Example, samples: &[(&str, f64)]) -> String {
     poll("the samples", || {
         let body = http_get(example.addr, "/metrics").map_err(|error| error.to_string())?;
@@ -26,7 +26,7 @@ fn sample(body: &str, series: &str) -> Option<f64> {
 
 #[test]
 #[ignore = "needs the examples: .ci/run programs"]
-fn bridges_serve_other_libraries_at_one_address() {
+fn examples_serve_other_libraries_at_one_address() {
     type Row =
         (&'static str, &'static [&'static str], &'static [(&'static str, f64)], &'static [&'static str]);
     let table: &[Row] = &[
@@ -87,7 +87,7 @@ fn bridges_serve_other_libraries_at_one_address() {
 
 #[test]
 #[ignore = "needs the examples: .ci/run programs"]
-fn child_that_is_gone_is_shown_by_up_and_the_others_are_served() {
+fn killed_child_has_up_zero_and_the_others_are_served() {
     let mut example = Example::start("child_processes");
     let body = assert_served(
         &example,
@@ -116,7 +116,7 @@ fn child_that_is_gone_is_shown_by_up_and_the_others_are_served() {
 
 #[test]
 #[ignore = "needs the examples: .ci/run programs"]
-fn files_of_a_directory_are_served_as_node_exporter_serves_them() {
+fn textfile_serves_the_files_as_node_exporter_does() {
     let scratch = Scratch::new("textfile");
     let backup =
         "# HELP backup_bytes Size of the last backup.\n# TYPE backup_bytes gauge\nbackup_bytes 123\n";
@@ -131,7 +131,7 @@ fn files_of_a_directory_are_served_as_node_exporter_serves_them() {
     assert_eq!(body.matches("\ntextfile_mtime_seconds{file=").count(), 2, "{body}");
     assert!(!body.contains("half_of_it"), "{body}");
 
-    // A file that is none costs no other its samples.
+    // An invalid file does not affect the samples of the others.
     fs::remove_file(scratch.path("cron.prom")).unwrap();
     fs::create_dir(scratch.path("broken.prom")).unwrap();
     let body = assert_served(&example, &[("backup_bytes", 123.0), ("textfile_scrape_error", 1.0)]);

@@ -1,4 +1,4 @@
-"""Reads the cases of corpus/ with the parsers of prometheus_client, and compares what they read with what the cases say."""
+"""Reads the cases of corpus/ with the parsers of prometheus_client, and compares the samples with the expected ones."""
 
 import math
 import re
@@ -31,7 +31,7 @@ def shown(text):
 
 
 def samples(families):
-    """Names, labels, values and milliseconds; bounds as numbers, and without what our families have no place for."""
+    """Yields names, labels, values and milliseconds. Bounds are numbers. Skips the samples that our families cannot hold."""
     for family in families:
         created = [family.name + "_created"] if family.type in ("counter", "histogram", "summary") else []
         for sample in family.samples:
@@ -58,7 +58,7 @@ def milliseconds(timestamp):
         return None
     if hasattr(timestamp, "sec"):
         return timestamp.sec * 1000 + math.copysign(timestamp.nsec, timestamp.sec) // 1_000_000
-    # Of the text format, divided by 1000.
+    # The timestamp of the text format, which the parser has divided by 1000.
     return math.floor(Fraction(round(float(timestamp) * 1e6), 1000))
 
 
@@ -87,7 +87,7 @@ def main():
                 found = "agrees" if theirs == served else "differs"
             if found != verdict:
                 wrong += 1
-                print(f"{path}: {name}: it {found}, the case says that it {verdict}", file=sys.stderr)
+                print(f"{path}: {name}: the parser {found}, the case says that it {verdict}", file=sys.stderr)
                 print(f"    theirs {theirs}\n    ours   {served}", file=sys.stderr)
     print(f"{count} cases, {wrong} wrong")
     sys.exit(wrong > 0 or count < 150)

@@ -1,4 +1,4 @@
-//! The examples as a newcomer runs them: what they print, how they fail, what they serve. And the files that deploy them.
+//! Tests the output, the errors and the metrics of the examples, and the files that deploy them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ use testing::process::{poll, tool};
 
 const FLAG: &str = "--web.listen-address=";
 
-/// All that there are, and the flag in front of the address.
+/// All examples, with the flag before the address.
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("async_exporter", ""),
     ("axum", ""),
@@ -41,13 +41,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// Files of `deploy`.
+/// Returns a file of `deploy`.
 fn deployed(name: &str) -> String {
     fs::read_to_string(folder().join("deploy").join(name)).unwrap()
 }
 
 #[test]
-fn each_example_has_a_row_here_and_in_the_readme() {
+fn every_example_has_a_row_here_and_in_the_readme() {
     let files = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
     let sources = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
     let mut names: Vec<String> =
@@ -60,9 +60,9 @@ fn each_example_has_a_row_here_and_in_the_readme() {
     }
 }
 
-/// What the commands in them build.
+/// The examples that the files build or run.
 #[test]
-fn deployed_files_name_examples_that_are_there() {
+fn deployed_files_name_existing_examples() {
     for file in ["Dockerfile", "disk_exporter.service"] {
         let text = deployed(file);
         let (_, rest) =
@@ -81,7 +81,7 @@ fn each_example_prints_its_error_and_exits_with_1() {
     for (name, flag) in EXAMPLES {
         let address = format!("{flag}{}", taken.local_addr().unwrap());
         let ended = scratch.run(Command::new(example(name)).arg(address), "");
-        // `child_processes` has the log of its children, too.
+        // `child_processes` also prints the log of its children.
         let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.contains(" INFO ")).collect();
         assert_eq!(ended.status.code(), Some(1), "{name}: {ended}");
         assert!(lines.len() == 1 && lines[0].starts_with("error: "), "{name}: {ended}");
@@ -99,7 +99,7 @@ fn hello_prints_the_url_of_its_page() {
 
 #[test]
 #[ignore = "needs the examples: .ci/run programs"]
-fn kubernetes_is_unready_first_and_ends_last() {
+fn kubernetes_example_is_unready_first_and_stops_last() {
     let mut example = Example::start_with("kubernetes", &["127.0.0.1:0", "127.0.0.1:0"]);
     let metrics = example.addr;
     assert_eq!(example.line(), format!("http://{metrics}/"));
@@ -121,18 +121,19 @@ fn kubernetes_is_unready_first_and_ends_last() {
         "http_request_duration_seconds_count{code=\"200\",route=\"/hello/{name}\"} 1",
         "http_request_duration_seconds_count{code=\"200\",route=\"/live\"} 1",
     ];
-    assert_eq!(counts.collect::<Vec<_>>(), expected, "by the route, and nothing of what is no route");
+    assert_eq!(counts.collect::<Vec<_>>(), expected, "one series for each route, and none for unknown paths");
 
     let kill = format!("kill -s TERM {}", example.process.0.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     becomes(503);
-    assert_eq!(get(app, "/live").status, 200, "Kubernetes may not have seen it yet");
-    let status =
-        poll("its end", || example.process.0.try_wait().unwrap().ok_or_else(|| "it runs on".to_owned()));
+    assert_eq!(get(app, "/live").status, 200, "the app still serves while Kubernetes removes it");
+    let status = poll("the exit of the example", || {
+        example.process.0.try_wait().unwrap().ok_or_else(|| "it still runs".to_owned())
+    });
     assert_eq!(status.code(), Some(0));
 }
 
-/// An nginx that answers one request with this.
+/// Serves one request as nginx does, with this status and body.
 fn nginx(listener: &TcpListener, status: &str, body: &str) {
     let (mut stream, _) = listener.accept().unwrap();
     let mut request = [0; 1024];
@@ -143,7 +144,7 @@ fn nginx(listener: &TcpListener, status: &str, body: &str) {
 
 #[test]
 #[ignore = "needs the examples: .ci/run programs"]
-fn async_exporter_serves_no_value_of_an_earlier_scrape() {
+fn async_exporter_serves_only_values_of_its_own_scrape() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap().to_string();
     let exporter = Example::start_with("async_exporter", &["127.0.0.1:0", &target]);
@@ -176,7 +177,7 @@ fn async_exporter_serves_no_value_of_an_earlier_scrape() {
         assert_eq!(lines, expected, "{row:?}");
     }
     drop(listener);
-    assert!(http_get(exporter.addr, "/metrics").unwrap().contains("\nnginx_up 0\n"), "nginx has ended");
+    assert!(http_get(exporter.addr, "/metrics").unwrap().contains("\nnginx_up 0\n"), "nginx has stopped");
 }
 
 #[test]
@@ -199,7 +200,8 @@ fn disk_exporter_serves_the_socket_of_its_unit() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let inherited = socket2::Socket::from(listener.try_clone().unwrap());
     inherited.set_cloexec(false).unwrap();
-    // systemd's first one is at 3. By way of another number, because this one may be 3 itself.
+    // systemd passes the socket as descriptor 3. The script copies it by way of another number, because the
+    // source may be 3 itself.
     let script = format!(
         "export LISTEN_PID=$$ LISTEN_FDS=1; exec {{tcp}}<&{}; exec \"$0\" {flags} 3<&$tcp",
         inherited.as_raw_fd(),

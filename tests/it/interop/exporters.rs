@@ -1,4 +1,5 @@
-//! The examples that are exporters, beside what they export: a Redis server, the kernel's own counts.
+//! Tests the examples that are exporters, with their targets: a Redis server, and the kernel's disk
+//! statistics.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +11,7 @@ use super::{Example, http_get};
 use crate::support::Scratch;
 use testing::process::{PATIENCE, Process, poll, tool};
 
-/// Debian's `redis-server`, on a port of its own, which keeps nothing.
+/// Runs Debian's `redis-server` on a free port, without persistence.
 struct Redis {
     addr: SocketAddr,
     _process: Process,
@@ -20,7 +21,8 @@ struct Redis {
 impl Redis {
     fn start() -> Self {
         let scratch = Scratch::new("redis");
-        // It says no port 0: whoever is quicker may take the one that was free. Then another is tried.
+        // Redis does not report a port chosen by port 0. Another process may take the free port first, so
+        // several are tried.
         for _ in 0..5 {
             let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let mut command = Command::new(tool("REDIS_SERVER", "redis-server"));
@@ -38,10 +40,10 @@ impl Redis {
                 std::thread::yield_now();
             }
         }
-        panic!("redis-server finds no port");
+        panic!("redis-server found no free port");
     }
 
-    /// Commands, each with a reply of one line.
+    /// Sends commands that have a reply of one line.
     fn command(&self, commands: &[&str]) {
         let mut stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -54,8 +56,8 @@ impl Redis {
     }
 }
 
-/// Whether it is this process that answers there: two that were given the same free port were once the same server to both
-/// tests, until the first had ended.
+/// Returns whether this process listens there. Regression: two tests got the same free port, and both used
+/// the same server.
 fn is_run_by(redis: SocketAddr, process: u32) -> bool {
     let Ok(mut stream) = TcpStream::connect(redis) else { return false };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -71,9 +73,9 @@ fn sample(body: &str, series: &str) -> Option<f64> {
 
 #[test]
 #[ignore = "needs redis-server and a Prometheus: .ci/run programs"]
-fn the_redis_exporter_tells_what_redis_says() {
+fn redis_exporter_serves_the_values_of_redis() {
     let redis = Redis::start();
-    // 1 key that expires, of 3; lookups: 2 hits, 1 miss, those of INCR and EXPIRE among them.
+    // Database 0 has three keys. Database 5 has one, which expires.
     redis.command(&["SET a 1", "SET b 2", "SET c 3", "SELECT 5", "SET d 4", "EXPIRE d 1000", "SELECT 0"]);
     let exporter = Example::start_with("redis_exporter", &["--web.listen-address=127.0.0.1:0"]);
     let probe = |target: &str| http_get(exporter.addr, &format!("/probe?target={target}")).unwrap();
@@ -91,11 +93,11 @@ fn the_redis_exporter_tells_what_redis_says() {
         assert_eq!(sample(&body, series), Some(value), "{series} in {body}");
     }
     assert!(body.contains("redis_instance_info{role=\"master\",version=\""), "{body}");
-    // A command that is an INFO more is a command more.
+    // One more INFO is one more command.
     let commands = |body: &str| sample(body, "redis_commands_processed_total").unwrap();
     assert_eq!(commands(&probe(&redis.addr.to_string())), commands(&body) + 1.0);
 
-    // What is no Redis, what wants a password, and nobody.
+    // A server of another protocol, one that requires a password, and a closed port.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     redis.command(&["CONFIG SET requirepass secret"]);
     for target in [exporter.addr, redis.addr, gone] {
@@ -112,7 +114,7 @@ fn prometheus_scrapes_redis_through_its_exporter() {
     let redis = Redis::start();
     redis.command(&["SET a 1"]);
     let exporter = Example::start_with("redis_exporter", &["--web.listen-address=127.0.0.1:0"]);
-    // As a user has it, but for the addresses.
+    // The deployed configuration, with the addresses of this test.
     let config = include_str!("../../../examples/deploy/prometheus.yml")
         .replace("localhost:6379", &redis.addr.to_string())
         .replace("localhost:9121", &exporter.addr.to_string());
@@ -139,10 +141,10 @@ fn prometheus_scrapes_redis_through_its_exporter() {
 
 #[test]
 #[ignore = "needs the examples of feature cli: .ci/run programs"]
-fn the_disk_exporter_tells_what_the_kernel_counts() {
+fn disk_exporter_serves_the_counts_of_the_kernel() {
     let scratch = Scratch::new("disks");
     let stats = scratch.path("diskstats");
-    // Lines of a kernel before 4.18, of one from 5.5 on.
+    // The first line is from a kernel before 4.18, the second from 5.5 or later.
     fs::write(
         &stats,
         "   8       0 sda 100 1 2000 300 40 5 600 700 3 800 900\n \
@@ -171,7 +173,7 @@ fn the_disk_exporter_tells_what_the_kernel_counts() {
     assert!(sample(&body, "disk_scrape_duration_seconds") > Some(0.0), "{body}");
     assert!(http_get(exporter.addr, "/").unwrap().contains("Disk exporter"));
 
-    // A disk that is gone is gone; and what can not be read is told.
+    // A removed disk is no longer served. If the file is unreadable, `disk_up` is 0.
     fs::write(&stats, "259 0 nvme0n1 1 0 8 2 3 0 16 4 0 5 6\n").unwrap();
     let body = http_get(exporter.addr, "/metrics").unwrap();
     assert!(!body.contains("sda") && sample(&body, "disk_up") == Some(1.0), "{body}");
@@ -180,10 +182,10 @@ fn the_disk_exporter_tells_what_the_kernel_counts() {
     assert!(!body.contains("nvme0n1") && sample(&body, "disk_up") == Some(0.0), "{body}");
 }
 
-/// The same with this machine's own disks, between two looks at the kernel's file.
+/// Compares with the disks of this machine. The file is read before and after the scrape.
 #[test]
 #[ignore = "needs the examples of feature cli: .ci/run programs"]
-fn the_disk_exporter_reads_this_machines_disks() {
+fn disk_exporter_reads_the_disks_of_this_machine() {
     let completed = || -> Vec<(String, f64)> {
         let stats = fs::read_to_string("/proc/diskstats").unwrap();
         let columns = stats.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
@@ -191,7 +193,7 @@ fn the_disk_exporter_reads_this_machines_disks() {
     };
     let exporter = Example::start_with("disk_exporter", &["--web.listen-address=127.0.0.1:0"]);
     let before = completed();
-    assert!(!before.is_empty(), "a machine without disks");
+    assert!(!before.is_empty(), "this machine has no disks");
     let body = poll("the disks", || http_get(exporter.addr, "/metrics").map_err(|error| error.to_string()));
     for ((device, before), (_, after)) in before.iter().zip(completed()) {
         let reads = sample(&body, &format!("disk_reads_completed_total{{device=\"{device}\"}}")).unwrap();

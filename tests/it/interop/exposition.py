@@ -1,7 +1,7 @@
-"""Reads expositions with the parsers of PyPI's prometheus-client, the one for OpenMetrics being strict.
+"""Reads expositions with the parsers of PyPI's prometheus-client. The parser of OpenMetrics is strict.
 
-One JSON object a line on standard input: "format", "body", and "samples" that it must hold or null if being
-readable is enough. A sample is [name, [[label, value], ...] sorted, bits of the value, milliseconds or null].
+Standard input has one JSON object a line: "format", "body", and the expected "samples". If "samples" is null, the
+body must only be valid. A sample is [name, [[label, value], ...] sorted, bits of the value, milliseconds or null].
 """
 
 import json
@@ -18,7 +18,7 @@ READERS = {
 
 
 def bits(value):
-    # The parser takes -0 for an integer, which has no sign.
+    # The parser reads -0 as an integer, which has no sign.
     value = float(value) + 0.0
     return "nan" if value != value else struct.pack(">d", value).hex()
 

@@ -1,4 +1,4 @@
-//! A server of fixed values, and what a reader must find in its answer.
+//! A server of fixed values, and the samples and families that a reader must find in its exposition.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,12 +12,12 @@ use prometheus_hyper::{Builder, Guard, Server};
 
 use super::sample::Sample;
 
-/// The server, and what a reader must find.
+/// The server, and the families and samples that a reader must find.
 pub(super) struct KnownValues {
     guard: Guard,
     pub(super) families: Vec<Family>,
     pub(super) samples: Vec<Sample>,
-    /// When `interop_copied_level` was so, in milliseconds since the epoch.
+    /// The timestamp of `interop_copied_level`, in milliseconds since the epoch.
     pub(super) copied_at: u64,
 }
 
@@ -147,10 +147,10 @@ const VALUES: [f64; 26] = [
 
 const BOUNDS: [f64; 6] = [1e-9, 0.1, 0.25, 1.0, 2.5, 1e6];
 
-/// Sums of these are exact, in whatever order they are made.
+/// Their sums are exact in every order.
 const OBSERVATIONS: [f64; 8] = [0.0, 0.0625, 0.25, 0.5, 1.0, 2.0, 1_000_000.0, 3_000_000.0];
 
-/// Remembers what was set.
+/// Records the values that are set.
 struct Recorder<'a> {
     registry: &'a Registry,
     zone: (String, String),
@@ -168,7 +168,8 @@ impl Recorder<'_> {
         self.families.push(Family { name: format!("interop_{name}"), kind, help: help.to_owned() });
     }
 
-    /// Samples built on the spot, one with a time of its own: some seconds ago, for Prometheus shows none of the future.
+    /// Registers samples from a function. The timestamp of one is some seconds ago, because Prometheus does
+    /// not show samples in the future.
     fn copied(&mut self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let at = u64::try_from(now.as_millis()).unwrap() - 10_001;

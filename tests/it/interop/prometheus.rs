@@ -1,4 +1,4 @@
-//! A Prometheus as a child, and its query API.
+//! Runs Prometheus as a child process, and queries its API.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,11 +19,12 @@ pub(super) struct Prometheus {
     scratch: Scratch,
 }
 
-/// What it scrapes, and how.
+/// A scrape target and its configuration.
 pub(super) struct Job<'a> {
     pub(super) name: &'a str,
     pub(super) addr: SocketAddr,
-    /// More of the job, as YAML between braces has it: `scheme: https, basic_auth: {username: u, password: p}`.
+    /// Further options of the job, as in a YAML flow mapping: `scheme: https, basic_auth: {username: u,
+    /// password: p}`.
     pub(super) config: &'a str,
 }
 
@@ -41,7 +42,7 @@ impl Prometheus {
         Self::start_config(flags, &scrape_configs(jobs))
     }
 
-    /// The same with a whole configuration file.
+    /// Starts it with a complete configuration file.
     pub(super) fn start_config(flags: &[&str], config: &str) -> Self {
         let scratch = Scratch::new("interop");
         fs::write(scratch.path("prometheus.yml"), config).unwrap();
@@ -58,7 +59,7 @@ impl Prometheus {
         Prometheus { process, addr, scratch }
     }
 
-    /// The major version of the program that would be started.
+    /// Returns the major version of the program.
     pub(super) fn major_version() -> u32 {
         let scratch = Scratch::new("interop");
         let said =
@@ -71,13 +72,13 @@ impl Prometheus {
         self.addr
     }
 
-    /// The `data` of an answer of its API.
+    /// Returns `data` of a response of the API.
     pub(super) fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         api_get(self.addr, path, parameters)
     }
 
-    /// An instant query; without the labels that Prometheus adds. Bounds are written as Rust writes numbers, because Prometheus
-    /// 3 stores `1.0` where Prometheus 2 stores what the format has, `1` or `1.0`.
+    /// Runs an instant query. Returns the samples without the labels that Prometheus adds. Normalizes the
+    /// bounds of buckets, because Prometheus 3 stores `1.0`, and Prometheus 2 stores `1` or `1.0`.
     pub(super) fn query(&self, query: &str) -> Result<Vec<Sample>, String> {
         let data = self.get("/api/v1/query", &[("query", query)])?;
         let results = data["result"].as_array().ok_or_else(|| data.to_string())?;
@@ -89,13 +90,13 @@ impl Prometheus {
             if let Some(bound) = labels.get_mut("le").filter(|bound| *bound != "+Inf") {
                 *bound = bound.parse::<f64>().unwrap().to_string();
             }
-            // A string, as text has it: `NaN`, `+Inf`.
+            // A string in the syntax of the text format: `NaN`, `+Inf`.
             Sample { name, labels, value: result["value"][1].as_str().unwrap().parse().unwrap() }
         };
         Ok(results.iter().map(sample).collect())
     }
 
-    /// Polls until it is so; else fails with what both sides say.
+    /// Polls until the attempt succeeds. Panics with its error, the targets and Prometheus' log.
     pub(super) fn wait_for<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
         poll(what, || {
             attempt().map_err(|last| {
@@ -108,12 +109,12 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // Before its directory goes.
+        // Before its folder is removed.
         self.process.end();
     }
 }
 
-/// A configuration with these jobs, which Prometheus and vmagent read.
+/// Returns a configuration with these jobs, for Prometheus and vmagent.
 pub(super) fn scrape_configs(jobs: &[Job<'_>]) -> String {
     let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
     for Job { name, addr, config: fragment } in jobs {
@@ -123,7 +124,7 @@ pub(super) fn scrape_configs(jobs: &[Job<'_>]) -> String {
     config
 }
 
-/// The `data` of an answer of Prometheus' API, which vmagent has in part.
+/// Returns `data` of a response of Prometheus' API. vmagent implements a part of it.
 pub(super) fn api_get(addr: SocketAddr, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
     let encoded = |(name, value): &(&str, &str)| format!("{name}={}", percent_encoded(value));
     let query = parameters.iter().map(encoded).collect::<Vec<_>>().join("&");

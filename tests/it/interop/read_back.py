@@ -1,4 +1,4 @@
-"""Text exposition in, what PyPI's prometheus-client reads in it out, as JSON; floats as their bits, which JSON keeps."""
+"""Reads a text exposition with PyPI's prometheus-client, and writes it as JSON. Writes the bits of floats, to lose none."""
 
 import json
 import struct

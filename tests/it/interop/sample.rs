@@ -1,4 +1,4 @@
-//! Samples, and where two sets of them differ.
+//! Samples, and the comparison of two sets of them.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -34,7 +34,7 @@ impl fmt::Display for Samples<'_> {
     }
 }
 
-/// Nothing, if both have the same series with the same values, bit by bit; one NaN is as good as another.
+/// Compares two sets of samples, with the bits of each value. All NaNs are equal.
 pub(super) fn differences(set: impl Iterator<Item = Sample>, read: Vec<Sample>) -> Result<(), String> {
     let mut differences = String::new();
     let mut unread: BTreeMap<Key, f64> = BTreeMap::new();

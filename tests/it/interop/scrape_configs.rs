@@ -1,7 +1,8 @@
-//! Every scrape configuration that changes what a scraper asks for, with Prometheus and vmagent: the target is up, every
-//! value is stored as it was set, and the answers have the form that was asked for.
+//! Tests every scrape configuration that changes a scraper's request, with Prometheus and vmagent. The target
+//! is up, every value is stored unchanged, and the responses have the requested representation.
 //!
-//! `PROMETHEUS` and `VMAGENT` name the programs. `.ci/run programs` runs these tests with two generations of them.
+//! `PROMETHEUS` and `VMAGENT` name the programs. `.ci/run programs` runs these tests with two versions of
+//! them.
 
 mod relay;
 mod vmagent;
@@ -22,15 +23,15 @@ use vmagent::Vmagent;
 
 type Options = fn(Builder) -> Builder;
 
-/// How the server is configured, how it is scraped, and what is expected.
+/// The options of the server, the configuration of the scrape, and the expected result.
 struct Row {
     name: String,
     options: Options,
-    /// More of the job, as YAML between braces.
+    /// Further options of the job, as in a YAML flow mapping.
     config: String,
-    /// The `Content-Type` and the `Content-Encoding` of every answer, as [`Relay::seen`] has them.
+    /// The `Content-Type` and the `Content-Encoding` of every response, in the form of [`Relay::seen`].
     served: String,
-    /// Selects the known values that are expected.
+    /// Selects the expected values.
     selected: fn(&Sample) -> bool,
     /// The stored name of the gauge `dotted.level`, if it is expected.
     dotted: Option<&'static str>,
@@ -45,7 +46,7 @@ const OPENMETRICS_0: &str = "application/openmetrics-text; version=0.0.1; charse
 const PROTOBUF: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
-/// `dotted.level` in each escaping, with the configuration that asks for it.
+/// The name of `dotted.level` in each escaping, and the configuration that requests it.
 const ESCAPINGS: [(&str, &str, &str); 4] = [
     ("allow-utf-8", "dotted.level", "metric_name_validation_scheme: utf8"),
     (
@@ -63,7 +64,7 @@ const ESCAPINGS: [(&str, &str, &str); 4] = [
 const UTF_8: &str = ESCAPINGS[0].1;
 const UNDERSCORES: &str = ESCAPINGS[1].1;
 
-/// Every value of `scrape_protocols` in Prometheus 3.5, and whether its clause in `Accept` has an escaping.
+/// Every value of `scrape_protocols` in Prometheus 3.5, and whether its part of `Accept` has an escaping.
 const PROTOCOLS: [(&str, &str, bool); 5] = [
     ("OpenMetricsText1.0.0", OPENMETRICS, true),
     ("OpenMetricsText0.0.1", OPENMETRICS_0, false),
@@ -72,7 +73,7 @@ const PROTOCOLS: [(&str, &str, bool); 5] = [
     ("PrometheusProto", PROTOBUF, false),
 ];
 
-/// With all features, which `.ci/run programs` switches on.
+/// Enables every format. `.ci/run programs` enables all features.
 fn all_formats(builder: Builder) -> Builder {
     let builder = builder.openmetrics(true);
     #[cfg(feature = "protobuf")]
@@ -117,7 +118,7 @@ impl Row {
         ]
     }
 
-    /// What this Prometheus can be told; `protobuf`, if it asks for that first.
+    /// Returns the rows for this Prometheus. `protobuf` means that it prefers protobuf.
     fn of_prometheus(major_version: u32, protobuf: bool) -> Vec<Self> {
         let is_3 = major_version >= 3;
         let utf_8 =
@@ -157,7 +158,7 @@ impl Row {
         rows
     }
 
-    /// What vmagent can be told.
+    /// Returns the rows for vmagent.
     fn of_vmagent() -> Vec<Self> {
         let mut rows = Row::common(TEXT, UNDERSCORES);
         rows.push(Row::new("uncompressed", "disable_compression: true", TEXT, UNDERSCORES));
@@ -169,14 +170,15 @@ impl Row {
         let selected = set.samples.iter().filter(|sample| (self.selected)(sample));
         let mut expected: Vec<_> = selected.cloned().collect();
         for sample in &mut expected {
-            // To Prometheus a label with an empty value is no label.
+            // Prometheus drops labels with an empty value.
             sample.labels.retain(|_, value| !value.is_empty());
             if !self.signed_zero {
                 sample.value += 0.0;
             }
         }
         if self.served.starts_with("application/openmetrics-text") {
-            // OpenMetrics, "Histogram": one with negative buckets has no sum, and where there is no sum there is no count.
+            // OpenMetrics, "Histogram": a histogram with negative buckets has no sum, and without a sum it
+            // has no count.
             let family = |sample: &Sample, suffix| sample.name.strip_suffix(suffix).map(str::to_owned);
             let negative = expected.iter().filter(|sample| sample.value.is_sign_negative());
             let sumless: Vec<_> =
@@ -222,7 +224,7 @@ fn dotted() -> Registry {
     registry
 }
 
-/// A row and what it needs while it is scraped.
+/// A row, with its server and relay.
 struct Served {
     row: Row,
     relay: Relay,
@@ -240,7 +242,7 @@ impl Served {
         Job { name: &self.row.name, addr: self.relay.addr, config: &self.row.config }
     }
 
-    /// What came of the row, or what is not as expected.
+    /// Returns the result of the row, or the difference from the expected one.
     fn result(&self, target: &Value, storage: &Prometheus) -> Result<String, String> {
         if (target["health"].as_str(), target["lastError"].as_str()) != (Some("up"), Some("")) {
             return Err(target.to_string());
@@ -257,7 +259,7 @@ impl Served {
     }
 }
 
-/// Waits until every row is as expected. Prints each row, and fails with those that are not as expected.
+/// Waits until every row is as expected. Prints each row, and fails with the others.
 fn wait_for_rows(
     scraper: &str,
     rows: &[Served],
@@ -285,9 +287,10 @@ fn wait_for_rows(
 
 #[test]
 #[ignore = "needs a Prometheus: .ci/run programs"]
-fn prometheus_reads_what_was_set_with_every_scrape_config() {
+fn prometheus_reads_known_values_with_each_scrape_config() {
     let major_version = Prometheus::major_version();
-    // With native histograms, Prometheus asks for protobuf first. Prometheus 2.42 does not know the other feature, and says so.
+    // With native histograms, Prometheus prefers protobuf. Prometheus 2.42 ignores the other feature with a
+    // warning.
     let features = "--enable-feature=native-histograms,created-timestamp-zero-ingestion";
     for (flags, protobuf) in [(&[][..], false), (&[features][..], true)] {
         let rows: Vec<_> =
@@ -301,7 +304,7 @@ fn prometheus_reads_what_was_set_with_every_scrape_config() {
 
 #[test]
 #[ignore = "needs a Prometheus and a vmagent: .ci/run programs"]
-fn vmagent_reads_what_was_set_with_every_scrape_config() {
+fn vmagent_reads_known_values_with_each_scrape_config() {
     let rows: Vec<_> = Row::of_vmagent().into_iter().map(Served::start).collect();
     let jobs: Vec<_> = rows.iter().map(Served::job).collect();
     let storage = Prometheus::start_jobs(&["--web.enable-remote-write-receiver"], &[]);

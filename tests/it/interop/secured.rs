@@ -1,4 +1,5 @@
-//! Who is let in, and what others say who are not: Prometheus, curl, OpenSSL, sslscan.
+//! Tests which clients may connect and log in, and the errors that other programs report: Prometheus, curl,
+//! OpenSSL, sslscan.
 
 mod certificates;
 mod scanners;
@@ -17,7 +18,7 @@ use crate::support::Scratch;
 use certificates::{Authority, Pair};
 use testing::process::tool;
 
-/// Of "allmine", by OpenBSD's tests.
+/// The hash of "allmine", from OpenBSD's tests.
 const HASH: &str = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
 
 fn start(options: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
@@ -27,8 +28,8 @@ fn start(options: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
     (guard, addr)
 }
 
-/// A job's name, how it is served, how it is scraped, and what Prometheus says of it in `lastError`: nothing if it is
-/// up, else one of these.
+/// A job's name, the server's options, the scrape configuration, and one of the possible errors in
+/// `lastError`. Without errors, the target must be up.
 type Row<'a> = (&'a str, &'a dyn Fn(Builder) -> Builder, String, &'a [&'a str]);
 
 const UP: &[&str] = &[];
@@ -129,7 +130,7 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
         ("either-password", &either, login("prometheus", "allmine"), UP),
         ("either-wrong", &either, login("prometheus", "todays.token"), UNAUTHORIZED),
         ("allowed", &here, right(), UP),
-        // As the kernel has it, closed before or after the client's hello was there.
+        // The error depends on whether the kernel closes before or after the client's first message.
         ("not-allowed", &elsewhere, right(), &["EOF", "connection reset by peer", "broken pipe"]),
         ("rate", &one, right(), &["server returned HTTP status 429 Too Many Requests"]),
         ("all", &all, to_all, UP),
@@ -141,10 +142,10 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
         jobs.map(|((name, _, config, _), (_, addr))| Job { name, addr: *addr, config }).collect();
     let prometheus = Prometheus::start_jobs(&[], &jobs);
 
-    // What each has said last, until it is what it should be; wrong passwords become a 429 if there are many.
+    // The last state of each job, until it is as expected. Repeated wrong passwords return 429.
     let mut waiting: Vec<&Row<'_>> = table.iter().collect();
     let mut said = BTreeMap::new();
-    prometheus.wait_for("what each job should say", || {
+    prometheus.wait_for("the expected state of each job", || {
         let targets = prometheus.get("/api/v1/targets", &[])?["activeTargets"].take();
         let targets = targets.as_array().ok_or("no targets")?;
         waiting.retain(|(name, _, _, expected)| {
@@ -162,9 +163,7 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
         });
         let differences: Vec<String> = waiting
             .iter()
-            .map(|(name, _, _, expected)| {
-                format!("{name}: expected {expected:?}, it says {:?}", said.get(name))
-            })
+            .map(|(name, _, _, expected)| format!("{name}: expected {expected:?}, got {:?}", said.get(name)))
             .collect();
         if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
     });
@@ -172,7 +171,7 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
         println!("{name}: {said}");
     }
 
-    // What is wrong was never let in, not even once.
+    // No job with an error was ever up.
     let best = prometheus.get("/api/v1/query", &[("query", "max by (job) (max_over_time(up[1h]))")]).unwrap();
     let best: BTreeMap<&str, &str> = best["result"]
         .as_array()
@@ -181,16 +180,16 @@ fn prometheus_authenticates_and_reports_wrong_credentials() {
         .map(|result| (result["metric"]["job"].as_str().unwrap(), result["value"][1].as_str().unwrap()))
         .collect();
     for (name, _, _, expected) in table {
-        // The rate limit lets one scrape in.
+        // The rate limit allows one scrape.
         let expected = if expected.is_empty() || *name == "rate" { "1" } else { "0" };
         assert_eq!(best.get(name), Some(&expected), "{name}: {said:?}");
     }
 }
 
-/// Prometheus offers HTTP/2 first, and takes HTTP/1.1; so does curl.
+/// Prometheus and curl offer HTTP/2 first, and accept HTTP/1.1.
 #[test]
 #[ignore = "needs curl: .ci/run programs"]
-fn curl_that_asks_for_http2_is_answered_by_http1() {
+fn curl_with_http2_gets_http1() {
     let scratch = Scratch::new("interop");
     let ours = Authority::new("ours");
     ours.write(&scratch, "ours.crt");
@@ -217,7 +216,7 @@ fn curl_that_asks_for_http2_is_answered_by_http1() {
 }
 
 impl Pair {
-    /// As `NAME.crt` and `NAME.key`.
+    /// Writes `NAME.crt` and `NAME.key`.
     fn write(&self, scratch: &Scratch, name: &str) {
         std::fs::write(scratch.path(&format!("{name}.crt")), &self.certificate).unwrap();
         std::fs::write(scratch.path(&format!("{name}.key")), &self.key).unwrap();

@@ -1,4 +1,4 @@
-//! A relay between a scraper and a server that notes the form of every answer.
+//! A relay between a scraper and a server. It records the representation of every response.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
@@ -30,7 +30,7 @@ impl Relay {
                         break;
                     }
                     let seen = Arc::clone(&seen);
-                    // The scraper may go at any time.
+                    // The scraper may disconnect at any time.
                     thread::spawn(move || _ = pass_on(&scraper, server, &seen));
                 }
             }
@@ -47,7 +47,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Wakes the thread. If nobody listens any more, it has ended.
+        // Connects to wake the thread. The connection fails if the thread has ended.
         let _ = TcpStream::connect(self.addr);
         if let Some(accepts) = self.accepts.take() {
             let _ = accepts.join();
@@ -59,7 +59,7 @@ fn pass_on(scraper: &TcpStream, server: SocketAddr, seen: &Mutex<BTreeSet<String
     let mut upstream = Client::connect(server);
     let mut requests = BufReader::new(scraper);
     let mut request = Vec::new();
-    // A GET ends with its head.
+    // A GET request ends with its head.
     while requests.read_until(b'\n', &mut request)? > 0 {
         if !request.ends_with(b"\r\n\r\n") {
             continue;

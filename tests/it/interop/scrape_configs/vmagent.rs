@@ -1,4 +1,4 @@
-//! VictoriaMetrics' agent as a child, which sends what it scrapes to a Prometheus.
+//! Runs VictoriaMetrics' agent as a child process. It writes the scraped samples to a Prometheus.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub(super) struct Vmagent {
 }
 
 impl Vmagent {
-    /// The Prometheus needs `--web.enable-remote-write-receiver`.
+    /// Starts the agent. The Prometheus needs `--web.enable-remote-write-receiver`.
     pub(super) fn start(jobs: &[Job<'_>], storage: &Prometheus) -> Self {
         let scratch = Scratch::new("interop");
         fs::write(scratch.path("vmagent.yml"), scrape_configs(jobs)).unwrap();
@@ -45,7 +45,7 @@ impl Vmagent {
 
 impl Drop for Vmagent {
     fn drop(&mut self) {
-        // Before its directory goes.
+        // Before its folder is removed.
         self.process.end();
     }
 }

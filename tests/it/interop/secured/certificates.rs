@@ -1,4 +1,4 @@
-//! Certificates of our own making, and a client that trusts them.
+//! Certificates of a test CA, and a client that trusts it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,11 +17,11 @@ use testing::process::PATIENCE;
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// Certificate and key, in PEM.
+/// A certificate and its key, in PEM.
 pub(super) struct Pair {
     pub(super) certificate: String,
     pub(super) key: String,
-    /// When it ends, since the epoch.
+    /// The end of its validity, in seconds since the epoch.
     pub(super) not_after: i64,
 }
 
@@ -42,7 +42,7 @@ impl Authority {
         self.issue_until(2040, names)
     }
 
-    /// Valid until this year begins.
+    /// Issues a certificate that is valid until the beginning of this year.
     pub(super) fn issue_until(&self, year: i32, names: &[&str]) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -54,7 +54,7 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem(), not_after }
     }
 
-    /// One that trusts this CA alone.
+    /// Returns a client configuration that trusts only this CA.
     pub(super) fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -72,15 +72,15 @@ impl Pair {
     }
 }
 
-/// Scrapes on a connection of its own; says what came, and whose certificate it was. An answer that is cut short, also
-/// before TLS's own end, is an error.
+/// Scrapes on a separate connection. Returns the body and the server's certificate. A truncated response is
+/// an error, also without `close_notify`.
 pub(super) fn scrape(
     config: &Arc<ClientConfig>,
     addr: SocketAddr,
 ) -> io::Result<(String, CertificateDer<'static>)> {
     let session = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap());
     let socket = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    // Else the request waits until the end of the handshake is acknowledged.
+    // Otherwise the request waits for the acknowledgement of the handshake's end.
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let mut stream = StreamOwned::new(session.map_err(io::Error::other)?, socket);

@@ -1,5 +1,5 @@
-//! What sslscan and OpenSSL find in a server as users have it. OpenSSL's own, with all that it offers, is scanned as well,
-//! so that it is sure that what is not found would have been.
+//! Scans a server with sslscan and OpenSSL. They also scan OpenSSL's server with every weak option, which
+//! shows that they find what they look for.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use super::start;
 use crate::support::Scratch;
 use testing::process::{Ended, Process, tool};
 
-/// A tag of XML, with its attributes.
+/// An XML tag with its attributes.
 struct Tag<'x>(&'x str);
 
 impl<'x> Tag<'x> {
-    /// All of this name. sslscan writes one a line, and no `>` in a value.
+    /// Returns all tags with this name. sslscan writes one tag a line, and no `>` in a value.
     fn all(xml: &'x str, name: &str) -> Vec<Tag<'x>> {
         let begin = format!("<{name} ");
         let tags = xml.lines().filter_map(|line| line.trim().strip_prefix(begin.as_str()));
@@ -29,7 +29,7 @@ impl<'x> Tag<'x> {
     }
 }
 
-/// What there is to say against a server, by sslscan's report.
+/// Returns the weaknesses in sslscan's report.
 fn complaints(xml: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let protocols: Vec<(String, &str)> = Tag::all(xml, "protocol")
@@ -45,7 +45,7 @@ fn complaints(xml: &str) -> Vec<String> {
     let ciphers = Tag::all(xml, "cipher");
     let versions = |version| ciphers.iter().filter(|tag| tag.attribute("sslversion") == version).count();
     if versions("TLSv1.2") == 0 || versions("TLSv1.3") == 0 {
-        complaints.push("ciphers: it has not found any".to_owned());
+        complaints.push("ciphers: sslscan has found none".to_owned());
     }
     for tag in ciphers {
         let (version, name) = (tag.attribute("sslversion"), tag.attribute("cipher"));
@@ -62,9 +62,9 @@ fn complaints(xml: &str) -> Vec<String> {
         }
     }
     if Tag::all(xml, "heartbleed").is_empty() {
-        complaints.push("heartbleed: it has not looked".to_owned());
+        complaints.push("heartbleed: sslscan has not checked it".to_owned());
     }
-    // It asks for one, in TLS 1.2.
+    // sslscan requests a renegotiation in TLS 1.2.
     let renegotiation: Vec<&str> =
         Tag::all(xml, "renegotiation").iter().map(|tag| tag.attribute("supported")).collect();
     if renegotiation != ["0"] {
@@ -73,7 +73,7 @@ fn complaints(xml: &str) -> Vec<String> {
     complaints
 }
 
-/// OpenSSL's server with all that it has.
+/// OpenSSL's server with every weak option.
 struct Weak {
     process: Process,
     addr: SocketAddr,
@@ -102,7 +102,7 @@ impl Weak {
         let lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
         let mut addrs =
             lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("ACCEPT ")?.parse().ok());
-        let addr = addrs.next().expect("s_server says where it listens");
+        let addr = addrs.next().expect("s_server prints its address");
         Weak { process, addr }
     }
 }
@@ -118,7 +118,7 @@ fn serve() -> (Scratch, Guard, SocketAddr) {
 
 #[test]
 #[ignore = "needs sslscan and openssl: .ci/run programs"]
-fn sslscan_finds_nothing_to_complain_of() {
+fn sslscan_finds_no_weakness() {
     let (scratch, _guard, addr) = serve();
     let scan = |addr: SocketAddr| {
         let mut sslscan = Command::new(tool("SSLSCAN", "sslscan"));
@@ -148,13 +148,13 @@ fn sslscan_finds_nothing_to_complain_of() {
 
 #[test]
 #[ignore = "needs openssl: .ci/run programs"]
-fn openssl_gets_nothing_old_no_compression_and_no_renegotiation() {
+fn openssl_gets_only_new_versions_and_no_renegotiation() {
     let (scratch, _guard, addr) = serve();
     let connect = |addr: SocketAddr, arguments: &[&str], says: &str| -> (String, Ended) {
         let mut openssl = Command::new(tool("OPENSSL", "openssl"));
         openssl.args(["s_client", "-connect", &addr.to_string(), "-servername", "localhost", "-CAfile"]);
         openssl.arg(scratch.path("ours.crt")).args(arguments);
-        // Of itself OpenSSL 3 offers no old version.
+        // By default, OpenSSL 3 offers no old version.
         openssl.args(["-cipher", "ALL:@SECLEVEL=0"]);
         let ended = scratch.run(&mut openssl, says);
         (format!("{arguments:?}: {ended}"), ended)
@@ -167,7 +167,7 @@ fn openssl_gets_nothing_old_no_compression_and_no_renegotiation() {
         assert_eq!(ended.stdout.contains("Verify return code: 0 (ok)\n") && let_in, let_in, "{shown}");
         assert_eq!(ended.stderr.contains("SSL alert number "), !let_in, "{shown}");
         assert!(ended.stdout.contains("Compression: NONE\n"), "{shown}");
-        // The old ones are in the client.
+        // This client can use the old versions.
         let (shown, ended) = connect(weak.addr, &[version], "Q\n");
         assert!(ended.status.success(), "{shown}");
     }

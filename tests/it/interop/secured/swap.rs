@@ -1,4 +1,4 @@
-//! Certificates that are replaced while everybody scrapes.
+//! Tests the replacement of certificates under load.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use super::start;
 use crate::support::Scratch;
 use testing::process::poll;
 
-/// Threads that scrape without pause, each scrape on a connection of its own.
+/// The number of threads that scrape continuously, each scrape on a separate connection.
 const CLIENTS: usize = 3;
 
-/// What a client has seen: certificates, by their place in the row of those that were in force, and how often.
+/// The certificates that a client has seen, by their index, each with its number of responses.
 type Seen = Vec<(usize, u32)>;
 
-/// `reload_success`, `expiry_timestamp_seconds` as a scrape has them.
+/// Returns `reload_success` and `expiry_timestamp_seconds` of a scrape.
 fn gauges(body: &str) -> [Option<f64>; 2] {
     ["reload_success", "expiry_timestamp_seconds"].map(|name| {
         let name = format!("prometheus_exporter_tls_certificate_{name} ");
@@ -29,13 +29,13 @@ fn gauges(body: &str) -> [Option<f64>; 2] {
     })
 }
 
-/// Puts files in place, each by a rename: nobody reads half of one.
+/// Replaces a file by a rename, so that no reader sees half of it.
 fn put(scratch: &Scratch, name: &str, text: &str) {
     fs::write(scratch.path("new"), text).unwrap();
     fs::rename(scratch.path("new"), scratch.path(name)).unwrap();
 }
 
-/// Makes a folder of certificate and key what `current` leads to, as Kubernetes does: both in one step.
+/// Makes `current` a link to a folder with certificate and key, as Kubernetes does: both in one step.
 fn put_both(scratch: &Scratch, folder: &str, pair: &Pair) {
     fs::create_dir(scratch.path(folder)).unwrap();
     fs::write(scratch.path(folder).join("tls.crt"), &pair.certificate).unwrap();
@@ -44,7 +44,7 @@ fn put_both(scratch: &Scratch, folder: &str, pair: &Pair) {
     fs::rename(scratch.path("new-link"), scratch.path("current")).unwrap();
 }
 
-/// Scrapes until it is told to stop.
+/// Scrapes until `stop` is set.
 fn load(
     config: &Arc<ClientConfig>,
     addr: SocketAddr,
@@ -55,7 +55,7 @@ fn load(
     while !stop.load(Ordering::Relaxed) {
         let (_, shown) = scrape(config, addr).map_err(|error| format!("after {seen:?}: {error}"))?;
         let place = row.iter().position(|certificate| *certificate == shown);
-        let place = place.ok_or_else(|| format!("after {seen:?}: a certificate that was never in force"))?;
+        let place = place.ok_or_else(|| format!("after {seen:?}: an unknown certificate"))?;
         match seen.last_mut() {
             Some((last, count)) if *last == place => *count += 1,
             _ => seen.push((place, 1)),
@@ -64,7 +64,7 @@ fn load(
     Ok(seen)
 }
 
-/// Stops the load also where the test fails.
+/// Stops the load, even if the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -75,17 +75,17 @@ impl Drop for Stop<'_> {
 
 #[test]
 #[ignore = "takes a quarter of a minute: .ci/run programs"]
-fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
+fn certificate_replacement_under_load_loses_no_scrape() {
     let scratch = Scratch::new("interop");
     let ours = Authority::new("ours");
-    // By the years in which they end the gauge tells them apart.
+    // Each ends in another year, so the gauge distinguishes them.
     let pairs: Vec<Pair> = (2040..2047).map(|year| ours.issue_until(year, &["localhost"])).collect();
     let row: Vec<CertificateDer<'static>> = pairs.iter().map(|pair| pair.der().0).collect();
     put_both(&scratch, "0", &pairs[0]);
     let (current, config) = (scratch.path("current"), ours.client());
     let (_guard, addr) = start(|builder| builder.tls_files(current.join("tls.crt"), current.join("tls.key")));
 
-    // Until the server says so, and shows it.
+    // Waits until the gauges and the handshake show this certificate.
     let wait_for = |what: &str, success: f64, place: usize| {
         let expected = [Some(success), Some(pairs[place].not_after as f64)];
         poll(what, || {
@@ -98,7 +98,7 @@ fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
             }
         });
     };
-    wait_for("the first", 1.0, 0);
+    wait_for("the first certificate", 1.0, 0);
     let stop = AtomicBool::new(false);
     let seen: Vec<Result<Seen, String>> = thread::scope(|scope| {
         let (config, row, stop) = (&config, &row, &stop);
@@ -108,9 +108,10 @@ fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
             let _stop = Stop(stop);
             for (place, pair) in (1..).zip(&pairs[1..3]) {
                 put_both(&scratch, &place.to_string(), pair);
-                wait_for("both at once", 1.0, place);
+                wait_for("certificate and key in one step", 1.0, place);
             }
-            // In place, one after the other: in between they do not match, for as long as it takes to be seen.
+            // One file after the other. The pair does not match in between, and the test waits until the
+            // server reports it.
             for (place, [first, second]) in (3..).zip([["crt", "key"], ["key", "crt"]]) {
                 for (part, success, force) in [(first, 0.0, place - 1), (second, 1.0, place)] {
                     let Pair { certificate, key, .. } = &pairs[place];
@@ -122,11 +123,11 @@ fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
                     wait_for(&format!("{first}, then {second}: {part}"), success, force);
                 }
             }
-            // One after the other without waiting, as certbot does it.
+            // One file directly after the other, as certbot does.
             for (place, pair) in (5..).zip(&pairs[5..]) {
                 put(&scratch, "current/tls.key", &pair.key);
                 put(&scratch, "current/tls.crt", &pair.certificate);
-                wait_for("one right after the other", 1.0, place);
+                wait_for("one file after the other", 1.0, place);
             }
         }
         clients.into_iter().map(|client| client.join().unwrap()).collect()
@@ -134,13 +135,13 @@ fn a_certificate_is_swapped_under_load_and_no_scrape_is_lost() {
     println!("{seen:?}");
     for seen in seen {
         let seen = seen.unwrap();
-        // Each in its turn, and none comes back.
+        // Each certificate appears in order, and none returns.
         assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{seen:?}");
         assert_eq!((seen[0].0, seen[seen.len() - 1].0 + 1), (0, pairs.len()), "{seen:?}");
         let scrapes: u32 = seen.iter().map(|(_, count)| count).sum();
-        assert!(scrapes >= 100, "no load: {seen:?}");
+        assert!(scrapes >= 100, "too little load: {seen:?}");
     }
-    // Nor does the server say otherwise.
+    // The server has counted no errors.
     let (body, _) = scrape(&config, addr).unwrap();
     for cause in ["handshake", "connection", "evicted", "timeout"] {
         let errors = format!("prometheus_exporter_errors_total{{cause=\"{cause}\"}} ");
