@@ -97,7 +97,7 @@ impl Client {
         self.rest.drain(..length).collect()
     }
 
-    /// Waits until the server has closed. Returns the bytes that it has sent until then.
+    /// Waits until the server closes. Returns the bytes that it has sent.
     pub fn closed(&mut self) -> String {
         let mut rest = std::mem::take(&mut self.rest);
         // A reset also closes. Silence does not.
@@ -118,7 +118,7 @@ impl Client {
     }
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a separate connection.
 pub fn get(addr: SocketAddr, path: &str) -> Answer {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
@@ -137,7 +137,7 @@ pub fn ask_and_be_heard(addr: SocketAddr, path: &str, headers: &str) -> Client {
     client
 }
 
-/// Returns the body of a 200 to a request of HTTP/1.0, read until the server closes.
+/// Sends an HTTP/1.0 request, and returns the body of a response with status 200.
 pub fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

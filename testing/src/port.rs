@@ -33,7 +33,7 @@ fn a_reserved_port_can_be_bound_again_and_again() {
         crate::client::wait_for("the end of the listener", || TcpStream::connect(addr).is_err());
         let listener = TcpListener::bind((host, addr.port())).unwrap();
         let client = TcpStream::connect(addr).unwrap();
-        assert!(TcpListener::bind(addr).is_err(), "somebody listens");
+        assert!(TcpListener::bind(addr).is_err(), "another listener has the port");
         drop((client, listener));
     }
 }

@@ -1,4 +1,4 @@
-//! What other metrics libraries write, as a server serves it.
+//! Tests expositions of other metrics libraries, as a server serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::support::server::start;
 
 const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
 
-/// A registry with a collector that writes this.
+/// Returns a registry with a collector that writes this text.
 fn writing(text: &'static str) -> Registry {
     let registry = Registry::new();
     let write = move |to: &mut String| {
@@ -25,7 +25,7 @@ fn writing(text: &'static str) -> Registry {
 }
 
 #[test]
-fn one_port_serves_texts_of_several_libraries() {
+fn one_port_serves_expositions_of_several_libraries() {
     let registry =
         writing("# TYPE peers gauge\npeers 3\n# TYPE messages counter\nmessages_total 17\n# EOF\n");
     let other = |to: &mut String| {
@@ -56,7 +56,7 @@ fn one_port_serves_texts_of_several_libraries() {
 }
 
 #[test]
-fn bad_line_is_counted_each_scrape_and_logged_once_with_its_number() {
+fn bad_line_is_counted_in_each_scrape_and_logged_once() {
     let registry = writing("# TYPE good gauge\ngood 1\nbad one\nworse\n");
     let log = logged(Server::builder().registry(&registry), |addr| {
         for scrape in 1..=3 {
@@ -72,7 +72,7 @@ fn bad_line_is_counted_each_scrape_and_logged_once_with_its_number() {
 }
 
 #[test]
-fn error_leaves_the_collector_out_of_its_scrape() {
+fn failing_exposition_is_skipped_in_its_scrape() {
     let scrapes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&scrapes);
     let write = move |to: &mut String| {
@@ -94,7 +94,7 @@ fn error_leaves_the_collector_out_of_its_scrape() {
 }
 
 #[test]
-fn text_is_openmetrics_when_it_says_so() {
+fn exposition_is_read_as_openmetrics_if_selected() {
     let registry = Registry::new();
     let write = |to: &mut String| {
         to.push_str("# TYPE a gauge\na 1 2.5\n");
@@ -106,7 +106,7 @@ fn text_is_openmetrics_when_it_says_so() {
 }
 
 #[test]
-fn clone_is_the_same_collector() {
+fn clone_of_a_collector_is_the_same_collector() {
     let write: fn(&mut String) -> Result<(), prometheus_hyper::BoxError> = |_| Ok(());
     let (one, other) = (exposition(write), exposition(write));
     let registry = Registry::new();

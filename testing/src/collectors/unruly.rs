@@ -41,7 +41,12 @@ struct State {
 
 impl Unruly {
     pub fn new(registry: Registry) -> Self {
-        let desc = Desc::new("unruly_total".into(), "Told on stdin".into(), Vec::new(), Default::default());
+        let desc = Desc::new(
+            "unruly_total".into(),
+            "Set by a command on standard input.".into(),
+            Vec::new(),
+            Default::default(),
+        );
         let state = State {
             manner: Mutex::new(Manner::Calm),
             told: Condvar::new(),
@@ -107,7 +112,8 @@ impl Collector for Unruly {
             }
             Manner::Register => {
                 drop(manner);
-                let gauge = IntGauge::new("registered_while_collected", "Too late").expect("a valid name");
+                let gauge = IntGauge::new("registered_while_collected", "Registered during a gather.")
+                    .expect("a valid name");
                 let _ = self.registry.register(Box::new(gauge));
             }
             Manner::Rubbish => {
@@ -138,7 +144,7 @@ impl Collector for Unruly {
 fn family(name: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
-    family.set_help("Told on stdin".to_owned());
+    family.set_help("Set by a command on standard input.".to_owned());
     family.set_field_type(kind);
     family.set_metric(metrics);
     family

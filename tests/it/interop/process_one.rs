@@ -11,7 +11,7 @@ use testing::client::http_get;
 use testing::process::{Process, poll};
 
 #[test]
-#[ignore = "needs root, for a PID namespace, and the examples: .ci/run programs"]
+#[ignore = "needs root to make a PID namespace, and the examples: .ci/run programs"]
 fn each_example_ends_at_sigterm_as_process_one() {
     for (name, flag) in EXAMPLES {
         let mut command = Command::new(tool("UNSHARE", "unshare"));

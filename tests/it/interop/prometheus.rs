@@ -114,7 +114,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// Returns a configuration with these jobs, for Prometheus and vmagent.
+/// Returns a configuration with these jobs. Prometheus and vmagent read it.
 pub(super) fn scrape_configs(jobs: &[Job<'_>]) -> String {
     let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
     for Job { name, addr, config: fragment } in jobs {
