@@ -88,7 +88,7 @@ impl Collector for Moody {
         self.0.desc()
     }
     fn collect(&self) -> Vec<MetricFamily> {
-        assert!(!self.1.load(Ordering::SeqCst), "this panic is the test's");
+        assert!(!self.1.load(Ordering::SeqCst), "expected panic of this test");
         self.0.collect()
     }
 }

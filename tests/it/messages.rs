@@ -172,7 +172,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             twice("/metrics"),
             (500, "500: a collector panicked. See the program's log.\n"),
             &["ERROR collectors panicked; their registries are left out of this scrape \
-               panics=[(\"default\", \"this panic is the test's\")]"],
+               panics=[(\"default\", \"expected panic of this test\")]"],
         ),
         situation(
             "failing hook",

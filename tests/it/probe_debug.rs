@@ -16,7 +16,7 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     probe.log(format_args!("looking for {}", probe.target()?));
     match probe.target()? {
         "fails" => Err(Caused("no way", Some(&Caused("it is gone", None))))?,
-        "panics" => panic!("this panic is the test's"),
+        "panics" => panic!("expected panic of this test"),
         "panics in collect" => drop(Moody::register(&registry, "moody_total")),
         "skips" => registry.register(Box::new(from_fn(|s| {
             s.gauge("no name", "help", &[], 1.0);
@@ -39,7 +39,7 @@ fn debug_response_has_log_error_chain_and_metrics() {
         client.send(format!("GET /probe?{query} HTTP/1.1\r\nHost: x\r\n{timeout}\r\n{accepts}\r\n\r\n"));
         client.answer(false)
     };
-    let panic = "this panic is the test's";
+    let panic = "expected panic of this test";
     // The target, the scrape timeout, the expected lines, `probe_success`.
     let table = [
         ("is there", "60", vec!["outcome: success".to_owned()], 1.0),

@@ -50,7 +50,7 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
         "odd" => Err("it is odd")?,
         "away" => return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into()),
         "hangs" => std::future::pending().await,
-        "panics" => panic!("this panic is the test's"),
+        "panics" => panic!("expected panic of this test"),
         "panics in collect" => registry.register(Box::new(Panics(IntCounter::new("n", "help")?)))?,
         other => return Err(ProbeError::bad_request(format!("unknown target {other:?}"))),
     }
@@ -64,7 +64,7 @@ impl Collector for Panics {
         self.0.desc()
     }
     fn collect(&self) -> Vec<MetricFamily> {
-        panic!("this panic is the test's")
+        panic!("expected panic of this test")
     }
 }
 

@@ -75,7 +75,7 @@ fn skipped_samples_are_counted_despite_a_panic() {
     let panic = Arc::clone(&panics);
     let moody = registered(move |s| {
         s.gauge("bad name", "help", &[], 1.0);
-        assert!(!panic.load(Ordering::SeqCst), "this panic is the test's");
+        assert!(!panic.load(Ordering::SeqCst), "expected panic of this test");
     });
     let bad = registered(|s| {
         s.gauge("another bad name", "help", &[], 1.0);

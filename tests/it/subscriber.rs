@@ -166,7 +166,7 @@ impl Collector for PanicsInCollect {
         self.0.desc()
     }
     fn collect(&self) -> Vec<MetricFamily> {
-        panic!("this panic is the test's")
+        panic!("expected panic of this test")
     }
 }
 
@@ -257,7 +257,7 @@ fn child_that_prints() {
     struct PanicsInDisplay;
     impl fmt::Display for PanicsInDisplay {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("this panic is the test's")
+            panic!("expected panic of this test")
         }
     }
     impl std::error::Error for PanicsInDisplay {}

@@ -28,7 +28,7 @@ impl tracing::Subscriber for Panics {
         let mut message = Message::default();
         event.record(&mut message);
         EVENTS.lock().unwrap().push(message.0.clone());
-        panic!("this panic is the test's: {}", message.0)
+        panic!("expected panic of this test: {}", message.0)
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
