@@ -30,7 +30,7 @@ const MARGIN: usize = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_scrape_peaks_at_the_families_and_the_bodies() {
+fn scrape_peaks_at_the_size_of_families_and_bodies() {
     let registry = workload::registry(SERIES, 1, 1);
     let families = {
         let before = ALLOCATED.current_usage();

@@ -110,7 +110,7 @@ fn counter(value: f64) -> Counter {
 
 proptest! {
     #[test]
-    fn everything_comes_back(families in vec((any::<String>(), family()), 0..8)) {
+    fn every_family_decodes_to_the_original(families in vec((any::<String>(), family()), 0..8)) {
         let named = |(at, (name, mut family)): (usize, (String, MetricFamily))| {
             family.set_name(format!("{name}{at}"));
             family
@@ -121,7 +121,7 @@ proptest! {
 }
 
 #[test]
-fn a_family_of_many_pieces_comes_back() {
+fn family_of_many_chunks_decodes_to_the_original() {
     let mut family = MetricFamily::default();
     family.set_name("many_total".to_owned());
     family.set_field_type(MetricType::COUNTER);

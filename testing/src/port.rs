@@ -25,7 +25,7 @@ pub fn reserved() -> SocketAddr {
 
 #[cfg(unix)]
 #[test]
-fn a_reserved_port_can_be_bound_again_and_again() {
+fn reserved_port_can_be_bound_repeatedly() {
     use std::net::{TcpListener, TcpStream};
 
     let addr = reserved();

@@ -373,7 +373,7 @@ mod credentials {
     /// Regression: login and scrape each had the whole scrape timeout, and Prometheus gave up before the
     /// response.
     #[test]
-    fn a_login_counts_towards_the_scrape_timeout() {
+    fn login_counts_towards_the_scrape_timeout() {
         let whole = 2 * PATIENCE;
         let (tell, told) = std::sync::mpsc::channel();
         let slow = bcrypt::hash("dave123", 12).unwrap();

@@ -143,7 +143,7 @@ const COMMENT: &str = "# The default registry of prometheus_hyper::prometheus ha
 const EXPLICIT_COMMENT: &str = "# The registries of this server have no samples";
 
 #[test]
-fn an_empty_exposition_is_explained_and_logged_once() {
+fn empty_exposition_is_explained_and_logged_once() {
     run_alone("default_collectors::child_without_metrics", "alone", &[]);
 }
 

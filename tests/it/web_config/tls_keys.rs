@@ -246,7 +246,7 @@ fn alpn_negotiates_http1_even_with_http2_enabled() {
 
 /// Upstream's example: a self-signed client certificate is also in the CA file.
 #[test]
-fn a_self_signed_certificate_may_be_its_own_ca() {
+fn self_signed_certificate_may_be_its_own_ca() {
     let files = Files::new("self-signed");
     let pair = Pair::self_signed("a", IsCa::NoCa);
     // `openssl req -x509` makes such certificates. Go accepts any certificate of the CA file. rustls accepts

@@ -72,8 +72,8 @@ impl Pair {
     }
 }
 
-/// Scrapes on a separate connection. Returns the body and the server's certificate. A truncated response is
-/// an error, also without `close_notify`.
+/// Scrapes on a separate connection. Returns the body and the server's certificate. A response that ends
+/// early or without `close_notify` is an error.
 pub(super) fn scrape(
     config: &Arc<ClientConfig>,
     addr: SocketAddr,
