@@ -189,7 +189,7 @@ fn imports_between_files_have_no_cycle() {
     println!("src/:\n{}", library.drawn());
     let found = library.cycles();
     let arrows: String =
-        found.iter().map(|circle| format!("{circle:?}\n{}", library.arrows_among(circle))).collect();
+        found.iter().map(|cycle| format!("{cycle:?}\n{}", library.arrows_among(cycle))).collect();
     assert!(found.is_empty(), "cycles:\n{arrows}");
 }
 
@@ -197,7 +197,7 @@ fn imports_between_files_have_no_cycle() {
 fn imports_of_the_comparison_have_no_cycle() {
     let comparison = Tree::read(&root().join("comparison/src"), "main.rs");
     println!("comparison/src/:\n{}", comparison.drawn());
-    assert_eq!(comparison.cycles().first().map(|circle| comparison.arrows_among(circle)), None);
+    assert_eq!(comparison.cycles().first().map(|cycle| comparison.arrows_among(cycle)), None);
 }
 
 #[test]
