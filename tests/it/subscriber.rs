@@ -200,7 +200,7 @@ fn child_that_gathers() {
     *HOOK_FAILS.lock().unwrap() = true;
     assert_eq!(get(addr, "/metrics").status, 500, "the panic fails its scrape");
     assert_eq!(panicked_at("hook failed"), 1);
-    wait_for("the log line of the panic", || panicked_at("a scrape panicked") == 1);
+    wait_for("the log line of the panic", || panicked_at("scrape panicked") == 1);
     // The I/O thread and the standby thread.
     let threads: HashSet<ThreadId> = (0..20).map(|_| gathered_by()).chain([before]).collect();
     assert!(threads.len() <= 2, "the threads are replaced: {threads:?}");
@@ -289,7 +289,7 @@ fn child_with_a_faulty_client() {
     let mut faulty = Client::connect(addr);
     faulty.send("\0\r\n\r\n");
     assert!(faulty.closed().starts_with("HTTP/1.1 400 "));
-    wait_for("the log line of the connection", || panicked_at("a connection ended with an error") > 0);
+    wait_for("the log line of the connection", || panicked_at("connection ended with an error") > 0);
     let mut client = Client::connect(addr);
     client.send("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(client.answer(false).status, 200);

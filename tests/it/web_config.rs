@@ -49,7 +49,7 @@ fn send(addr: SocketAddr, request: &str) -> Answer {
     client.answer(request.starts_with("HEAD "))
 }
 
-/// Returns the log lines at warn and above.
+/// Returns the log lines at warn and above, except refused TLS handshakes, which are one line a minute.
 fn warnings(log: &str) -> Vec<&str> {
     let lines = log.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR "));
     let (refused, others): (Vec<&str>, Vec<&str>) =

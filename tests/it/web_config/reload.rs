@@ -163,7 +163,7 @@ fn broken_file_keeps_last_good_config_and_warns_once() {
     for (line, (_, expected)) in warnings.iter().zip(table) {
         assert!(line.contains("keeping the last good one") && line.contains(expected), "{expected}: {line}");
     }
-    let again = log.lines().filter(|line| line.contains("the web-config file has been read again")).count();
+    let again = log.lines().filter(|line| line.contains("web-config file reloaded")).count();
     assert_eq!(again, table.len(), "one reload for each: {log}");
 }
 

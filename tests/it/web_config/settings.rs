@@ -142,7 +142,7 @@ fn limited(builder: Builder) -> ((usize, Vec<String>), String) {
 fn rate_limit_of_the_file_is_enforced() {
     let folder = Scratch::new("rate");
     // The limit, how many scrapes succeed, the expected warning. The interval is too long for a second one.
-    let without = "web_config: {file}:1: rate_limit: without a burst it is 1; upstream refuses every request";
+    let without = "web_config: {file}:1: rate_limit: without a burst, 1 is used (exporter-toolkit rejects every request)";
     let table = [
         ("{interval: 1h, burst: 3}", 3, None),
         ("{interval: 1h, burst: 1}", 1, None),
