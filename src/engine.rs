@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{self, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -183,10 +183,6 @@ enum Role {
 }
 
 impl<G: Gather> Engine<G> {
-    fn state(&self) -> MutexGuard<'_, State<G::Job>> {
-        self.state.lock()
-    }
-
     fn spawn(self: &Arc<Self>, role: Role) -> io::Result<()> {
         let engine = Arc::clone(self);
         let life = move || {
@@ -201,7 +197,7 @@ impl<G: Gather> Engine<G> {
                         None
                     }),
                     Role::Standby => caught(|| engine.stand_by()).unwrap_or_else(|| {
-                        engine.state().standby = Standby::Absent;
+                        engine.state.lock().standby = Standby::Absent;
                         engine.abandon();
                         None
                     }),
@@ -213,7 +209,7 @@ impl<G: Gather> Engine<G> {
 
     /// Starts the standby if there is none, at most one attempt a minute.
     fn see_to_a_standby(self: &Arc<Self>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if !matches!(state.standby, Standby::Absent) || !self.no_standby.allows() {
             return;
         }
@@ -236,7 +232,7 @@ impl<G: Gather> Engine<G> {
 
     /// Drives the runtime until the engine ends or the standby takes over.
     fn drive(self: &Arc<Self>) -> Option<Role> {
-        let reign = self.state().takeovers;
+        let reign = self.state.lock().takeovers;
         let mut done = None;
         loop {
             let job = match self.drive_until_a_gather(done.take()) {
@@ -254,7 +250,7 @@ impl<G: Gather> Engine<G> {
             self.see_to_a_standby();
             let Some(job) = self.leave(job) else { continue };
             let gathered = self.gather(job);
-            if self.state().returned(reign) {
+            if self.state.lock().returned(reign) {
                 done = gathered;
             } else {
                 self.deliver(gathered);
@@ -266,7 +262,7 @@ impl<G: Gather> Engine<G> {
     /// Delivers a result first, then does the I/O until the next gather. Within the runtime, the delivery needs no
     /// wake-up.
     fn drive_until_a_gather(&self, done: Option<G::Done>) -> Result<Option<G::Job>, Panicked> {
-        let Some(runtime) = self.state().runtime.clone() else { return Ok(None) };
+        let Some(runtime) = self.state.lock().runtime.clone() else { return Ok(None) };
         let next = async {
             if let Some(done) = done {
                 let rest = self.try_to_deliver(done);
@@ -299,7 +295,7 @@ impl<G: Gather> Engine<G> {
     /// driver.
     fn leave(&self, job: G::Job) -> Option<G::Job> {
         let parts = self.gather.parts(&job);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.expected.is_long(&parts) && matches!(state.standby, Standby::Idle) {
             state.standby = Standby::Handed(job);
             drop(state);
@@ -313,16 +309,16 @@ impl<G: Gather> Engine<G> {
     /// Checks on the driver and runs jobs handed over, until the engine ends or this thread must drive.
     fn stand_by(&self) -> Option<Role> {
         let mut next_tick = Instant::now() + TICK;
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             state.runtime.as_ref()?; // `None` at the end
             if let Some(job) = state.standby.take_job() {
                 drop(state);
                 let gathered = self.gather(job);
                 // Before the delivery, because the driver may request the next gather right after it.
-                self.state().standby = Standby::Idle;
+                self.state.lock().standby = Standby::Idle;
                 self.deliver(gathered);
-                state = self.state();
+                state = self.state.lock();
                 continue;
             }
             let now = Instant::now();
@@ -333,7 +329,7 @@ impl<G: Gather> Engine<G> {
                 }
                 drop(state);
                 caught(|| self.gather.tick());
-                state = self.state();
+                state = self.state.lock();
                 continue;
             }
             self.changed.wait_for(&mut state, next_tick - now);
@@ -346,7 +342,7 @@ impl<G: Gather> Engine<G> {
         // Collectors have their own catch. This one covers other foreign code: errors that are printed or dropped,
         // and the log.
         let gathered = caught(|| self.gather.gather(job));
-        self.state().expected.observe(&parts, began.elapsed());
+        self.state.lock().expected.observe(&parts, began.elapsed());
         if gathered.is_none() {
             self.abandon();
         }
@@ -375,7 +371,7 @@ impl<G: Gather> Engine<G> {
 
     fn end(&self) {
         let (runtime, last) = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             (state.runtime.take(), state.last.take())
         };
         self.changed.notify_one();

@@ -191,15 +191,12 @@ impl Authenticator {
 impl Drop for Authenticator {
     fn drop(&mut self) {
         // The thread ends after its current login.
-        drop(self.shared.clear_queue());
+        let unverified = self.shared.state.lock().queue.clear();
+        drop(unverified);
     }
 }
 
 impl Shared {
-    fn clear_queue(&self) -> Vec<Waiting<Decision>> {
-        self.state.lock().queue.clear()
-    }
-
     fn verify_next(&self) {
         let next = self.state.lock().queue.pop();
         // Logins with the same user and password share one verification.

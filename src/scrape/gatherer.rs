@@ -68,28 +68,24 @@ impl Gatherer {
 
     /// Adds a scrape to a flight.
     pub(super) fn join(&self, request: Request, recipient: Recipient) -> WaiterId {
-        let id = self.state().coalescer.join(request, recipient);
+        let id = self.state.lock().coalescer.join(request, recipient);
         self.changed.notify_one();
         id
     }
 
     pub(super) fn leave(&self, id: WaiterId) {
-        if self.state().coalescer.leave(id) {
+        if self.state.lock().coalescer.leave(id) {
             self.changed.notify_one();
         }
     }
 
     pub(super) fn seal(&self) -> Epoch {
-        self.state().coalescer.seal()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+        self.state.lock().coalescer.seal()
     }
 
     /// Begins the next flight, if there are waiters and no flight is running.
     fn begin_flight(&self) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         !state.is_busy && state.coalescer.begin(Instant::now())
     }
 
@@ -98,10 +94,10 @@ impl Gatherer {
     async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<GatherJob> {
         let count = self.work.hooks().len();
         let Some(runtime) = self.work.host().runtime_of_hooks().filter(|_| count > 0) else {
-            let gather = self.state().coalescer.begin_gather(Instant::now(), true)?;
+            let gather = self.state.lock().coalescer.begin_gather(Instant::now(), true)?;
             return Some(GatherJob { registries: gather.registries, collected: Vec::new() });
         };
-        let flight = self.state().reports.begin(count);
+        let flight = self.state.lock().reports.begin(count);
         let mut unstarted: Vec<usize> = (0..count).collect();
         loop {
             // Without the lock: on a runtime that is gone, a hook ends and reports at once.
@@ -113,7 +109,7 @@ impl Gatherer {
                 !can_start
             });
             let until = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 let now = Instant::now();
                 unstarted.retain(|index| {
                     let gives_up = tasks.busy_until(*index).is_some_and(|until| until <= now);
@@ -139,7 +135,7 @@ impl Gatherer {
     fn start_hook(self: &Arc<Self>, index: usize, flight: u64, tasks: &mut HookTasks, runtime: &Handle) {
         let gatherer = Arc::clone(self);
         let report = move |ended| {
-            let too_late = gatherer.state().reports.end(flight, index, ended);
+            let too_late = gatherer.state.lock().reports.end(flight, index, ended);
             gatherer.changed.notify_one();
             // The hook's error is the host's code, so it is dropped without the lock.
             drop(too_late);
@@ -193,7 +189,7 @@ impl engine::Gather for Gatherer {
             if !self.begin_flight() {
                 self.changed.notified().await;
             } else if let Some(job) = self.run_hooks(&mut hooks).await {
-                self.state().is_busy = true;
+                self.state.lock().is_busy = true;
                 return job;
             }
         }
@@ -205,20 +201,20 @@ impl engine::Gather for Gatherer {
 
     fn gather(&self, job: GatherJob) -> Replies {
         let gathered = self.work.gather(&job.registries, job.collected);
-        let Landed { epoch, waiters } = self.state().coalescer.land(Instant::now());
+        let Landed { epoch, waiters } = self.state.lock().coalescer.land(Instant::now());
         self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch))
     }
 
     fn deliver(&self, replies: Replies) -> impl Send + 'static {
         let rest = replies.send();
-        self.state().is_busy = false;
+        self.state.lock().is_busy = false;
         self.changed.notify_one();
         rest
     }
 
     fn abandon(&self) {
         let orphans = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.is_busy = false;
             state.coalescer.fail()
         };

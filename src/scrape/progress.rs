@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::util::throttle::Throttle;
 
@@ -34,14 +34,14 @@ pub(super) struct Stuck {
 impl Progress {
     /// Records that the gather of a registry begins. It ends when the return value is dropped.
     pub(super) fn begin(&self, registry: usize, now: Instant) -> Gathering<'_> {
-        *self.step() = Some(Step { registry, began: now, is_reported: false });
+        *self.step.lock() = Some(Step { registry, began: now, is_reported: false });
         Gathering { progress: self }
     }
 
     /// Returns the current registry if its gather has taken this long and a report is due. Due at once, then once a
     /// minute.
     pub(super) fn report(&self, limit: Duration, now: Instant) -> Option<Stuck> {
-        let mut step = self.step();
+        let mut step = self.step.lock();
         let step = step.as_mut().filter(|step| now.saturating_duration_since(step.began) >= limit)?;
         let mut reports = self.reports.lock();
         if !reports.entry(step.registry).or_default().allows_at(now) {
@@ -49,10 +49,6 @@ impl Progress {
         }
         step.is_reported = true;
         Some(Stuck { registry: step.registry, time: now.saturating_duration_since(step.began) })
-    }
-
-    fn step(&self) -> MutexGuard<'_, Option<Step>> {
-        self.step.lock()
     }
 }
 
@@ -64,7 +60,7 @@ pub(super) struct Gathering<'p> {
 impl Gathering<'_> {
     /// Records the end of the gather. Returns its duration if it was reported.
     pub(super) fn end(self, now: Instant) -> Option<Stuck> {
-        let step = self.progress.step().take().filter(|step| step.is_reported)?;
+        let step = self.progress.step.lock().take().filter(|step| step.is_reported)?;
         Some(Stuck { registry: step.registry, time: now.saturating_duration_since(step.began) })
     }
 }
@@ -72,7 +68,7 @@ impl Gathering<'_> {
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
         // After a panic the gather has ended too.
-        *self.progress.step() = None;
+        *self.progress.step.lock() = None;
     }
 }
 

@@ -33,6 +33,7 @@ mod own_metrics;
 mod page;
 mod probe_debug;
 mod probes;
+mod prose;
 mod public_api;
 mod readme;
 mod responses;

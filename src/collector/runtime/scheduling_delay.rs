@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, Registry};
@@ -75,12 +75,8 @@ impl Probe {
         Probe { woken: Notify::new(), delays: Mutex::default(), all }
     }
 
-    fn delays(&self) -> MutexGuard<'_, Delays> {
-        self.delays.lock()
-    }
-
     fn wake(&self) {
-        if self.delays().woken(Instant::now()) {
+        if self.delays.lock().woken(Instant::now()) {
             self.woken.notify_one();
         }
     }
@@ -89,7 +85,7 @@ impl Probe {
     async fn answer(self: Arc<Self>) {
         loop {
             self.woken.notified().await;
-            let delay = self.delays().answered(Instant::now());
+            let delay = self.delays.lock().answered(Instant::now());
             if let Some(delay) = delay {
                 self.all.observe(delay.as_secs_f64());
             }
@@ -121,7 +117,7 @@ impl Collector for SchedulingDelay {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let Some(probe) = self.probe.upgrade() else { return Vec::new() };
-        let worst = probe.delays().gathered(Instant::now());
+        let worst = probe.delays.lock().gathered(Instant::now());
         let mut families = self.all.collect();
         families.extend(worst.map(|worst| {
             let labels = self.worst.const_label_pairs.clone();

@@ -5,7 +5,7 @@ use std::mem::{discriminant, replace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -42,17 +42,13 @@ impl Activity {
         Activity { inner: Mutex::new(inner), at_limit }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
-    }
-
     pub(super) fn phase(&self) -> Phase {
-        self.inner().phases.phase()
+        self.inner.lock().phases.phase()
     }
 
     /// Reports an event. Returns the resulting phase.
     pub(crate) fn on(&self, event: Event) -> Phase {
-        let mut inner = self.inner();
+        let mut inner = self.inner.lock();
         let before = inner.phases.phase();
         let after = inner.phases.on(event, Instant::now());
         let is_written = matches!((before, after), (Phase::Writing { .. }, Phase::Waiting { .. }));
@@ -69,14 +65,14 @@ impl Activity {
 
     /// Reports that a response begins. Its delivery completes when the response is written.
     pub(crate) fn response_begun(&self, delivery: Option<Delivery>, closes: bool) {
-        let before = replace(&mut self.inner().delivery, delivery);
+        let before = replace(&mut self.inner.lock().delivery, delivery);
         drop(before);
         self.on(Event::ResponseBegun { closes });
     }
 
     /// Returns whether this connection's response counts against the budget of unsent bytes.
     pub(crate) fn holds_unsent(&self) -> bool {
-        self.inner().delivery.is_some()
+        self.inner.lock().delivery.is_some()
     }
 
     /// Returns whether responses must close their connections, because newcomers wait.
@@ -86,17 +82,17 @@ impl Activity {
 
     /// Returns when the wait for a head or for the next request ends.
     pub(super) fn read_deadline(&self, deadlines: &Deadlines) -> Option<Instant> {
-        self.inner().phases.read_deadline(deadlines)
+        self.inner.lock().phases.read_deadline(deadlines)
     }
 
     /// Returns when this connection may be evicted, and why.
     pub(crate) fn evictable(&self, grace: GracePeriods) -> [Option<Evictable>; 2] {
-        self.inner().phases.evictable(grace)
+        self.inner.lock().phases.evictable(grace)
     }
 
     /// Evicts this connection for a newcomer. Returns false if it is no longer evictable, because another thread may
     /// have changed its phase meanwhile.
     pub(crate) fn evict(&self, grace: GracePeriods) -> bool {
-        self.inner().phases.evict(grace, Instant::now())
+        self.inner.lock().phases.evict(grace, Instant::now())
     }
 }
