@@ -53,7 +53,7 @@ fn report(read: usize, faults: &[String]) {
     assert!(faults.is_empty(), "{} faults in {read} texts:\n{}", faults.len(), faults.join("\n"));
 }
 
-fn judge(texts: &[Text]) {
+fn report_faults(texts: &[Text]) {
     let found = texts.iter().flat_map(|text| {
         let faults = faults(&text.text).into_iter();
         faults.map(move |fault| format!("{}: {fault}", text.place))
@@ -65,24 +65,24 @@ fn judge(texts: &[Text]) {
 fn pages_are_in_plain_english() {
     let pages = files(&root(), "md");
     assert!(pages.len() > 10, "the pages are elsewhere");
-    judge(&pages.iter().flat_map(|(name, page)| texts::of_markdown(name, page)).collect::<Vec<_>>());
+    report_faults(&pages.iter().flat_map(|(name, page)| texts::of_markdown(name, page)).collect::<Vec<_>>());
 }
 
 #[test]
 fn comments_and_docs_are_in_plain_english() {
-    judge(&rust_files().iter().flat_map(|(name, source)| texts::of_comments(name, source)).collect::<Vec<_>>());
+    report_faults(&rust_files().iter().flat_map(|(name, source)| texts::of_comments(name, source)).collect::<Vec<_>>());
 }
 
 #[test]
 fn errors_logs_and_bodies_are_in_plain_english() {
-    judge(&rust_files().iter().flat_map(|(name, source)| texts::of_literals(name, source)).collect::<Vec<_>>());
+    report_faults(&rust_files().iter().flat_map(|(name, source)| texts::of_literals(name, source)).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_page_is_in_plain_english() {
     let sources = ["html", "js"].map(|extension| files(&root().join("src/http/page"), extension)).concat();
     assert!(sources.len() > 1, "the page is elsewhere");
-    judge(&sources.iter().flat_map(|(name, source)| texts::of_page(name, source)).collect::<Vec<_>>());
+    report_faults(&sources.iter().flat_map(|(name, source)| texts::of_page(name, source)).collect::<Vec<_>>());
 }
 
 #[test]
