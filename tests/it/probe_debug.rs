@@ -55,7 +55,7 @@ fn debug_response_has_log_error_chain_and_metrics() {
             "skips",
             "60",
             vec![
-                "samples are left out, of which \"no name\" is the first: a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*"
+                "samples are skipped, of which \"no name\" is the first: a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*"
                     .to_owned(),
                 "outcome: success".to_owned(),
             ],
