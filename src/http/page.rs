@@ -38,8 +38,8 @@ const SCRIPT: &str = concat!(
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-mu3Sm5Znk42lKQjjk34M4UWKcDKC+L6s9lm7HPEWnsQ='; ",
-    "style-src 'sha256-QYErTzWZlvNcCgKaciG4EMc63JRfOLB2xJZFmq7raZk='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-yHTb02xL2jV27R20N6JViolDX8AcRWnWNtULcIeChGk='; ",
+    "style-src 'sha256-tWjBR5t38zqubwnQIV5ZYTP5l+BCXezl9y8fRD6glC4='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

@@ -136,6 +136,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     await page.hover(".chart", { position: { x: 400, y: 50 } });
     assert.match(await reading(), /: 10\/s$/);
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    assert.deepEqual(await page.$$eval(".copy button", (all) => all.map((e) => e.textContent)), ["Copy name", "Copy PromQL"]);
     await page.click(".copy button >> nth=1");
     assert.equal(await page.textContent(".copy button >> nth=1"), "Copied");
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'rate(c_total{path="/a"}[1m])');
@@ -261,6 +262,8 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.match(await page.textContent("#empty pre"), /register_int_counter!\("jobs_total"/);
     source.body = "";
     await until(page, () => /^Nothing is registered/.test(document.getElementById("why").textContent));
+    await page.setViewportSize({ width: 390, height: 844 });
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
     source.body = "a 1\n";
     await until(page, () => document.getElementById("empty").hidden);
   },

@@ -10,11 +10,10 @@ function copyLine(label, text) {
   field.readOnly = true;
   field.value = text;
   field.ariaLabel = label;
-  const copy = button(line, "Copy", () => {
+  const copy = button(line, "Copy " + label, () => {
     field.select();
     put(copy, document.execCommand("copy") ? "Copied" : "Press Ctrl C");
   });
-  copy.ariaLabel = `Copy ${label}`;
 }
 
 function openPanel(key) {
