@@ -38,8 +38,8 @@ const SCRIPT: &str = concat!(
 /// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
 /// everybody; a test compares them with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-yHTb02xL2jV27R20N6JViolDX8AcRWnWNtULcIeChGk='; ",
-    "style-src 'sha256-tWjBR5t38zqubwnQIV5ZYTP5l+BCXezl9y8fRD6glC4='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-PXW5QyTQP/k9F5En1hdHnts9d9CmyhauS+ZjS+fXtqg='; ",
+    "style-src 'sha256-Gcr2N5HBNTtJ3srQrJg+f7rSMBteMhddwW1XUBdeP4I='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

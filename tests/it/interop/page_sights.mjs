@@ -215,7 +215,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     let fault = null;
     const page = await open({ mocked: (route) => fault ? fault(route) : text("a 1\n")(route), clock: true, expected: ["Failed to load resource"] });
     await counted(page, 1);
-    const looks = () => page.evaluate(() => [getComputedStyle(document.querySelector("#list .value")).fontWeight, getComputedStyle(document.querySelector("#list canvas")).filter]);
+    const looks = () => page.evaluate(() => [getComputedStyle(document.querySelector("#list .value")).fontWeight, getComputedStyle(document.querySelector("#list canvas")).opacity]);
     // Answers take a while of the true time, however fast the page's clock is.
     const reached = async (says) => {
       for (let i = 0; i < 60 && !new RegExp(says).test(await page.textContent("#status")); i++) {

@@ -91,5 +91,5 @@ function heatStrip(canvas, s, kind) {
     pen.fillRect(x(from), height - (j + 1) * height / size, x(to) - x(from), height / size);
   }));
   const bound = (part) => shown(part.bound, s.f.name);
-  return `last ${duration(Math.round(began))}, buckets from ${bound(s.parts[0])} (below) to ${bound(s.parts[size - 1])} (above)`;
+  return `last ${duration(Math.round(began))}, buckets ${bound(s.parts[0])} to ${bound(s.parts[size - 1])}`;
 }

@@ -3,8 +3,8 @@
 
 // By cause of `prometheus_exporter_errors_total`: what it is, and what to do.
 const WARNINGS = {
-  skipped: ["Samples were skipped", "a series that is there twice, or a family without a name. The program's log names the first."],
-  type_conflict: ["A name has two types", "only the first is served. Rename the other; the program's log names it."],
+  skipped: ["Samples were skipped", "a series that is there twice, or a family without a name. The program's log names it."],
+  type_conflict: ["A name has two types", "only the first is served. Rename the other. The program's log names it."],
 };
 
 function warn() {
