@@ -26,8 +26,8 @@ pub(crate) struct Peer {
     /// Its name on the command line.
     pub(crate) key: &'static str,
     pub(crate) how: How,
-    /// A variant of ours is measured in this figure only, where it differs.
-    pub(crate) only: Option<&'static str>,
+    /// The figures in which a variant of this server is measured. `None`: all figures.
+    pub(crate) only: Option<&'static [&'static str]>,
 }
 
 pub(crate) enum How {
@@ -44,7 +44,7 @@ pub(crate) enum How {
 }
 
 /// Ours is first, because the tables show ratios to it.
-pub(crate) const PEERS: [Peer; 13] = [
+pub(crate) const PEERS: [Peer; 14] = [
     rust("ours", "prometheus-hyper", "", ours::prepare, Threads::One),
     rust("published", "published", "", published::prepare, Threads::One),
     rust("tiny_http", "prometheus_exporter", "", tiny_http::prepare, Threads::One),
@@ -55,9 +55,10 @@ pub(crate) const PEERS: [Peer; 13] = [
     Peer { key: "python", how: How::Python, only: None },
     Peer { key: "gather", how: How::Floor(Floor::Gather), only: None },
     Peer { key: "memcpy", how: How::Floor(Floor::Copy), only: None },
-    variant("roomy", ", max_connections(1000)", ours::prepare_roomy, "idle"),
-    variant("run", ", run", ours::prepare_run, "stall"),
-    variant("serve", ", serve", ours::prepare_serve, "stall"),
+    variant("roomy", ", max_connections(1000)", ours::prepare_roomy, &["idle"]),
+    variant("run", ", run", ours::prepare_run, &["stall"]),
+    variant("serve", ", serve", ours::prepare_serve, &["stall"]),
+    variant("exposition", ", prometheus-client's registry", ours::prepare_exposition, &["same", "cpu"]),
 ];
 
 const fn rust(
@@ -70,7 +71,12 @@ const fn rust(
     Peer { key, how: How::Rust { krate, remark, prepare, threads }, only: None }
 }
 
-const fn variant(key: &'static str, remark: &'static str, prepare: Prepare, only: &'static str) -> Peer {
+const fn variant(
+    key: &'static str,
+    remark: &'static str,
+    prepare: Prepare,
+    only: &'static [&'static str],
+) -> Peer {
     Peer { only: Some(only), ..rust(key, "prometheus-hyper", remark, prepare, Threads::One) }
 }
 
@@ -98,7 +104,7 @@ impl Peer {
     }
 
     pub(crate) fn takes_part(&self, figure: &str) -> bool {
-        self.only.is_none_or(|only| only == figure)
+        self.only.is_none_or(|only| only.contains(&figure))
     }
 
     /// The goals are ratios of this version to the published one.

@@ -42,6 +42,7 @@ impl Target {
 struct Named<'a> {
     results: &'a Results,
     ours: String,
+    exposition: String,
     run: String,
     serve: String,
     published: String,
@@ -74,6 +75,7 @@ pub(crate) fn targets(results: &Results, programs: &Programs) -> Vec<Target> {
     let named = Named {
         results,
         ours: name("ours"),
+        exposition: name("exposition"),
         run: name("run"),
         serve: name("serve"),
         published: name("published"),
@@ -83,6 +85,7 @@ pub(crate) fn targets(results: &Results, programs: &Programs) -> Vec<Target> {
     named.beside_published(&mut targets);
     named.host(&mut targets);
     named.encode(&mut targets);
+    named.exposition(&mut targets);
     named.others(&mut targets);
     targets
 }
@@ -155,6 +158,19 @@ impl Named<'_> {
                     measured: ratio(of(inside::TEXT_ENCODER), of(inside::ENCODE)),
                 });
             }
+        }
+    }
+
+    /// What the same series cost whose library is another.
+    fn exposition(&self, targets: &mut Vec<Target>) {
+        for series in [10_000, 100_000] {
+            let case = Load::mix(series).to_string();
+            let of = |row| self.results.number(cpu::KEY, &case, row, cpu::IDENTITY);
+            targets.push(Target {
+                figure: format!("cpu: prometheus-client's registry / one of prometheus, {case}"),
+                limit: Limit::AtMost(0.75),
+                measured: ratio(of(&self.exposition), of(&self.ours)),
+            });
         }
     }
 

@@ -42,7 +42,8 @@ impl Collector for Counting {
     }
 }
 
-pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+/// Its registry with the workload.
+pub(super) fn registry(load: Load, gathers: &Gathers) -> Registry {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Counting(Arc::clone(gathers))));
     for family in load.families() {
@@ -71,7 +72,11 @@ pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
             }
         }
     }
-    let registry = Arc::new(registry);
+    registry
+}
+
+pub(super) fn prepare(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let registry = Arc::new(registry(load, gathers));
     Ok(Box::new(move |address| {
         let server = tokio::spawn(async move {
             let listener = TcpListener::bind(address).await?;

@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use prometheus::Registry;
-use prometheus_hyper::{Builder, Server};
+use prometheus_client::encoding::text::encode;
+use prometheus_hyper::{Builder, Server, collector};
 use tokio::sync::oneshot;
 
+use super::client_rust;
 use crate::launch::{Gathers, Launch, Running, fill};
 use crate::load::Load;
 use crate::outcome::Outcome;
@@ -24,8 +26,19 @@ pub(super) fn prepare_roomy(load: Load, gathers: &Gathers) -> Outcome<Launch> {
     started(Server::builder().max_connections(1000), load, gathers)
 }
 
+/// The metrics of another library, read from what it writes.
+pub(super) fn prepare_exposition(load: Load, gathers: &Gathers) -> Outcome<Launch> {
+    let metrics = client_rust::registry(load, gathers);
+    let registry = Registry::new();
+    registry.register(Box::new(collector::exposition(move |text| Ok(encode(text, &metrics)?))))?;
+    serving(Server::builder(), registry)
+}
+
 fn started(builder: Builder, load: Load, gathers: &Gathers) -> Outcome<Launch> {
-    let registry = filled(load, gathers)?;
+    serving(builder, filled(load, gathers)?)
+}
+
+fn serving(builder: Builder, registry: Registry) -> Outcome<Launch> {
     Ok(Box::new(move |address| {
         let guard = builder.registry(&registry).listen(address).bind()?.start()?;
         Ok(Running::stopped_by(guard.shutdown()))
