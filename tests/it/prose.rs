@@ -70,19 +70,25 @@ fn pages_are_in_plain_english() {
 
 #[test]
 fn comments_and_docs_are_in_plain_english() {
-    report_faults(&rust_files().iter().flat_map(|(name, source)| texts::of_comments(name, source)).collect::<Vec<_>>());
+    report_faults(
+        &rust_files().iter().flat_map(|(name, source)| texts::of_comments(name, source)).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn errors_logs_and_bodies_are_in_plain_english() {
-    report_faults(&rust_files().iter().flat_map(|(name, source)| texts::of_literals(name, source)).collect::<Vec<_>>());
+    report_faults(
+        &rust_files().iter().flat_map(|(name, source)| texts::of_literals(name, source)).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn the_page_is_in_plain_english() {
     let sources = ["html", "js"].map(|extension| files(&root().join("src/http/page"), extension)).concat();
     assert!(sources.len() > 1, "the page is elsewhere");
-    report_faults(&sources.iter().flat_map(|(name, source)| texts::of_page(name, source)).collect::<Vec<_>>());
+    report_faults(
+        &sources.iter().flat_map(|(name, source)| texts::of_page(name, source)).collect::<Vec<_>>(),
+    );
 }
 
 #[test]

@@ -32,13 +32,15 @@ const FORBIDDEN: &[(&str, &str)] = &[
 ];
 
 /// After ", for", what shows that it is a preposition.
-const AFTER_FOR: &[&str] = &["each", "every", "example", "instance", "itself", "now", "which", "whom", "whose"];
+const AFTER_FOR: &[&str] =
+    &["each", "every", "example", "instance", "itself", "now", "which", "whom", "whose"];
 
 /// Every fault of a paragraph.
 pub(super) fn faults(paragraph: &str) -> Vec<String> {
     let mut found = Vec::new();
     for sentence in sentences(paragraph) {
-        let words: Vec<String> = sentence.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect();
+        let words: Vec<String> =
+            sentence.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect();
         let lower = format!(" {} ", words.join(" ").to_lowercase());
         for (phrase, instead) in FORBIDDEN {
             if lower.contains(&format!(" {phrase} ")) {

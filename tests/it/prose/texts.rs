@@ -102,10 +102,10 @@ pub(super) fn of_literals(name: &str, source: &str) -> Vec<Text> {
     let tokens: TokenStream = source.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut found = Vec::new();
     literals(tokens, &mut found);
-    let prose = found.into_iter().filter(|text| text.matches(' ').count() >= SPACES);
-    prose
-        .map(|text| Text { place: name.to_owned(), text: without_code(&text), kind: Kind::Prose })
-        .collect()
+    // A table of numbers, and the configuration of another program.
+    let is_data = |text: &str| text.starts_with("0.0 0.001") || text.starts_with("global\n");
+    let prose = found.into_iter().filter(|text| text.matches(' ').count() >= SPACES && !is_data(text));
+    prose.map(|text| Text { place: name.to_owned(), text: without_code(&text), kind: Kind::Prose }).collect()
 }
 
 fn literals(tokens: TokenStream, found: &mut Vec<String>) {
