@@ -31,6 +31,8 @@
 //! | an exporter with the flags of Prometheus' own | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
 //! | an exporter that has to await its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
 //! | an exporter of many targets, `/probe?target=…` | [`Builder::probe`] | [`redis_exporter.rs`] |
+//! | values that a closure makes, without instruments | [`collector::from_fn`], [`collector::try_from_fn`] | |
+//! | the metrics of other libraries: `prometheus-client`, `metrics`, another `prometheus` | [`collector::exposition()`] | [`prometheus_client.rs`], [`metrics_facade.rs`], [`two_versions.rs`] |
 //! | TLS and passwords | `Builder::tls_files`, `Builder::basic_auth`, `Builder::web_config` | [guide](guide#the-web-config-file) |
 //! | Unix sockets, systemd, Docker | [`Builder::listen_unix`], `Builder::listen_systemd` | [`deploy/`] |
 //! | metrics in a library | register them into a [`Registry`] that the program hands you: [`RegistryFn`] | |
@@ -45,6 +47,9 @@
 //! [`disk_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/disk_exporter.rs
 //! [`async_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/async_exporter.rs
 //! [`redis_exporter.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/redis_exporter.rs
+//! [`prometheus_client.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/prometheus_client.rs
+//! [`metrics_facade.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/metrics_facade.rs
+//! [`two_versions.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/two_versions.rs
 //! [`deploy/`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/deploy/
 //!
 //! # The types
@@ -96,7 +101,7 @@
 //! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
 //! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, as a browser shows it; any other is a 400 |
-//! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports |
+//! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports; with `debug=true` its log: [`Builder::probe_debug`] |
 //! | GET, HEAD `/` | a page for people, with the metrics, live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
 //! | GET, HEAD `/-/ready` | 200, or 503 while [`Guard::set_ready`] or [`Builder::ready`] says so |
@@ -105,8 +110,8 @@
 //! | another path | 404 |
 //!
 //! With the registries it serves metrics of its own: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
-//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready` and `…_errors_total{cause}`. Several registries add
-//! `…_registry_up{registry}`, hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, probes add
+//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready`, `…_errors_total{cause}` and `…_series{registry}`,
+//! the series of a registry in the last gather. Several registries add `…_registry_up{registry}`, hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, probes add
 //! `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. They live in a registry of the server. Nothing is ever
 //! registered into yours.
 //!
@@ -147,7 +152,6 @@
 //!
 //! * A program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
 //! * Jobs that cannot wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
-//! * Metrics of the `metrics` facade: `metrics-exporter-prometheus`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
