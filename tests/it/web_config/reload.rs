@@ -219,7 +219,7 @@ fn reload_cannot_enable_or_disable_tls() {
         let expected = match is_secured {
             true => "web.yml: tls_server_config: no longer configures TLS; this change needs a restart",
             false => {
-                "web.yml: tls_server_config: configures TLS, but the server started without it; a change like"
+                "web.yml: tls_server_config: configures TLS, but the server started without it; this change"
             }
         };
         assert!(warnings[0].contains(expected), "{first:?}: {log}");
