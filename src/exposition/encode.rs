@@ -1,7 +1,8 @@
-//! Encodes metric families: families in, the bytes of an exposition out.
+//! Encodes metric families as an exposition, without I/O and without a clock.
 //!
-//! Pure: no I/O, no clock. First a [plan] gives each family its name, then a [walk] skips what would cost Prometheus
-//! the whole scrape, and the writer of a [format](FORMATS) writes the rest.
+//! 1. The [plan] names each family.
+//! 2. The [walk] skips metrics that would make Prometheus reject the whole scrape.
+//! 3. The writer of a [format](FORMATS) writes the rest.
 
 mod escape;
 mod escaping;
@@ -40,9 +41,10 @@ use plan::Naming;
 use walk::Walk;
 use writer::{Head, Writer};
 
-/// Every format, the one that wins a tie first: the order of Prometheus' own `scrape_protocols` with all of them on
-/// (`DefaultProtoFirstScrapeProtocols`). Both ends had to ask for those before text 1.0.0, so a tie means that they are
-/// wanted; text 0.0.4 is last because it is what all others fall back to.
+/// All formats. The first one wins a tie in `Accept`.
+///
+/// The order is that of Prometheus' `DefaultProtoFirstScrapeProtocols`. The formats before text 1.0.0 are opt-in on
+/// both sides, so a client with a tie wants them. Text 0.0.4 is last because it is the fallback.
 pub static FORMATS: &[&Format] = &[
     #[cfg(feature = "protobuf")]
     &PROTOBUF,
@@ -52,23 +54,24 @@ pub static FORMATS: &[&Format] = &[
     &TEXT_004,
 ];
 
-/// The format for clients that ask for nothing that is served.
+/// The format for clients whose `Accept` names no format of [`FORMATS`].
 pub const FALLBACK: EscapedFormat = EscapedFormat::plain(&TEXT_004);
 
-/// Fewer metrics are dropped only after their exposition has been handed over, because nobody needs to wait for that.
-/// More are dropped one by one as they are encoded, to save memory. A thousand histograms of a dozen buckets are lines of
-/// 1.5 MB.
+/// The number of metrics from which [`encode_consuming`] is used.
+///
+/// It drops each metric once it is encoded, which saves memory. Fewer metrics are dropped after the exposition is
+/// delivered, so the scrape does not wait for the drops. A thousand histograms of 12 buckets take 1.5 MB of lines.
 const MANY: usize = 1024;
 
-/// Whether the families hold so many metrics that they are to be consumed where nobody else needs them.
+/// Returns whether the families hold enough metrics for [`encode_consuming`], if no other encoding needs them.
 pub fn are_many(families: &[MetricFamily]) -> bool {
     families.iter().map(|family| family.get_metric().len()).sum::<usize>() >= MANY
 }
 
-/// Writes those of the `families` that `names` wants to `sink` and leaves them unchanged.
+/// Writes the `families` that `names` selects to `sink` and leaves them unchanged.
 ///
-/// What cannot be served without breaking the scrape is skipped; the result tells what and why. A filter
-/// shows a part of the whole: what a family is called does not depend on which others are wanted.
+/// Families and metrics that would break the scrape are skipped. The result lists them with their reasons.
+/// The filter does not affect the names: a family has the same name as in the unfiltered exposition.
 pub fn encode(
     format: EscapedFormat,
     names: &Names,
@@ -84,8 +87,9 @@ pub fn encode(
     encoder.finish()
 }
 
-/// Writes `families` to `sink` and drops each metric once it is written, so that the peak is about the
-/// families plus what the sink keeps. Otherwise the same as [`encode`].
+/// Works like [`encode`], but drops each metric once it is written.
+///
+/// The peak memory is about the families plus the chunks that the sink keeps.
 pub fn encode_consuming(
     format: EscapedFormat,
     names: &Names,
@@ -103,8 +107,9 @@ pub fn encode_consuming(
     encoder.finish()
 }
 
-/// Whether the filter wants a family, by its name or by that of one of its samples: as they were gathered, and as the
-/// client sees them.
+/// Returns whether the filter selects a family, by its name or the name of one of its samples.
+///
+/// Both the gathered names and the names in the exposition count.
 fn wanted(names: &Names, family: &MetricFamily, naming: &Result<Naming, SkipReason>) -> bool {
     let suffixes: &[&str] = match family.get_field_type() {
         MetricType::HISTOGRAM => &["_bucket", "_sum", "_count"],
@@ -146,12 +151,12 @@ impl<'s> Encoder<'s> {
         let head = Head { name: naming.name(family), kind: naming.kind, help: family.help() };
         walk.start_family(family.get_field_type(), &head, writer.lead(head.name));
 
-        // Measuring walks the same way as writing, so both skip the same.
+        // Measuring and writing use the same walk, so both skip the same metrics.
         let mut bytes = 0;
         if let Some(size) = writer.metric_size() {
             walk.metrics(metrics.as_ref(), &mut |_| {}, |series| bytes += size(series));
         }
-        // A head without a series says nothing, so it waits for the first one that is served.
+        // The head is written with the first series, because a head without series is useless.
         let mut headed = false;
         let mut skip = |reason| skipped.add(reason, family.name());
         walk.metrics(metrics, &mut skip, |series| {

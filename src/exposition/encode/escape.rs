@@ -1,16 +1,16 @@
-//! Escapes inside help texts and label values.
+//! Escapes help texts and label values.
 //!
 //! The text format 0.0.4: in a label value "the backslash, double-quote, and line feed characters have to be
-//! escaped as `\\`, `\"`, and `\n`", in help "the line feed and backslash". Everything else, NUL and carriage
-//! return included, stands for itself.
+//! escaped as `\\`, `\"`, and `\n`", in help "the line feed and backslash". All other characters are written
+//! unchanged, NUL and carriage return included.
 
 use super::line::Line;
 
-/// Writes what stands in quotes, without them: a label value or a quoted name. In OpenMetrics also a help text.
+/// Writes a label value or a quoted name without its quotes. In OpenMetrics it writes help texts, too.
 ///
-/// Label values are short and clean, so they are searched as they are copied, many bytes at once and some of them twice; a
-/// call to `memchr` takes longer than the search. The source is searched, never what was just written: reading fresh
-/// bytes back stalls on the stores.
+/// Most label values are short and need no escapes. The search loads many bytes at once and some of them twice, because
+/// a call to `memchr` takes longer than this search. It reads the source: reading written bytes back stalls on
+/// the stores.
 #[inline(always)]
 pub(super) fn quoted(out: &mut Line<'_>, value: &str) {
     let text = value.as_bytes();
@@ -29,7 +29,7 @@ pub(super) fn quoted(out: &mut Line<'_>, value: &str) {
     }
 }
 
-/// Puts a text of `N` to `2 * N` bytes, unless it may need escapes.
+/// Writes a text of `N` to `2 * N` bytes, unless it may need escapes. Returns whether it was written.
 #[inline(always)]
 fn put_clean<const N: usize>(out: &mut Line<'_>, text: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) else { return false };
@@ -40,7 +40,9 @@ fn put_clean<const N: usize>(out: &mut Line<'_>, text: &[u8]) -> bool {
     clean
 }
 
-/// Puts a text of any length, unless it needs escapes. The search of the standard library is worth its call here.
+/// Writes a text of any length, unless it needs escapes. Returns whether it was written.
+///
+/// At this length the search of the standard library is faster, including its call.
 #[inline(always)]
 fn put_long(out: &mut Line<'_>, text: &[u8]) -> bool {
     let clean = !b"\\\"\n".iter().any(|special| text.contains(special));
@@ -67,11 +69,13 @@ pub(super) fn help(out: &mut Line<'_>, help: &str) {
 const LOW_BITS: u64 = u64::MAX / 255;
 const TOP_BITS: u64 = LOW_BITS << 7;
 
-/// Has the top bit of each byte that is a quotation mark, a backslash or a control character, and maybe others of a word
-/// that has one of these. ("Determine if a word has a byte less than n", Bit Twiddling Hacks)
+/// Sets the top bit of each byte that is a quotation mark, a backslash or a control character.
+///
+/// If there is one, top bits of other bytes may be set, too.
+/// ("Determine if a word has a byte less than n", Bit Twiddling Hacks)
 #[inline(always)]
 fn suspects(word: u64) -> u64 {
-    // The quotation mark changes places with the blank, next to the control characters.
+    // The XOR swaps the quotation mark (0x22) and the space (0x20), which follows the control characters.
     let quotation_mark_or_control = (word ^ (LOW_BITS * 2)).wrapping_sub(LOW_BITS * 0x21);
     let backslash = (word ^ (LOW_BITS * u64::from(b'\\'))).wrapping_sub(LOW_BITS);
     (quotation_mark_or_control | backslash) & !word
@@ -99,7 +103,7 @@ mod tests {
     use super::{super::line, *};
 
     #[test]
-    fn only_what_the_format_names_is_escaped() {
+    fn escapes_only_what_the_format_requires() {
         for (text, value, help_text) in [
             ("", "", ""),
             ("plain", "plain", "plain"),
@@ -119,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_special_byte_is_found_at_each_place_of_each_length() {
+    fn escapes_a_special_byte_at_each_offset_of_each_length() {
         let plain =
             |len: usize| -> String { (0..len).map(|at| ["a", "!", " ", "#", "]", "["][at % 6]).collect() };
         let quoted = |text: &str| {

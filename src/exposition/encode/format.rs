@@ -1,4 +1,4 @@
-//! What a format is: how a client asks for it, how a response announces it, and what writes it.
+//! Formats: their media types, their `Content-Type` and their writers.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,39 +8,39 @@ use super::writer::Writer;
 
 /// A format of an exposition: a row of [`FORMATS`](super::FORMATS).
 pub struct Format {
-    /// The link text on the page.
+    /// The text of its link on the page.
     pub title: &'static str,
     /// The value of the query parameter `format`, if it has one.
     pub query_name: Option<&'static str>,
     /// The media type in `Accept`.
     pub media_type: &'static str,
-    /// The parameters that name it in a clause of `Accept`.
+    /// The media type parameters that `Accept` must have.
     pub parameters: &'static [(&'static str, &'static str)],
-    /// Whether a clause with its media type and without `version` names it, too.
+    /// Whether the media type without `version` selects it, too.
     pub is_default_version: bool,
-    /// The `Content-Type` without a word about escaping.
+    /// The `Content-Type` without the parameter `escaping`.
     pub content_type: &'static str,
-    /// Which escapings it has.
+    /// The escapings that it supports.
     pub escapings: Escapings,
-    /// Whether a line that begins with `#` may say anything.
+    /// Whether any text may follow a `#` at the start of a line.
     pub has_comments: bool,
     /// Whether the rules of OpenMetrics apply.
     pub(super) is_openmetrics: bool,
     pub(super) writer: fn() -> Box<dyn Writer>,
 }
 
-/// Which escapings a format has.
+/// The escapings that a format supports.
 #[derive(Clone, Copy, Debug)]
 pub enum Escapings {
     /// [`Escaping::Underscores`] only.
     Underscores,
-    /// All of them; the `Content-Type` does not say which one was used.
+    /// All of them. The `Content-Type` does not name the one in use.
     Silent,
-    /// All of them, each with its `Content-Type`, in the order of [`Escaping::ALL`].
+    /// All of them, with one `Content-Type` for each, in the order of [`Escaping::ALL`].
     Announced([&'static str; 4]),
 }
 
-/// Makes [`Escapings::Announced`] of a content type.
+/// Expands to the [`Escapings::Announced`] of a content type.
 macro_rules! announced {
     ($content_type:literal) => {
         Escapings::Announced([
@@ -60,7 +60,7 @@ impl fmt::Debug for Format {
     }
 }
 
-/// No two have the same content type.
+/// Compares the content types, which are unique.
 impl PartialEq for Format {
     fn eq(&self, other: &Self) -> bool {
         self.content_type == other.content_type
@@ -75,7 +75,7 @@ impl Hash for Format {
     }
 }
 
-/// A format, with an escaping that it has.
+/// A format with one of the escapings that it supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EscapedFormat {
     format: &'static Format,
@@ -83,19 +83,18 @@ pub struct EscapedFormat {
 }
 
 impl EscapedFormat {
-    /// A format that was asked for without a word about escaping.
+    /// Returns a format for a client that requests no escaping.
     pub const fn plain(format: &'static Format) -> Self {
         // "If no escaping scheme is specified in the Accept header, underscores escaping SHOULD be used."
         // (escaping_schemes, "Default Behavior")
         EscapedFormat { format, escaping: Escaping::Underscores }
     }
 
-    /// A format that was asked for with this escaping.
+    /// Returns a format for a client that requests this escaping.
     ///
-    /// Only the 1.0.0 formats and protobuf know the parameter; 0.0.4 and 0.0.1 have no quoted names and are
-    /// always `underscores`, also for Prometheus 3.0 to 3.2, which put `escaping=allow-utf-8` on every
-    /// clause; 3.4 took it back ("Escaping header is only valid for newer versions of the text formats",
-    /// `scrape/scrape.go`).
+    /// Only the 1.0.0 formats and protobuf have the parameter. 0.0.4 and 0.0.1 have no quoted names, so they always use
+    /// `underscores`. Prometheus 3.0 to 3.2 send `escaping=allow-utf-8` for every format. Prometheus 3.4 does not
+    /// ("Escaping header is only valid for newer versions of the text formats", `scrape/scrape.go`).
     pub const fn new(format: &'static Format, escaping: Escaping) -> Self {
         match format.escapings {
             Escapings::Underscores => EscapedFormat::plain(format),
@@ -103,19 +102,21 @@ impl EscapedFormat {
         }
     }
 
-    /// The format.
+    /// Returns the format.
     pub const fn format(self) -> &'static Format {
         self.format
     }
 
-    /// The escaping of its names.
+    /// Returns the escaping of its names.
     pub const fn escaping(self) -> Escaping {
         self.escaping
     }
 
-    /// The `Content-Type` for a client that has asked for an escaping: with the one that it gets, which the 1.0.0 formats
-    /// say (<https://prometheus.io/docs/instrumenting/content_negotiation/>); else that of the
-    /// [format](Format::content_type).
+    /// Returns the `Content-Type` for a client that requests an escaping.
+    ///
+    /// In the 1.0.0 formats it names the escaping in use
+    /// (<https://prometheus.io/docs/instrumenting/content_negotiation/>).
+    /// In the others it is the `Content-Type` of the [format](Format::content_type).
     pub const fn content_type(self) -> &'static str {
         match self.format.escapings {
             Escapings::Underscores | Escapings::Silent => self.format.content_type,

@@ -1,7 +1,7 @@
-//! The labels of a metric.
+//! Writes the labels of metrics.
 //!
-//! Names repeat from metric to metric, values do not: names are checked, escaped and put between their
-//! punctuation when they differ from those of the metric before, and else only compared.
+//! Most metrics have the same label names as the metric before. So names are only compared with those. If they
+//! differ, they are checked, escaped and joined with their punctuation.
 
 use std::borrow::Cow;
 
@@ -11,42 +11,42 @@ use super::escaping::Escaping;
 use super::line::{self, Line};
 use super::{escape, name};
 
-/// Makes what is written before the value in place `at` of a label with this name.
+/// Returns the text before the value of the label at index `at` with this name.
 pub(super) type Lead = fn(at: usize, name: &str) -> String;
 
-/// The lead of a format that writes a label's name by itself.
+/// Returns the lead of a format that writes a label's name without punctuation.
 pub(super) fn bare(_: usize, name: &str) -> String {
     name.to_owned()
 }
 
-/// The label names of the metric at hand, kept for the next one.
+/// The label names of the current metric, kept for a comparison with the next one.
 pub(super) struct LabelNames {
     escaping: Escaping,
-    /// Which names nobody may use.
+    /// Returns whether a name is reserved in every family.
     private: fn(&str) -> bool,
     family: Family,
-    /// As the metric has them.
+    /// The names before escaping.
     given: Vec<String>,
-    /// What is written before each value: `{method="`, then `",path="`, or by [`bare`] just the names.
+    /// The texts before the values: `{method="`, then `",path="`. [`bare`] returns the name only.
     pub(super) leads: Vec<String>,
     usable: bool,
 }
 
-/// What is particular to a family.
+/// The rules for the label names of one family.
 struct Family {
     lead: Lead,
-    /// A label name that only the format may use.
+    /// The label name that only the format may use.
     reserved: Option<&'static str>,
 }
 
-/// How a metric's label names are.
+/// The result of the check of a metric's label names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameCheck {
-    /// Written the same as those of the metric before.
+    /// They are written like those of the metric before.
     AsBefore,
-    /// Others.
+    /// They differ from those of the metric before.
     New,
-    /// Not unique, or reserved.
+    /// One is reserved, or two are equal.
     Unusable,
 }
 
@@ -54,8 +54,8 @@ impl LabelNames {
     pub(super) fn new(escaping: Escaping, is_openmetrics: bool) -> Self {
         Self {
             escaping,
-            // OpenMetrics: "Label names beginning with underscores are RESERVED". The strict parser, and this,
-            // take one underscore.
+            // OpenMetrics: "Label names beginning with underscores are RESERVED". This accepts one underscore, as the
+            // strict parser does.
             private: if is_openmetrics { |name| name.starts_with("__") } else { |name| name == "__name__" },
             family: Family { lead: bare, reserved: None },
             given: Vec::new(),
@@ -64,7 +64,7 @@ impl LabelNames {
         }
     }
 
-    /// Forgets the previous family.
+    /// Starts a family and forgets the label names of the previous one.
     pub(super) fn start_family(&mut self, reserved: Option<&'static str>, lead: Lead) {
         self.family = Family { lead, reserved };
         self.given.clear();
@@ -72,7 +72,7 @@ impl LabelNames {
         self.usable = true;
     }
 
-    /// Goes on to the next metric's labels.
+    /// Checks the label names of the next metric.
     #[inline(always)]
     pub(super) fn follow(&mut self, labels: &[LabelPair]) -> NameCheck {
         let same = self.given.len() == labels.len()
@@ -84,8 +84,9 @@ impl LabelNames {
         }
     }
 
-    /// Writes the labels up to the last value, `{method="GET",path="/`, or nothing if there are none. They must
-    /// be those of the last [`follow`](Self::follow).
+    /// Writes the labels up to the last value, `{method="GET",path="/`. Writes nothing if there are none.
+    ///
+    /// They must be the labels of the last [`follow`](Self::follow).
     #[inline(always)]
     pub(super) fn write(&self, out: &mut Line<'_>, labels: &[LabelPair]) {
         for (lead, label) in self.leads.iter().zip(labels) {
@@ -118,10 +119,10 @@ impl LabelNames {
     }
 }
 
-/// Whether two metrics with the same label names are the same series.
+/// Returns whether two metrics with the same label names are the same series.
 #[inline(always)]
 pub(super) fn same_values(one: &Metric, other: &Metric) -> bool {
-    // Metrics are sorted by their values from the left, so neighbours differ on the right.
+    // Metrics are sorted by their values, the first label first, so most neighbours differ in the last one.
     let pairs = one.get_label().iter().zip(other.get_label());
     pairs.rev().all(|(one, other)| line::same(one.value(), other.value()))
 }
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_learned_once_and_checked() {
+    fn label_names_are_compared_with_the_metric_before() {
         let mut names = text_names();
         names.start_family(Some("le"), text::lead("up"));
         type Row = (&'static [(&'static str, &'static str)], NameCheck, &'static str);
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_metric_is_no_predecessor() {
+    fn a_metric_is_not_compared_with_an_unusable_one() {
         let mut names = text_names();
         names.start_family(None, text::lead("up"));
         assert_eq!(names.follow(&labels(&[("__name__", "1")])), NameCheck::Unusable);

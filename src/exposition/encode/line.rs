@@ -1,22 +1,25 @@
-//! Where a line is written.
+//! Writes lines into buffers.
 //!
-//! What a line is made of is short: to copy or compare some bytes by a call into libc, which begins with finding out
-//! how many they are, takes longer than the copying. Here they are loads and stores of fixed lengths, one from the
-//! front and one from the back, which overlap; and as nothing but the line knows how far it has got, that stays in
-//! registers.
+//! The parts of a line are short, so a call of `memcpy` takes longer than the copy itself. Here a copy is two
+//! overlapping loads and stores of a fixed length, one from the front and one from the back. Only the line itself
+//! has its position, so the position stays in registers.
 
 use std::io;
 use std::mem;
 
-/// A line in the making, in a room that may turn out too small: then it is made again in a bigger one.
+/// A line that is being written into a slice. If the slice is too small, the line is written again into a bigger one.
 pub(super) struct Line<'r> {
-    /// What is left of it.
+    /// The part of the slice that is not written yet.
     room: &'r mut [u8],
-    /// How much more it takes; once it is short of some, nothing more is written.
+    /// The number of bytes that did not fit. If it is not zero, nothing more is written.
     missing: usize,
 }
 
-/// Writes a line into `room`: its length, or how much more room it takes.
+/// Writes a line into `room` and returns its length.
+///
+/// # Errors
+///
+/// The number of bytes that did not fit.
 #[inline(always)]
 pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Result<usize, usize> {
     let bytes = room.len();
@@ -25,7 +28,7 @@ pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Result<u
     if line.missing == 0 { Ok(bytes - line.room.len()) } else { Err(line.missing) }
 }
 
-/// Writes a line into a buffer of its own, in place of what is there.
+/// Replaces the content of `buffer` with a line.
 #[inline(always)]
 pub(super) fn into(buffer: &mut Vec<u8>, write: impl Fn(&mut Line<'_>)) {
     buffer.resize(buffer.capacity(), 0);
@@ -55,7 +58,7 @@ impl Line<'_> {
         }
     }
 
-    /// Puts a text of `N` to `2 * N` bytes.
+    /// Writes a text of `N` to `2 * N` bytes.
     #[inline(always)]
     pub(super) fn put_ends<const N: usize>(&mut self, text: &[u8]) {
         let left = self.room.len();
@@ -68,7 +71,7 @@ impl Line<'_> {
         }
     }
 
-    /// Puts the first `len` bytes of `text`.
+    /// Writes the first `len` bytes of `text`.
     #[inline(always)]
     pub(super) fn put_first(&mut self, text: [u8; 8], len: usize) {
         match self.room.first_chunk_mut() {
@@ -80,7 +83,7 @@ impl Line<'_> {
         }
     }
 
-    /// Lets another one write, by way of a copy: a line whose address is known elsewhere would not stay in registers.
+    /// Passes a copy of the line to `write`, because a line whose address escapes does not stay in registers.
     #[inline(always)]
     pub(super) fn lend(&mut self, write: impl FnOnce(&mut Line<'_>)) {
         let bytes = self.room.len();
@@ -103,7 +106,7 @@ impl io::Write for Line<'_> {
     }
 }
 
-/// Whether two texts are the same.
+/// Returns whether two texts are equal.
 #[inline(always)]
 pub(super) fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_every_length_are_copied() {
+    fn copies_texts_of_each_length() {
         let text = text();
         for len in 0..text.len() {
             let expected = format!("<{}>", &text[..len]);
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_every_length_are_compared() {
+    fn compares_texts_of_each_length() {
         let text = text();
         for len in 0..text.len() {
             let part = &text[..len];

@@ -1,15 +1,15 @@
-//! Names as the formats allow them.
+//! Escapes metric names and label names.
 //!
-//! The Prometheus data model before 3.0: metric names match `[a-zA-Z_:][a-zA-Z0-9_:]*`, label names
-//! `[a-zA-Z_][a-zA-Z0-9_]*`. `prometheus` checks neither in a custom collector, nor a registry's prefix and
-//! labels; one wrong name costs Prometheus the whole scrape, so wrong names are escaped. As in
-//! `EscapeMetricFamily` of prometheus/common (model/metric.go), right ones stay as they are in every scheme.
+//! In the Prometheus data model before 3.0, metric names match `[a-zA-Z_:][a-zA-Z0-9_:]*` and label names
+//! `[a-zA-Z_][a-zA-Z0-9_]*`. `prometheus` does not check the names of custom collectors, nor a registry's prefix and
+//! labels. One invalid name makes Prometheus reject the whole scrape, so invalid names are escaped. Valid names stay
+//! unchanged in every scheme, as in `EscapeMetricFamily` of prometheus/common (model/metric.go).
 
 use std::{borrow::Cow, fmt::Write};
 
 use super::escaping::Escaping;
 
-/// `name` as a metric name. An empty one stays empty.
+/// Escapes `name` as a metric name. An empty one stays empty.
 pub(super) fn metric_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
     if name.is_empty() || is_metric_name(name) {
         Cow::Borrowed(name)
@@ -18,28 +18,29 @@ pub(super) fn metric_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
     }
 }
 
-/// `name` as a label name. Without colons, which `EscapeName` keeps and the text parser of Prometheus takes in
-/// metric names only.
+/// Escapes `name` as a label name, its colons included.
+///
+/// `EscapeName` keeps colons, but the text parser of Prometheus accepts them in metric names only.
 pub(super) fn label_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
     match name {
-        // No scheme has anything for it, and no parser takes it, not even in quotes.
+        // No scheme defines an escape for it, and no parser accepts it, not even in quotes.
         "" => Cow::Borrowed("_"),
         name if is_label_name(name) => Cow::Borrowed(name),
         name => escaped(name, escaping, in_label_name),
     }
 }
 
-/// Whether a metric name can be written without quotes.
+/// Returns whether a metric name can be written without quotes.
 pub(super) fn is_metric_name(name: &str) -> bool {
     !name.is_empty() && name.char_indices().all(in_metric_name)
 }
 
-/// Whether a label name can be written without quotes.
+/// Returns whether a label name can be written without quotes.
 pub(super) fn is_label_name(name: &str) -> bool {
     !name.is_empty() && name.char_indices().all(in_label_name)
 }
 
-/// `isValidLegacyRune` of prometheus/common.
+/// Works like `isValidLegacyRune` of prometheus/common.
 fn in_metric_name((at, character): (usize, char)) -> bool {
     character == ':' || in_label_name((at, character))
 }
@@ -48,7 +49,7 @@ fn in_label_name((at, character): (usize, char)) -> bool {
     character.is_ascii_alphabetic() || character == '_' || (character.is_ascii_digit() && at > 0)
 }
 
-/// `EscapeName` of prometheus/common, model/metric.go
+/// Works like `EscapeName` of prometheus/common, model/metric.go
 /// (<https://prometheus.io/docs/instrumenting/escaping_schemes/>).
 fn escaped(name: &str, escaping: Escaping, allowed: fn((usize, char)) -> bool) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(name.len());
@@ -74,7 +75,7 @@ fn escaped(name: &str, escaping: Escaping, allowed: fn((usize, char)) -> bool) -
                     '_' => escaped.push_str("__"),
                     _ if allowed((at, character)) => escaped.push(character),
                     _ => {
-                        // A String takes whatever is written to it.
+                        // Writing to a String cannot fail.
                         let _ = write!(escaped, "_{:x}_", u32::from(character));
                     }
                 }
@@ -90,13 +91,13 @@ mod tests {
 
     const SCHEMES: [Escaping; 3] = [Escaping::Underscores, Escaping::Dots, Escaping::Values];
 
-    /// `TestEscapeName` of prometheus/common, model/metric_test.go, by `UnderscoreEscaping`, `DotsEscaping` and
-    /// `ValueEncodingEscaping`.
+    /// Has the rows of `TestEscapeName` of prometheus/common, model/metric_test.go, with `UnderscoreEscaping`,
+    /// `DotsEscaping` and `ValueEncodingEscaping`.
     #[test]
-    fn names_are_escaped_as_upstream_tests_it() {
+    fn passes_the_tests_of_prometheus_common_for_names() {
         let rows = [
             ("", ["", "", ""]),
-            // By itself `DotsEscaping` doubles the underscore; `EscapeMetricFamily` does not get there.
+            // `DotsEscaping` doubles the underscore, but `EscapeMetricFamily` does not call it with a valid name.
             (
                 "no:escaping_required",
                 ["no:escaping_required", "no:escaping_required", "no:escaping_required"],
@@ -129,9 +130,9 @@ mod tests {
         }
     }
 
-    /// `TestEscapeMetricFamily`, the same place.
+    /// Has the names of `TestEscapeMetricFamily` of prometheus/common, model/metric_test.go.
     #[test]
-    fn families_are_escaped_as_upstream_tests_it() {
+    fn passes_the_tests_of_prometheus_common_for_families() {
         use Escaping::{Dots, Values};
         for (scheme, name, expected) in [
             (Values, "my_metric", "my_metric"),
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_legacy_names() {
+    fn escapes_names_to_legacy_names() {
         for (name, metric, label) in [
             ("", "", "_"),
             ("_", "_", "_"),
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_is_escaped_in_a_label_name() {
+    fn escapes_colons_in_label_names() {
         for (scheme, expected) in
             [(Escaping::AllowUtf8, "a:b_c"), (Escaping::Dots, "a__b__c"), (Escaping::Values, "U__a_3a_b__c")]
         {

@@ -1,23 +1,25 @@
-//! Numbers as `f64`'s `Display` writes them, which is what `prometheus::TextEncoder` does, only faster; and the
-//! few that OpenMetrics has in a form of its own.
+//! Writes numbers.
+//!
+//! The text is that of `f64`'s `Display`, which `prometheus::TextEncoder` uses, but it is written faster. OpenMetrics
+//! has another form of bounds and timestamps.
 
 use std::io::Write;
 
 use super::line::Line;
 
-/// From here on not every integer is an `f64`.
+/// The end of the range in which every integer is an `f64`.
 const INTEGERS_END: u64 = 1 << 53;
 
-/// From here on a decimal number may name the same `f64` as another one.
+/// The end of the range in which different decimal numbers are different `f64` values.
 const FIFTEEN_DIGITS_END: u64 = 1_000_000_000_000_000;
 
 const EIGHT_DIGITS_END: u64 = 100_000_000;
 
-/// Writes a value. The text formats spell the values without digits `NaN`, `+Inf` and `-Inf`.
+/// Writes a value. The text formats write the special values as `NaN`, `+Inf` and `-Inf`.
 #[inline(always)]
 pub(super) fn value(out: &mut Line<'_>, value: f64) {
     let integer = value as i64;
-    // Compares bits, so that -0.0 is none of these.
+    // Compares bits, so that -0.0 is not taken for 0.
     if (integer as f64).to_bits() == value.to_bits() && integer.unsigned_abs() < INTEGERS_END {
         if integer < 0 {
             out.push(b'-');
@@ -34,7 +36,7 @@ pub(super) fn value(out: &mut Line<'_>, value: f64) {
     }
 }
 
-/// Writes a count of observations, which the text format has as a float like any other value.
+/// Writes a count of observations. In the text format it is a float like any other value.
 #[inline(always)]
 pub(super) fn count(out: &mut Line<'_>, count: u64) {
     if count < INTEGERS_END {
@@ -46,16 +48,16 @@ pub(super) fn count(out: &mut Line<'_>, count: u64) {
 
 /// Writes a timestamp in milliseconds.
 pub(super) fn timestamp(out: &mut Line<'_>, milliseconds: i64) {
-    // A line takes whatever is written to it.
+    // Writing to a line cannot fail.
     let _ = write!(out, "{milliseconds}");
 }
 
-/// Writes a timestamp in seconds, whose fraction "SHOULD NOT use exponential float rendering" (OpenMetrics).
+/// Writes a timestamp in seconds. A fraction "SHOULD NOT use exponential float rendering" (OpenMetrics).
 pub(super) fn seconds(out: &mut Line<'_>, milliseconds: i64) {
     let magnitude = milliseconds.unsigned_abs();
     let (seconds, fraction) = (magnitude / 1000, magnitude % 1000);
     let sign = if milliseconds < 0 { "-" } else { "" };
-    // A line takes whatever is written to it.
+    // Writing to a line cannot fail.
     let _ = if fraction == 0 {
         write!(out, "{sign}{seconds}")
     } else {
@@ -70,7 +72,7 @@ pub(super) fn canonical(out: &mut Line<'_>, value: f64) {
         return self::value(out, value);
     }
     if value == 0.0 {
-        // Without the sign, as Prometheus' own client has it.
+        // Without the sign, as in client_golang.
         return out.put(b"0.0");
     }
     let scientific = format!("{value:e}");
@@ -86,7 +88,7 @@ pub(super) fn canonical(out: &mut Line<'_>, value: f64) {
     };
 }
 
-/// Most values are measured in decimal fractions that are not long: nanoseconds, or of a time of day milliseconds.
+/// Writes a number that is not an integer. Most have few decimals: durations nine, times of day three.
 fn fraction(out: &mut Line<'_>, value: f64) {
     if value.is_sign_negative() {
         out.push(b'-');
@@ -97,8 +99,10 @@ fn fraction(out: &mut Line<'_>, value: f64) {
     }
 }
 
-/// Writes a number that is so many parts of one with up to 15 digits (`f64::DIGITS`) in all. A multiplication finds them and
-/// a division proves them; and as so many digits name only one number, they are those that `Display` finds.
+/// Writes a number that is a multiple of `1 / PARTS` and has at most 15 digits (`f64::DIGITS`). Returns whether it is.
+///
+/// A multiplication finds the digits and a division proves them. No other decimal number of 15 digits is the same
+/// `f64`, so `Display` writes the same digits.
 fn decimal<const PARTS: u64>(out: &mut Line<'_>, magnitude: f64) -> bool {
     let parts = (magnitude * PARTS as f64 + 0.5) as u64;
     let found = 0 < parts && parts < FIFTEEN_DIGITS_END && parts as f64 / PARTS as f64 == magnitude;
@@ -126,17 +130,19 @@ fn digits(out: &mut Line<'_>, number: u64) {
 #[inline(always)]
 fn without_leading_zeros(out: &mut Line<'_>, number: u64) {
     let digits = eight_digits(number);
-    // Of zero one digit is left.
+    // At least one digit is written.
     let zeros = (digits.trailing_zeros() / 8).min(7);
     out.put_first(ascii(digits >> (8 * zeros)), 8 - zeros as usize);
 }
 
-/// The eight digits of a number, a byte each, the first one lowest: halves it three times, all parts at once. Digit by
-/// digit they would be written to memory and read back before the writing is through, which stalls.
+/// Returns the eight digits of a number, one per byte, the first digit in the lowest byte.
+///
+/// Each of three steps splits all parts in halves at once. Digit by digit, the digits are read back from memory
+/// before the stores finish, which stalls.
 #[inline(always)]
 fn eight_digits(number: u64) -> u64 {
     let fours = (number / 10_000) | ((number % 10_000) << 32);
-    // By 100, as 5243 / 2^19, which is right up to 10,000; then by 10, as 103 / 2^10.
+    // Division by 100 is multiplication by 5243 / 2^19, which is exact below 10,000. Division by 10 is 103 / 2^10.
     let hundreds = ((fours * 5243) >> 19) & 0x7f_0000_007f;
     let twos = hundreds | ((fours - 100 * hundreds) << 16);
     let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
@@ -149,7 +155,7 @@ fn ascii(digits: u64) -> [u8; 8] {
 }
 
 fn display(out: &mut Line<'_>, value: f64) {
-    // A line takes whatever is written to it.
+    // Writing to a line cannot fail.
     let _ = write!(out, "{value}");
 }
 
@@ -163,7 +169,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// Enough of a random number generator for a loop of millions.
+    /// Returns a random number, faster than `proptest`, because the loop has millions of passes.
     fn random(state: &mut u64) -> u64 {
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -179,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn special_values() {
+    fn writes_special_values() {
         for (number, expected) in [
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn counts() {
+    fn writes_counts() {
         for (number, expected) in [
             (0, "0"),
             (u64::from(u32::MAX), "4294967295"),
@@ -213,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps() {
+    fn writes_timestamps() {
         for (number, milliseconds, in_seconds) in [
             (0, "0", "0"),
             (1, "1", "0.001"),
@@ -229,9 +235,9 @@ mod tests {
         }
     }
 
-    /// The examples of the specification, then what Go prints.
+    /// Has the examples of the specification, then numbers that Go printed.
     #[test]
-    fn canonical_numbers() {
+    fn writes_canonical_numbers() {
         let examples = "0.0 0.001 0.002 0.01 0.1 0.9 0.95 0.99 0.999 1.0 1.7 10.0 \
             1e-10 1e-09 1e-05 0.0001 0.1 1.0 100000.0 1e+06 1e+10 +Inf \
             -Inf NaN -1.0 -0.5 -1e+06 999999.0 1.234567e+06 123456.7 0.00012 1.2e-05 5e-324 \
@@ -243,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_display_writes() {
+    fn value_writes_what_display_writes() {
         let (mut ours, mut theirs, mut state) = (Vec::new(), Vec::new(), 1);
         for _ in 0..1_000_000 {
             let bits = random(&mut state);
-            // Any magnitude; the magnitudes of the fast path; decimal fractions; about the last integers.
+            // First any magnitude, then those of the fast path, decimal fractions, and numbers about `INTEGERS_END`.
             let spread = f64::from_bits(bits);
             if spread.is_finite() {
                 check(&mut ours, &mut theirs, spread);

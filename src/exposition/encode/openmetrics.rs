@@ -1,6 +1,6 @@
-//! OpenMetrics text 1.0.0: what it writes in another way than [`text`](super::text), and what it forbids.
+//! OpenMetrics text 1.0.0: its differences from [`text`](super::text) and its prohibitions.
 //!
-//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>; quotations are from there.
+//! Quotations are from <https://prometheus.io/docs/specs/om/open_metrics_spec/>.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub static OPENMETRICS_100: Format = Format {
     query_name: Some("openmetrics"),
     media_type: "application/openmetrics-text",
     parameters: &[("version", "1.0.0")],
-    // Prometheus 2.40.0 asks so for whatever is current.
+    // Prometheus 2.40.0 omits the version to request the current one.
     is_default_version: true,
     content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
     escapings: announced!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
@@ -26,7 +26,7 @@ pub static OPENMETRICS_100: Format = Format {
     writer: || Lines::boxed(&DIALECT),
 };
 
-/// The same body as [`OPENMETRICS_100`] under the version that Prometheus before 2.40 asked for.
+/// OpenMetrics text 0.0.1, which Prometheus before 2.40 requests. The body is that of [`OPENMETRICS_100`].
 pub static OPENMETRICS_001: Format = Format {
     query_name: None,
     parameters: &[("version", "0.0.1")],
@@ -52,11 +52,12 @@ static DIALECT: Dialect = Dialect {
 /// "The MetricPoint's Total Value Sample MetricName MUST have the suffix "_total"."
 const TOTAL: &str = "_total";
 
-/// What a counter takes beside its full name, which ends in `_total`.
+/// The suffixes that a counter reserves in addition to its full name, which ends in `_total`.
 pub(super) const COUNTER_SUFFIXES: &[&str] = &["_created"];
 
-/// What a family takes beside its name: "The name of a MetricFamily MUST NOT result in a potential clash for
-/// sample metric names", in use or not.
+/// Returns the suffixes that a family reserves in addition to its name, whether it uses them or not.
+///
+/// "The name of a MetricFamily MUST NOT result in a potential clash for sample metric names".
 pub(super) fn suffixes(kind: MetricType) -> &'static [&'static str] {
     match kind {
         MetricType::COUNTER => COUNTER_SUFFIXES,
@@ -66,7 +67,7 @@ pub(super) fn suffixes(kind: MetricType) -> &'static [&'static str] {
     }
 }
 
-/// The name of a counter without its suffix, or `None` if it can not be called a counter.
+/// Returns the name of a counter without `_total`, or `None` if the name does not allow the type counter.
 pub(super) fn counter_base(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let base = match name {
         Cow::Borrowed(name) => Cow::Borrowed(name.strip_suffix(TOTAL)?),
@@ -75,19 +76,19 @@ pub(super) fn counter_base(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     Some(base).filter(|base| !base.is_empty())
 }
 
-/// How much of a metric can be written.
+/// The part of a metric that OpenMetrics allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ruling {
     Whole,
-    /// Without its sum, and if it is a histogram without its count.
+    /// All but the sum, and in a histogram the count.
     WithoutSum,
     Forbidden,
 }
 
-/// What the specification makes of a metric in a family that is announced as `kind`.
+/// Returns the part of a metric that the specification allows in a family of the type `kind`.
 ///
-/// Prometheus takes more, but "partial or invalid expositions MUST be considered erroneous in their entirety",
-/// and others do.
+/// Prometheus accepts more. Other parsers reject the whole exposition: "partial or invalid expositions MUST be
+/// considered erroneous in their entirety".
 pub(super) fn ruling(kind: MetricType, sample: &Sample<'_>) -> Ruling {
     match sample {
         // "A Total is a non-NaN and MUST be monotonically non-decreasing over time, starting from 0."
@@ -125,7 +126,7 @@ fn histogram_ruling(histogram: &Histogram) -> Ruling {
 }
 
 fn summary_ruling(summary: &Summary) -> Ruling {
-    // "Quantiles MUST be between 0 and 1 inclusive. Quantile values MUST NOT be negative." Without an event they
+    // "Quantiles MUST be between 0 and 1 inclusive. Quantile values MUST NOT be negative." Without observations they
     // "MUST be NaN".
     let legal = summary.get_quantile().iter().all(|entry| {
         (0.0..=1.0).contains(&entry.quantile()) && (entry.value().is_nan() || entry.value() >= 0.0)
@@ -139,6 +140,8 @@ fn summary_ruling(summary: &Summary) -> Ruling {
     }
 }
 
+/// Returns whether a counter may have this value.
+///
 /// "Semantically, Sum, and buckets values are counters so MUST NOT be NaN or negative."
 fn counts(value: f64) -> bool {
     value >= 0.0

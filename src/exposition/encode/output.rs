@@ -1,17 +1,18 @@
-//! The output: lines in, chunks out.
+//! Collects lines into chunks.
 
 use std::hint::black_box;
 
 use super::line::{self, Line};
 use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 
-/// So many bytes of a chunk are made ready to be written to at once: a small exposition does not touch a whole chunk, and
-/// they are still in the cache when they are written to.
+/// The number of bytes of a chunk that are zeroed at once.
+///
+/// A small exposition then does not touch a whole chunk, and zeroed bytes are still in the cache when they are written.
 const STEP: usize = 8 * 1024;
 
-/// The chunk that is being filled, and where it goes when it is full.
+/// The current chunk, and the sink for full chunks.
 pub(super) struct Output<'s> {
-    /// Ready to be written to; what is written are the first `filled` bytes.
+    /// Zeroed bytes after the `filled` ones.
     chunk: Vec<u8>,
     filled: usize,
     sink: &'s mut dyn Sink,
@@ -22,12 +23,12 @@ impl<'s> Output<'s> {
         Self { chunk: Vec::new(), filled: 0, sink }
     }
 
-    /// Writes a line, or some, between which no chunk ends. If there is too little room, it is written again.
+    /// Writes one or more lines into one chunk. If they do not fit, `write` is called again with more space.
     #[inline(always)]
     pub(super) fn line(&mut self, write: impl Fn(&mut Line<'_>)) {
         loop {
             let room = self.chunk.get_mut(self.filled..).unwrap_or_default();
-            // Otherwise the compiler takes the making of numbers, for any magnitude, out of what may be repeated.
+            // Without `black_box` the compiler hoists the formatting of numbers out of the loop.
             match line::within(room, black_box(&write)) {
                 Ok(bytes) => return self.filled += bytes,
                 Err(missing) => self.make_room(missing),
@@ -48,7 +49,7 @@ impl<'s> Output<'s> {
         if self.chunk.capacity() == 0 {
             self.chunk = self.sink.buffer();
         }
-        // A line may take more than a chunk.
+        // A line may be longer than a chunk.
         let most = (self.filled + room).max(CHUNK_SIZE);
         let ready = (self.filled + room).max(self.chunk.len() + STEP).min(most);
         self.chunk.truncate(most);
@@ -74,7 +75,7 @@ mod tests {
     /// A chunk's length and its capacity.
     type Cut = (usize, usize);
 
-    /// Leaves each buffer, as a compressor does.
+    /// A sink that does not take the buffers, as a compressor.
     #[derive(Default)]
     struct Cuts(Vec<Cut>);
 
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_is_handed_on_before_it_would_grow() {
+    fn sends_a_chunk_before_it_grows() {
         let big = 4 * CHUNK_SIZE;
         let rows: [(&[usize], &[Cut]); 6] = [
             (&[], &[]),
@@ -93,7 +94,7 @@ mod tests {
             (&[CHUNK_SIZE], &[(CHUNK_SIZE, CHUNK_SIZE)]),
             (&[CHUNK_SIZE, 1], &[(CHUNK_SIZE, CHUNK_SIZE), (1, CHUNK_SIZE)]),
             (&[CHUNK_SIZE - 1, 2], &[(CHUNK_SIZE - 1, CHUNK_SIZE), (2, CHUNK_SIZE)]),
-            // A buffer that had to be bigger once is not filled beyond CHUNK_SIZE again.
+            // After a line longer than a chunk, the bigger buffer is filled up to CHUNK_SIZE only.
             (&[1, big, CHUNK_SIZE, 1], &[(1, CHUNK_SIZE), (big, big), (CHUNK_SIZE, big), (1, big)]),
         ];
         for (writes, expected) in rows {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_kept_without_a_copy() {
+    fn keeps_chunks_without_a_copy() {
         let mut buffer = b"up 1\n".to_vec();
         let address = buffer.as_ptr();
         let mut chunks: Vec<Bytes> = Vec::new();

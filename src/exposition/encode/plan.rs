@@ -1,6 +1,6 @@
-//! What each family is called, so that no two clash.
+//! Names the families so that no two names clash.
 //!
-//! All families are named before the first is written: who comes later may have the better claim to a name.
+//! All families are named before the first is written, because a later family may have precedence for a name.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -10,31 +10,31 @@ use super::format::EscapedFormat;
 use super::skipped::SkipReason;
 use super::{name, openmetrics};
 
-/// The name and the type under which a family is served.
+/// The name and the type of a family in the exposition.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Naming {
-    /// `None` if it is the one that it was gathered with.
+    /// The escaped name. `None` if the gathered name needs no escape.
     escaped: Option<String>,
-    /// As it is announced: in OpenMetrics some counters are not called so.
+    /// The type in the exposition. In OpenMetrics some counters have the type `unknown`.
     pub(super) kind: MetricType,
 }
 
 impl Naming {
-    /// The name of `family`, which must be the one that this was made for.
+    /// Returns the name of `family`, which must be the family of this naming.
     pub(super) fn name<'f>(&'f self, family: &'f MetricFamily) -> &'f str {
         self.escaped.as_deref().unwrap_or(family.name())
     }
 
-    /// The same, to be kept while this changes.
+    /// Returns the name without a borrow of the naming, which may change later.
     fn written<'f>(&self, family: &'f MetricFamily) -> Cow<'f, str> {
         self.escaped.clone().map_or(Cow::Borrowed(family.name()), Cow::Owned)
     }
 }
 
-/// Names each family, or says why it is skipped.
+/// Returns the name of each family, or the reason why it is skipped.
 ///
-/// A family with a name that needs no escape takes no notice of those whose names do: one bad collector must
-/// not cost another its samples. Among equals the first wins.
+/// Names that need no escape have precedence, so that a bad collector does not cost another collector its samples.
+/// Then the first family has precedence.
 pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Result<Naming, SkipReason>> {
     let mut namings: Vec<_> = families.iter().map(|family| naming(format, family)).collect();
     let openmetrics = format.format().is_openmetrics;
@@ -50,7 +50,7 @@ pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Res
             }
         }
     }
-    // Last, for the other name of a counter costs nobody samples, and it can do without.
+    // Counters come last: their name without `_total` must not displace a family, and a counter is served without it.
     if openmetrics {
         for (entry, family) in namings.iter_mut().zip(families) {
             let Ok(naming) = entry else { continue };
@@ -83,10 +83,10 @@ fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipRe
     Ok(Naming { escaped, kind })
 }
 
-/// Takes a name, and the same with each of the suffixes, if all of them are free.
+/// Reserves a name with and without the suffixes. Returns `false` if one of these names is taken.
 ///
-/// The text format: "Only one HELP line may exist for any given metric name", and the same for TYPE. What its
-/// suffixes may clash with it does not say, and Prometheus does not mind.
+/// The text format: "Only one HELP line may exist for any given metric name", and the same for TYPE. The format has
+/// no rule about clashes of suffixes, and Prometheus accepts them.
 fn take<'f>(taken: &mut HashSet<Cow<'f, str>>, name: Cow<'f, str>, suffixes: &[&str]) -> bool {
     let suffixed = |suffix: &&str| Cow::Owned(format!("{name}{suffix}"));
     let suffixed: Vec<Cow<'f, str>> = suffixes.iter().map(suffixed).collect();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_clashes_and_who_needs_no_escape_wins() {
+    fn names_never_clash_and_valid_ones_have_precedence() {
         use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY, UNTYPED};
         type Row = (EscapedFormat, &'static [(&'static str, MetricType)], &'static [&'static str]);
         let rows: [Row; 19] = [
@@ -147,7 +147,7 @@ mod tests {
             (OPENMETRICS, &[("a.b", GAUGE), ("a_b", COUNTER)], &["NameTaken", "a_b UNTYPED"]),
             (UTF8, &[("a.b", GAUGE), ("a_b", GAUGE)], &["a.b GAUGE", "a_b GAUGE"]),
             (UTF8, &[("a.b_total", COUNTER), ("a.c", COUNTER)], &["a.b_total COUNTER", "a.c UNTYPED"]),
-            // A counter is one if its other names are free.
+            // A counter keeps its type if its names with and without suffixes are free.
             (OPENMETRICS, &[("a_total", COUNTER)], &["a_total COUNTER"]),
             (OPENMETRICS, &[("a", COUNTER), ("_total", COUNTER)], &["a UNTYPED", "_total UNTYPED"]),
             (OPENMETRICS, &[("a", GAUGE), ("a_total", COUNTER)], &["a GAUGE", "a_total UNTYPED"]),
@@ -163,13 +163,13 @@ mod tests {
                 &["h HISTOGRAM", "h_count_total UNTYPED"],
             ),
             (OPENMETRICS, &[("a.b", GAUGE), ("a_b_total", COUNTER)], &["a_b GAUGE", "a_b_total UNTYPED"]),
-            // The full name of a counter is its own, whatever another would like to be called.
+            // The full name of a counter has precedence over the name without `_total` of another.
             (
                 OPENMETRICS,
                 &[("a_total_total", COUNTER), ("a_total", COUNTER), ("a", GAUGE)],
                 &["a_total_total UNTYPED", "a_total UNTYPED", "a GAUGE"],
             ),
-            // Nobody else can do without a name.
+            // Other families are skipped if their name is taken.
             (
                 OPENMETRICS,
                 &[("h", HISTOGRAM), ("h_bucket", GAUGE), ("h_created", GAUGE), ("h_max", GAUGE)],

@@ -1,7 +1,7 @@
-//! Length-delimited messages `io.prometheus.client.MetricFamily`.
+//! Writes length-delimited messages `io.prometheus.client.MetricFamily`.
 //!
-//! Written by hand: the messages are few and simple, and the feature `prometheus/protobuf` would change the types of
-//! every crate in the tree.
+//! The encoding is written by hand because the messages are few and simple. The feature `prometheus/protobuf` changes
+//! the types of `prometheus` in every crate of the build.
 
 mod schema;
 mod wire;
@@ -12,7 +12,7 @@ use super::writer::{Head, Series, Writer};
 use schema::{FAMILY_METRIC, FamilyHead, Fields, Message};
 use wire::{Size, Wire};
 
-/// Protobuf.
+/// The protobuf format.
 pub static PROTOBUF: Format = Format {
     title: "Protobuf",
     query_name: None,
@@ -30,7 +30,7 @@ pub static PROTOBUF: Format = Format {
 struct Messages;
 
 impl Writer for Messages {
-    /// A message begins with its length.
+    /// Returns the size, because a message begins with its length.
     fn metric_size(&self) -> Option<fn(&Series<'_>) -> usize> {
         Some(|series| Size::of_field(FAMILY_METRIC, series))
     }

@@ -1,13 +1,14 @@
-//! Reads a metric's value, whichever way `prometheus` was built.
+//! Reads the value of a metric, with and without the feature `prometheus/protobuf`.
 //!
-//! Any crate in the tree may switch on the feature `prometheus/protobuf`, and we cannot see it. With it a
-//! counter's value is `value()`, without it `get_value()`, and untyped metrics have accessors only without.
-//! So each name gets a fallback in a private trait: an inherent method always wins, and where there is none
-//! the fallback goes on to the name that exists.
+//! Any crate of the build may enable the feature, and this crate cannot detect it. The accessor of a counter's value
+//! is `value()` with the feature and `get_value()` without. Untyped metrics have accessors only without.
+//!
+//! So a private trait has a fallback of each accessor. An inherent method has precedence over it. If there is none,
+//! the fallback calls the accessor that exists.
 
 use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary, Untyped};
 
-/// What a metric holds, by the type of its family.
+/// The value of a metric, by the type of its family.
 pub(in crate::exposition) enum Sample<'m> {
     Counter(f64),
     Gauge(f64),
@@ -16,7 +17,9 @@ pub(in crate::exposition) enum Sample<'m> {
     Summary(&'m Summary),
 }
 
-/// `None` for an untyped metric that cannot be read. The collectors of this crate set a gauge in it, too.
+/// Returns the value of a metric, or `None` if it is untyped and cannot be read.
+///
+/// The collectors of this crate set the gauge of an untyped metric, too, so that it can always be read.
 pub(in crate::exposition) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
     Some(match kind {
         MetricType::COUNTER => Sample::Counter(Value::value(counter(metric))),
@@ -27,7 +30,7 @@ pub(in crate::exposition) fn sample(kind: MetricType, metric: &Metric) -> Option
     })
 }
 
-/// With the feature this is a `MessageField<Counter>`, which becomes a `Counter` by returning it as one.
+/// Returns the counter of a metric. With the feature, the return type dereferences a `MessageField<Counter>`.
 fn counter(metric: &Metric) -> &Counter {
     metric.get_counter()
 }
@@ -36,7 +39,9 @@ fn gauge(metric: &Metric) -> &Gauge {
     metric.get_gauge()
 }
 
-/// With the feature a gauge that was never set has no value, and so differs from every gauge that was.
+/// Returns the value of the gauge, if it was set.
+///
+/// With the feature, a gauge that was never set has no value, so it differs from every gauge that was set.
 fn set_gauge(metric: &Metric) -> Option<f64> {
     let gauge = gauge(metric);
     (*gauge != Gauge::default()).then(|| Value::value(gauge))

@@ -1,57 +1,62 @@
-//! What is skipped in an exposition, and why.
+//! Reports the families, metrics and sums that an exposition skips.
 
 use std::fmt;
 
-/// Why something was skipped.
+/// The reason why a family, a metric or a sum is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
     /// A family without a name.
     Nameless,
     /// A family without a metric.
     Empty,
-    /// A family whose name, as it would be written, another family has, or in OpenMetrics one of the samples
-    /// that another family may have. A name that needs no escape goes before one that does, else the first.
+    /// A family whose escaped name another family has. In OpenMetrics also the name of a sample that another family may
+    /// have. A name that needs no escape has precedence, then the first family.
     NameTaken,
-    /// A metric whose label names, as they would be written, are not unique or collide with a name that the
-    /// format itself uses: `__name__`, `le` on a histogram, `quantile` on a summary, in OpenMetrics all that begin with `__`.
+    /// A metric whose escaped label names are not unique or collide with a name that the format reserves.
+    ///
+    /// Reserved are `__name__`, `le` on a histogram and `quantile` on a summary. In OpenMetrics all names that begin
+    /// with `__` are reserved.
     Labels,
-    /// A metric with the labels of the one before it: the same series a second time.
+    /// A metric with the same labels as the metric before it, so the same series.
     Repeated,
-    /// An untyped metric, whose value `prometheus` does not show when its feature `protobuf` is on.
+    /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
     Unreadable,
-    /// A metric that OpenMetrics forbids: a counter below zero or not a number, a histogram whose buckets are
-    /// not ascending and cumulative up to its count, a summary with a quantile outside of 0 to 1 or of a value
-    /// below zero.
+    /// A metric that OpenMetrics forbids:
+    ///
+    /// * a counter that is negative or NaN,
+    /// * a histogram whose buckets are not ascending and cumulative up to its count,
+    /// * a summary with a quantile outside of 0 to 1, or with a negative value.
     Forbidden,
-    /// The sum of a histogram or summary, and the count of the histogram with it, where OpenMetrics forbids
-    /// the sum: it is below zero or not a number, or the histogram has a bucket below zero.
+    /// The sum of a histogram or a summary that OpenMetrics forbids, with the count of the histogram.
+    ///
+    /// The sum is negative or NaN, or the histogram has a negative bound.
     Sum,
 }
 
-/// What was skipped for one reason.
+/// The number of families, metrics or sums that are skipped for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkipCount {
-    /// Why.
+    /// The reason.
     pub reason: SkipReason,
-    /// How many: families, metrics or sums, as the reason says.
+    /// The number of families, metrics or sums.
     pub count: u64,
-    /// The name of the first family concerned, or the help of one that has no name.
+    /// The name of the first family. If it has no name, its help.
     pub first: String,
 }
 
-/// All that is skipped in an exposition, by reason.
+/// The counts of everything that an exposition skips, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     counts: Vec<SkipCount>,
 }
 
 impl Skipped {
-    /// Whether nothing was skipped.
+    /// Returns whether nothing was skipped.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// One entry per reason, in the order of their first occurrence.
+    /// Returns one entry per reason, in the order of their first occurrence.
     pub fn iter(&self) -> impl Iterator<Item = &SkipCount> {
         self.counts.iter()
     }
@@ -90,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_keeps_its_count_and_its_first_name() {
+    fn add_counts_by_reason_and_keeps_the_first_name() {
         let mut skipped = Skipped::default();
         assert!(skipped.is_empty());
         for (reason, name) in [(SkipReason::Empty, "a"), (SkipReason::Labels, "b"), (SkipReason::Empty, "c")]

@@ -1,4 +1,4 @@
-//! Expositions as a whole, format by format; here what builds families for them.
+//! Tests of whole expositions by format, with helpers that build families.
 
 mod decoded;
 mod gathered;
@@ -17,7 +17,7 @@ use prometheus::proto::{
 use super::*;
 use crate::exposition::chunk::CHUNK_SIZE;
 
-/// Both ways to encode must write the same and skip the same.
+/// Encodes with both functions and asserts that they write and skip the same.
 fn written(format: EscapedFormat, names: &[&str], families: &[MetricFamily]) -> (Vec<u8>, Skipped) {
     let names = Names::new(names.iter().map(|name| (*name).to_owned()).collect());
     let (mut chunks, mut consuming_chunks) = (Vec::new(), Vec::new());
@@ -29,7 +29,7 @@ fn written(format: EscapedFormat, names: &[&str], families: &[MetricFamily]) -> 
     (chunks.concat(), skipped)
 }
 
-/// The same for text of which all is wanted.
+/// Works like [`written`] without a filter, and returns a text.
 fn as_text(format: EscapedFormat, families: &[MetricFamily]) -> (String, Skipped) {
     let (bytes, skipped) = written(format, &[], families);
     (String::from_utf8(bytes).unwrap(), skipped)

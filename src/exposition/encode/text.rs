@@ -1,7 +1,7 @@
-//! Lines: the Prometheus text formats 0.0.4 and 1.0.0, and all of OpenMetrics that is the same.
+//! Writes the Prometheus text formats 0.0.4 and 1.0.0, and the part of OpenMetrics that is the same.
 //!
-//! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>; names that are only legal
-//! in quotes as `expfmt/text_create.go` of prometheus/common writes them.
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Quoted names are written as in
+//! `expfmt/text_create.go` of prometheus/common.
 
 use prometheus::proto::{Histogram, MetricType, Summary};
 
@@ -13,7 +13,7 @@ use super::reading::Sample;
 use super::writer::{Head, Series, Writer};
 use super::{escape, name, number};
 
-/// Text 0.0.4, which every scraper and every browser reads.
+/// Text 0.0.4, which every scraper and every browser can read.
 pub static TEXT_004: Format = Format {
     title: "Text",
     query_name: Some("text"),
@@ -27,7 +27,7 @@ pub static TEXT_004: Format = Format {
     writer: || Lines::boxed(&DIALECT),
 };
 
-/// Text 1.0.0: 0.0.4 plus quoted names.
+/// Text 1.0.0, which is 0.0.4 with quoted names.
 pub static TEXT_100: Format = Format {
     query_name: None,
     parameters: &[("version", "1.0.0")],
@@ -37,12 +37,12 @@ pub static TEXT_100: Format = Format {
     ..TEXT_004
 };
 
-/// So many lines of a histogram are written at once.
+/// The number of lines of a histogram that are written at once.
 const GROUP: usize = 8;
 
-/// Where the text formats differ.
+/// The differences between the text formats.
 pub(super) struct Dialect {
-    /// What a counter's name ends in, and its head leaves away.
+    /// The suffix of a counter's name that its `HELP` and `TYPE` lines omit.
     pub(super) counter_suffix: &'static str,
     /// The end of an untyped family's `TYPE` line.
     pub(super) untyped: &'static [u8],
@@ -59,7 +59,7 @@ pub(super) struct Dialect {
 static DIALECT: Dialect = Dialect {
     counter_suffix: "",
     untyped: b" untyped\n",
-    // As everybody writes it.
+    // The usual order in expositions.
     type_first: false,
     help: escape::help,
     bound: number::value,
@@ -67,11 +67,11 @@ static DIALECT: Dialect = Dialect {
     end: b"",
 };
 
-/// Writes families. What repeats, within a metric or from metric to metric, is made once and kept.
+/// Writes families as lines. Texts that repeat within a metric or from metric to metric are formatted once and kept.
 pub(super) struct Lines {
     dialect: &'static Dialect,
     names: SampleNames,
-    /// What the lines of a histogram or summary begin with that have a bound: `name_bucket{method="GET",`.
+    /// The start of the bucket or quantile lines of a metric: `name_bucket{method="GET",`.
     start: Vec<u8>,
     upper_bounds: Bounds,
     quantiles: Bounds,
@@ -151,7 +151,7 @@ impl Lines {
         out.line(|line| {
             line.put(&self.names.own);
             series.names.write(line, series.labels);
-            // Branch by branch, for a copy of a known length is one instruction.
+            // Each branch copies a known length, which is one instruction.
             if series.labels.is_empty() {
                 line.put(self.names.bare_end);
             } else {
@@ -168,7 +168,7 @@ impl Lines {
         for (at, bucket) in buckets.iter().enumerate() {
             self.upper_bounds.prepare(at, bucket.upper_bound());
         }
-        // Some lines at once, which is a fifth faster than one by one, but not all: there may be many.
+        // Groups of lines are a fifth faster than single lines. Not all lines at once, because there may be many.
         for (group, buckets) in buckets.chunks(GROUP).enumerate() {
             out.line(|line| {
                 for (at, bucket) in buckets.iter().enumerate() {
@@ -232,7 +232,7 @@ impl Lines {
         });
     }
 
-    /// Begins a `_sum` or `_count` line, up to its value.
+    /// Writes a `_sum` or `_count` line up to its value.
     #[inline]
     fn total(&self, line: &mut Line<'_>, name: &[u8], labels: &[u8]) {
         line.put(name);
@@ -244,7 +244,7 @@ impl Lines {
         }
     }
 
-    /// Ends a line. To `prometheus` a timestamp of zero is none.
+    /// Writes the timestamp and ends the line. In `prometheus` a zero timestamp means that there is none.
     #[inline]
     fn end_line(&self, line: &mut Line<'_>, series: &Series<'_>) {
         if series.timestamp != 0 {
@@ -260,16 +260,16 @@ impl Lines {
     }
 }
 
-/// What a family's lines begin with: `name_sum`, or `{"name_sum"` if the name is only legal in quotes.
+/// The names at the start of a family's lines: `name_sum`, or `{"name_sum"` if the name needs quotes.
 #[derive(Default)]
 struct SampleNames {
     own: Vec<u8>,
     bucket: Vec<u8>,
     sum: Vec<u8>,
     count: Vec<u8>,
-    /// What follows if there are no labels but one to come.
+    /// The byte before `le` or `quantile` in a metric without labels.
     separator: u8,
-    /// What follows if there are no labels.
+    /// The text before the value in a line without labels.
     bare_end: &'static [u8],
 }
 
@@ -301,7 +301,7 @@ impl SampleNames {
     }
 }
 
-/// What stands before the label values of a family.
+/// Returns the lead of a family's labels.
 pub(super) fn lead(family: &str) -> Lead {
     fn label(separator: &str, name: &str) -> String {
         if name::is_label_name(name) {
@@ -318,7 +318,7 @@ pub(super) fn lead(family: &str) -> Lead {
     }
 }
 
-/// Writes a family's name where it stands by itself.
+/// Writes a family's name in a `HELP` or `TYPE` line.
 fn family_name(line: &mut Line<'_>, family: &str) {
     if name::is_metric_name(family) {
         line.put(family.as_bytes());
@@ -329,7 +329,7 @@ fn family_name(line: &mut Line<'_>, family: &str) {
     }
 }
 
-/// Makes the start of the lines with a bound.
+/// Writes the start of the bucket or quantile lines.
 fn start(start: &mut Vec<u8>, names: &SampleNames, name: &[u8], series: &Series<'_>) {
     line::into(start, |start| {
         start.put(name);
@@ -342,7 +342,7 @@ fn start(start: &mut Vec<u8>, names: &SampleNames, name: &[u8], series: &Series<
     });
 }
 
-/// The last text of the bound in each place: a family's metrics have the same bounds, as a rule.
+/// The texts of the bounds at each index, kept because most metrics of a family have the same bounds.
 struct Bounds {
     label: &'static str,
     write: fn(&mut Line<'_>, f64),
@@ -360,7 +360,7 @@ impl Bounds {
         Self { label, write, texts: Vec::new() }
     }
 
-    /// Makes the text of `bound`, which is the one in place `at`; places come in their order.
+    /// Formats `bound` at index `at`, unless its text is kept. Must be called with ascending indices.
     #[inline]
     fn prepare(&mut self, at: usize, bound: f64) {
         let bits = bound.to_bits();

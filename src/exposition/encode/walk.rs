@@ -1,4 +1,4 @@
-//! The way through the metrics of a family: which can be served, and why the others can not.
+//! Selects the metrics of a family that can be served, with a reason for each skipped one.
 
 use std::borrow::Borrow;
 
@@ -11,11 +11,11 @@ use super::reading;
 use super::skipped::SkipReason;
 use super::writer::{Head, Series};
 
-/// Walks family after family, each as often as its format needs.
+/// Iterates over the metrics of each family, once or twice as the format needs.
 pub(super) struct Walk {
     names: LabelNames,
     openmetrics: bool,
-    /// What the values of the family are read as, and what they are announced as.
+    /// The type by which the values are read, and the type in the exposition.
     kinds: (MetricType, MetricType),
 }
 
@@ -29,13 +29,13 @@ impl Walk {
         }
     }
 
-    /// Goes on to a family whose values are of this kind and whose label names are written by `lead`.
+    /// Starts a family with values of this type and label names written by `lead`.
     pub(super) fn start_family(&mut self, kind: MetricType, head: &Head<'_>, lead: Lead) {
         self.names.start_family(reserved_label(kind), lead);
         self.kinds = (kind, head.kind);
     }
 
-    /// Serves each metric that can be served; for whatever is skipped `skip` is told the cause.
+    /// Calls `serve` with each metric that can be served, and `skip` with the reason for each of the others.
     pub(super) fn metrics<M: Borrow<Metric>>(
         &mut self,
         metrics: impl IntoIterator<Item = M>,
@@ -81,7 +81,7 @@ impl Walk {
     }
 }
 
-/// The label that the format itself adds to a family's series.
+/// Returns the label that the format adds to a family's series.
 fn reserved_label(kind: MetricType) -> Option<&'static str> {
     match kind {
         MetricType::HISTOGRAM => Some("le"),

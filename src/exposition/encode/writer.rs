@@ -1,4 +1,4 @@
-//! What a format writes: the head of each family, and its metrics one by one.
+//! The interface of the formats: a writer of family heads and metrics.
 
 use prometheus::proto::{LabelPair, MetricType};
 
@@ -8,31 +8,31 @@ use super::reading::Sample;
 
 /// Writes an exposition in one format.
 pub(super) trait Writer {
-    /// Returns what the label names of a family are written with.
+    /// Returns the function that writes the label names of a family.
     fn lead(&self, _family: &str) -> Lead {
         label::bare
     }
 
-    /// Returns the bytes that a metric takes in its family, if the format needs to know before it writes the family.
+    /// Returns a function that measures a metric in bytes, if the head of a family contains the family's size.
     fn metric_size(&self) -> Option<fn(&Series<'_>) -> usize> {
         None
     }
 
-    /// Writes what comes before the metrics of a family, which take `bytes` in all.
+    /// Writes the part before the metrics of a family, which take `bytes` in total.
     fn head(&mut self, out: &mut Output<'_>, head: &Head<'_>, bytes: usize);
 
     /// Writes one metric.
     fn metric(&mut self, out: &mut Output<'_>, series: &Series<'_>);
 
-    /// Writes what comes after the last family.
+    /// Writes the part after the last family.
     fn end(&mut self, _out: &mut Output<'_>) {}
 }
 
 /// The head of a family.
 pub(super) struct Head<'f> {
-    /// As it is written.
+    /// The escaped name.
     pub(super) name: &'f str,
-    /// As it is announced, which is not always what its values are read as.
+    /// The type in the exposition. Values may be read by another type.
     pub(super) kind: MetricType,
     pub(super) help: &'f str,
 }

@@ -1,16 +1,16 @@
-//! What is in which message: metrics.proto of prometheus/client_model, as far as `prometheus` fills it
+//! The fields of the messages of metrics.proto (prometheus/client_model) that `prometheus` has
 //! (`proto/proto_model.proto` of the crate).
 //!
-//! Said once, for what measures and what writes it. Fields are written although they hold a default, as Prometheus' own
-//! client does, because in proto2 that is not the same as omitting them. But to `prometheus` an empty help and a timestamp
-//! of zero mean that there is none.
+//! The same code measures and writes them. Fields with default values are written, as by client_golang, because in
+//! proto2 an absent field differs from one with the default. In `prometheus` an empty help and a zero timestamp
+//! mean that there is none, so these are omitted.
 
 use prometheus::proto::{Bucket, Histogram, LabelPair, MetricType, Quantile, Summary};
 
 use super::super::reading::Sample;
 use super::super::writer::{Head, Series};
 
-/// Takes the fields of a message, each by its number.
+/// Receives the fields of a message, each with its number.
 pub(super) trait Fields {
     fn string(&mut self, field: u32, value: &str);
     fn double(&mut self, field: u32, value: f64);
@@ -18,15 +18,15 @@ pub(super) trait Fields {
     fn message(&mut self, field: u32, message: &impl Message);
 }
 
-/// Something with fields.
+/// Passes its fields to a [`Fields`].
 pub(super) trait Message {
     fn write(&self, fields: &mut impl Fields);
 }
 
-/// The field that a [`Series`] is of its family.
+/// The field number of a [`Series`] in its family.
 pub(super) const FAMILY_METRIC: u32 = 4;
 
-/// `MetricFamily` without its metrics.
+/// The message `MetricFamily` without its metrics.
 pub(super) struct FamilyHead<'h>(pub(super) &'h Head<'h>);
 
 impl Message for FamilyHead<'_> {
@@ -47,7 +47,7 @@ impl Message for FamilyHead<'_> {
     }
 }
 
-/// `Metric`.
+/// The message `Metric`.
 impl Message for Series<'_> {
     fn write(&self, fields: &mut impl Fields) {
         for (name, label) in self.names.leads.iter().zip(self.labels) {
@@ -61,13 +61,13 @@ impl Message for Series<'_> {
             Sample::Histogram(histogram) => fields.message(7, histogram),
         }
         if self.timestamp != 0 {
-            // An int64 takes ten bytes if it is negative: "the two's complement ... as an unsigned 64-bit".
+            // The encoding of a negative int64 is "the two's complement ... as an unsigned 64-bit", in ten bytes.
             fields.uint64(6, self.timestamp as u64);
         }
     }
 }
 
-/// `LabelPair`, its name as it is written.
+/// The message `LabelPair`, with the escaped name.
 struct Label<'l>(&'l str, &'l LabelPair);
 
 impl Message for Label<'_> {
@@ -77,7 +77,7 @@ impl Message for Label<'_> {
     }
 }
 
-/// `Gauge`, `Counter` and `Untyped`.
+/// The messages `Gauge`, `Counter` and `Untyped`.
 struct Single(f64);
 
 impl Message for Single {
@@ -103,8 +103,10 @@ impl Message for Quantile {
     }
 }
 
-/// "+Inf bucket is optional" (metrics.proto): Prometheus makes one of the count where it is not there
-/// (`getMagicLabel`, model/textparse/protobufparse.go), and its own client sends it for an exemplar only.
+/// The message `Histogram`.
+///
+/// "+Inf bucket is optional" (metrics.proto). If it is absent, Prometheus derives it from the count
+/// (`getMagicLabel`, model/textparse/protobufparse.go). client_golang sends it only with an exemplar.
 impl Message for Histogram {
     fn write(&self, fields: &mut impl Fields) {
         fields.uint64(1, self.get_sample_count());

@@ -1,4 +1,4 @@
-//! The binary encoding (<https://protobuf.dev/programming-guides/encoding/>), and how long it gets.
+//! Measures and writes the binary encoding (<https://protobuf.dev/programming-guides/encoding/>).
 
 use super::super::line::Line;
 use super::schema::{Fields, Message};
@@ -11,14 +11,14 @@ const LENGTH_DELIMITED: u32 = 2;
 pub(super) struct Size(usize);
 
 impl Size {
-    /// The bytes of a message, without its length.
+    /// Returns the bytes of a message without its length.
     pub(super) fn of(message: &impl Message) -> usize {
         let mut size = Size(0);
         message.write(&mut size);
         size.0
     }
 
-    /// The bytes of a message where it is a field.
+    /// Returns the bytes of a message as a field, with its tag and length.
     pub(super) fn of_field(field: u32, message: &impl Message) -> usize {
         let mut size = Size(0);
         size.message(field, message);
@@ -26,7 +26,7 @@ impl Size {
     }
 
     fn varint(&mut self, value: u64) {
-        // Seven bits a byte, and one byte for zero.
+        // A byte has seven bits of the value. Zero takes one byte.
         self.0 += (64 - (value | 1).leading_zeros()).div_ceil(7) as usize;
     }
 
@@ -61,7 +61,9 @@ impl Fields for Size {
     }
 }
 
-/// Writes fields. A message is measured before it is written: the deepest, a bucket, four times.
+/// Writes fields.
+///
+/// Each message is measured before it is written, so a bucket, the deepest message, is measured four times.
 pub(super) struct Wire<'o, 'r>(pub(super) &'o mut Line<'r>);
 
 impl Wire<'_, '_> {
@@ -107,7 +109,7 @@ mod tests {
     use super::{super::super::line, *};
 
     #[test]
-    fn a_varint_is_as_long_as_it_was_measured() {
+    fn a_varint_has_the_measured_length() {
         for (value, bytes) in [
             (0, &[0][..]),
             (127, &[127]),

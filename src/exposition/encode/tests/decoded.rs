@@ -1,27 +1,27 @@
-//! What is written is read again, and written the same.
+//! Expositions that are decoded and encoded again are unchanged.
 
 use proptest::prelude::*;
 
 use super::{generated::families, python::lawful, *};
 use crate::exposition::decode::{Faults, decode};
 
-/// Each format as it is asked for; quoted names as they are.
+/// The formats that the reader supports.
 const FORMATS: [&Format; 3] = [&TEXT_004, &TEXT_100, &OPENMETRICS_100];
 
-/// Writes families, reads them, and writes what was read.
+/// Writes families, reads them, and writes the result again.
 fn there_and_back(format: EscapedFormat, families: &[MetricFamily]) -> Result<(), TestCaseError> {
     let (written, _) = as_text(format, families);
     let (read, faults) = decode(&written, false);
     prop_assert_eq!(faults, Faults::default(), "{}", &written);
     let (again, skipped) = as_text(format, &read);
     prop_assert_eq!(&again, &written);
-    // What OpenMetrics forbids in a sum it forbids again.
+    // A sum that OpenMetrics forbids is read as a value that it forbids again.
     let is_about_sums = skipped.iter().all(|entry| entry.reason == SkipReason::Sum);
     prop_assert!(is_about_sums, "{:?} in {}", skipped, &written);
     Ok(())
 }
 
-/// A bound belongs to one bucket, and buckets have an order.
+/// Sorts buckets and quantiles by their bounds and removes duplicates, because the reader merges them.
 fn with_ascending_bounds(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
     for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
         let mut buckets = metric.get_histogram().get_bucket().to_vec();
@@ -44,7 +44,7 @@ fn with_ascending_bounds(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
 
 proptest! {
     #[test]
-    fn families_made_by_hand_are_read_as_they_were_written(families in families()) {
+    fn reads_generated_families_as_written(families in families()) {
         let families = with_ascending_bounds(families);
         for format in FORMATS {
             there_and_back(EscapedFormat::new(format, Escaping::AllowUtf8), &families)?;
@@ -52,9 +52,9 @@ proptest! {
     }
 
     #[test]
-    fn lawful_families_are_read_as_they_were_written(families in lawful()) {
+    fn reads_valid_families_as_written(families in lawful()) {
         for format in FORMATS {
-            // `values` moves a label to another place, and what is read is in the order of the names.
+            // Not `values`: its escapes change the order of the names, in which the reader sorts the labels.
             for escaping in [Escaping::AllowUtf8, Escaping::Underscores, Escaping::Dots] {
                 there_and_back(EscapedFormat::new(format, escaping), &families)?;
             }

@@ -1,4 +1,4 @@
-//! Families as a registry gathers them.
+//! Families that a registry gathers.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::{
     *,
 };
 
-/// What a registry with a prefix and labels of its own gathers.
+/// Generates the families of a registry with a prefix and common labels.
 fn gathered() -> impl Strategy<Value = Vec<MetricFamily>> {
     let common = proptest::option::of(hash_map("common_[a-z]{1,4}", text(), 0..3));
     let prefix = proptest::option::of("[a-zA-Z_:][a-z0-9_:]{0,6}");
@@ -52,7 +52,7 @@ fn registry(
 
 proptest! {
     #[test]
-    fn gathered_families_are_written_as_text_encoder_does(families in gathered()) {
+    fn writes_gathered_families_like_text_encoder(families in gathered()) {
         let (text, skipped) = ours(&families);
         prop_assert!(skipped.is_empty(), "{:?}", skipped);
         prop_assert_eq!(text, theirs(&families));

@@ -1,4 +1,4 @@
-//! Families made by hand, with everything that may be in them.
+//! Generated families with arbitrary values, labels and help texts.
 
 use proptest::{
     collection::{btree_set, vec},
@@ -11,7 +11,7 @@ use super::{
     *,
 };
 
-/// Finite values of every magnitude, the others being where `TextEncoder` is wrong.
+/// Generates finite values of every magnitude. `TextEncoder` writes the others wrong.
 pub(super) fn finite() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<f64>().prop_filter("finite", |value| value.is_finite()),
@@ -32,7 +32,7 @@ pub(super) fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z/]{0,12}", "[\\\\\"\n\r\0a]{0,8}", any::<String>()]
 }
 
-/// One metric of each kind, in one: its family's type decides which value counts.
+/// Generates a metric with a value of each type. The type of its family decides which one is used.
 pub(super) fn metric() -> impl Strategy<Value = Metric> {
     let bounds = vec((finite(), observations(), finite()), 0..5);
     let timestamp = prop_oneof![Just(0), any::<i64>()];
@@ -58,7 +58,7 @@ pub(super) fn families() -> impl Strategy<Value = Vec<MetricFamily>> {
     let family = (select(kinds), text(), label_names, series).prop_map(|(kind, help, names, series)| {
         let names = Vec::from_iter(names);
         let metric = |(at, (mut metric, mut values)): (usize, (Metric, Vec<String>))| {
-            // The first value tells the series apart.
+            // The first value makes the series unique.
             values[0].push_str(&at.to_string());
             let labels: Vec<_> =
                 names.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
@@ -80,7 +80,7 @@ pub(super) fn families() -> impl Strategy<Value = Vec<MetricFamily>> {
 
 proptest! {
     #[test]
-    fn families_made_by_hand_are_written_as_text_encoder_does(families in families()) {
+    fn writes_generated_families_like_text_encoder(families in families()) {
         let (text, skipped) = ours(&families);
         prop_assert!(skipped.is_empty(), "{:?}", skipped);
         prop_assert_eq!(text, theirs(&families));

@@ -1,11 +1,11 @@
-//! OpenMetrics, where it is not the text format.
+//! OpenMetrics where it differs from the text format.
 
 use super::*;
 
 const OPENMETRICS: EscapedFormat = EscapedFormat::plain(&OPENMETRICS_100);
 
 #[test]
-fn one_of_everything() {
+fn writes_each_type() {
     let with_help = |mut family: MetricFamily, help: &str| {
         family.set_help(help.to_owned());
         family
@@ -57,7 +57,7 @@ s_count 2
 }
 
 #[test]
-fn a_counter_whose_other_name_is_taken_is_unknown() {
+fn a_counter_whose_name_without_total_is_taken_is_unknown() {
     let families = [
         family("a", MetricType::GAUGE, vec![gauge(&[], 1.0)]),
         family("a_total", MetricType::COUNTER, vec![counter(&[], -1.0)]),
@@ -68,7 +68,7 @@ fn a_counter_whose_other_name_is_taken_is_unknown() {
 }
 
 #[test]
-fn a_filter_shows_a_part_and_changes_no_name() {
+fn a_filter_does_not_change_names() {
     let mut metric = labelled(&[]);
     metric.set_histogram(histogram(&[], 0.0, 0));
     let families = [
@@ -94,7 +94,7 @@ fn a_filter_shows_a_part_and_changes_no_name() {
 }
 
 #[test]
-fn what_the_specification_forbids_is_skipped_and_counted() {
+fn skips_and_counts_forbidden_metrics() {
     use MetricType::{COUNTER, GAUGE, HISTOGRAM, SUMMARY};
     let one_histogram = |buckets: &[(f64, u64)], sum, count| {
         let mut metric = labelled(&[]);
@@ -116,7 +116,7 @@ fn what_the_specification_forbids_is_skipped_and_counted() {
         ((COUNTER, counter(&[], infinity)), None, "_total +Inf\n"),
         ((GAUGE, gauge(&[("__private", "")], 1.0)), Some((SkipReason::Labels, 1)), ""),
         ((GAUGE, gauge(&[("_private", "")], 1.0)), None, "_total{_private=\"\"} 1\n"),
-        // Buckets that do not ascend, are not cumulative, or do not end with the count.
+        // Buckets that are not ascending, not cumulative, or do not end with the count.
         (one_histogram(&[(1.0, 1), (1.0, 1)], 1.0, 1), forbidden, ""),
         (one_histogram(&[(2.0, 1), (1.0, 1)], 1.0, 1), forbidden, ""),
         (one_histogram(&[(1.0, 2), (2.0, 1)], 1.0, 2), forbidden, ""),
@@ -126,7 +126,7 @@ fn what_the_specification_forbids_is_skipped_and_counted() {
         (one_histogram(&[(1.0, 2)], 1.0, 1), forbidden, ""),
         (one_histogram(&[(infinity, 2)], 1.0, 1), forbidden, ""),
         (one_histogram(&[(infinity, 2)], 1.0, 3), forbidden, ""),
-        // Sums that do not count.
+        // Sums that are not counters.
         (one_histogram(&[], nan, 1), without_sum, "_total_bucket{le=\"+Inf\"} 1\n"),
         (one_histogram(&[(infinity, 1)], -1.0, 1), without_sum, "_total_bucket{le=\"+Inf\"} 1\n"),
         (
@@ -136,7 +136,7 @@ fn what_the_specification_forbids_is_skipped_and_counted() {
         ),
         (one_summary(&[], nan), without_sum, "_total_count 1\n"),
         (one_summary(&[], -1.0), without_sum, "_total_count 1\n"),
-        // Quantiles that are none, or have values that are none.
+        // Quantiles outside of 0 to 1, or with negative values.
         (one_summary(&[(0.5, nan), (1.1, 1.0)], 1.0), forbidden, ""),
         (one_summary(&[(-0.1, 1.0)], 1.0), forbidden, ""),
         (one_summary(&[(nan, 1.0)], 1.0), forbidden, ""),
@@ -152,7 +152,7 @@ fn what_the_specification_forbids_is_skipped_and_counted() {
         let expected = if expected.is_empty() { String::new() } else { format!("x{expected}") };
         assert_eq!(lines, format!("{expected}# EOF\n"), "row {at}");
         assert_eq!(counted(&skipped), Vec::from_iter(skips), "row {at}");
-        // Prometheus takes all of it, and in text it is served.
+        // The text format serves all of these, and Prometheus accepts them.
         let (_, skipped) = as_text(FALLBACK, &families);
         assert!(skipped.is_empty() || kind == SUMMARY || kind == GAUGE, "row {at}: {skipped:?}");
     }

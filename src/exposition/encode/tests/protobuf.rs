@@ -1,4 +1,4 @@
-//! Messages. That the `protobuf` crate reads them back is for `proto-check`, a package of its own, to see.
+//! Protobuf messages. The package `proto-check` tests that the `protobuf` crate reads them.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn families() -> Vec<MetricFamily> {
 }
 
 #[test]
-fn messages_are_delimited() {
+fn writes_delimited_messages() {
     let expected = [
         &b"\x2c"[..],
         b"\x0a\x07c_total\x12\x05Help.\x18\x00",
@@ -33,7 +33,7 @@ fn messages_are_delimited() {
 }
 
 #[test]
-fn what_is_skipped_is_not_measured() {
+fn sizes_exclude_skipped_metrics() {
     let metrics = || vec![gauge(&[("a", "1")], 1.0), gauge(&[("b", "1")], 1.0)];
     let bad = || vec![gauge(&[("a", "1")], 2.0), gauge(&[("__name__", "1")], 1.0)];
     let with_bad = [metrics()[..1].to_vec(), bad(), metrics()[1..].to_vec()].concat();
@@ -49,7 +49,7 @@ fn what_is_skipped_is_not_measured() {
 }
 
 #[test]
-fn chunks_are_cut_between_metrics() {
+fn splits_chunks_between_metrics() {
     let metrics = (0..50_000).map(|at| gauge(&[("at", &at.to_string())], 1.0)).collect();
     let mut chunks = Vec::new();
     let families = [family("g", MetricType::GAUGE, metrics)];

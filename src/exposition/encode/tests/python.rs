@@ -1,4 +1,4 @@
-//! Independent readers get the samples back that were written.
+//! Independent parsers read the samples that were written.
 
 use std::{
     env,
@@ -17,24 +17,24 @@ use proptest::{
 
 use super::{super::line, super::reading::Sample, generated::finite, *};
 
-/// Names the interpreter of the strictest reader.
+/// The environment variable with the Python interpreter. Its parser is the strictest one.
 const PYTHON: &str = "PYTHON";
 
 type Label = (String, String);
 
-/// A sample as a reader shows it: name, sorted labels, value, milliseconds.
+/// A sample that a parser returns: name, sorted labels, value, timestamp in milliseconds.
 type Read = (String, Vec<Label>, f64, Option<i64>);
 
 const FORMATS: [(&Format, &str); 3] =
     [(&TEXT_004, "text"), (&TEXT_100, "text"), (&OPENMETRICS_100, "openmetrics")];
 
-/// An untyped metric can not be read in every build.
+/// The types of families. Not untyped, because its value cannot be read in every build.
 const KINDS: [MetricType; 4] =
     [MetricType::COUNTER, MetricType::GAUGE, MetricType::HISTOGRAM, MetricType::SUMMARY];
 
 #[test]
 #[ignore = "needs a Python with PyPI's prometheus-client: .ci/run programs"]
-fn python_reads_what_is_written() {
+fn python_reads_the_written_samples() {
     let python = env::var(PYTHON).expect("the interpreter is named");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop/exposition.py");
     let mut child = Command::new(python).arg(script).stdin(Stdio::piped()).spawn().unwrap();
@@ -42,7 +42,7 @@ fn python_reads_what_is_written() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Cases for Python: lawful families must come back, any others must at least be readable.
+/// Generates the cases for Python. It must return the samples of valid families, and read the others without error.
 fn corpus() -> String {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
@@ -51,7 +51,7 @@ fn corpus() -> String {
         let (lawful, any) = (lawful.new_tree(&mut runner).unwrap(), any.new_tree(&mut runner).unwrap());
         for (families, come_back) in [(lawful.current(), true), (any.current(), false)] {
             for (format, reader) in FORMATS {
-                // Its parser of the text format has rules of its own about reserved label names.
+                // Python's parser of the text format reserves other label names.
                 if !come_back && !format.is_openmetrics {
                     continue;
                 }
@@ -70,8 +70,8 @@ fn corpus() -> String {
 
 proptest! {
     #[test]
-    fn a_parser_in_rust_reads_what_is_written(
-        // It takes labels apart at commas, equals signs and braces, and has no escapes and no colons.
+    fn prometheus_parse_reads_the_written_samples(
+        // It splits labels at commas, equals signs and braces, and supports neither escapes nor colons.
         families in lawful_with("[a-z_]{0,5}", "[a-z/. ]{0,8}".boxed()),
     ) {
         let (body, _) = as_text(FALLBACK, &families);
@@ -80,7 +80,7 @@ proptest! {
         let mut expected: Vec<_> = expected(FALLBACK, &families)
             .into_iter()
             .map(|(name, mut labels, value, _)| {
-                // The suffix that Python wants.
+                // `expected` adds the suffix that Python's parser adds.
                 let counts = families.iter().all(|family| family.name() != name);
                 let name = name.strip_suffix("_total").filter(|_| counts).unwrap_or(&name).to_owned();
                 for (label, value) in &mut labels {
@@ -97,7 +97,7 @@ proptest! {
     }
 }
 
-/// The bits of the value, to be sorted.
+/// Returns the samples of an entry. Values are bits, so that they can be sorted.
 fn read_in_rust(sample: &prometheus_parse::Sample) -> Vec<(String, Vec<Label>, u64)> {
     use prometheus_parse::Value;
     let read = |suffix: &str, bound: Option<(&str, f64)>, value: f64| {
@@ -118,7 +118,7 @@ fn read_in_rust(sample: &prometheus_parse::Sample) -> Vec<(String, Vec<Label>, u
     }
 }
 
-/// The samples that the families hold, told in another way than any format does.
+/// Returns the samples of the families without the code of the formats.
 fn expected(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Read> {
     let mut samples = Vec::new();
     for family in families {
@@ -150,7 +150,7 @@ fn expected(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Read> {
                 samples.push((format!("{name}{suffix}"), labels, value, timestamp));
             };
             match reading::sample(family.get_field_type(), metric).unwrap() {
-                // Python gives a counter of the text format the suffix of one of OpenMetrics.
+                // Python adds `_total` to a counter in the text format.
                 Sample::Counter(value) if !format.format().is_openmetrics && !name.ends_with("_total") => {
                     sample("_total", None, value);
                 }
@@ -180,7 +180,7 @@ fn expected(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Read> {
     samples
 }
 
-/// Families that every format can hold, of which no two clash and no two series are the same.
+/// Generates families that every format allows, without clashes of names and without repeated series.
 pub(super) fn lawful() -> impl Strategy<Value = Vec<MetricFamily>> {
     lawful_with("[a-z.é:]{0,5}", "[a-z.é\"\\\\\n{} =,#]{0,8}".boxed())
 }
@@ -207,7 +207,7 @@ fn lawful_with(name: &'static str, text: BoxedStrategy<String>) -> impl Strategy
     })
 }
 
-/// One metric of each kind, in one.
+/// Generates a metric with a valid value of each type.
 fn lawful_metric() -> impl Strategy<Value = Metric> {
     let bounds = vec((0.0..1e9, 0..1000u64), 0..5);
     let timestamp = prop_oneof![Just(0), 1..1i64 << 50];
@@ -235,7 +235,7 @@ fn lawful_metric() -> impl Strategy<Value = Metric> {
     })
 }
 
-/// Families that clash, with values of all kinds, lawful or not.
+/// Generates families with clashing names and arbitrary values.
 fn any_families() -> impl Strategy<Value = Vec<MetricFamily>> {
     let suffix = select(vec!["", "_total", "_created", "_bucket", "_count", "_sum", ".", "_total_total"]);
     let name = prop_oneof!["[ab]", "[ab][._]b", ".{1,3}"];

@@ -1,4 +1,4 @@
-//! Names outside of the legacy alphabet, as `expfmt/text_create_test.go` of prometheus/common has them.
+//! Names outside the legacy alphabet, like those of `expfmt/text_create_test.go` of prometheus/common.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn families() -> [MetricFamily; 3] {
 }
 
 #[test]
-fn names_are_quoted_where_utf8_is_allowed() {
+fn quotes_names_where_utf8_is_allowed() {
     let text = r#"# HELP "http.status_total" Help.
 # TYPE "http.status_total" counter
 {"http.status_total"} 1
@@ -53,7 +53,7 @@ plain{"\""="1",b="2"} 1
 }
 
 #[test]
-fn names_are_escaped_where_it_is_not() {
+fn escapes_names_where_utf8_is_not_allowed() {
     let rows = [
         (Escaping::Underscores, ["http_status_total", "a_____bucket", "label_name", "a_b"]),
         (Escaping::Dots, ["http_dot_status__total", "a_________bucket", "label_dot_name", "a__b"]),
@@ -72,7 +72,7 @@ fn names_are_escaped_where_it_is_not() {
         ] {
             assert!(text.contains(&line), "{line:?} not in\n{text}");
         }
-        // 0.0.4 and 0.0.1 are always `underscores`, whatever is asked for.
+        // 0.0.4 and 0.0.1 always use `underscores`, whatever the client requests.
         let underscores = as_text(FALLBACK, &families()).0;
         let asked_for = EscapedFormat::new(&TEXT_004, escaping);
         assert_eq!(as_text(asked_for, &families()).0, underscores);
@@ -81,7 +81,7 @@ fn names_are_escaped_where_it_is_not() {
 }
 
 #[test]
-fn whole_chunks_of_long_names() {
+fn writes_names_longer_than_a_chunk() {
     let name = "\"".repeat(CHUNK_SIZE);
     let mut metric = labelled(&[(&name, "1")]);
     metric.set_histogram(histogram(&[], 0.0, 0));

@@ -1,5 +1,4 @@
-//! Text 0.0.4: the same as `prometheus::TextEncoder` writes where that is right, and what is right where it is
-//! not.
+//! Text 0.0.4 is that of `prometheus::TextEncoder`, except where `TextEncoder` is wrong.
 
 use prometheus::{Encoder, TextEncoder, proto::Untyped};
 
@@ -16,7 +15,7 @@ pub(super) fn theirs(families: &[MetricFamily]) -> String {
 }
 
 #[test]
-fn values_without_digits_are_spelled_as_the_format_has_them() {
+fn writes_nan_and_infinity_as_specified() {
     let mut histogram_metric = labelled(&[]);
     histogram_metric.set_histogram(histogram(&[(f64::NEG_INFINITY, 0), (f64::INFINITY, 2)], f64::NAN, 2));
     let mut summary_metric = labelled(&[("a", "b")]);
@@ -51,8 +50,8 @@ s_count{a="b"} 0
 
 /// `prometheus::TextEncoder` panics here.
 #[test]
-fn an_untyped_metric_is_served_where_its_value_can_be_read() {
-    /// Does nothing where `prometheus` has no such method, as in [`reading`].
+fn serves_an_untyped_metric_if_its_value_can_be_read() {
+    /// Does nothing if `prometheus` has no such method, as in [`reading`].
     #[allow(dead_code, reason = "not needed without the feature")]
     trait WithoutUntyped {
         fn set_untyped(&mut self, _: Untyped) {}
@@ -78,7 +77,7 @@ fn an_untyped_metric_is_served_where_its_value_can_be_read() {
 }
 
 #[test]
-fn what_would_cost_the_scrape_is_skipped_and_counted() {
+fn skips_and_counts_what_breaks_a_scrape() {
     use MetricType::{GAUGE, HISTOGRAM, SUMMARY};
     let one = |labels: &[(&str, &str)]| vec![gauge(labels, 1.0)];
     let ok = || family("ok", GAUGE, one(&[]));
@@ -106,7 +105,7 @@ fn what_would_cost_the_scrape_is_skipped_and_counted() {
             head("a_b", "a_b 1\n"),
         ),
         (
-            "same name once escaped, and to whom it belongs",
+            "same name once escaped, and its owner",
             vec![family("a.b", GAUGE, one(&[])), family("a_b", GAUGE, vec![gauge(&[], 2.0)])],
             Some((SkipReason::NameTaken, 1)),
             head("a_b", "a_b 2\n"),
@@ -167,10 +166,9 @@ fn what_would_cost_the_scrape_is_skipped_and_counted() {
     }
 }
 
-/// Labels of 20 MB exist. Such a line is a chunk of its own, but for those that are written together with it, and the others
-/// stay in theirs.
+/// Labels of 20 MB exist. Their line and the lines of its group are one chunk, without other lines.
 #[test]
-fn a_line_that_is_bigger_than_a_piece() {
+fn writes_a_line_longer_than_a_chunk() {
     let value = "\"x".repeat(CHUNK_SIZE);
     let mut metric = labelled(&[("a", &value)]);
     metric.set_histogram(histogram(&[(1.0, 1), (2.0, 2)], 1.0, 2));
@@ -188,9 +186,8 @@ fn a_line_that_is_bigger_than_a_piece() {
     assert_eq!(lines, [3, 2, 1, 1, 1, 2]);
 }
 
-/// Enough metrics for reading ahead, in families that are not a multiple of its batch.
 #[test]
-fn many_metrics_and_pieces() {
+fn writes_many_metrics_in_full_chunks() {
     let metrics =
         |family: usize| (0..731 + family).map(|at| gauge(&[("at", &format!("{at:05}"))], at as f64));
     let families: Vec<_> =
