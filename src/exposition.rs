@@ -1,4 +1,4 @@
-//! From metric families to bytes, and from text to metric families. Pure: no I/O, no clock, no async.
+//! Encodes, compresses and decodes expositions, without I/O, clocks and async code.
 
 pub(crate) mod buffer_pool;
 pub(crate) mod chunk;

@@ -1,7 +1,7 @@
-//! The buffers of chunks that have been sent, for the next exposition.
+//! Keeps the buffers of sent chunks to reuse them in the next exposition.
 //!
-//! Otherwise the allocator gives their memory back to the system. To have it anew, page by page, takes 6 % of the CPU of
-//! gathering and encoding 10,000 series.
+//! Without the pool the allocator returns their memory to the system. The page faults of new memory take 6 % of the CPU
+//! time of a gather and its encoding with 10,000 series.
 
 use std::mem;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use parking_lot::Mutex;
 
 use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 
-/// Buffers of one size, and few. None is kept of an exposition that takes more than that: its chunks are to lie where its
-/// families were.
+/// A pool of at most [`BufferPool::MOST`] buffers of one size.
+///
+/// The buffers of a bigger exposition are not kept, because its chunks reuse the memory of its dropped families.
 #[derive(Clone, Debug, Default)]
 pub struct BufferPool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl BufferPool {
-    /// Two mebibytes: some 20,000 series.
+    /// The number of buffers, which is 2 MiB or some 20,000 series.
     const MOST: usize = 32;
 
     fn give_back(&self, buffer: Vec<u8>) {
@@ -28,7 +29,7 @@ impl BufferPool {
     }
 }
 
-/// Keeps the chunks unchanged, in buffers of a pool, to which they return when they have been sent.
+/// A sink that keeps the chunks in buffers of a pool. The buffers return to the pool once they are sent.
 #[derive(Debug, Default)]
 pub struct PooledChunks {
     chunks: Vec<Vec<u8>>,
@@ -36,12 +37,12 @@ pub struct PooledChunks {
 }
 
 impl PooledChunks {
-    /// Takes buffers from this pool.
+    /// Returns an empty sink that takes its buffers from this pool.
     pub fn new(pool: &BufferPool) -> Self {
         Self { chunks: Vec::new(), pool: pool.clone() }
     }
 
-    /// Returns the chunks in their order; the exposition is their concatenation.
+    /// Returns the chunks in order. Their concatenation is the exposition.
     pub fn into_inner(self) -> Vec<Bytes> {
         let Self { chunks, pool } = self;
         if chunks.len() > BufferPool::MOST {
@@ -84,7 +85,7 @@ impl Drop for Lent {
 mod tests {
     use super::*;
 
-    /// As the encoder does; says how many of the buffers were not new.
+    /// Fills chunks like the encoder. Returns them with the number of reused buffers.
     fn exposition(pool: &BufferPool, chunks: usize) -> (Vec<Bytes>, usize) {
         let (mut sink, mut reused) = (PooledChunks::new(pool), 0);
         for at in 0..chunks {
@@ -99,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn buffers_serve_the_next_exposition_once_they_have_been_sent() {
+    fn reuses_buffers_once_they_are_sent() {
         let pool = BufferPool::default();
         let (first, reused) = exposition(&pool, BufferPool::MOST);
         assert_eq!(reused, 0);
         let sent = first.clone();
         drop(first);
-        assert_eq!(exposition(&pool, 1).1, 0, "somebody reads them still");
+        assert_eq!(exposition(&pool, 1).1, 0, "a clone still holds the buffers");
         let expected = sent.concat();
         drop(sent);
         let (second, reused) = exposition(&pool, BufferPool::MOST);
@@ -114,15 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn pool_is_small_and_its_buffers_are_of_one_size() {
+    fn pool_is_small_and_its_buffers_have_one_size() {
         let pool = BufferPool::default();
         let both = [(); 2].map(|()| exposition(&pool, BufferPool::MOST));
         drop(both);
-        // Takes the buffers, and gives none back.
+        // This exposition takes the buffers and returns none.
         assert_eq!(exposition(&pool, BufferPool::MOST + 1).1, BufferPool::MOST);
         assert_eq!(exposition(&pool, 1).1, 0);
         let mut sink = PooledChunks::new(&pool);
-        // The one of the line before.
+        // The buffer of the line before.
         assert_eq!(sink.buffer().capacity(), CHUNK_SIZE);
         sink.chunk(&mut vec![0; CHUNK_SIZE + 1]);
         drop(sink.into_inner());

@@ -1,24 +1,25 @@
-//! Chunks: the parts in which an exposition leaves the encoder, so that it is never in memory twice.
+//! The chunks of an exposition, which the encoder passes on one by one.
 //!
-//! One growing buffer would be copied at each doubling and peak at three times its size. Chunks of one size are never
-//! copied.
+//! A single growing buffer is copied at each doubling and takes up to three times its size. Chunks of one size are
+//! never copied, so an exposition is never in memory twice.
 
 use std::mem;
 
 use bytes::Bytes;
 
-/// The capacity of a chunk, in bytes. Only lines that are written together, or one of them, make a longer chunk.
+/// The capacity of a chunk in bytes. Only a longer line, or a longer group of lines, makes a longer chunk.
 pub const CHUNK_SIZE: usize = 64 * 1024;
 
-/// Takes an exposition chunk by chunk.
+/// Receives an exposition chunk by chunk.
 pub trait Sink {
-    /// Returns a buffer for the next chunk. What is in it does not matter, and it may be without capacity.
+    /// Returns a buffer for the next chunk. Its content is ignored, and it may have no capacity.
     fn buffer(&mut self) -> Vec<u8> {
         Vec::new()
     }
 
-    /// Takes the chunk, which is never empty, out of `buffer`, or does what there is to do with it. What is left in the
-    /// buffer does not matter: it is used again.
+    /// Processes the chunk in `buffer`, or takes the buffer. The chunk is never empty.
+    ///
+    /// The encoder reuses a buffer that is not taken, and ignores its content.
     fn chunk(&mut self, buffer: &mut Vec<u8>);
 }
 

@@ -1,4 +1,4 @@
-//! Content codings: the chunks of an exposition in, those of a body out. In memory; nothing here touches a device.
+//! Compresses the chunks of an exposition into the chunks of a body, in memory.
 
 mod compressor;
 #[cfg(feature = "gzip")]
@@ -14,10 +14,10 @@ use crate::exposition::buffer_pool::{BufferPool, PooledChunks};
 use crate::exposition::chunk::Sink;
 use compressor::{Compressor, Effort, Start};
 
-/// A content coding (RFC 9110, section 8.4.1), whether this build has it or not.
+/// A content coding (RFC 9110, section 8.4.1). This build may not support all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
-    /// The body as it is.
+    /// No compression.
     Identity,
     /// gzip (RFC 1952), also known as `x-gzip`.
     Gzip,
@@ -25,8 +25,10 @@ pub enum Coding {
     Zstd,
 }
 
-/// What this build compresses with, the cheaper first: zstd takes as long as gzip, to a sixth, and makes two thirds of
-/// its bytes (`LEVELS=1 cargo bench --bench scrape --all-features`).
+/// The compressors of this build, the cheapest first.
+///
+/// zstd takes the time of gzip within a sixth, and writes two thirds of its bytes
+/// (`LEVELS=1 cargo bench --bench scrape --all-features`).
 const TABLE: &[(Coding, Start)] = &[
     #[cfg(feature = "zstd")]
     (Coding::Zstd, zstd::start),
@@ -34,15 +36,16 @@ const TABLE: &[(Coding, Start)] = &[
     (Coding::Gzip, gzip::start),
 ];
 
-/// A smaller body is sent as it is: compressed it would save no packet.
+/// The smallest body in bytes that is compressed. Compression of a smaller one saves no packet.
 const WORTHWHILE: usize = 1024;
 
 impl Coding {
     /// All codings.
     pub const ALL: [Coding; 3] = [Coding::Identity, Coding::Gzip, Coding::Zstd];
 
-    /// Its names in `Accept-Encoding`, the one for `Content-Encoding` first: "A recipient SHOULD consider "x-gzip" to be
-    /// equivalent to "gzip"." (RFC 9110, section 8.4.1.3)
+    /// Returns its names in `Accept-Encoding`. The first one is its name in `Content-Encoding`.
+    ///
+    /// "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"." (RFC 9110, section 8.4.1.3)
     pub const fn names(self) -> &'static [&'static str] {
         match self {
             Coding::Identity => &["identity"],
@@ -51,7 +54,7 @@ impl Coding {
         }
     }
 
-    /// The value of `Content-Encoding`; none for the identity, which is not to be named there.
+    /// Returns the value of `Content-Encoding`, or `None` for the identity, which must not appear there.
     pub const fn content_encoding(self) -> Option<&'static str> {
         match self {
             Coding::Identity => None,
@@ -61,22 +64,22 @@ impl Coding {
     }
 }
 
-/// The codings that this build compresses with, the cheaper first.
+/// Returns the codings that this build compresses with, the cheapest first.
 pub fn codings() -> Vec<Coding> {
     TABLE.iter().map(|(coding, _)| *coding).collect()
 }
 
-/// Compresses the chunks of an exposition as they come, so that the whole is never in memory uncompressed.
+/// A sink that compresses each chunk at once, so that the exposition is never in memory uncompressed.
 pub struct Compress {
-    /// What was asked for.
+    /// The requested coding.
     coding: Coding,
     state: State,
 }
 
 enum State {
-    /// The chunks are the body.
+    /// The chunks are the body, uncompressed.
     Plain(PooledChunks),
-    /// So far there is only a beginning, which is too small to be worth it if it is all.
+    /// The beginning of the body, which is not compressed if no more follows.
     Begun {
         start: Start,
         effort: Effort,
@@ -87,17 +90,17 @@ enum State {
 }
 
 impl Compress {
-    /// Begins a body. What this build has no compressor for is not compressed.
+    /// Starts a body. Without a compressor for `coding` in this build, it is not compressed.
     pub fn new(coding: Coding) -> Self {
         Self::reusing(coding, &BufferPool::default())
     }
 
-    /// The same, in buffers of this pool where it is not compressed.
+    /// Works like [`new`](Self::new), with the buffers of this pool for an uncompressed body.
     pub fn reusing(coding: Coding, pool: &BufferPool) -> Self {
         Self::with(coding, Effort::Often, pool)
     }
 
-    /// Begins a body that is made once and sent to many: smaller, for more time.
+    /// Starts a body that is compressed once and sent many times, so it is smaller and takes more time.
     pub fn once(coding: Coding) -> Self {
         Self::with(coding, Effort::Once, &BufferPool::default())
     }
@@ -110,11 +113,11 @@ impl Compress {
         Compress { coding, state }
     }
 
-    /// Returns the body, and what it is compressed with: nothing, if it is small.
+    /// Returns the body and its coding, which is the identity for a small body.
     ///
     /// # Errors
     ///
-    /// Those of the compressor, which is short of memory.
+    /// Errors of the compressor, which can run out of memory.
     pub fn finish(self) -> io::Result<(Vec<Bytes>, Coding)> {
         match self.state {
             State::Plain(chunks) => Ok((chunks.into_inner(), Coding::Identity)),
@@ -125,7 +128,7 @@ impl Compress {
         }
     }
 
-    /// Writes to the compressor; begins it if need be.
+    /// Writes to the compressor, which is started once the body is big enough.
     fn compress(&mut self, chunk: &[u8]) -> io::Result<()> {
         if let State::Begun { start, effort, beginning } = &mut self.state {
             if beginning.len() + chunk.len() < WORTHWHILE {

@@ -1,8 +1,8 @@
-//! Decodes expositions: text in, metric families out.
+//! Decodes expositions into metric families, without I/O and without a clock.
 //!
-//! Pure, as [`encode`](super::encode) is. Text 0.0.4 and 1.0.0 are one grammar, OpenMetrics 1.0 is the other. A line that
-//! follows neither is skipped, and the others are read. Memory is taken for what was read only, never for what a line says is to
-//! come, and each line is read at most three times.
+//! There are two grammars: text 0.0.4 with 1.0.0, and OpenMetrics 1.0. Invalid lines are skipped, the others are read.
+//! Memory is allocated for the content of lines only, never for an announced number of lines. Each line is read at most
+//! three times.
 
 mod cursor;
 mod distribution;
@@ -20,9 +20,9 @@ use prometheus::proto::MetricFamily;
 pub use fault::{Fault, Faults};
 use reader::{Mistaken, Reader};
 
-/// Reads an exposition: its families in the order of the text, and what was skipped.
+/// Reads an exposition. Returns its families in the order of the text, and the faults of the skipped lines.
 ///
-/// It is read as OpenMetrics if it is `openmetrics`, if it ends in `# EOF`, or as soon as a line is legal only there.
+/// The grammar is OpenMetrics if `openmetrics` is true, if the text ends in `# EOF`, or if a line is valid only there.
 pub fn decode(text: &str, openmetrics: bool) -> (Vec<MetricFamily>, Faults) {
     let ends_in_eof = || {
         let line = text.strip_suffix('\n').unwrap_or(text).strip_suffix("# EOF");

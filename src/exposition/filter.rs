@@ -1,30 +1,29 @@
-//! Which families of an exposition are wanted.
+//! Selects families of an exposition by their names.
 
-/// Names of families and of samples; all of them if there is none.
+/// A filter by the names of families and samples. Without names it selects all families.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Names(
-    /// Sorted, each once.
+    /// The names, sorted and without duplicates.
     Vec<String>,
 );
 
 impl Names {
-    /// The filter for these names, in whatever order and however often each is there.
+    /// Returns a filter with these names, in any order and with any duplicates.
     pub fn new(mut names: Vec<String>) -> Self {
         names.sort_unstable();
         names.dedup();
         Names(names)
     }
 
-    /// Whether none was given, so that all are wanted.
+    /// Returns whether the filter has no names and so selects all families.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a family is wanted: because no name was given, because its own was, or because that of one of
-    /// its samples was: its name and one of the `suffixes` of its type, such as `_bucket`, `_sum` and
-    /// `_count`.
+    /// Returns whether the filter selects a family, by its name or by the name of one of its samples.
     ///
-    /// A binary search for each suffix, and nothing allocated: it is asked for every family of every scrape.
+    /// The name of a sample is that of the family with one of the `suffixes`, such as `_bucket`, `_sum` and `_count`.
+    /// This runs for every family of every scrape, so it uses binary searches and does not allocate.
     pub fn want(&self, family: &str, suffixes: &[&str]) -> bool {
         self.0.is_empty()
             || self.contain(family, "")

@@ -1,8 +1,8 @@
-//! Makes a metric of one value, whichever way `prometheus` was built.
+//! Builds a metric with one value, with and without the feature `prometheus/protobuf`.
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType, Untyped};
 
-/// Makes a metric of a family of this type: a counter's, an untyped one's, else a gauge's.
+/// Returns a metric with one value. Types other than counter and untyped become a gauge.
 #[inline]
 #[allow(deprecated, reason = "the only setters of an untyped value")]
 pub(crate) fn of_value(kind: MetricType, labels: Vec<LabelPair>, value: f64) -> Metric {
@@ -13,7 +13,7 @@ pub(crate) fn of_value(kind: MetricType, labels: Vec<LabelPair>, value: f64) -> 
         metric.set_counter(counter);
         return metric;
     }
-    // Of an untyped metric, too: where `prometheus` has the feature `protobuf`, the encoder reads this.
+    // An untyped metric has a gauge, too, because the encoder reads it with the feature `prometheus/protobuf`.
     let mut gauge = Gauge::default();
     gauge.set_value(value);
     metric.set_gauge(gauge);

@@ -1,4 +1,4 @@
-//! What a content coding brings: a stream that compresses into chunks.
+//! The interface of the compressors: a stream that compresses into chunks.
 
 use std::io::{self, Write};
 use std::mem;
@@ -16,16 +16,16 @@ pub(super) trait Compressor: Write + Send {
 /// Starts a stream.
 pub(super) type Start = fn(Effort) -> io::Result<Box<dyn Compressor>>;
 
-/// How often a body is made of the same bytes, and so what may be spent on it.
+/// How often a body is compressed, which decides the time that may be spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// For each request: the time is the host's.
+    /// For each request, in the time of the host program.
     Often,
-    /// Once in a server's life.
+    /// Once per server.
     Once,
 }
 
-/// Cuts what a compressor writes into chunks.
+/// A writer that splits the output of a compressor into chunks.
 #[derive(Default)]
 pub(super) struct ChunkWriter {
     chunk: Vec<u8>,

@@ -1,9 +1,9 @@
-//! Bodies in every coding, read by others' decoders.
+//! Independent decoders read bodies in every coding.
 
 use super::*;
 use crate::exposition::chunk::CHUNK_SIZE;
 
-/// Chunks as an encoder hands them on, of about as much as an exposition has of sense.
+/// Returns chunks of lines that are about as compressible as an exposition.
 fn chunks(size: usize, chunk: usize) -> Vec<Vec<u8>> {
     let mut text = String::with_capacity(size + 64);
     let mut value = 1_u64;
@@ -17,7 +17,7 @@ fn chunks(size: usize, chunk: usize) -> Vec<Vec<u8>> {
 fn feed(sink: &mut impl Sink, chunks: Vec<Vec<u8>>) {
     let mut buffer = Vec::new();
     for chunk in chunks {
-        // As the encoder does: with what was left of the buffer.
+        // The encoder reuses the buffer, too.
         buffer.clear();
         buffer.extend_from_slice(&chunk);
         sink.chunk(&mut buffer);
@@ -30,7 +30,7 @@ fn compress(coding: Coding, chunks: Vec<Vec<u8>>) -> (Vec<Bytes>, Coding) {
     compress.finish().unwrap()
 }
 
-/// By others' decoders.
+/// Decodes a body with independent decoders.
 fn decode(coding: Coding, body: &[u8]) -> Vec<u8> {
     match coding {
         Coding::Identity => body.to_vec(),
@@ -44,10 +44,10 @@ fn decode(coding: Coding, body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// One member, to the letter of RFC 1952, section 2.3.
+/// Decodes a body that is a single member (RFC 1952, section 2.3).
 fn gunzip(body: &[u8]) -> Vec<u8> {
     let (header, rest) = body.split_at(10);
-    // ID1, ID2; CM: deflate; FLG: no name, comment, extra field or checksum of the header; MTIME: none.
+    // ID1 and ID2, CM (deflate), FLG (no optional fields), MTIME (none).
     assert_eq!(header[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     let (deflated, trailer) = rest.split_at(rest.len() - 8);
     let decoded = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
@@ -57,14 +57,14 @@ fn gunzip(body: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// As RFC 1952, section 8, has it, bit by bit.
+/// Returns the checksum of RFC 1952, section 8, computed bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
-/// The window that a decoder must keep, by the frame's header (RFC 8878, section 3.1.1.1).
+/// Returns the window that a decoder must keep, read from the frame's header (RFC 8878, section 3.1.1.1).
 fn zstd_window(body: &[u8]) -> u64 {
     assert_eq!(body[..4], [0x28, 0xb5, 0x2f, 0xfd]);
     let single_segment = body[4] & 0x20 != 0;
@@ -93,7 +93,7 @@ fn every_coding_decodes_to_the_identity() {
     for coding in Coding::ALL {
         for size in SIZES {
             for chunk in [1, WORTHWHILE - 1, 5_000, CHUNK_SIZE, 3 * CHUNK_SIZE] {
-                // The big ones take the decoders time.
+                // The decoders take long for big bodies in small chunks.
                 if size > 2 * CHUNK_SIZE && chunk != CHUNK_SIZE || size / chunk > 2 * WORTHWHILE {
                     continue;
                 }
@@ -113,7 +113,7 @@ fn every_coding_decodes_to_the_identity() {
 }
 
 #[test]
-fn without_a_compressor_the_chunks_are_the_body() {
+fn does_not_compress_without_a_compressor() {
     let mut compress = Compress::new(Coding::Identity);
     let mut kept = Vec::new();
     feed(&mut compress, chunks(3 * CHUNK_SIZE + 1, CHUNK_SIZE));
@@ -129,7 +129,7 @@ fn compress_small(coding: Coding) -> Coding {
 }
 
 #[test]
-fn a_body_that_does_not_compress_grows_by_little() {
+fn incompressible_bodies_grow_by_at_most_a_sixteenth() {
     let mut value = 1_u64;
     let noise: Vec<u8> = (0..3 * CHUNK_SIZE)
         .map(|_| {
@@ -141,14 +141,14 @@ fn a_body_that_does_not_compress_grows_by_little() {
         let (body, given) = compress(coding, noise.chunks(CHUNK_SIZE).map(<[u8]>::to_vec).collect());
         let body = body.concat();
         assert_eq!(given, coding);
-        // zlib-rs' fastest level spends nine bits on every other byte, and has no blocks that are stored.
+        // zlib-rs' fastest level takes nine bits for every other byte, and writes no stored blocks.
         assert!(body.len() < noise.len() + noise.len() / 16, "{coding:?}: {}", body.len());
         assert!(decode(coding, &body) == noise, "{coding:?}");
     }
 }
 
 #[test]
-fn chunks_are_full_but_the_last() {
+fn all_chunks_except_the_last_are_full() {
     for coding in codings() {
         let (body, _) = compress(coding, chunks(8 * 1024 * 1024, CHUNK_SIZE));
         let (last, full) = body.split_last().unwrap();
@@ -157,9 +157,9 @@ fn chunks_are_full_but_the_last() {
     }
 }
 
-/// RFC 9659: a client need not keep more.
+/// Checks the limit of RFC 9659: a client need not support a bigger window.
 #[test]
-fn the_window_of_zstd_is_at_most_8_mib() {
+fn zstd_window_is_at_most_8_mib() {
     for size in SIZES.into_iter().filter(|&size| size >= WORTHWHILE) {
         let (body, given) = compress(Coding::Zstd, chunks(size, CHUNK_SIZE));
         if given == Coding::Zstd {
@@ -170,7 +170,7 @@ fn the_window_of_zstd_is_at_most_8_mib() {
 }
 
 #[test]
-fn the_table_and_the_names_fit() {
+fn codings_have_their_names_and_compressors() {
     for coding in Coding::ALL {
         match coding.content_encoding() {
             None => assert_eq!(coding, Coding::Identity),

@@ -1,4 +1,4 @@
-//! Zstandard (RFC 8878).
+//! Compresses with Zstandard (RFC 8878).
 
 use std::io;
 
@@ -6,14 +6,16 @@ use zstd::stream::write::Encoder;
 
 use super::compressor::{ChunkWriter, Compressor, Effort};
 
-/// Faster ones make a third more bytes in about the same time, slower ones save nothing.
+/// The compression level. Lower levels write a third more bytes in about the same time. Higher levels save nothing.
 /// `LEVELS=1 cargo bench --bench scrape --all-features` prints the table.
 const LEVEL: i32 = 1;
-/// For what is made once.
+/// The level of a body that is compressed once.
 const BEST: i32 = 19;
 
-/// 128 KiB. What an exposition repeats stands close by, so that a wider window costs time and saves nothing; and at
-/// the 8 MB that a client must have room for (RFC 9659) each scrape would take 9 MiB, where it now takes one.
+/// The binary logarithm of the window, which is 128 KiB.
+///
+/// Repetitions in an exposition are close together, so a wider window costs time and saves nothing. With the 8 MB that
+/// a client must support (RFC 9659) a scrape takes 9 MiB of memory, now it takes 1 MiB.
 const WINDOW_LOG: u32 = 17;
 
 pub(super) fn start(effort: Effort) -> io::Result<Box<dyn Compressor>> {

@@ -1,25 +1,25 @@
-//! Takes lines apart: names, quoted texts, words. Nothing but [`Cursor::end_line`] leaves a line.
+//! Splits lines into names, quoted texts and words. Only [`Cursor::end_line`] and [`Cursor::skip_line`] leave a line.
 
 use std::borrow::Cow;
 
 use super::fault::Fault;
 use super::number;
 
-/// A place in a text.
+/// A position in a text.
 pub(super) struct Cursor<'t> {
     pub(super) text: &'t str,
     pub(super) at: usize,
 }
 
 impl<'t> Cursor<'t> {
-    /// Returns what is left of the text.
+    /// Returns the rest of the text.
     #[inline(always)]
     pub(super) fn rest(&self) -> &'t [u8] {
-        // The cursor is never beyond the end.
+        // The position is never beyond the end.
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// Returns what was taken from `start` on. Both ends are next to ASCII, so nothing is cut in two.
+    /// Returns the text from `start` to the position. Both ends are next to ASCII, so no character is split.
     #[inline(always)]
     pub(super) fn since(&self, start: usize) -> &'t str {
         self.text.get(start..self.at).unwrap_or_default()
@@ -38,7 +38,7 @@ impl<'t> Cursor<'t> {
         takes
     }
 
-    /// Takes this text, which has no line feed.
+    /// Takes this text, which has no line feed. Returns whether it was there.
     #[inline(always)]
     pub(super) fn take_text(&mut self, text: &str) -> bool {
         let takes = self.rest().starts_with(text.as_bytes());
@@ -48,7 +48,9 @@ impl<'t> Cursor<'t> {
         takes
     }
 
-    /// "tokens can be separated by any number of blanks and/or tabs" (the text format). Returns whether there are any.
+    /// Takes blanks and tabs. Returns whether there are any.
+    ///
+    /// The text format: "tokens can be separated by any number of blanks and/or tabs".
     pub(super) fn blanks(&mut self) -> bool {
         let start = self.at;
         while matches!(self.peek(), Some(b' ' | b'\t')) {
@@ -57,7 +59,7 @@ impl<'t> Cursor<'t> {
         self.at > start
     }
 
-    /// Takes a name that needs no quotes, which is empty if there is none.
+    /// Takes an unquoted name, which is empty if there is none.
     pub(super) fn name(&mut self, colons: bool) -> &'t str {
         let start = self.at;
         let is_in = |(at, byte): (usize, &u8)| {
@@ -68,7 +70,7 @@ impl<'t> Cursor<'t> {
         self.since(start)
     }
 
-    /// Takes what is up to a quotation mark, and that.
+    /// Takes the text up to a quotation mark, and the mark.
     pub(super) fn quoted(&mut self) -> Result<Cow<'t, str>, Fault> {
         let start = self.at;
         let mut has_escapes = false;
@@ -79,7 +81,7 @@ impl<'t> Cursor<'t> {
                 Some(b'\\') => {
                     has_escapes = true;
                     self.at += 1;
-                    // What is escaped may be a quotation mark. Of a longer character the first byte is enough.
+                    // The escaped character may be a quotation mark. The first byte of a longer one is enough.
                     self.at += usize::from(self.peek().is_some());
                 }
                 Some(_) => self.at += 1,
@@ -91,7 +93,7 @@ impl<'t> Cursor<'t> {
         Ok(if has_escapes { unescaped(quoted, true) } else { Cow::Borrowed(quoted) })
     }
 
-    /// Takes what is up to a quotation mark, if nothing in it is escaped.
+    /// Takes the text up to a quotation mark, if it has no escapes.
     #[inline(always)]
     pub(super) fn plain(&mut self) -> Option<&'t str> {
         let start = self.at;
@@ -105,7 +107,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// Takes what is up to a blank, a tab or the end of the line.
+    /// Takes the text up to a blank, a tab or the end of the line.
     pub(super) fn word(&mut self) -> &'t str {
         let start = self.at;
         let is_in = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\n');
@@ -113,7 +115,7 @@ impl<'t> Cursor<'t> {
         self.since(start)
     }
 
-    /// Takes all that is left of the line.
+    /// Takes the rest of the line.
     pub(super) fn remainder(&mut self) -> &'t str {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let line = rest.find('\n').and_then(|end| rest.get(..end)).unwrap_or(rest);
@@ -137,7 +139,7 @@ impl<'t> Cursor<'t> {
         number::count(self.word()).ok_or(Fault::Count)
     }
 
-    /// Goes on to the next line, if this one is read to its end.
+    /// Moves to the next line if this one is at its end. Returns whether it is.
     #[inline(always)]
     pub(super) fn end_line(&mut self) -> bool {
         match self.rest().first() {
@@ -148,7 +150,7 @@ impl<'t> Cursor<'t> {
         true
     }
 
-    /// Goes on to the next line, wherever in this one.
+    /// Moves to the next line from any position.
     pub(super) fn skip_line(&mut self) {
         let rest = self.rest();
         self.at += rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
@@ -160,7 +162,7 @@ const LETTER: u8 = 1;
 const DIGIT: u8 = 2;
 const COLON: u8 = 3;
 
-/// What a byte is in a name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+/// The class of each byte in a name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 static CLASSES: [u8; 256] = {
     let mut classes = [OTHER; 256];
     let mut byte = 0;
@@ -179,16 +181,16 @@ static CLASSES: [u8; 256] = {
 const LOW_BITS: u64 = u64::MAX / 255;
 const TOP_BITS: u64 = LOW_BITS << 7;
 
-/// Returns how many bytes come before the first quotation mark, backslash or control character.
+/// Returns the number of bytes before the first quotation mark, backslash or control character.
 ///
-/// The lowest of the top bits that the subtractions leave is exact; a borrow reaches only those above it. ("Determine if a word
-/// has a byte less than n", Bit Twiddling Hacks)
+/// The lowest top bit after the subtractions is exact, because a borrow affects higher bits only.
+/// ("Determine if a word has a byte less than n", Bit Twiddling Hacks)
 #[inline(always)]
 fn plain_length(text: &[u8]) -> usize {
     let mut len = 0;
     while let Some(word) = text.get(len..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*word);
-        // The quotation mark changes places with the blank, next to the control characters.
+        // The XOR swaps the quotation mark (0x22) and the space (0x20), which follows the control characters.
         let quotation_mark_or_control = (word ^ (LOW_BITS * 2)).wrapping_sub(LOW_BITS * 0x21);
         let backslash = (word ^ (LOW_BITS * u64::from(b'\\'))).wrapping_sub(LOW_BITS);
         let found = (quotation_mark_or_control | backslash) & !word & TOP_BITS;
@@ -201,7 +203,7 @@ fn plain_length(text: &[u8]) -> usize {
     len + tail.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..b' ')).count()
 }
 
-/// Resolves the escapes of a text. What is no escape stays as it is, as in Prometheus and in the Python client.
+/// Resolves the escapes of a text. Other backslashes stay unchanged, as in Prometheus and in the Python client.
 pub(super) fn unescaped(text: &str, quotes: bool) -> Cow<'_, str> {
     let Some((plain, mut rest)) = text.split_once('\\') else { return Cow::Borrowed(text) };
     let mut unescaped = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! A histogram or a summary, whose samples are lines of their own.
+//! Collects the samples of a histogram or a summary, which are separate lines.
 
 use std::mem;
 
@@ -7,37 +7,37 @@ use prometheus::proto::{Bucket, Gauge, Histogram, LabelPair, Metric, Quantile, S
 use super::fault::{Fault, Faults};
 use super::labels::{self, Label, pair};
 
-/// For so many buckets there is memory beforehand, if the metric before had as many.
+/// The most buckets that memory is reserved for, if the metric before has as many.
 const MOST_FORESEEN: usize = 64;
 
-/// What a line says of a distribution.
+/// One sample of a distribution.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
-    /// An upper bound, and the count up to it.
+    /// An upper bound and the count up to it.
     Bucket(f64, u64),
     Quantile(f64, f64),
     Sum(f64),
     Count(u64),
 }
 
-/// What is known of one so far.
+/// A histogram or a summary with the samples so far.
 pub(super) struct Distribution {
     labels: Vec<LabelPair>,
     buckets: Vec<Bucket>,
     quantiles: Vec<Quantile>,
-    /// The count in the bucket of infinity.
+    /// The count of the bucket `+Inf`.
     all: Option<u64>,
     sum: Option<f64>,
     count: Option<u64>,
     timestamp: i64,
-    /// Whether the bounds ascend, as they do as a rule.
+    /// Whether the bounds are not ascending, which is rare.
     is_unsorted: bool,
-    /// Where it begins.
+    /// The number of its first line.
     pub(super) line: u64,
 }
 
 impl Distribution {
-    /// Makes an empty one, which may become `like` the one before it.
+    /// Returns an empty distribution with memory for as many buckets as `like`, the one before it.
     pub(super) fn new(labels: &[Label<'_>], like: Option<&Self>, line: u64) -> Self {
         let buckets = like.map_or(0, |like| like.buckets.len().min(MOST_FORESEEN));
         let quantiles = like.map_or(0, |like| like.quantiles.len().min(MOST_FORESEEN));
@@ -82,23 +82,23 @@ impl Distribution {
             Part::Sum(sum) => once(&mut self.sum, sum)?,
             Part::Count(count) => once(&mut self.count, count)?,
         }
-        // Its samples have one time, and the first that says one is right.
+        // A metric has one timestamp. The first one in its samples is used.
         if self.timestamp == 0 {
             self.timestamp = timestamp;
         }
         Ok(())
     }
 
-    /// Whether there is nothing but quantiles, which is all that OpenMetrics asks of a summary.
+    /// Returns whether there are only quantiles. OpenMetrics requires no other samples in a summary.
     pub(super) fn is_of_quantiles(&self) -> bool {
         self.sum.is_none() && self.count.is_none()
     }
 
-    /// Makes a gauge of each quantile.
+    /// Returns a gauge for each quantile.
     pub(super) fn into_gauges(self) -> impl Iterator<Item = Metric> {
         let Distribution { labels, quantiles, timestamp, .. } = self;
         quantiles.into_iter().map(move |quantile| {
-            // As OpenMetrics and Prometheus have it: with a decimal point.
+            // With a decimal point, as in OpenMetrics and Prometheus.
             let bound = pair("quantile", &format!("{:?}", quantile.quantile()));
             let mut labels = labels.clone();
             labels.insert(labels.partition_point(|label| label.name() < "quantile"), bound);
@@ -111,7 +111,7 @@ impl Distribution {
         })
     }
 
-    /// Makes the metric. A sum that is not there is no number, because zero would be a value.
+    /// Returns the metric. An absent sum becomes NaN, because zero is a valid sum.
     pub(super) fn finish(mut self, is_summary: bool, faults: &mut Faults) -> Result<Metric, Fault> {
         let count = self.count.or(self.all).ok_or(Fault::Uncounted)?;
         if self.is_unsorted {
@@ -128,7 +128,7 @@ impl Distribution {
             metric.set_summary(summary);
             return Ok(metric);
         }
-        // `prometheus` leaves the bucket of infinity to the encoder. One that contradicts the count is served as it is.
+        // In `prometheus` the encoder adds the bucket `+Inf`. One that contradicts the count is served unchanged.
         if let Some(all) = self.all.filter(|all| *all != count) {
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(f64::INFINITY);
@@ -143,7 +143,7 @@ impl Distribution {
         Ok(metric)
     }
 
-    /// Sorts by bound. Of one bound the first stays.
+    /// Sorts buckets and quantiles by bound. If two have the same bound, the first is kept.
     fn sort(&mut self, faults: &mut Faults) {
         let all = self.buckets.len() + self.quantiles.len();
         self.buckets.sort_by(|a, b| a.upper_bound().total_cmp(&b.upper_bound()));
@@ -166,7 +166,9 @@ fn once<V>(field: &mut Option<V>, value: V) -> Result<(), Fault> {
     Ok(())
 }
 
-/// To `prometheus` zero is none, and with its feature `protobuf` zero is one.
+/// Sets the timestamp of a metric, unless it is zero.
+///
+/// In `prometheus` zero means no timestamp. With its feature `protobuf`, a timestamp that is set to zero is one.
 pub(super) fn set_timestamp(metric: &mut Metric, timestamp: i64) {
     if timestamp != 0 {
         metric.set_timestamp_ms(timestamp);

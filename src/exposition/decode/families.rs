@@ -1,4 +1,4 @@
-//! The families of a text, and which of them a sample belongs to.
+//! Finds the family of each sample of a text.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,19 +12,19 @@ use super::fault::{Fault, Faults};
 use super::kind::{Kind, Role};
 use super::labels::Label;
 
-/// The families, in the order in which they begin.
+/// The families in the order of their first lines.
 pub(super) struct Families<'t> {
     openmetrics: bool,
     list: Vec<Family<'t>>,
     by_name: HashMap<Cow<'t, str>, usize>,
     /// The family of the last line.
     current: usize,
-    /// By a hash of family and labels, or by the next one if another has that.
+    /// The distributions by a hash of family and labels. If another distribution has that hash, the next hash is used.
     distributions: HashMap<u64, Place>,
     hasher: RandomState,
 }
 
-/// Where a distribution is.
+/// The index of a distribution in its family.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) family: usize,
@@ -47,7 +47,7 @@ impl<'t> Families<'t> {
         self.list.get_mut(family)
     }
 
-    /// Returns the family of this name, which is the one of the samples that follow.
+    /// Returns the family of this name. Samples that follow belong to it.
     pub(super) fn named(&mut self, name: Cow<'t, str>) -> &mut Family<'t> {
         let is_current = self.list.get(self.current).is_some_and(|family| family.name == name);
         if !is_current {
@@ -65,8 +65,12 @@ impl<'t> Families<'t> {
         self.list.len() - 1
     }
 
-    /// Returns where a sample of this name belongs: to the family of the line before it if that can have it, else to the one
-    /// of its name, else to the one of its name without a suffix, else to a new one.
+    /// Returns the family of a sample with this name, and the role of the sample. The first of these:
+    ///
+    /// 1. the family of the line before, if its type has such a sample,
+    /// 2. the family of this name,
+    /// 3. the family of this name without its suffix,
+    /// 4. a new family.
     pub(super) fn place(&mut self, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
         if let Some(role) = self.role(self.current, &name) {
             return self.placed(self.current, role, name);
@@ -107,14 +111,16 @@ impl<'t> Families<'t> {
         Ok((self.current, role))
     }
 
-    /// Whether a sample of this name shows that a text is OpenMetrics: it is that of a counter which is named without `_total`.
+    /// Returns whether a sample of this name shows that the text is OpenMetrics.
+    ///
+    /// Only there the samples of a counter have the suffix `_total` that the name in its `TYPE` line lacks.
     pub(super) fn is_total(&self, name: &str) -> bool {
         let base = name.strip_suffix("_total").and_then(|base| self.by_name.get(base));
         base.is_some_and(|base| self.list[*base].kind == Some(Kind::Counter))
             && !self.by_name.contains_key(name)
     }
 
-    /// Returns the label that only the format may add.
+    /// Returns the label that is reserved for the format.
     pub(super) fn reserved(&self, family: usize) -> Option<&'static str> {
         self.list.get(family).and_then(|family| family.kind().reserved())
     }
@@ -138,7 +144,7 @@ impl<'t> Families<'t> {
         self.list[place.family].distributions[place.at].add(part, timestamp)
     }
 
-    /// Returns where the distribution with these labels is, which are sorted. Makes it if there is none.
+    /// Returns the place of the distribution with these sorted labels. Adds it if there is none.
     pub(super) fn distribution(&mut self, family: usize, labels: &[Label<'_>], line: u64) -> Place {
         let mut hash = self.hasher.hash_one((family, labels));
         loop {
@@ -160,10 +166,10 @@ impl<'t> Families<'t> {
         place.family == family && self.list[family].distributions[place.at].has(labels)
     }
 
-    /// Returns what has samples, and skips what cannot be served.
+    /// Returns the families with samples, and skips those that cannot be served.
     pub(super) fn finish(self, faults: &mut Faults) -> Vec<MetricFamily> {
         let Families { openmetrics, list, by_name, .. } = self;
-        // The names that samples have by a suffix: none that a family has without one. Before the families are taken apart.
+        // The names of samples with a suffix, unless another family has the name. The loop below consumes the families.
         let named = |family: &Family<'_>| {
             let suffix = family.kind().suffix(openmetrics);
             let name = (!suffix.is_empty()).then(|| format!("{}{suffix}", family.name))?;

@@ -1,4 +1,4 @@
-//! A family in the making, and what becomes of it.
+//! Collects the metrics of a family and converts them.
 
 use std::borrow::Cow;
 use std::mem;
@@ -10,7 +10,7 @@ use super::fault::Faults;
 use super::kind::Kind;
 use crate::exposition::metric::of_value;
 
-/// Makes a metric of one value.
+/// Returns a metric with one value.
 #[inline]
 pub(super) fn metric(kind: Kind, labels: Vec<LabelPair>, value: f64, timestamp: i64) -> Metric {
     let mut metric = of_value(kind.metric_type(), labels, value);
@@ -20,14 +20,14 @@ pub(super) fn metric(kind: Kind, labels: Vec<LabelPair>, value: f64, timestamp: 
 
 /// A family and its metrics.
 pub(super) struct Family<'t> {
-    /// As its metadata has it.
+    /// The name in its metadata.
     pub(super) name: Cow<'t, str>,
     pub(super) help: Option<Cow<'t, str>>,
     pub(super) kind: Option<Kind>,
-    /// Of one value each.
+    /// The metrics with one value.
     pub(super) metrics: Vec<Metric>,
     pub(super) distributions: Vec<Distribution>,
-    /// Where it is first sampled.
+    /// The number of the line with its first sample.
     pub(super) line: u64,
 }
 
@@ -44,12 +44,12 @@ impl<'t> Family<'t> {
         !self.metrics.is_empty() || !self.distributions.is_empty()
     }
 
-    /// Returns the family, under another name if there is one, or `None` if there is nothing in it.
+    /// Returns the family with the new `name`, if there is one. Returns `None` if it has no metrics.
     pub(super) fn finish(mut self, name: Option<String>, faults: &mut Faults) -> Option<MetricFamily> {
         let mut kind = self.kind();
         let mut metrics = mem::take(&mut self.metrics);
         let distributions = mem::take(&mut self.distributions);
-        // A count cannot be made up.
+        // A summary needs a count, and there is none.
         if kind == Kind::Summary && distributions.iter().all(Distribution::is_of_quantiles) {
             kind = Kind::Gauge;
             metrics.extend(distributions.into_iter().flat_map(Distribution::into_gauges));

@@ -1,53 +1,53 @@
-//! Why a line is skipped, and what is skipped in a text.
+//! Reports the lines of a text that are skipped.
 
 use std::fmt;
 
-/// Why a line, or a metric of several lines, is skipped.
+/// The reason why a line, or a metric of several lines, is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The line begins with neither a metric name nor a comment.
     Name,
-    /// A blank is missing, or one is there that OpenMetrics does not allow.
+    /// A blank is missing, or OpenMetrics does not allow it.
     Blank,
     /// The labels do not follow the grammar.
     Labels,
-    /// A quoted text has no end.
+    /// A quoted text has no closing quotation mark.
     Quote,
-    /// One label twice.
+    /// A label name is used twice.
     LabelTwice,
-    /// A label that is reserved: `__…`, or `le` or `quantile` in a line that must not have it.
+    /// A label name is reserved: `__…`, or `le` or `quantile` in a line that must not have it.
     Reserved,
     /// The bound of a bucket or a quantile is missing or is not a number.
     Bound,
     /// The value is not a number.
     Value,
-    /// A count of observations is not a whole number from zero.
+    /// A count of observations is not a non-negative integer.
     Count,
-    /// The timestamp is not one, or `prometheus` cannot hold it.
+    /// The timestamp is not a number, or `prometheus` cannot represent it.
     Timestamp,
-    /// There is more in the line than may be.
+    /// Unexpected text follows the value or the timestamp.
     Rest,
-    /// A comment of OpenMetrics that is none of its four.
+    /// An OpenMetrics comment is not HELP, TYPE, UNIT or EOF.
     Comment,
-    /// A blank line in OpenMetrics.
+    /// OpenMetrics does not allow blank lines.
     BlankLine,
-    /// `# EOF` before the end.
+    /// `# EOF` is not the last line.
     Eof,
-    /// HELP, TYPE or UNIT without a name, or without what they are to say.
+    /// HELP, TYPE or UNIT has no name or no text.
     Metadata,
-    /// TYPE with a word that is no type of the format.
+    /// TYPE has a word that is not a type of the format.
     Type,
-    /// HELP or TYPE that says something else than one before it.
+    /// HELP or TYPE contradicts an earlier one.
     Contradiction,
-    /// TYPE after a sample of the family.
+    /// TYPE follows a sample of the family.
     LateType,
     /// The type of the family has no sample with this name.
     Suffix,
-    /// A part of a histogram or summary that is there already.
+    /// A sample of a histogram or a summary is repeated.
     Repeated,
-    /// A histogram or summary without a count.
+    /// A histogram or a summary has no count.
     Uncounted,
-    /// A family whose full name another family has.
+    /// Another family has the full name of the family.
     NameTaken,
 }
 
@@ -57,17 +57,17 @@ impl fmt::Display for Fault {
             Fault::Name => "expected a metric name",
             Fault::Blank => "blank missing or not allowed",
             Fault::Labels => r#"expected labels such as {name="value"}"#,
-            Fault::Quote => "quoted text without an end",
+            Fault::Quote => "quoted text has no closing quotation mark",
             Fault::LabelTwice => "label name used twice",
             Fault::Reserved => "label name is reserved",
             Fault::Bound => "le or quantile is missing or not a number",
             Fault::Value => "value is not a number",
-            Fault::Count => "count is not a whole number from zero",
-            Fault::Timestamp => "timestamp not readable, out of range or zero",
-            Fault::Rest => "more than a value and a timestamp",
+            Fault::Count => "count is not a non-negative integer",
+            Fault::Timestamp => "timestamp is zero, out of range or not a number",
+            Fault::Rest => "unexpected text after the value or the timestamp",
             Fault::Comment => "comment not allowed in OpenMetrics",
             Fault::BlankLine => "blank line not allowed in OpenMetrics",
-            Fault::Eof => "# EOF before the end",
+            Fault::Eof => "# EOF is not the last line",
             Fault::Metadata => "HELP, TYPE or UNIT is incomplete",
             Fault::Type => "type not known in this format",
             Fault::Contradiction => "HELP or TYPE differs from the one before",
@@ -80,7 +80,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What is skipped in a text.
+/// The skipped lines of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     count: u64,
@@ -88,12 +88,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Returns how many lines, metrics and families are skipped.
+    /// Returns the number of skipped lines, metrics and families.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Returns why the first one is skipped, and the number of its line.
+    /// Returns the fault of the first skipped line, and the line's number.
     pub fn first(&self) -> Option<(Fault, u64)> {
         self.first
     }

@@ -1,13 +1,13 @@
-//! The types of families, and what their samples are called.
+//! The types of families and the roles of their samples.
 
 use prometheus::proto::MetricType;
 
-/// A type, as the formats have it.
+/// A type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Untyped,
     Counter,
-    /// And a state set, whose samples are called the same.
+    /// A gauge or a state set, whose samples have the family's name, too.
     Gauge,
     Histogram,
     Summary,
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     GaugeHistogram,
 }
 
-/// What a sample is to its family.
+/// The role of a sample in its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Value,
@@ -23,14 +23,14 @@ pub(super) enum Role {
     Quantile,
     Sum,
     Count,
-    /// When a series began, which `prometheus` has no place for.
+    /// The start time of a series, which `prometheus` cannot represent.
     Created,
-    /// Of a gauge histogram: a gauge of its own.
+    /// A sample of a gauge histogram, which becomes a gauge.
     Part,
 }
 
 impl Role {
-    /// Returns the label that the format itself adds.
+    /// Returns the label that the format adds.
     pub(super) fn bound(self) -> Option<&'static str> {
         match self {
             Role::Bucket => Some("le"),
@@ -41,7 +41,7 @@ impl Role {
 }
 
 impl Kind {
-    /// Reads the word of a TYPE line.
+    /// Returns the type that a word of a TYPE line means.
     pub(super) fn of(word: &str, openmetrics: bool) -> Option<Self> {
         Some(match (word, openmetrics) {
             ("counter", _) => Kind::Counter,
@@ -55,7 +55,7 @@ impl Kind {
         })
     }
 
-    /// Returns what the sample is whose name ends in `suffix` after the family's.
+    /// Returns the role of a sample whose name is that of the family with `suffix`.
     pub(super) fn role(self, suffix: &str, openmetrics: bool) -> Option<Role> {
         Some(match (self, suffix) {
             (Kind::Untyped | Kind::Gauge, "") => Role::Value,
@@ -72,7 +72,7 @@ impl Kind {
         })
     }
 
-    /// Returns the label that only the format may add.
+    /// Returns the label that is reserved for the format.
     pub(super) fn reserved(self) -> Option<&'static str> {
         match self {
             Kind::Histogram => Some("le"),
@@ -81,7 +81,7 @@ impl Kind {
         }
     }
 
-    /// Returns what the names of samples end in that have the name of the family they become.
+    /// Returns the suffix that is added to the name of the family.
     pub(super) fn suffix(self, openmetrics: bool) -> &'static str {
         match self {
             Kind::Counter if openmetrics => "_total",

@@ -1,4 +1,4 @@
-//! The labels of a line.
+//! Reads the labels of a line.
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -8,12 +8,12 @@ use prometheus::proto::LabelPair;
 use super::cursor::Cursor;
 use super::fault::Fault;
 
-/// A label as its line has it.
+/// A label of a line.
 #[derive(Clone, Debug)]
 pub(super) struct Label<'t> {
     pub(super) name: Cow<'t, str>,
     pub(super) value: Cow<'t, str>,
-    /// Where the value is in the text.
+    /// The start of the value in the text.
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -24,9 +24,9 @@ impl Hash for Label<'_> {
     }
 }
 
-/// Reads labels up to the brace that ends them, the one before them being taken. Returns the metric name if it is among them.
+/// Reads labels after an opening brace, and the closing brace. Returns the metric name if it is among the labels.
 ///
-/// In OpenMetrics there are no blanks, and no comma after the last.
+/// OpenMetrics allows neither blanks nor a comma after the last label.
 pub(super) fn read<'t>(
     cursor: &mut Cursor<'t>,
     openmetrics: bool,
@@ -73,7 +73,7 @@ pub(super) fn read<'t>(
     }
 }
 
-/// Sorts labels by name, as a registry has them, and checks the names as an encoder does.
+/// Sorts labels by name, as a registry does, and checks the names as the encoder does.
 pub(super) fn check(labels: &mut [Label<'_>], openmetrics: bool) -> Result<(), Fault> {
     // OpenMetrics: "Label names beginning with underscores are RESERVED". Its strict parser takes one underscore.
     let is_reserved = |name: &str| if openmetrics { name.starts_with("__") } else { name == "__name__" };
@@ -89,7 +89,7 @@ pub(super) fn check(labels: &mut [Label<'_>], openmetrics: bool) -> Result<(), F
     Ok(())
 }
 
-/// Makes labels of a metric.
+/// Converts the labels of a line to those of a metric.
 pub(super) fn pairs(labels: &[Label<'_>]) -> Vec<LabelPair> {
     labels.iter().map(|label| pair(&label.name, &label.value)).collect()
 }

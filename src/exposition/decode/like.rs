@@ -1,4 +1,4 @@
-//! Lines that are like the one before them.
+//! Reads lines that differ from the line before in their values only.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,13 +11,13 @@ use super::kind::Role;
 use super::labels::{Label, pair};
 use super::number;
 
-/// Where the parts of a line are in the text.
+/// The positions of the parts of a line.
 pub(super) struct Written<'t> {
     pub(super) text: &'t str,
     pub(super) start: usize,
-    /// Between the braces.
+    /// The text between the braces.
     pub(super) labels: Range<usize>,
-    /// Where the value begins.
+    /// The start of the value.
     pub(super) number: usize,
 }
 
@@ -27,13 +27,13 @@ impl<'t> Written<'t> {
     }
 }
 
-/// What a line of one value has around the values of its labels.
+/// The constant parts of a line of a metric with one value.
 #[derive(Default)]
 pub(super) struct Shape<'t> {
     family: usize,
-    /// What comes before the value of a label, and its name.
+    /// The text before the value of each label, and the label's name.
     leads: Vec<(&'t str, Cow<'t, str>)>,
-    /// What comes between the last label and the value.
+    /// The text between the last label's value and the number.
     tail: &'t str,
     is_sorted: bool,
     values: Vec<&'t str>,
@@ -44,7 +44,7 @@ impl<'t> Shape<'t> {
         self.leads.clear();
     }
 
-    /// Keeps the shape of a line. Its labels are in the order in which they are written.
+    /// Keeps the shape of a line, whose labels are in their original order.
     pub(super) fn learn(&mut self, line: &Written<'t>, family: usize, labels: &[Label<'t>]) {
         let mut end = line.start;
         self.leads.clear();
@@ -57,7 +57,7 @@ impl<'t> Shape<'t> {
         self.family = family;
     }
 
-    /// Reads a line of the same shape.
+    /// Reads a line of this shape. Returns `None` if it has another one.
     #[inline(always)]
     pub(super) fn follow(&mut self, cursor: &mut Cursor<'t>, families: &mut Families<'t>) -> Option<()> {
         let Shape { family, leads, tail, is_sorted, values } = self;
@@ -83,20 +83,20 @@ impl<'t> Shape<'t> {
     }
 }
 
-/// What the lines of one histogram or summary have around their bounds.
+/// The constant parts of the lines of one histogram or summary.
 pub(super) struct Series<'t> {
-    /// Of the lines with a bound.
+    /// The role of the lines with a bound.
     role: Role,
-    /// What comes before the bound, if a line with one was there.
+    /// The text before the bound. Empty if no line had a bound yet.
     head: &'t str,
-    /// What comes between the bound and the value.
+    /// The text between the bound and the value.
     tail: &'t str,
-    /// What the lines without a bound have between their braces, if it is known.
+    /// The text between the braces of the lines without a bound, if it is known.
     labels: Option<&'t str>,
 }
 
 impl<'t> Series<'t> {
-    /// Keeps what a line has. Its labels are in the order in which they are written.
+    /// Keeps the constant parts of a line, whose labels are in their original order.
     pub(super) fn learn(line: &Written<'t>, role: Role, labels: &[Label<'t>]) -> Self {
         let mut series = Series { role, head: "", tail: "", labels: None };
         let bound = role.bound().and_then(|bound| labels.iter().position(|label| label.name == bound));
@@ -116,13 +116,13 @@ impl<'t> Series<'t> {
             series.head = line.part(line.start..bound.start);
             series.tail = line.part(bound.end..line.number);
         }
-        // A name in the braces is not what the other lines begin with.
+        // If the name is inside the braces, the other lines begin differently.
         let is_bare = !line.part(line.start..line.number).trim_start().starts_with('{');
         series.labels = others.filter(|_| is_bare).map(|others| line.part(others));
         series
     }
 
-    /// Reads another line of it.
+    /// Reads another line of the same metric. Returns `None` if it is not one.
     #[inline(always)]
     pub(super) fn follow(
         &self,
@@ -157,7 +157,7 @@ impl<'t> Series<'t> {
             }
             if is_sum { Part::Sum(cursor.value().ok()?) } else { Part::Count(cursor.count().ok()?) }
         };
-        // What is there already is told by whoever reads the line again.
+        // If the sample is repeated, the caller reads the line again and reports the fault.
         let distribution = distributions.get_mut(place.at).filter(|_| cursor.end_line())?;
         distribution.add(part, 0).ok()
     }

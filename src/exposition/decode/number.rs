@@ -1,13 +1,13 @@
-//! Numbers as the formats have them.
+//! Reads the numbers of the formats.
 
-/// From here on not every integer is an `f64`.
+/// The end of the range in which every integer is an `f64`.
 const INTEGERS_END: u64 = 1 << 53;
 
-/// A power of ten up to which each is an `f64`.
+/// Powers of ten, each of which is an exact `f64`.
 const TENS: [f64; 16] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// Reads the digits that `text` begins with, up to 19. Returns their number with them.
+/// Reads up to 19 digits at the start of `text` and appends them to `number`. Returns the result and their count.
 #[inline(always)]
 fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut len = 0;
@@ -21,14 +21,14 @@ fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     (number, len)
 }
 
-/// Whether a number ends where `rest` begins.
+/// Returns whether a number ends before `rest`.
 fn is_end(rest: &[u8]) -> bool {
     matches!(rest.first(), None | Some(b'\n' | b' '))
 }
 
-/// Reads a plain number at the beginning of `text`, and returns its length with it. `None`: [`value`] knows.
+/// Reads a plain number at the start of `text`. Returns it with its length, or `None` if [`value`] must read it.
 ///
-/// So many digits name an exact integer, and one division of two exact numbers rounds once, as `f64::from_str` does.
+/// Up to 15 digits are an exact integer. One division of two exact numbers rounds once, as `f64::from_str` does.
 #[inline(always)]
 pub(super) fn plain(text: &[u8]) -> Option<(f64, usize)> {
     let sign = usize::from(text.first() == Some(&b'-'));
@@ -46,34 +46,38 @@ pub(super) fn plain(text: &[u8]) -> Option<(f64, usize)> {
     is_plain.then_some((if sign == 1 { -number } else { number }, len))
 }
 
-/// Reads a plain count at the beginning of `text`. `None`: [`count`] knows.
+/// Reads a plain count at the start of `text`. Returns it with its length, or `None` if [`count`] must read it.
 #[inline(always)]
 pub(super) fn plain_count(text: &[u8]) -> Option<(u64, usize)> {
     let (number, len) = digits(text, 0);
     (0 < len && len < 19 && is_end(&text[len..])).then_some((number, len))
 }
 
-/// Reads a value. The formats take the same as `f64::from_str`: a decimal number, and in any case `inf`, `infinity` and `nan`.
+/// Reads a value. The formats and `f64::from_str` have the same syntax.
+///
+/// It is a decimal number, or `inf`, `infinity` or `nan` in upper or lower case.
 pub(super) fn value(token: &str) -> Option<f64> {
     token.parse().ok()
 }
 
-/// Reads a count of observations, which some write as a float.
+/// Reads a count of observations, which some clients write as a float.
 pub(super) fn count(token: &str) -> Option<u64> {
     if let Ok(count) = token.parse() {
         return Some(count);
     }
     let value = value(token)?;
-    // Saturates, which is what an encoder makes of the last ones: they are no `f64`.
+    // The conversion saturates. An encoder rounds counts near `u64::MAX` to 2^64, which is out of range.
     (value >= 0.0 && value.fract() == 0.0 && value.is_finite()).then_some(value as u64)
 }
 
-/// Reads a timestamp of the text format. "timestamp is an int64 (milliseconds since epoch […])"
+/// Reads a timestamp of the text format: "timestamp is an int64 (milliseconds since epoch […])".
 pub(super) fn milliseconds(token: &str) -> Option<i64> {
     token.parse().ok()
 }
 
-/// Reads a timestamp of OpenMetrics, in milliseconds, rounded down. "Timestamps MUST be Unix Epoch in seconds."
+/// Reads a timestamp of OpenMetrics. Returns milliseconds, rounded down.
+///
+/// "Timestamps MUST be Unix Epoch in seconds."
 pub(super) fn seconds(token: &str) -> Option<i64> {
     let (is_negative, magnitude) = match token.strip_prefix('-') {
         Some(magnitude) => (true, magnitude),
@@ -87,7 +91,7 @@ pub(super) fn seconds(token: &str) -> Option<i64> {
     if !are_digits(whole) || !are_digits(fraction) {
         return approximate_seconds(value(token)?);
     }
-    // In the sign's direction from here on, because i64 has one number more below zero.
+    // The sign is applied first, because `i64::MIN` has no positive counterpart.
     let sign = if is_negative { -1 } else { 1 };
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let mut milliseconds = whole.checked_mul(sign)?.checked_mul(1000)?;
@@ -101,13 +105,13 @@ pub(super) fn seconds(token: &str) -> Option<i64> {
     Some(milliseconds)
 }
 
-/// With an exponent: "Fractions SHOULD NOT use exponential float rendering".
+/// Reads a timestamp with an exponent, which is rare: "Fractions SHOULD NOT use exponential float rendering".
 fn approximate_seconds(seconds: f64) -> Option<i64> {
     let milliseconds = (seconds * 1000.0).floor();
-    // The end of i64 is an `f64`, and its last is not.
+    // 2^63 is an `f64`, but `i64::MAX` is not.
     let fits = (i64::MIN as f64..-(i64::MIN as f64)).contains(&milliseconds);
     fits.then_some(milliseconds as i64)
 }
 
-/// An integer of an `f64` is exact below 2^53, which the digits of [`plain`] are.
+/// The digits of [`plain`] are below 2^53, so they are an exact `f64`.
 const _: () = assert!(999_999_999_999_999 < INTEGERS_END);

@@ -1,6 +1,7 @@
 //! Reads a text line by line.
 //!
-//! Most lines are like the one before them. So a line is compared with it first, and is taken apart only where it differs.
+//! Most lines differ from the line before in their values only. So a line is first compared with the line before. It is
+//! parsed only if it differs in another part.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,19 +21,19 @@ use super::number;
 pub(super) struct Reader<'t> {
     cursor: Cursor<'t>,
     openmetrics: bool,
-    /// Whether a line of a text has shown that it is OpenMetrics.
+    /// Whether a line is valid in OpenMetrics only, so that the grammar is the wrong one.
     is_mistaken: bool,
     line: u64,
     families: Families<'t>,
     faults: Faults,
     labels: Vec<Label<'t>>,
-    /// Labels that are read over.
+    /// The labels of an exemplar, which are ignored.
     exemplar: Vec<Label<'t>>,
     shape: Shape<'t>,
     series: Option<(Series<'t>, Place)>,
 }
 
-/// The text is OpenMetrics.
+/// Reports that the text is OpenMetrics.
 pub(super) struct Mistaken;
 
 impl<'t> Reader<'t> {
@@ -63,7 +64,7 @@ impl<'t> Reader<'t> {
                 }
                 self.faults.add(fault, self.line);
                 self.cursor.skip_line();
-                // It may have been learned before the fault was found.
+                // The shape may be that of the skipped line.
                 self.shape.clear();
             }
         }
@@ -71,7 +72,7 @@ impl<'t> Reader<'t> {
         Ok((families, self.faults))
     }
 
-    /// Reads a line that repeats the one before it in all but values.
+    /// Reads a line that differs from the line before in its values only. Returns `false` for other lines.
     #[inline(always)]
     fn is_like_the_last(&mut self) -> bool {
         let start = self.cursor.at;
@@ -102,20 +103,22 @@ impl<'t> Reader<'t> {
         if self.cursor.end_line() { Ok(()) } else { Err(Fault::Rest) }
     }
 
-    /// Goes over blanks, which OpenMetrics has only where they must be.
+    /// Skips optional blanks, which OpenMetrics does not allow.
     fn blanks(&mut self) {
         if !self.openmetrics {
             self.cursor.blanks();
         }
     }
 
-    /// Goes over what must be between two parts of a line.
+    /// Skips the required blanks between two parts of a line. Returns whether there are any.
     fn separator(&mut self) -> bool {
         if self.openmetrics { self.cursor.take(b' ') } else { self.cursor.blanks() }
     }
 
-    /// "Lines with a # as the first non-whitespace character are comments. They are ignored unless the first token after # is
-    /// either HELP or TYPE."
+    /// Reads a comment of the text format.
+    ///
+    /// "Lines with a # as the first non-whitespace character are comments. They are ignored unless the first token
+    /// after # is either HELP or TYPE."
     fn comment(&mut self) -> Result<(), Fault> {
         let word = if self.cursor.blanks() { self.cursor.word() } else { "" };
         self.cursor.blanks();
@@ -131,7 +134,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// HELP, TYPE, UNIT and EOF are all that there is.
+    /// Reads a comment of OpenMetrics, which must be HELP, TYPE, UNIT or EOF.
     fn openmetrics_comment(&mut self) -> Result<(), Fault> {
         if self.cursor.take_text(" HELP ") {
             self.help()
@@ -164,7 +167,7 @@ impl<'t> Reader<'t> {
 
     fn help(&mut self) -> Result<(), Fault> {
         let name = self.metadata_name()?;
-        // One blank, because those after it are the text's.
+        // One blank only. Further blanks are part of the text.
         let has_text = self.cursor.take(b' ') || (!self.openmetrics && self.cursor.take(b'\t'));
         if !has_text && (self.openmetrics || self.cursor.peek().is_some()) {
             return Err(Fault::Metadata);
@@ -242,7 +245,7 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Reads a line up to its value. Returns the metric name, and where the labels are between their braces.
+    /// Reads a line up to its value. Returns the metric name, and the position of the labels between their braces.
     fn name_and_labels(&mut self) -> Result<(Cow<'t, str>, Range<usize>), Fault> {
         self.labels.clear();
         let mut name = Cow::Borrowed(self.cursor.name(true));
@@ -265,14 +268,14 @@ impl<'t> Reader<'t> {
             _ => return Err(Fault::Name),
         };
         let end = self.cursor.at - 1;
-        // In the text format nothing needs to be between a brace and a number.
+        // The text format requires no blank between a brace and a number.
         if !self.separator() && self.openmetrics {
             return Err(Fault::Blank);
         }
         Ok((name, start..end))
     }
 
-    /// Takes the label out that the format itself adds.
+    /// Removes the label with the bound and returns the bound. Returns 0.0 for lines without one.
     fn bound(&mut self, family: usize, role: Role) -> Result<f64, Fault> {
         let at = |label: &str| self.labels.iter().position(|other| other.name == label);
         if let Some(bound) = role.bound() {
@@ -287,7 +290,9 @@ impl<'t> Reader<'t> {
         if reserved.is_some_and(|reserved| at(reserved).is_some()) { Err(Fault::Reserved) } else { Ok(0.0) }
     }
 
-    /// Reads what may follow a value, which is a timestamp, and in OpenMetrics an exemplar, which is read over. Zero is none.
+    /// Reads the text after a value, and returns the timestamp, or zero if there is none.
+    ///
+    /// In OpenMetrics an exemplar may follow, which is ignored.
     fn timestamp(&mut self, has_exemplar: bool) -> Result<i64, Fault> {
         if self.cursor.peek().is_none() {
             return Ok(0);
@@ -303,7 +308,7 @@ impl<'t> Reader<'t> {
             Some(_) => {
                 let word = self.cursor.word();
                 let read = if self.openmetrics { number::seconds(word) } else { number::milliseconds(word) };
-                // To `prometheus` zero is none: what was said at the epoch would be served as said now.
+                // In `prometheus` zero means no timestamp, so a sample from the epoch would be served as a current one.
                 let Some(read) = read.filter(|timestamp| *timestamp != 0) else {
                     let rest = self.cursor.remainder();
                     self.is_mistaken = !self.openmetrics && rest.starts_with(" # {");
@@ -324,6 +329,8 @@ impl<'t> Reader<'t> {
         Ok(timestamp)
     }
 
+    /// Reads an exemplar and ignores it.
+    ///
     /// "Exemplars without Labels MUST represent an empty LabelSet as {}."
     fn exemplar(&mut self, is_allowed: bool) -> Result<(), Fault> {
         let has_braces = self.cursor.take_text("# {");

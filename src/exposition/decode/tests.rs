@@ -1,4 +1,4 @@
-//! What is read, told as text 1.0.0 tells it, and what is skipped.
+//! Tests that compare decoded families with their exposition in text 1.0.0, and the skipped lines.
 
 mod compared;
 mod corpus;

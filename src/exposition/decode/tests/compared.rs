@@ -1,4 +1,4 @@
-//! The reader beside a naive one, on texts that are nearly right.
+//! The reader and a naive one read nearly valid texts alike.
 
 use prometheus::proto::{LabelPair, Metric, MetricType};
 use proptest::collection::vec;
@@ -9,7 +9,7 @@ use super::naive::{self, distribution_line, value_line};
 use super::*;
 use crate::exposition::encode::reading::{self, Sample};
 
-/// What is read, as the naive reader tells it.
+/// Reads a text, and returns the result in the form of the naive reader.
 fn read(text: &str, openmetrics: bool) -> naive::Read {
     let (families, faults) = decode(text, openmetrics);
     let mut lines = Vec::new();
@@ -52,7 +52,7 @@ fn line(kind: MetricType, metric: &Metric) -> String {
     }
 }
 
-/// With `prometheus`' feature `protobuf` untyped families are gauges.
+/// Reads a text with the naive reader. With the feature `prometheus/protobuf` untyped families are gauges.
 fn naively(text: &str, openmetrics: bool) -> naive::Read {
     let (mut lines, skipped) = naive::read(text, openmetrics);
     if decode("a 1", false).0[0].get_field_type() != MetricType::UNTYPED {
@@ -62,7 +62,7 @@ fn naively(text: &str, openmetrics: bool) -> naive::Read {
     (lines, skipped)
 }
 
-/// Lines of few names, so that they meet, and most of them right.
+/// Generates lines. They have few names, so that families repeat, and most of them are valid.
 fn lines() -> impl Strategy<Value = String> {
     let part = |parts: &'static [&'static str]| select(parts);
     let name = || part(&["a", "b", "a_total", "h", "s", "\"q.r\"", "i", "g"]);
@@ -116,7 +116,7 @@ fn lines() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Each line some times, as in an exposition, with other values.
+/// Generates a text. Each line is repeated with other values, as in an exposition.
 fn text() -> impl Strategy<Value = String> {
     let numbers = vec(select(vec!["1", "2", "3.5", "0.25", "7"]), 0..4);
     let lines = vec((lines(), numbers), 0..24).prop_map(|lines| {
@@ -134,7 +134,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn texts_that_are_nearly_right_are_read_as_a_naive_reader_does(
+    fn reads_nearly_valid_texts_like_the_naive_reader(
         text in text(), openmetrics: bool, cut: Option<Index>, flipped: Option<(Index, char)>,
     ) {
         let mut text: Vec<char> = text.chars().collect();
@@ -145,7 +145,7 @@ proptest! {
         text.truncate(cut.map_or(text.len(), |cut| cut.index(text.len() + 1)));
         let text: String = text.into_iter().collect();
         prop_assert_eq!(read(&text, openmetrics), naively(&text, openmetrics), "{:?}", text);
-        // And what was read is written and read without a fault.
+        // The families are encoded and read again without a fault.
         let written = served(&decode(&text, openmetrics).0).join("\n");
         let (again, faults) = decode(&written, false);
         prop_assert_eq!(faults, Faults::default(), "{}", &written);
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_as_a_naive_reader_does(text: String, openmetrics: bool) {
+    fn reads_any_text_like_the_naive_reader(text: String, openmetrics: bool) {
         prop_assert_eq!(read(&text, openmetrics), naively(&text, openmetrics));
     }
 }

@@ -1,4 +1,4 @@
-//! Cases written from the specifications, each with its sentence: `tests/it/interop/corpus/`.
+//! Cases from the specifications, each with its sentence, in `tests/it/interop/corpus/`.
 
 use std::env;
 use std::fs;
@@ -10,7 +10,7 @@ use super::*;
 
 const FILES: [&str; 2] = ["text.txt", "openmetrics.txt"];
 
-/// A case of a file, whose form the head of `text.txt` says.
+/// A case of a file. The head of `text.txt` describes the syntax.
 struct Case {
     name: String,
     text: String,
@@ -37,7 +37,7 @@ fn cases(file: &str) -> Vec<Case> {
     format!("\n{corpus}").split("\n== ").skip(1).map(case).collect()
 }
 
-/// As a registry sorts them.
+/// Sorts families and metrics as a registry does.
 fn sorted(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
     families.sort_by(|a, b| a.name().cmp(b.name()));
     for family in &mut families {
@@ -61,7 +61,7 @@ fn read(text: &str) -> String {
     lines.join("\n")
 }
 
-/// With `prometheus`' feature `protobuf` untyped families are gauges.
+/// Returns the expectation of this build. With the feature `prometheus/protobuf` untyped families are gauges.
 fn in_this_build(expected: String) -> String {
     match decode("a 1", false).0[0].get_field_type() {
         MetricType::UNTYPED => expected,
@@ -70,7 +70,7 @@ fn in_this_build(expected: String) -> String {
 }
 
 #[test]
-fn cases_of_the_specifications_are_read_as_they_say() {
+fn reads_the_cases_of_the_specifications() {
     let mut wrong = Vec::new();
     let mut all = 0;
     for case in FILES.iter().flat_map(|file| cases(file)) {
@@ -85,7 +85,7 @@ fn cases_of_the_specifications_are_read_as_they_say() {
     assert!(all >= 150, "{all} cases");
 }
 
-/// The parsers of PyPI's prometheus-client read the same, or the case says what they do, and why.
+/// Compares with the parsers of PyPI's prometheus-client. A case that differs has their result and the reason.
 #[test]
 #[ignore = "needs a Python with PyPI's prometheus-client: .ci/run programs"]
 fn python_reads_the_corpus() {

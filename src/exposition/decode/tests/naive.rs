@@ -1,5 +1,6 @@
-//! A reader without a state but the family of the line before, and without speed: what the fast one is compared with. It knows the
-//! formats and `std`, and nothing of the decoder. `fuzz/` reads this file, too.
+//! A slow and simple reader to compare the fast one with. Its only state is the family of the line before.
+//!
+//! It uses `std` only, and no code of the decoder. `fuzz/` includes this file, too.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ mod tokens;
 use tokens::Refused::{self, Bad, Mistaken};
 use tokens::{bare, metadata_name, quoted, seconds, unescaped};
 
-/// What is read: a line for each metric, sorted, and how much is skipped.
+/// A sorted line for each metric, and the number of skipped lines.
 pub(crate) type Read = (Vec<String>, u64);
 
 type Labels = Vec<(String, String)>;
@@ -28,7 +29,7 @@ struct Family {
 
 #[derive(Default)]
 struct Distribution {
-    /// A count, or the bits of a value.
+    /// The bounds, with counts or with the bits of values.
     bounds: Vec<(f64, u64)>,
     sum: Option<f64>,
     count: Option<u64>,
@@ -66,12 +67,12 @@ impl Reader {
         Ok(self.finish())
     }
 
-    /// Takes blanks off, which only the text format has anywhere.
+    /// Removes optional blanks, which only the text format allows.
     fn blanks<'l>(&self, text: &'l str) -> &'l str {
         if self.openmetrics { text } else { text.trim_start_matches([' ', '\t']) }
     }
 
-    /// Takes off what must be between two parts.
+    /// Removes the required blanks between two parts. Returns `None` if there are none.
     fn separated<'l>(&self, text: &'l str) -> Option<&'l str> {
         if self.openmetrics {
             text.strip_prefix(' ')
@@ -294,7 +295,7 @@ impl Reader {
         Ok(())
     }
 
-    /// What follows a value.
+    /// Reads the text after a value and returns the timestamp.
     fn after(&self, rest: &str, has_exemplar: bool) -> Outcome<i64> {
         if self.blanks(rest).is_empty() {
             return Ok(0);
@@ -327,7 +328,7 @@ impl Reader {
         if is_right && has_exemplar { Ok(timestamp) } else { Err(Bad) }
     }
 
-    /// Behind the brace: a name, the labels, and what follows the other brace.
+    /// Reads labels after an opening brace. Returns the name, the labels, and the text after the closing brace.
     fn labels<'l>(&self, text: &'l str) -> Outcome<(Option<String>, Labels, &'l str)> {
         let (mut name, mut labels, mut rest) = (None, Vec::new(), self.blanks(text));
         while !rest.starts_with('}') || (self.openmetrics && (name.is_some() || !labels.is_empty())) {
@@ -412,12 +413,12 @@ impl Reader {
     }
 }
 
-/// A metric of one value.
+/// Returns the line of a metric with one value.
 pub(crate) fn value_line(labels: &Labels, bits: u64, timestamp: i64) -> String {
     format!("{labels:?} {bits:x} {timestamp}")
 }
 
-/// A histogram or summary; bounds with counts or with the bits of values.
+/// Returns the line of a histogram or a summary. The bounds have counts or the bits of values.
 pub(crate) fn distribution_line(
     labels: &Labels,
     bounds: &[(f64, u64)],

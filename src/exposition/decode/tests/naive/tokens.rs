@@ -18,7 +18,7 @@ pub(super) fn metadata_name(text: &str) -> Result<(String, &str), Refused> {
     if name.is_empty() { Err(Bad) } else { Ok((name, rest)) }
 }
 
-/// The longest `[a-zA-Z_][a-zA-Z0-9_]*`, with colons in the names of metrics.
+/// Splits off the longest `[a-zA-Z_][a-zA-Z0-9_]*`, with colons in the names of metrics.
 pub(super) fn bare(text: &str, colons: bool) -> (&str, &str) {
     let is_in = |at: usize, character: char| {
         character.is_ascii_alphabetic()
@@ -62,7 +62,7 @@ pub(super) fn unescaped(text: &str, quotes: bool) -> String {
     plain
 }
 
-/// In milliseconds, rounded down.
+/// Reads a timestamp of OpenMetrics. Returns milliseconds, rounded down.
 pub(super) fn seconds(token: &str) -> Option<i64> {
     let magnitude = token.strip_prefix(['+', '-']).unwrap_or(token);
     let is_plain = magnitude.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
