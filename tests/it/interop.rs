@@ -3,7 +3,8 @@
 //!
 //! These tests are ignored, because they need the programs. `.ci/run programs` installs them, builds the
 //! examples and runs the tests. To run them by hand, put the programs in the PATH or set `PROMETHEUS`,
-//! `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`, `NODE` and `CHROMIUM`.
+//! `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`,
+//! `NODE_EXPORTER`, `BLACKBOX_EXPORTER`, `PUSHGATEWAY`, `NODE` and `CHROMIUM`.
 //! `NODE_PATH` is the folder of playwright-core and axe-core.
 //!
 //! Tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two versions of
@@ -16,6 +17,8 @@ mod examples;
 #[cfg(target_os = "linux")]
 mod exporters;
 mod known_values;
+#[cfg(target_os = "linux")]
+mod others;
 #[cfg(feature = "page")]
 mod page;
 #[cfg(target_os = "linux")]
