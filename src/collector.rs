@@ -1,10 +1,11 @@
-//! Collectors to put beside yours: what a Go or a Python program tells without a further line.
+//! Collectors to use in addition to yours.
 //!
-//! The default registry is served with them ([`Builder::default_collectors`](crate::Builder::default_collectors)); into
-//! any other registry they can be registered as any collector can.
-//!
-//! And [`from_fn`] and [`try_from_fn()`], which make a collector from a closure: for values that are copied from elsewhere. And
-//! [`exposition()`], which makes one from a text: for what other metrics libraries in the program write.
+//! * The collectors of the process and of tokio's runtime have the metrics that Go and Python clients export by
+//!   default. The server adds them to the default registry
+//!   ([`Builder::default_collectors`](crate::Builder::default_collectors)). You can register them into any other
+//!   registry.
+//! * [`from_fn`] and [`try_from_fn()`] return a collector that calls a closure, which copies values from elsewhere.
+//! * [`exposition()`] returns a collector that reads the exposition of another metrics library in your program.
 
 mod build_info;
 mod default_collector;

@@ -1,14 +1,15 @@
-//! Which build of the program it is.
+//! The collector of the build info.
 
 use once_cell::sync::OnceCell;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, Opts};
 
-/// Shows which build of the program runs: `<name>_build_info{version="…"} 1`.
+/// Collects the build of the running program: `<name>_build_info{version="…"} 1`.
 ///
-/// Join it with other series, or mark in a graph which version ran when. [`build_info!`](crate::build_info!) makes one for your
-/// crate. [`Builder::build_info`](crate::Builder::build_info) serves it. It is a collector, so you can also register it:
+/// Join it with other series, or mark versions in a graph. [`build_info!`](crate::build_info!) returns the build info
+/// of your crate. [`Builder::build_info`](crate::Builder::build_info) serves it. It is a collector, so you can also
+/// register it:
 ///
 /// ```
 /// use prometheus_hyper::{collector::BuildInfo, prometheus::Registry};
@@ -23,21 +24,21 @@ use prometheus::{IntGauge, Opts};
 /// ```
 #[derive(Clone, Debug)]
 pub struct BuildInfo {
-    /// As it was given.
+    /// The unchanged name of the program.
     program: String,
     name: String,
     version: String,
     revision: Option<String>,
     rustversion: Option<String>,
-    /// Made when it is first asked for, which the setters come before.
+    /// Created at first use, after the setters.
     gauge: OnceCell<IntGauge>,
 }
 
 impl BuildInfo {
-    /// Describes a program of this name, in this version.
+    /// Creates the build info of a program with this name and version.
     ///
-    /// The name becomes part of the metric's name. Characters other than ASCII letters and digits become underscores. A leading digit
-    /// gets an underscore in front.
+    /// The name becomes part of the metric's name. Characters other than ASCII letters and digits become underscores. A
+    /// leading digit gets an underscore in front.
     pub fn new(name: impl AsRef<str>, version: impl Into<String>) -> Self {
         BuildInfo {
             program: name.as_ref().to_owned(),
@@ -49,7 +50,7 @@ impl BuildInfo {
         }
     }
 
-    /// Sets the label `revision`, the commit that was built: say `option_env!("GIT_COMMIT")` of a build script.
+    /// Sets the label `revision`, the commit of the build, such as `option_env!("GIT_COMMIT")` from a build script.
     ///
     /// Default: none.
     #[must_use]
@@ -59,7 +60,7 @@ impl BuildInfo {
         self
     }
 
-    /// Sets the label `rustversion`, the compiler's version, which only a build script knows.
+    /// Sets the label `rustversion`, the compiler's version, which only a build script can determine.
     ///
     /// Default: none.
     #[must_use]
@@ -77,11 +78,10 @@ impl BuildInfo {
         &self.version
     }
 
-    /// Fails for malformed names only.
-    #[expect(clippy::expect_used, reason = "constant label names, and a name that `metric_name` has made")]
+    #[expect(clippy::expect_used, reason = "constant label names, and a valid name from `metric_name`")]
     fn gauge(&self) -> &IntGauge {
         self.gauge.get_or_init(|| {
-            let help = "Which build of the program runs: the labels tell, the value is always 1";
+            let help = "Build of the running program, in the labels. The value is always 1.";
             let labels = [("revision", &self.revision), ("rustversion", &self.rustversion)];
             let mut opts = Opts::new(&self.name, help).const_label("version", &self.version);
             for (name, value) in labels {
@@ -106,7 +106,7 @@ impl Collector for BuildInfo {
     }
 }
 
-/// `[a-zA-Z_][a-zA-Z0-9_]*` with the suffix, whatever the program is called.
+/// Returns the metric's name: the program's name as `[a-zA-Z_][a-zA-Z0-9_]*`, with the suffix.
 fn metric_name(program: &str) -> String {
     let mut name: String = program.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -115,8 +115,7 @@ fn metric_name(program: &str) -> String {
     name + "_build_info"
 }
 
-/// A [build info](crate::collector::BuildInfo) for the crate in which this stands: its name and its version, as Cargo
-/// knows them.
+/// Returns the [build info](crate::collector::BuildInfo) of the calling crate, with its name and version in Cargo.
 ///
 /// ```
 /// use prometheus_hyper::{build_info, collector::BuildInfo};
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn program_names_become_metric_names() {
         let table = [
             ("hello", "hello_build_info"),
             ("my-service", "my_service_build_info"),
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_those_that_were_set_in_the_end() {
+    fn labels_are_the_last_ones_set() {
         let unasked = BuildInfo::new("p", "1");
         assert_eq!(unasked.collect()[0].get_metric()[0].get_label().len(), 1);
         let info = unasked.revision("first").revision("r \"1\"\n").rustversion("1.95.0");
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_macro_takes_the_callers_package() {
+    fn macro_uses_the_callers_package() {
         let info = crate::build_info!();
         assert_eq!(info.name, "prometheus_hyper_build_info");
         assert_eq!(info.version, env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! What a collector must do to come with the default registry.
+//! The interface of the collectors that are served with the default registry.
 
 use std::fmt;
 
@@ -6,15 +6,16 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 pub(crate) trait DefaultCollector: fmt::Debug + Send + Sync {
-    /// A private registry, because nothing is ever registered into one that is not ours. None if there is nothing to tell.
+    /// Returns a private registry, because the crate registers nothing into registries of the host program. Returns
+    /// `None` if there are no metrics.
     fn registry(&self) -> Option<&Registry>;
 
-    /// The runtime of the host program. The first one counts.
+    /// Passes the runtime of the host program. Only the first call has an effect.
     fn watch(&self, _runtime: &Handle) {}
 
-    /// Called once a second, from a thread that the runtime does not keep waiting.
+    /// Measures. The server calls it once a second, from a thread that a blocked runtime does not delay.
     fn tick(&self) {}
 
-    /// The server ends.
+    /// Stops measuring, because the server ends.
     fn end(&self) {}
 }

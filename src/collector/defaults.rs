@@ -1,4 +1,4 @@
-//! The collectors that come with the default registry.
+//! The collectors that are served with the default registry.
 
 use prometheus::Registry;
 use tokio::runtime::Handle;
@@ -16,12 +16,12 @@ const ALL: &[fn() -> Box<dyn DefaultCollector>] = &[
     runtime::by_default,
 ];
 
-/// Those that a server has: none by default.
+/// The default collectors of a server. None by default.
 #[derive(Debug, Default)]
 pub(crate) struct DefaultCollectors(Vec<Box<dyn DefaultCollector>>);
 
 impl DefaultCollectors {
-    /// Returns those that the features bring.
+    /// Returns the collectors of the enabled features.
     pub(crate) fn all() -> Self {
         DefaultCollectors(ALL.iter().map(|make| make()).collect())
     }

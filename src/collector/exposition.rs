@@ -1,4 +1,4 @@
-//! A collector from a text: what another metrics library writes.
+//! A collector that reads the exposition of another metrics library.
 
 use std::fmt;
 use std::mem;
@@ -15,11 +15,10 @@ use crate::exposition::decode::{Faults, decode};
 use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;
 
-/// Makes a collector that calls `write` for a text at each gather, and reads the families in it: for the metrics of another
-/// library in the same program.
+/// Returns a collector that calls `write` at each gather, and reads the families in the text that it writes.
 ///
-/// They are served with all others: in each format and coding, filtered, under the deadline of the scrape. A registry takes any
-/// number of these collectors.
+/// Use it for the metrics of another library in your program. They are served like all others: in each format and
+/// coding, filtered, and with the deadline of the scrape. You can register any number of these collectors.
 ///
 /// ```
 /// use prometheus_hyper::collector;
@@ -42,15 +41,21 @@ use crate::util::throttle::Throttle;
 /// # }
 /// ```
 ///
-/// With [prometheus-client](https://docs.rs/prometheus-client) the function is `move |text| Ok(encode(text, &registry)?)`. With
-/// [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) it is
-/// `move |text| { text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle.
+/// With [prometheus-client](https://docs.rs/prometheus-client) the function is `move |text| Ok(encode(text,
+/// &registry)?)`. With [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) it is `move |text| {
+/// text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle.
 ///
-/// # What is read
+/// # Formats
 ///
-/// The text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in `# EOF`, or if a line of it is legal
-/// only there: UNIT, a type such as `info`, an exemplar, or a sample with `_total` of a counter without. If none of these is sure
-/// to be there, call [`Exposition::openmetrics`]. One function writes one format.
+/// The collector reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in `#
+/// EOF`, or if one of its lines is valid only there:
+///
+/// * UNIT,
+/// * a type such as `info`,
+/// * an exemplar,
+/// * a sample with the suffix `_total` that the name of its counter lacks.
+///
+/// If your text may have none of these, call [`Exposition::openmetrics`]. A function must always write the same format.
 ///
 /// | in OpenMetrics | served |
 /// | --- | --- |
@@ -63,26 +68,32 @@ use crate::util::throttle::Throttle;
 /// | unknown | untyped |
 /// | exemplars, units, samples with `_created` | not |
 ///
-/// In both formats the lines of a histogram or a summary become one metric, in whatever order they are. A family may come in
-/// parts. A sum that is missing is NaN. Of several points of a series the first is served.
+/// In both formats the lines of a histogram or a summary become one metric, in any order. A family may have several
+/// parts. A missing sum becomes NaN. If a series has several points, the first one is served.
 ///
-/// # What is skipped
+/// # Skipped lines
 ///
-/// A line that does not follow the grammar is skipped, and the rest is read. The same holds for a histogram or a summary without a
-/// count, a timestamp of zero, a label with a reserved name, a second HELP or TYPE that differs, and a TYPE after a sample.
+/// A line that does not follow the grammar is skipped, and the rest is read. These are skipped, too:
 ///
-/// The server that gathers counts each, at each gather, in `prometheus_exporter_errors_total{cause="skipped"}`. The first one of a
-/// collector is a line in the log, at level warn, with its number and the reason.
+/// * a histogram or a summary without a count,
+/// * a sample with a timestamp of zero or with a reserved label name,
+/// * a second HELP or TYPE that differs from the first,
+/// * a TYPE after a sample.
+///
+/// At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
+/// skipped line of a collector is logged at level warn, with its number and the reason.
 ///
 /// # Errors
 ///
-/// An `Err` of `write` leaves out this collector for this gather. It is counted in the same way, and logged once a minute.
+/// If `write` returns an `Err`, the collector is skipped in this gather. The error is counted in the same way, and
+/// logged at most once a minute.
 ///
-/// # The edges
+/// # Limits
 ///
-/// * `write` runs on the thread that gathers. It must not wait for something else.
-/// * It gets an empty string with the memory of the last one.
-/// * A name that another collector of the registry has under another type is read wrongly. Each name belongs to one collector.
+/// * `write` runs on the gathering thread, so it must not block.
+/// * Its argument is an empty string that reuses the memory of the last text.
+/// * If another collector of the registry has a name with another type, its values are wrong. Use each name in one
+///   collector.
 pub fn exposition<F>(write: F) -> Exposition<F>
 where
     F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync + 'static,
@@ -93,8 +104,8 @@ where
 
 /// The [`Collector`] that [`exposition()`] returns.
 ///
-/// A clone is the same collector to a [`Registry`](prometheus::Registry), which takes one of the two, and gives the one back
-/// for the other in [`unregister`](prometheus::Registry::unregister).
+/// For a [`Registry`](prometheus::Registry) a clone is the same collector: it accepts one of them, and
+/// [`unregister`](prometheus::Registry::unregister) accepts any clone.
 #[derive(Clone)]
 pub struct Exposition<F> {
     write: F,
@@ -103,7 +114,7 @@ pub struct Exposition<F> {
     state: Arc<State>,
 }
 
-/// What stays from gather to gather.
+/// The state that is kept between gathers.
 #[derive(Default)]
 struct State {
     text: Mutex<String>,
@@ -111,11 +122,13 @@ struct State {
     failures: Throttle,
 }
 
-/// A text of so many bytes may leave memory for as many more.
+/// The size in bytes up to which a text always leaves twice its memory.
 const SMALL: usize = 64 * 1024;
 
 impl<F> Exposition<F> {
-    /// Reads every text as OpenMetrics. Default: the text shows what it is.
+    /// Reads every text as OpenMetrics.
+    ///
+    /// Default: the format is detected in each text.
     #[must_use]
     pub fn openmetrics(mut self) -> Self {
         self.openmetrics = true;
@@ -129,7 +142,7 @@ impl<F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync> Collector for Exp
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        // Not under the lock, because several servers may gather at once, and `write` may take its time.
+        // The text is taken out of the mutex, because several servers may gather at once, and `write` may be slow.
         let mut text = mem::take(&mut *self.state.text.lock());
         text.clear();
         let families = match (self.write)(&mut text) {
@@ -143,7 +156,7 @@ impl<F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync> Collector for Exp
                 Vec::new()
             }
         };
-        // One long text must not keep its memory for ever.
+        // A single long text must not keep its memory.
         text.shrink_to(2 * text.len().max(SMALL));
         *self.state.text.lock() = text;
         families
@@ -154,14 +167,13 @@ impl State {
     fn report(&self, faults: Faults) {
         let Some((reason, line)) = faults.first() else { return };
         let count = faults.count();
-        let first =
-            || format!("lines of an exposition are skipped, of which line {line} is the first: {reason}");
+        let first = || format!("skipped lines of an exposition; the first is line {line}: {reason}");
         if count_skipped(count, first) && !self.was_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 line,
                 %reason,
                 count,
-                "lines of an exposition are skipped, of which this is the first; the next ones are only counted"
+                "skipped lines of an exposition; this is the first, later ones are only counted"
             );
         }
     }

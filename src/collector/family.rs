@@ -1,4 +1,4 @@
-//! Families made on the spot, by collectors that copy their values from elsewhere.
+//! Builds families and registries for the collectors of this crate.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, Metr
 
 use crate::exposition::metric;
 
-/// What its values are, where each sample is one number.
+/// The type of a family whose metrics have one value each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
@@ -34,7 +34,7 @@ impl From<Kind> for MetricType {
     }
 }
 
-/// Of pairs of an upper bound and the count up to it; `count` is that of all.
+/// Returns a histogram. The buckets are pairs of an upper bound and its cumulative count. `count` is the total.
 pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64, count: u64) -> Metric {
     let bucket = |&(upper_bound, cumulative_count): &(f64, u64)| {
         let mut bucket = Bucket::default();
@@ -51,7 +51,7 @@ pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64
     metric
 }
 
-/// Of pairs of a quantile and its value.
+/// Returns a summary with pairs of a quantile and its value.
 pub(super) fn summary(labels: Vec<LabelPair>, quantiles: &[(f64, f64)], sum: f64, count: u64) -> Metric {
     let quantile = |&(quantile, value): &(f64, f64)| {
         let mut made = Quantile::default();
@@ -89,10 +89,11 @@ pub(super) fn family(
     family
 }
 
-/// What a family is announced as: `by` these labels, and `of` this value of that one, if there is one.
-///
-/// Fails for malformed names only, not for labels' values, and the names are constants, which tests register.
-#[expect(clippy::expect_used, reason = "constant names")]
+/// Returns the description of a family. `by` are its variable labels, `of` is its constant label, if there is one.
+#[expect(
+    clippy::expect_used,
+    reason = "fails for invalid names only, and tests register these constant names"
+)]
 pub(super) fn desc(name: &str, help: &str, by: &[&str], of: Option<(&str, &str)>) -> Desc {
     let by = by.iter().map(|label| (*label).to_owned()).collect();
     let of: HashMap<_, _> =
@@ -100,17 +101,19 @@ pub(super) fn desc(name: &str, help: &str, by: &[&str], of: Option<(&str, &str)>
     Desc::new(name.to_owned(), help.to_owned(), by, of).expect("constant, valid names")
 }
 
-/// The description of a collector whose families are not known beforehand. A registry tells collectors apart by their
-/// descriptions, and two that have none are one to it.
+/// Returns a unique description for a collector whose families are not known beforehand.
+///
+/// A registry identifies collectors by their descriptions, so it takes two collectors without any for the same one.
 pub(super) fn unique_desc() -> Desc {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, AtomicOrdering::Relaxed).to_string();
-    let help = "Never served: which collector it is";
+    let help = "Identifies a collector and is never served.";
     desc("prometheus_hyper_samples", help, &[], Some(("collector", &number)))
 }
 
-/// The order in which the registry sorts metrics, without the timestamp. Equal are two metrics of one series, if the labels of
-/// each are in the order of their names.
+/// Compares metrics in the order of the registry, without the timestamp.
+///
+/// Two metrics are equal if they are the same series. Their labels must be sorted by name.
 pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
     let (labels_a, labels_b) = (a.get_label(), b.get_label());
     labels_a
@@ -126,8 +129,8 @@ pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
         })
 }
 
-/// A registry with this collector alone: nothing is registered into one that is not ours.
-#[expect(clippy::expect_used, reason = "names that are constant or made valid, in a registry of their own")]
+/// Returns a new registry with this collector only, because the crate registers nothing into other registries.
+#[expect(clippy::expect_used, reason = "the names are valid, and the registry is empty")]
 pub(crate) fn registry_of(collector: impl Collector + 'static) -> Registry {
     let registry = Registry::new();
     registry.register(Box::new(collector)).expect("valid names, registered once");

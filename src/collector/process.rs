@@ -1,4 +1,6 @@
-//! The standard metrics of the process: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>
+//! The standard metrics of the process.
+//!
+//! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>
 
 #[cfg(any(test, target_os = "freebsd", target_os = "macos", target_os = "openbsd", target_os = "windows"))]
 mod elsewhere;
@@ -15,7 +17,9 @@ use super::default_collector::DefaultCollector;
 use super::family::{Kind, desc, family, registry_of};
 use reading::{Kept, Reading};
 
-/// Collects the [standard metrics](https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics) of the process.
+/// Collects the [standard metrics] of the process.
+///
+/// [standard metrics]: https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
 ///
 /// | metric | type | |
 /// | --- | --- | --- |
@@ -23,14 +27,17 @@ use reading::{Kept, Reading};
 /// | `process_max_fds` | gauge | the soft limit on descriptors |
 /// | `process_open_fds` | gauge | open descriptors; on Windows handles |
 /// | `process_resident_memory_bytes` | gauge | memory in RAM |
-/// | `process_start_time_seconds` | gauge | since the epoch; it stays as first seen when the clock is set |
+/// | `process_start_time_seconds` | gauge | seconds since the epoch, unchanged if the clock is set later |
 /// | `process_threads` | gauge | threads of the operating system |
 /// | `process_virtual_memory_bytes` | gauge | address space in use; on Windows committed memory |
-/// | `process_virtual_memory_max_bytes` | gauge | the soft limit on it; 2⁶⁴ - 1 for none, as from Go's client |
+/// | `process_virtual_memory_max_bytes` | gauge | soft limit on address space; 2⁶⁴ - 1 for none, as in client_golang |
 ///
-/// A value that the system does not give is omitted; without free descriptors that is most of them. Linux has all of them if `/proc`
-/// is mounted. macOS, Windows, FreeBSD and OpenBSD have most of them, other systems none. Building for macOS needs libclang, which
-/// Apple's Command Line Tools contain. To build for macOS elsewhere, switch the feature `process` off.
+/// Values that the system does not provide are omitted. Without free descriptors most values are omitted. Linux
+/// provides all of them if `/proc` is mounted. macOS, Windows, FreeBSD and OpenBSD provide most of them, other systems
+/// none.
+///
+/// Building for macOS needs libclang, which is in Apple's Command Line Tools. To build for macOS on another system,
+/// disable the feature `process`.
 ///
 /// ```
 /// use prometheus_hyper::collector::ProcessCollector;
@@ -46,8 +53,9 @@ use reading::{Kept, Reading};
 /// # }
 /// ```
 ///
-/// `prometheus` has a collector of this name behind its feature `process`: on Linux only, with whole seconds of CPU time,
-/// without `process_virtual_memory_max_bytes`, and registered into its default registry. A registry takes one of the two.
+/// `prometheus` has a collector of this name with its feature `process`, which it registers into its default registry.
+/// It works on Linux only, counts whole seconds of CPU time and lacks `process_virtual_memory_max_bytes`. You cannot
+/// register both into one registry.
 #[derive(Debug)]
 pub struct ProcessCollector {
     descs: Vec<Desc>,
@@ -55,7 +63,7 @@ pub struct ProcessCollector {
 }
 
 impl ProcessCollector {
-    /// Creates a collector of the process that it is in. It reads nothing before a gather.
+    /// Creates a collector of the current process. It reads nothing before a gather.
     pub fn new() -> Self {
         ProcessCollector {
             descs: METRICS.iter().map(|metric| desc(metric.name, metric.help, &[], None)).collect(),
@@ -85,7 +93,7 @@ pub(super) fn by_default() -> Box<dyn DefaultCollector> {
     Box::new(ByDefault)
 }
 
-/// One registry for all servers of the process, which keeps what need not be read twice.
+/// The default collector, whose registry and kept values all servers of the process share.
 #[derive(Debug)]
 struct ByDefault;
 
@@ -96,7 +104,7 @@ impl DefaultCollector for ByDefault {
     }
 }
 
-/// How this system is read; empty on one that nobody here knows.
+/// The function that reads the process on this system. Empty on unsupported systems.
 const SYSTEMS: &[fn(&Kept) -> Reading] = &[
     #[cfg(target_os = "linux")]
     linux::read,
@@ -111,7 +119,7 @@ struct Metric {
     value: Value,
 }
 
-/// The help texts are those of Go's client (process_collector.go); it has no threads, their text is `prometheus`'.
+/// The help texts are those of client_golang (process_collector.go). For threads, which it lacks, it is `prometheus`'.
 const METRICS: [Metric; 8] = [
     counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", |it| {
         it.cpu_seconds
@@ -152,14 +160,14 @@ mod tests {
     use super::*;
     use prometheus::proto::MetricType;
 
-    /// The lines of the samples.
+    /// Returns the lines of the samples.
     fn samples(families: &[MetricFamily]) -> Vec<String> {
         let text = prometheus::TextEncoder::new().encode_to_string(families).unwrap();
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
     #[test]
-    fn each_metric_is_described_and_shows_its_own_value() {
+    fn each_metric_has_its_description_and_value() {
         let reading = Reading {
             cpu_seconds: Some(1.54),
             max_fds: Some(2.0),
@@ -192,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_skipped() {
+    fn omits_unknown_values() {
         assert!(families(&Reading::default()).is_empty());
         let some = families(&Reading { threads: Some(0.0), ..Reading::default() });
         assert_eq!(some.iter().map(MetricFamily::name).collect::<Vec<_>>(), ["process_threads"]);
     }
 
     #[test]
-    fn the_registry_is_one_and_knows_this_process() {
+    fn servers_share_the_registry_of_this_process() {
         let (one, other) = (by_default(), by_default());
         let registry = one.registry().unwrap();
         assert!(std::ptr::eq(registry, other.registry().unwrap()));
@@ -211,11 +219,11 @@ mod tests {
         assert_eq!(first.iter().find(start), second.iter().find(start));
     }
 
-    /// `metrics-process` asks Linux by a crate of its own: another's reading of the same files. In a process of its own, for
-    /// other tests have threads, files and memory.
+    /// Compares with `metrics-process`, which reads the same files with another crate. Runs in its own process because
+    /// other tests change threads, files and memory.
     #[cfg(target_os = "linux")]
     #[test]
-    fn another_reads_the_same() {
+    fn reads_the_same_values_as_metrics_process() {
         crate::alone::run_alone("collector::process::tests::child_that_reads_twice", "", &[]);
     }
 
@@ -237,7 +245,8 @@ mod tests {
 
         let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() / b.unwrap() - 1.0).abs() < 0.05;
         let (ours, theirs) = (ours(), theirs());
-        // Theirs are counted with one that holds the process' folder, and one that lists them before Linux 6.2.
+        // `metrics-process` counts its descriptor of the process' folder. Before Linux 6.2 it counts one for the
+        // listing.
         let their_own = theirs.open_fds.unwrap() - ours.open_fds.unwrap();
         assert!((1.0..=2.0).contains(&their_own), "{ours:?} {theirs:?}");
         assert_eq!(ours.threads, theirs.threads);

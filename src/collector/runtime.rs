@@ -1,4 +1,4 @@
-//! What tokio's runtime tells of itself, and whether it is stuck.
+//! The metrics of a tokio runtime and its scheduling delay.
 
 mod list;
 mod scheduling_delay;
@@ -21,9 +21,9 @@ const WORKER: &str = "worker";
 
 /// Collects the metrics of a tokio runtime.
 ///
-/// A server whose [`bind`](crate::Builder::bind) is called inside a runtime, as [`start`](crate::start) does, watches that runtime
-/// by itself, with [two families more](crate::guide#a-runtime-that-is-stuck). This collector is for other runtimes: register it
-/// into a registry that is served, with a [name](Self::named) of its own.
+/// If [`bind`](crate::Builder::bind) is called inside a runtime, as [`start`](crate::start) does, the server watches
+/// that runtime with [two more families](crate::guide#a-runtime-that-is-stuck). Use this collector for other runtimes:
+/// register it into a served registry, with a unique [name](Self::named).
 ///
 /// ```
 /// use prometheus_hyper::{collector::RuntimeCollector, prometheus::Registry};
@@ -35,35 +35,36 @@ const WORKER: &str = "worker";
 /// let registry = Registry::new();
 /// registry.register(Box::new(RuntimeCollector::new(io.handle()).named("io")))?;
 /// registry.register(Box::new(RuntimeCollector::new(batch.handle()).named("batch")))?;
-/// assert_eq!(registry.gather()[0].get_metric().len(), 2); // a family, two runtimes
+/// assert_eq!(registry.gather()[0].get_metric().len(), 2); // one family with two runtimes
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Metrics
 ///
-/// Each has the label `runtime`; those named `tokio_worker_…` also have `worker`, the worker's index from 0.
+/// Each metric has the label `runtime`. Those named `tokio_worker_…` have also the label `worker`, the worker's index
+/// from 0.
 ///
 /// | name | type | |
 /// | --- | --- | --- |
 /// | `tokio_workers` | gauge | worker threads; 1 for a current-thread runtime |
 /// | `tokio_alive_tasks` | gauge | tasks that were spawned and have not ended |
 /// | `tokio_global_queue_depth` | gauge | tasks that are ready and wait in the global queue |
-/// | `tokio_worker_busy_seconds_total` | counter | time that the worker has been busy |
+/// | `tokio_worker_busy_seconds_total` | counter | time that the worker was busy |
 /// | `tokio_worker_parks_total` | counter | times that the worker had nothing to do and parked |
 /// | `tokio_worker_parked` | gauge | 1 while the worker is parked, else 0 |
 ///
-/// The values are those of [`RuntimeMetrics`] at the scrape. With `--cfg tokio_unstable` there are more, except tokio's histograms:
-/// the blocking pool, the I/O driver, polls, steals, overflows, queues. On targets without 64-bit atomics tokio counts nothing of
-/// its workers.
+/// The values are those of [`RuntimeMetrics`] at the scrape. With `--cfg tokio_unstable` there are more: the blocking
+/// pool, the I/O driver, polls, steals, overflows and queues, but not tokio's histograms. On targets without 64-bit
+/// atomics tokio provides no metrics of workers.
 ///
-/// A worker updates its numbers when it parks or looks for events. While it is blocked, its busy time does not grow. It catches up
-/// afterwards.
+/// A worker updates its numbers when it parks or polls the I/O driver. While it is blocked, its busy time does not
+/// grow. It catches up afterwards.
 ///
 /// # Cost
 ///
-/// A gather reads some atomics; nothing is sampled in between. The collector holds a [`Handle`], which does not keep a runtime
-/// alive. When the runtime is dropped, the values stay unchanged until the collector is unregistered.
+/// A gather reads some atomics, and there is no sampling between gathers. The collector holds a [`Handle`], which does
+/// not keep a runtime alive. When the runtime is dropped, the values stay unchanged until you unregister the collector.
 #[derive(Clone)]
 pub struct RuntimeCollector {
     metrics: RuntimeMetrics,
@@ -72,18 +73,17 @@ pub struct RuntimeCollector {
 }
 
 impl RuntimeCollector {
-    /// The label `runtime` of a collector that [`named`](Self::named) does not rename, and of the runtime that a server watches by
-    /// itself.
+    /// The default value of the label `runtime`, which the server's own runtime has, too.
     pub const DEFAULT_NAME: &str = list::DEFAULT_NAME;
 
-    /// Creates the collector of this runtime, under the name [`DEFAULT_NAME`](Self::DEFAULT_NAME).
+    /// Creates the collector of this runtime, with the name [`DEFAULT_NAME`](Self::DEFAULT_NAME).
     ///
     /// You may call it inside and outside of any runtime.
     pub fn new(runtime: &Handle) -> Self {
         Self::of(runtime.metrics(), list::DEFAULT_NAME.to_owned())
     }
 
-    /// Sets the value of the label `runtime`, any text. A registry takes one collector of each name.
+    /// Sets the value of the label `runtime` to any text. It must be unique in a registry.
     ///
     /// Default: [`DEFAULT_NAME`](Self::DEFAULT_NAME).
     #[must_use]

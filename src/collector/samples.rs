@@ -1,4 +1,4 @@
-//! A collector from a closure: samples built on the spot.
+//! A collector that calls a closure for its samples.
 
 mod checks;
 
@@ -15,10 +15,13 @@ pub(crate) use checks::is_metric_name;
 use super::family::{self, Kind, by_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 
-/// Makes a collector that calls `collect` for its samples at each gather, for an exporter that copies values from elsewhere.
+/// Returns a collector that calls `collect` for its samples at each gather.
 ///
-/// What instruments can not do is done here: a counter has the absolute value that it has there, a series whose labels
-/// are not named any more is gone, and a sample may have a [timestamp](Samples::timestamp) of its own.
+/// Use it in an exporter that copies values from elsewhere. Unlike with instruments,
+///
+/// * you set a counter to the absolute value of its source,
+/// * a series disappears once you do not add it any more,
+/// * a sample may have a [timestamp](Samples::timestamp).
 ///
 /// ```
 /// use prometheus_hyper::collector::{Samples, from_fn};
@@ -26,7 +29,7 @@ use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 /// use std::collections::BTreeMap;
 /// use std::sync::{Arc, Mutex};
 ///
-/// /// What is known of a device, which reports when it likes.
+/// /// The last report of a device.
 /// struct Report {
 ///     packets: u64,
 ///     celsius: f64,
@@ -39,11 +42,11 @@ use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 /// let reports = Arc::clone(&devices);
 /// registry.register(Box::new(from_fn(move |s: &mut Samples| {
 ///     let Ok(reports) = reports.lock() else { return };
-///     s.gauge("devices", "Devices that are there", &[], reports.len() as f64);
+///     s.gauge("devices", "Number of connected devices.", &[], reports.len() as f64);
 ///     for (name, report) in reports.iter() {
 ///         let labels = &[("device", name.as_str())];
-///         s.counter("device_packets_total", "Packets sent", labels, report.packets as f64);
-///         s.gauge("device_temperature_celsius", "Temperature", labels, report.celsius);
+///         s.counter("device_packets_total", "Number of packets sent.", labels, report.packets as f64);
+///         s.gauge("device_temperature_celsius", "Temperature.", labels, report.celsius);
 ///     }
 /// })))?;
 ///
@@ -52,35 +55,37 @@ use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 /// assert!(text.contains("\ndevice_packets_total{device=\"pump\"} 17\n"));
 ///
 /// devices.lock().unwrap().clear();
-/// assert_eq!(registry.gather().len(), 1); // what has no samples is not there
+/// assert_eq!(registry.gather().len(), 1); // only `devices` has a sample
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// # What is skipped
+/// # Skipped samples
 ///
-/// A bad sample is skipped, and the rest is served. Bad is
+/// An invalid sample is skipped, and the rest is served. These are invalid:
 ///
-/// * a metric name that is not `[a-zA-Z_:][a-zA-Z0-9_:]*`, a label name that is not `[a-zA-Z_][a-zA-Z0-9_]*` or begins
-///   with `__`, a label name twice, `le` on a histogram, and `quantile` on a summary;
-/// * a counter below zero or not a number, and a histogram or summary as [`Samples::histogram`] or [`Samples::summary`] will
-///   not have it;
-/// * a name under another type than that of the first good sample of this name in this gather;
-/// * a series that was there before in this gather, its labels in whatever order;
-/// * a timestamp that can not be served: see [`Samples::timestamp`].
+/// * a metric name that does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`;
+/// * a label name that does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or is used twice in a sample;
+/// * the label `le` on a histogram, and the label `quantile` on a summary;
+/// * a counter that is negative or NaN;
+/// * a histogram or a summary that violates the rules of [`Samples::histogram`] or [`Samples::summary`];
+/// * a type that differs from that of the first valid sample with this name in this gather;
+/// * a series that is repeated in this gather, with its labels in any order;
+/// * a timestamp that cannot be served, see [`Samples::timestamp`].
 ///
-/// The server that gathers counts each, at each gather, in `prometheus_exporter_errors_total{cause="skipped"}`. The first
-/// bad sample of a collector is a line in the log, at level warn, with its name and the reason; its later ones are not. Of a
-/// [`Registry::gather`](prometheus::Registry::gather) that the program itself calls there is the line alone.
+/// At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
+/// invalid sample of a collector is logged at level warn, with its name and the reason. Later ones are not logged. If
+/// your program calls [`Registry::gather`](prometheus::Registry::gather), they are logged but not counted.
 ///
-/// # The edges
+/// # Limits
 ///
-/// * `collect` runs on the thread that gathers, under the scrape's deadline. What is to be awaited belongs into
-///   [`Builder::before_scrape`](crate::Builder::before_scrape), which leaves its result where this finds it.
-/// * If it panics, that is a collector's panic as any: its registry is left out of that scrape. [`try_from_fn`](super::try_from_fn())
-///   takes a closure that returns an error instead.
-/// * A registry can hold any number of these, but it looks at no names beforehand: a series that another collector has, too,
-///   is served once, and a name that another has under another type is read wrongly. Each name belongs to one collector.
+/// * `collect` runs on the gathering thread, with the deadline of the scrape. To await a value, use
+///   [`Builder::before_scrape`](crate::Builder::before_scrape) and store the result where `collect` can read it.
+/// * If `collect` panics, the registry is left out of that scrape. A closure of [`try_from_fn`](super::try_from_fn())
+///   can return an error instead.
+/// * You can register any number of these collectors. The registry does not check their names: a series that two
+///   collectors have is served once. If another collector has a name with another type, its values are wrong. Use each
+///   name in one collector.
 pub fn from_fn<F>(collect: F) -> FromFn<F>
 where
     F: Fn(&mut Samples) + Send + Sync + 'static,
@@ -90,8 +95,8 @@ where
 
 /// The [`Collector`] that [`from_fn`] returns.
 ///
-/// A clone is the same collector to a [`Registry`](prometheus::Registry), which takes one of the two, and gives the one back
-/// for the other in [`unregister`](prometheus::Registry::unregister).
+/// For a [`Registry`](prometheus::Registry) a clone is the same collector: it accepts one of them, and
+/// [`unregister`](prometheus::Registry::unregister) accepts any clone.
 #[derive(Clone)]
 pub struct FromFn<F> {
     collect: F,
@@ -117,14 +122,14 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
-/// The samples of one gather: what the closure of [`from_fn`] fills.
+/// Receives the samples of one gather from the closure of [`from_fn`].
 ///
-/// Each call adds one sample. They need no order: the samples of a name become one family, whose help is that of the
-/// first, and all is sorted as a registry sorts. Help and the values of labels may be any text.
+/// Each call adds one sample, in any order. The samples of a name become one family, whose help is that of the first
+/// sample. The families are sorted as a registry sorts them. Help and the values of labels may be any text.
 #[derive(Debug)]
 pub struct Samples {
     families: Families,
-    /// Where the family is whose last metric was added last; `None` if that was skipped.
+    /// The index of the family of the last sample. `None` if that sample was skipped.
     last: Option<usize>,
     skipped: SkippedSamples,
 }
@@ -138,13 +143,13 @@ impl Samples {
         }
     }
 
-    /// A value that goes up and down; any `f64`, also NaN and the infinities.
+    /// Adds a gauge, a value that can go up and down. It can be any `f64`, including NaN and the infinities.
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// s.gauge("queue_depth", "Jobs that wait", &[("queue", "mail")], 3.0);
-    /// s.gauge("ready", "Whether there is work to do", &[], 1.0);
+    /// s.gauge("queue_depth", "Number of waiting jobs.", &[("queue", "mail")], 3.0);
+    /// s.gauge("ready", "Whether the service is ready.", &[], 1.0);
     /// # }).collect();
     /// # assert_eq!(served.len(), 2);
     /// ```
@@ -153,15 +158,15 @@ impl Samples {
         self.put(name, help, Kind::Gauge.into(), metric)
     }
 
-    /// A value that only goes up: the absolute one, as it is at its source, zero or above. By convention its name ends in
-    /// `_total`, without which OpenMetrics has it as `unknown`.
+    /// Adds a counter, a value that only goes up. It is the absolute value of its source, zero or above.
     ///
-    /// A value that is lower than at the last gather is a counter that began anew, to Prometheus.
+    /// By convention its name ends in `_total`. Without the suffix, its type in OpenMetrics is `unknown`. Prometheus
+    /// takes a value below that of the last scrape for a counter reset.
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// s.counter("jobs_total", "Jobs done", &[("queue", "mail"), ("result", "ok")], 1027.0);
+    /// s.counter("jobs_total", "Number of finished jobs.", &[("queue", "mail"), ("result", "ok")], 1027.0);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
@@ -176,19 +181,20 @@ impl Samples {
         self.put(name, help, Kind::Counter.into(), metric)
     }
 
-    /// A histogram: pairs of an upper bound, inclusive, and the count of the observations up to it; the sum of all
-    /// observations; and the count of all.
+    /// Adds a histogram with its buckets, and the sum and the count of all observations.
     ///
-    /// The counts are cumulative, as in the formats: each contains those before. They must not fall, the last must not
-    /// be above `count`, and the bounds must ascend. The bucket of infinity is made of `count`; who has one, last, may give it,
-    /// if it says the same. The count is asked for because it can not be made up: the buckets do not tell what lies beyond
-    /// them.
+    /// A bucket is a pair of an inclusive upper bound and the count of the observations up to it. The bounds must
+    /// ascend. The counts are cumulative as in the formats, so they must not fall, and the last one must not be above
+    /// `count`.
+    ///
+    /// The bucket `+Inf` is derived from `count`. You may pass it as the last bucket if it has the same count. `count`
+    /// is required because observations above the last bound are in no bucket.
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// // Of 10 jobs 7 took up to 0.1 s, 9 up to 1 s, and one took longer.
-    /// s.histogram("job_seconds", "Time of a job", &[], &[(0.1, 7), (1.0, 9)], 2.75, 10);
+    /// // 7 of 10 jobs took up to 0.1 s, 9 up to 1 s, and one took longer.
+    /// s.histogram("job_seconds", "Time of a job.", &[], &[(0.1, 7), (1.0, 9)], 2.75, 10);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
@@ -208,15 +214,15 @@ impl Samples {
         self.put(name, help, MetricType::HISTOGRAM, metric)
     }
 
-    /// Adds a summary: pairs of a quantile, from 0 to 1 and ascending, and its value; the sum of all observations; and the count
-    /// of all.
+    /// Adds a summary with its quantiles, and the sum and the count of all observations.
     ///
-    /// The label `quantile` is the summary's own. Without observations a value is NaN.
+    /// The quantiles are pairs of a quantile and its value. They must ascend from 0 to 1. The label `quantile` is
+    /// reserved. Without observations pass NaN as the value.
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// // Half of the 10 requests took up to 0.1 s, and nine of them up to 0.7 s.
+    /// // 5 of 10 requests took up to 0.1 s, 9 up to 0.7 s.
     /// s.summary("request_seconds", "Time of a request.", &[], &[(0.5, 0.1), (0.9, 0.7)], 2.75, 10);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
@@ -237,13 +243,14 @@ impl Samples {
         self.put(name, help, MetricType::SUMMARY, metric)
     }
 
-    /// Adds what is known about the program or its target as labels: a gauge whose value is 1. By convention its name ends
-    /// in `_info`.
+    /// Adds a gauge with the value 1, whose labels describe your program or its target.
+    ///
+    /// By convention its name ends in `_info`.
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// s.info("database_info", "The database.", &[("version", "17.2"), ("role", "replica")]);
+    /// s.info("database_info", "Version and role of the database.", &[("version", "17.2"), ("role", "replica")]);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
@@ -251,15 +258,15 @@ impl Samples {
         self.gauge(name, help, labels, 1.0)
     }
 
-    /// Adds a value whose type its source does not tell; any `f64`. OpenMetrics calls it `unknown`.
+    /// Adds a value of unknown type, which is `unknown` in OpenMetrics. It can be any `f64`.
     ///
-    /// This server serves it. [`TextEncoder`](prometheus::TextEncoder) of `prometheus` 0.14 panics at such a family, so use
-    /// [`gauge`](Self::gauge) in a registry that your program encodes itself.
+    /// This server serves it, but [`TextEncoder`](prometheus::TextEncoder) of `prometheus` 0.14 panics. If your program
+    /// encodes the registry itself, use [`gauge`](Self::gauge).
     ///
     /// ```
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
-    /// s.untyped("imported_value", "A value of a file without types.", &[("key", "a")], 7.0);
+    /// s.untyped("imported_value", "Value from a file without types.", &[("key", "a")], 7.0);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
@@ -280,22 +287,23 @@ impl Samples {
         self
     }
 
-    /// Sets when the sample that was added last had its value, rounded down to milliseconds. Default: none, and then it is the
-    /// time of the scrape.
+    /// Sets the timestamp of the last sample, rounded down to milliseconds.
     ///
-    /// Seldom a good idea: Prometheus does not mark a series with timestamps as gone when it is gone, drops samples that
-    /// are older than what it has, and those more than ten minutes ahead. It is for values whose source knows
-    /// their time, such as another monitoring system.
+    /// Default: none. Prometheus then uses the time of the scrape.
     ///
-    /// A time beyond `i64` milliseconds, and the millisecond at the Unix epoch, which [`prometheus`] takes for none: the sample is
-    /// skipped. Where the source has no time, call nothing.
+    /// Use it only if the source knows the times of its values, such as another monitoring system. Prometheus does not
+    /// mark a series with timestamps as stale when it disappears. It drops samples that are older than its last one, or
+    /// more than ten minutes ahead.
+    ///
+    /// The sample is skipped if the time does not fit into `i64` milliseconds. It is also skipped in the first
+    /// millisecond after the Unix epoch, because [`prometheus`] takes zero for no timestamp.
     ///
     /// ```
     /// # use std::time::{Duration, UNIX_EPOCH};
     /// # use prometheus_hyper::prometheus::core::Collector;
     /// # let served = prometheus_hyper::collector::from_fn(|s| {
     /// let measured = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    /// s.gauge("river_level_meters", "Level of the river", &[], 2.4).timestamp(measured);
+    /// s.gauge("river_level_meters", "Water level.", &[], 2.4).timestamp(measured);
     /// # }).collect();
     /// # assert_eq!(served.len(), 1);
     /// ```
@@ -315,19 +323,20 @@ impl Samples {
         }
     }
 
-    /// The families. Bad samples are counted for whoever gathers on this thread, and the first is logged unless it was.
+    /// Returns the families. Counts the skipped samples for the gather on this thread, and logs the first one once.
     pub(crate) fn into_families(self, logged: &Logged) -> Vec<MetricFamily> {
         let (families, skipped) = self.finish();
         skipped.report(logged);
         families
     }
 
-    /// What is there in the end, each series once.
+    /// Returns the families, with each series once, and the skipped samples.
     fn finish(self) -> (Vec<MetricFamily>, SkippedSamples) {
         let Samples { families, last: _, mut skipped } = self;
         let Families { list: mut families, places: _ } = families;
         for family in &mut families {
-            // The registry would sort them anyhow, and finds them sorted. Stable, so that the first of a series stays.
+            // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
+            // kept.
             let mut metrics = std::mem::take(family.mut_metric());
             metrics.sort_by(by_series);
             metrics.dedup_by(|later, first| {
@@ -344,16 +353,16 @@ impl Samples {
     }
 }
 
-/// By name.
+/// The families by name.
 #[derive(Debug)]
 struct Families {
     list: Vec<MetricFamily>,
-    /// Where in the list a name is.
+    /// The index in the list by name.
     places: HashMap<String, usize>,
 }
 
 impl Families {
-    /// Returns where the family is whose last metric it has become.
+    /// Adds a metric at the end of its family, and returns the index of the family.
     fn put(
         &mut self,
         name: &str,
@@ -372,7 +381,7 @@ impl Families {
         };
         let family = &mut self.list[place];
         if family.get_metric().is_empty() {
-            // All that it had were skipped: it is whatever comes now.
+            // All its samples were skipped, so this sample decides the help and the type.
             family.set_help(help.to_owned());
             family.set_field_type(kind);
         } else if family.get_field_type() != kind {

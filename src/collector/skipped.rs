@@ -1,4 +1,4 @@
-//! Samples that collectors skip: why, how many, and who hears of it.
+//! Counts and logs the samples that collectors skip.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -8,36 +8,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::util::error::chain;
 use crate::util::throttle::Throttle;
 
-/// How much of a name that nobody has checked stands in the log.
+/// The length in characters after which an invalid name is cut in the log.
 const NAME_IN_THE_LOG: usize = 100;
 
 thread_local! {
-    /// A collector does not know which server gathers it, if one does; but it runs on the thread that gathers.
+    /// The number of skipped samples. It is per thread, because a collector runs on the gathering thread and does not
+    /// know its server.
     static SKIPPED: Cell<u64> = const { Cell::new(0) };
-    /// Whether what gathers on this thread writes the log itself.
+    /// Whether the first skipped sample of this thread is kept instead of logged.
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
-    /// For that: the first.
+    /// The first skipped sample, if it is kept.
     static FIRST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Keeps on this thread, from now on, what would be logged: for who gathers collectors that are new each time, so that "once"
-/// would be each time, too.
+/// Keeps the first skipped sample of this thread from now on instead of logging it.
+///
+/// Probes need this: each probe has new collectors, so a log once per collector would be a log per probe.
 pub(crate) fn keep_skipped() {
     IS_KEPT.set(true);
 }
 
-/// Returns what was kept on this thread since the last call.
+/// Returns the skipped sample that was kept on this thread since the last call.
 pub(crate) fn take_first_skipped() -> Option<String> {
     FIRST.take()
 }
 
-/// Returns how many samples the collectors that were gathered on this thread have skipped since the last call.
+/// Returns the number of samples that collectors on this thread skipped since the last call.
 pub(crate) fn take_skipped() -> u64 {
     SKIPPED.take()
 }
 
-/// Counts what a collector skips for whoever gathers it. Returns whether the collector is to log it, which it is not where
-/// `first` is kept instead.
+/// Counts the samples that a collector skips. Returns whether the collector must log the first one.
+///
+/// It must not if the thread keeps `first` instead.
 pub(super) fn count_skipped(count: u64, first: impl FnOnce() -> String) -> bool {
     SKIPPED.set(SKIPPED.get().saturating_add(count));
     if IS_KEPT.get() {
@@ -48,19 +51,19 @@ pub(super) fn count_skipped(count: u64, first: impl FnOnce() -> String) -> bool 
     !IS_KEPT.get()
 }
 
-/// Whether the first fault of a collector is in the log.
+/// Whether the first skipped sample of a collector is logged.
 pub(crate) type Logged = AtomicBool;
 
-/// Counts a collector that is skipped in this gather, and logs why if it is time.
+/// Counts a collector that failed in this gather, and logs the error unless the throttle forbids it.
 pub(super) fn report_failure(error: &(dyn Error + 'static), throttle: &Throttle) {
-    // With `?` in the log, and quoted here: an error may quote anything, and a line stays a line.
+    // An error may contain line feeds, so it is written with `?`, which escapes them.
     let error = chain(error);
     if count_skipped(1, || format!("a collector failed: {error:?}")) && throttle.allows() {
         tracing::warn!(?error, "collector failed; its series are missing in this scrape");
     }
 }
 
-/// Why a sample is skipped.
+/// The reason why a sample is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SampleSkipReason {
     Name,
@@ -80,27 +83,29 @@ pub(super) enum SampleSkipReason {
 impl fmt::Display for SampleSkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SampleSkipReason::Name => "a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*",
-            SampleSkipReason::LabelName => "a label name is [a-zA-Z_][a-zA-Z0-9_]* without __ in front",
-            SampleSkipReason::LabelTwice => "a label name twice",
-            SampleSkipReason::Le => "the label le, which is a histogram's own",
-            SampleSkipReason::Quantile => "the label quantile, which is a summary's own",
-            SampleSkipReason::Counter => "a counter below zero or not a number",
-            SampleSkipReason::Bounds => "bounds of a histogram that do not ascend",
-            SampleSkipReason::Counts => "counts of a histogram that are not cumulative",
-            SampleSkipReason::Quantiles => "quantiles of a summary that do not ascend from 0 to 1",
-            SampleSkipReason::Type => "the name has another type already",
-            SampleSkipReason::Repeated => "the series is there already",
-            SampleSkipReason::Timestamp => "a timestamp that no format can hold",
+            SampleSkipReason::Name => "metric name does not match [a-zA-Z_:][a-zA-Z0-9_:]*",
+            SampleSkipReason::LabelName => {
+                "label name does not match [a-zA-Z_][a-zA-Z0-9_]* or begins with __"
+            }
+            SampleSkipReason::LabelTwice => "label name used twice",
+            SampleSkipReason::Le => "label le is reserved on a histogram",
+            SampleSkipReason::Quantile => "label quantile is reserved on a summary",
+            SampleSkipReason::Counter => "counter is negative or not a number",
+            SampleSkipReason::Bounds => "bounds of the histogram do not ascend",
+            SampleSkipReason::Counts => "counts of the histogram are not cumulative",
+            SampleSkipReason::Quantiles => "quantiles of the summary do not ascend from 0 to 1",
+            SampleSkipReason::Type => "metric name already has another type",
+            SampleSkipReason::Repeated => "series is repeated",
+            SampleSkipReason::Timestamp => "timestamp is out of range or zero",
         })
     }
 }
 
-/// Of one pass of one collector.
+/// The samples that a collector skips in one gather.
 #[derive(Debug, Default)]
 pub(super) struct SkippedSamples {
     count: u64,
-    /// The beginning of the first one's name.
+    /// The first one, with the beginning of its name.
     first: Option<(String, SampleSkipReason)>,
 }
 
@@ -110,17 +115,17 @@ impl SkippedSamples {
         self.first.get_or_insert_with(|| (name.chars().take(NAME_IN_THE_LOG).collect(), reason));
     }
 
-    /// Counts them for whoever gathers, and says so in the log, unless it `was_logged`.
+    /// Counts them for the gather on this thread, and logs the first one unless it `was_logged`.
     pub(super) fn report(&self, was_logged: &Logged) {
         let Some((name, reason)) = &self.first else { return };
-        let first = || format!("samples are skipped, of which {name:?} is the first: {reason}");
+        let first = || format!("skipped samples; the first is {name:?}: {reason}");
         if count_skipped(self.count, first) && !was_logged.swap(true, Ordering::Relaxed) {
-            // A name that is not checked may hold anything: with `?` it stays on its line.
+            // An invalid name may contain line feeds, which `?` escapes.
             tracing::warn!(
                 ?name,
                 %reason,
                 count = self.count,
-                "samples are skipped, of which this is the first; the next ones are only counted"
+                "skipped samples; this is the first, later ones are only counted"
             );
         }
     }
@@ -135,9 +140,9 @@ impl SkippedSamples {
 mod tests {
     use super::*;
 
-    /// Five probes with a bad sample each were five lines, for each had a collector of its own.
+    /// Tests the log of probes: five probes with an invalid sample were five lines, because each has new collectors.
     #[test]
-    fn a_thread_that_keeps_the_first_logs_nothing() {
+    fn a_thread_that_keeps_the_first_sample_does_not_log() {
         std::thread::spawn(|| {
             keep_skipped();
             let was_logged = AtomicBool::new(false);
@@ -148,7 +153,7 @@ mod tests {
             }
             assert!(!was_logged.load(Ordering::Relaxed));
             let first = take_first_skipped().unwrap();
-            assert!(first.contains(r#""a\n" is the first"#), "{first}");
+            assert!(first.contains(r#"the first is "a\n":"#), "{first}");
             assert_eq!((take_skipped(), take_first_skipped()), (2, None));
         })
         .join()

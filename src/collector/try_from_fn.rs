@@ -1,4 +1,4 @@
-//! A collector from a closure that may fail.
+//! A collector that calls a fallible closure for its samples.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use super::skipped::{self, Logged};
 use crate::util::error::BoxError;
 use crate::util::throttle::Throttle;
 
-/// Makes a collector that calls `collect` for its samples at each gather, and has no series in a gather in which `collect`
-/// fails. Else it is as [`from_fn`](super::from_fn()).
+/// Returns a collector like that of [`from_fn`](super::from_fn()), whose closure may return an error.
 ///
-/// The server that gathers counts the failure in `prometheus_exporter_errors_total{cause="skipped"}`, and logs the error and its
-/// sources at level warn, at most once a minute for each collector. Samples that were added before the failure are dropped.
+/// If `collect` returns an error, the collector has no series in that gather. Samples that it added before are dropped.
+/// The server counts the failure in `prometheus_exporter_errors_total{cause="skipped"}`. It logs the error and its
+/// sources at level warn, at most once a minute for each collector.
 ///
 /// ```
 /// use prometheus_hyper::collector::{Samples, try_from_fn};

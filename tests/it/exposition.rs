@@ -66,7 +66,7 @@ fn bad_line_is_counted_in_each_scrape_and_logged_once() {
         }
     });
     let lines: Vec<&str> =
-        log.lines().filter(|line| line.contains("lines of an exposition are skipped")).collect();
+        log.lines().filter(|line| line.contains("skipped lines of an exposition")).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("line=3") && lines[0].contains("value is not a number"), "{lines:?}");
 }

@@ -55,7 +55,7 @@ fn debug_response_has_log_error_chain_and_metrics() {
             "skips",
             "60",
             vec![
-                "samples are skipped, of which \"no name\" is the first: a metric name is [a-zA-Z_:][a-zA-Z0-9_:]*"
+                "skipped samples; the first is \"no name\": metric name does not match [a-zA-Z_:][a-zA-Z0-9_:]*"
                     .to_owned(),
                 "outcome: success".to_owned(),
             ],

@@ -1,11 +1,12 @@
-//! The process as systems without Linux' `/proc` tell it: by system calls, which take unsafe code that is better
-//! `metrics-process`'.
+//! Reads the process on systems without Linux' `/proc`.
+//!
+//! The system calls need unsafe code, so `metrics-process` does it.
 
 use metrics_process::collector::{Metrics, collect};
 
 use super::reading::{Kept, Reading};
 
-/// These systems keep the start as a time and are asked without a descriptor, so there is nothing to be remembered.
+/// Reads the process. These systems store the start as a time and need no descriptor, so no value is kept.
 pub(super) fn read(_: &Kept) -> Reading {
     reading(collect())
 }
@@ -33,8 +34,10 @@ fn reading(metrics: Metrics) -> Reading {
     }
 }
 
-/// "0 indicates 'unlimited'", says `metrics-process`; Linux' [`soft_limit`](crate::util::limits::soft_limit) says why ours
-/// is the highest number. On macOS it hands on the system's own, 2⁶³ - 1, as Go's client does.
+/// Converts a limit of `metrics-process`, where "0 indicates 'unlimited'".
+///
+/// [`soft_limit`](crate::util::limits::soft_limit) has the reason for the highest number. On macOS it is the system's
+/// 2⁶³ - 1, as in client_golang.
 fn limit(limit: u64) -> u64 {
     if limit == 0 { u64::MAX } else { limit }
 }
@@ -48,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_value_comes_to_its_place() {
+    fn converts_each_value() {
         let metrics = Metrics {
             cpu_seconds_total: Some(1.25),
             open_fds: Some(2),
@@ -73,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_stays_so_and_no_limit_is_no_zero() {
+    fn converts_unknown_values_and_unlimited_limits() {
         assert_eq!(reading(Metrics::default()), Reading::default());
         let metrics = Metrics {
             max_fds: Some(0),

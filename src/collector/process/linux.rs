@@ -1,4 +1,4 @@
-//! The process as Linux tells it, in the files of `/proc`, proc(5).
+//! Reads the process on Linux, from the files of `/proc` (proc(5)).
 
 use std::fs;
 use std::path::Path;
@@ -8,21 +8,25 @@ use parking_lot::Mutex;
 use super::reading::{Kept, Reading};
 use crate::util::limits::soft_limit;
 
-/// The ticks of a second in `/proc/self/stat`. Linux promises `USER_HZ`, whatever the kernel itself ticks with
-/// (time(7)); it is 100 in include/asm-generic/param.h, and another only on Alpha, for which there is no Rust.
+/// The ticks per second in `/proc/self/stat`.
+///
+/// It is `USER_HZ`, which does not depend on the kernel's own ticks (time(7)). It is 100 in
+/// include/asm-generic/param.h. Only Alpha has another value, and Rust does not support Alpha.
 const USER_HZ: f64 = 100.0;
 
-/// `kB` in `/proc/self/status`, in bytes.
+/// The bytes of a `kB` in `/proc/self/status`.
 const KB: f64 = 1024.0;
 
-/// The start is kept once it is known: it is counted from the boot, and the time of the boot moves whenever the clock is set.
+/// Reads the process.
+///
+/// The start time is kept. It is relative to the boot time, which changes whenever the clock is set.
 pub(super) fn read(kept: &Kept) -> Reading {
     let stat = text("/proc/self/stat").and_then(|stat| parse_stat(&stat));
     let status = text("/proc/self/status").unwrap_or_default();
     let limits = limits(text("/proc/self/limits"), &kept.limits);
     let start_time = kept.start_time.get_or_try_init(|| {
         let Stat { start_ticks, .. } = *stat.as_ref().ok_or(())?;
-        // A line for each processor, and for all interrupts: too long to be read at each scrape.
+        // The file has a line for each processor and a number for each interrupt, too long for each scrape.
         let boot = text("/proc/stat").and_then(|stat| parse_boot_time(&stat)).ok_or(())?;
         Ok::<_, ()>(boot as f64 + start_ticks / USER_HZ)
     });
@@ -38,7 +42,7 @@ pub(super) fn read(kept: &Kept) -> Reading {
     }
 }
 
-/// Those that were read now, else the last ones.
+/// Returns the limits that were just read, or else the last ones.
 fn limits(read: Option<String>, last: &Mutex<String>) -> String {
     let mut last = last.lock();
     if let Some(read) = read {
@@ -47,20 +51,20 @@ fn limits(read: Option<String>, last: &Mutex<String>) -> String {
     last.clone()
 }
 
-/// Lossy, for two of the files have the program's name in them, cut at 15 bytes, wherever its letters end.
+/// Returns the text of a file. Lossy, because two of the files have the program's name, cut after 15 bytes.
 fn text(path: impl AsRef<Path>) -> Option<String> {
     fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// How many descriptors the process has.
+/// Returns the number of descriptors of the process.
 fn open_fds(folder: &Path) -> Option<f64> {
-    // Since Linux 6.2 its size is their number, at the price of one call; before, it is zero. Go's procfs does so, too
-    // (`FileDescriptorsLen`).
+    // Since Linux 6.2 the size of the folder is their number, which takes one call. Before, the size is zero. Go's
+    // procfs does the same (`FileDescriptorsLen`).
     let size = fs::metadata(folder).ok()?.len();
     if size > 0 {
         return Some(size as f64);
     }
-    // Less the one with which they are listed.
+    // Without the descriptor of the listing.
     Some(count(folder)?.checked_sub(1)? as f64)
 }
 
@@ -70,15 +74,15 @@ fn count(folder: &Path) -> Option<u64> {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stat {
-    /// In user and in kernel mode, of all threads.
+    /// The CPU time of all threads in user and kernel mode.
     cpu_ticks: f64,
-    /// From the boot to the start.
+    /// The time from the boot to the start of the process.
     start_ticks: f64,
 }
 
-/// The fields utime (14), stime (15) and starttime (22) of proc_pid_stat(5).
+/// Reads the fields utime (14), stime (15) and starttime (22) of proc_pid_stat(5).
 fn parse_stat(stat: &str) -> Option<Stat> {
-    // The second field is the program's name in parentheses, raw: with spaces and parentheses of its own.
+    // The second field is the program's name in parentheses. It may contain spaces and parentheses.
     let (_, from_third) = stat.rsplit_once(')')?;
     let mut fields = from_third.split_ascii_whitespace();
     let utime = ticks(fields.nth(14 - 3)?)?;
@@ -91,13 +95,13 @@ fn ticks(field: &str) -> Option<f64> {
     field.parse::<u64>().ok().map(|ticks| ticks as f64)
 }
 
-/// The number in a row of proc_pid_status(5).
+/// Returns the number in a row of proc_pid_status(5).
 fn status_row(status: &str, name: &str) -> Option<f64> {
     let row = status.lines().find_map(|line| line.strip_prefix(name))?;
     row.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|number| number as f64)
 }
 
-/// `btime` of proc_stat(5), in seconds since the epoch.
+/// Returns `btime` of proc_stat(5), in seconds since the epoch.
 fn parse_boot_time(stat: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
@@ -112,7 +116,7 @@ mod tests {
         "S 7179 7179 6402 0 -1 4194304 98 0 0 0 120 34 5 6 20 0 1 0 1120707 3133440 382 18446744073709551615";
 
     #[test]
-    fn the_times_stand_behind_a_name_that_may_hold_anything() {
+    fn reads_the_times_after_any_program_name() {
         let names =
             ["cat", "", " ", "a) R 1 (b", ")", "((", ") ) )", "tokio: 1 2 3", "gr\u{fffd}", "a\nb) S 9 (c\n"];
         for name in names {
@@ -120,11 +124,11 @@ mod tests {
             assert_eq!(stat, Some(Stat { cpu_ticks: 154.0, start_ticks: 1120707.0 }), "{name:?}");
         }
         let short = format!("1 (a) {}", REST.split(" 3133440").next().unwrap());
-        assert!(parse_stat(&short).is_some(), "nothing behind the start is needed");
+        assert!(parse_stat(&short).is_some(), "fields after the start are optional");
     }
 
     #[test]
-    fn half_a_stat_is_none() {
+    fn rejects_incomplete_stat() {
         let start = REST.find("1120707").unwrap();
         let whole = format!("1 (a) {}", &REST[..start]);
         for end in 0..=whole.len() {
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_status_is_found_by_its_name() {
+    fn finds_a_row_of_the_status_by_name() {
         let status = "Name:\tVmRSS: 1\nVmPeak:\t    2928 kB\nVmSize:\t    2920 kB\nVmRSS:\t 1796 kB\nThreads:\t3\nVmSwap:\nVmLib:\t- kB\n";
         let table = [
             ("VmSize:", Some(2920.0)),
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_is_a_row_of_its_own() {
+    fn finds_the_row_of_the_boot_time() {
         let table = [
             ("cpu  1 2 3\nintr 4 0 0\nctxt 5\nbtime 1700000000\nprocesses 6\n", Some(1_700_000_000)),
             ("btime 1700000000", Some(1_700_000_000)),
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cut_amid_a_letter_costs_nothing_and_a_missing_file_its_values() {
+    fn tolerates_invalid_utf8_and_missing_files() {
         let scratch = Scratch::new("process");
         let folder = scratch.0.clone();
         assert_eq!(count(&folder), Some(0));
@@ -184,9 +188,9 @@ mod tests {
         assert_eq!((count(&folder), open_fds(&folder), text(folder)), (None, None, None));
     }
 
-    /// In a process of its own, for other tests open and close files meanwhile.
+    /// Runs in its own process because other tests open and close files.
     #[test]
-    fn an_open_file_is_one_descriptor_more_whichever_way_they_are_counted() {
+    fn both_counts_of_descriptors_include_each_open_file() {
         run_alone("collector::process::linux::tests::child_that_counts_descriptors", "", &[]);
     }
 
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_is_kept_and_a_failure_is_not() {
+    fn keeps_the_start_time_but_no_failure() {
         let kept = Kept::default();
         let read_first = read(&kept).start_time_seconds;
         assert_eq!(kept.start_time.get().copied(), read_first);
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_known_when_nothing_can_be_read_any_more() {
+    fn keeps_the_last_limits_if_they_cannot_be_read() {
         let last = Mutex::default();
         for (now, known) in [(None, ""), (Some("a"), "a"), (None, "a"), (Some("b"), "b"), (None, "b")] {
             assert_eq!(limits(now.map(str::to_owned), &last), known, "{now:?}");

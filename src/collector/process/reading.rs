@@ -1,18 +1,18 @@
-//! What a system tells of a process.
+//! The values that a system provides about a process.
 
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-/// What was read once, for when it can not be read again.
+/// The values that are kept because a later reading can fail or differ.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// It moves whenever the clock is set.
+    /// The first start time, because a later one differs if the clock is set.
     pub(super) start_time: OnceCell<f64>,
-    /// The last ones: without a free descriptor no file can be read, and then these are wanted most.
+    /// The last limits. Without a free descriptor no file can be read, and then the limits are needed most.
     pub(super) limits: Mutex<String>,
 }
 
-/// What the system says about the process, as far as it does.
+/// The values of the process. `None` is a value that the system does not provide.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
     pub(super) cpu_seconds: Option<f64>,

@@ -1,4 +1,6 @@
-//! Is the runtime stuck? A task on it is woken from outside, and tells how long it then waited to run.
+//! Measures the scheduling delay of a runtime, which shows that the runtime is blocked.
+//!
+//! A thread outside the runtime wakes a task on it. The task measures the time from the wake-up until it runs.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -15,13 +17,13 @@ use super::list::{DEFAULT_NAME, RUNTIME};
 use crate::collector::family::{Kind, desc, family};
 
 const WORST: &str = "tokio_scheduling_delay_seconds";
-const WORST_HELP: &str = "Longest that a ready task has waited to run since the last scrape";
+const WORST_HELP: &str = "Longest time that a ready task waited to run since the last scrape, in seconds.";
 const ALL: &str = "tokio_scheduling_delay_distribution_seconds";
-const ALL_HELP: &str = "How long a ready task, which is woken once a second, waits to run";
-/// From what a runtime with room takes to what nobody can call working.
+const ALL_HELP: &str = "Time that a ready task waits to run, measured once a second, in seconds.";
+/// The bounds, from an idle runtime to a blocked one.
 const BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-/// A task on a runtime that is woken at each tick, and its series. Both end when this is dropped.
+/// A task that is woken at each tick, with its series. Dropping this ends both.
 #[derive(Debug)]
 pub(super) struct Running {
     task: JoinHandle<()>,
@@ -30,19 +32,19 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Begins on `runtime`, and registers the series into `registry`. None if another one has done so.
+    /// Spawns the task on `runtime`, and registers the series into `registry`. Returns `None` if it has them already.
     pub(super) fn begin(runtime: &Handle, registry: &Registry) -> Option<Running> {
         let probe = Arc::new(Probe::new());
         let delay = SchedulingDelay::new(&probe);
         registry.register(Box::new(delay.clone())).ok()?;
-        // At once, so that a runtime that is stuck from the start is seen to be.
+        // Wakes at once to detect a runtime that is blocked from the start.
         probe.wake();
         Some(Running { task: runtime.spawn(probe.answer()), delay, registry: registry.clone() })
     }
 
-    /// Wakes the task. To be called once a second, from a thread that the runtime does not keep waiting.
+    /// Wakes the task. Must be called once a second, from a thread that a blocked runtime does not delay.
     pub(super) fn tick(&self) {
-        // None if the runtime is gone.
+        // `None` if the runtime is dropped.
         if let Some(probe) = self.delay.probe.upgrade() {
             probe.wake();
         }
@@ -52,13 +54,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
-        // It can not fail, for it was registered; and if it did, the series would end with the task.
+        // This cannot fail, because the collector is registered. If it did, the series would end with the task.
         let _ = self.registry.unregister(Box::new(self.delay.clone()));
     }
 }
 
-/// Owned by the task alone: others have a [`Weak`], so that they see by it whether the task is there still, and only
-/// waits to run, or is gone with its runtime.
+/// The state of the task, which only the task owns.
+///
+/// Others have a [`Weak`]. It shows whether the task still waits to run, or is dropped with its runtime.
 #[derive(Debug)]
 struct Probe {
     woken: Notify,
@@ -81,7 +84,7 @@ impl Probe {
         }
     }
 
-    /// The task.
+    /// Observes the delay of each wake-up. This is the task.
     async fn answer(self: Arc<Self>) {
         loop {
             self.woken.notified().await;
@@ -93,7 +96,7 @@ impl Probe {
     }
 }
 
-/// What is told of the probe, for as long as it is there.
+/// Collects the series of a probe until the probe is dropped.
 #[derive(Clone, Debug)]
 struct SchedulingDelay {
     probe: Weak<Probe>,
@@ -127,26 +130,26 @@ impl Collector for SchedulingDelay {
     }
 }
 
-/// The bookkeeping, without a clock.
+/// The delays of the task. The caller passes the times, so that tests need no clock.
 #[derive(Debug, Default)]
 struct Delays {
-    /// When the wake-up was that is not answered yet.
+    /// The time of the pending wake-up.
     open: Option<Instant>,
-    /// The longest that was answered since the last gather.
+    /// The longest delay since the last gather.
     worst: Option<Duration>,
-    /// The last that was answered.
+    /// The last delay.
     last: Option<Duration>,
 }
 
 impl Delays {
-    /// Whether the task is to be woken: not while it has not answered.
+    /// Starts a wake-up. Returns `false` if one is pending, so that the task must not be woken.
     fn woken(&mut self, at: Instant) -> bool {
         let wake = self.open.is_none();
         self.open.get_or_insert(at);
         wake
     }
 
-    /// How long the task has waited, if it was woken.
+    /// Ends the pending wake-up and returns its delay. Returns `None` if there is none.
     fn answered(&mut self, at: Instant) -> Option<Duration> {
         let delay = at.saturating_duration_since(self.open.take()?);
         self.last = Some(delay);
@@ -154,8 +157,10 @@ impl Delays {
         self.last
     }
 
-    /// The worst since the last gather, in seconds. A wake-up that is not answered yet counts with its age, and will
-    /// count again; without any since then, it is the last one known.
+    /// Returns the longest delay since the last gather, in seconds.
+    ///
+    /// A pending wake-up counts with its age, and counts again once it ends. Without a wake-up since the last gather,
+    /// the result is the last delay.
     fn gathered(&mut self, at: Instant) -> Option<f64> {
         let open = self.open.map(|open| at.saturating_duration_since(open));
         let worst = self.worst.take().max(open).or(self.last);
@@ -176,7 +181,7 @@ mod tests {
     use super::*;
     use crate::collector::default_collector::DefaultCollector;
 
-    /// What happens, at a number of milliseconds, and what comes of it.
+    /// A call at a time in milliseconds, and its result.
     enum Step {
         Woken(u64, bool),
         Answered(u64, Option<u64>),
@@ -185,16 +190,16 @@ mod tests {
     use Step::{Answered, Gathered, Woken};
 
     #[test]
-    fn the_worst_since_the_last_gather() {
+    fn gathers_the_longest_delay_since_the_last_gather() {
         let table: &[(&str, &[Step])] = &[
-            ("nothing was ever woken", &[Gathered(0, None), Answered(1, None), Gathered(2, None)]),
-            ("stuck from the start", &[Woken(0, true), Gathered(10, Some(10)), Gathered(20, Some(20))]),
+            ("no wake-up", &[Gathered(0, None), Answered(1, None), Gathered(2, None)]),
+            ("blocked from the start", &[Woken(0, true), Gathered(10, Some(10)), Gathered(20, Some(20))]),
             (
-                "the last one known",
+                "the last delay",
                 &[Woken(0, true), Answered(3, Some(3)), Gathered(4, Some(3)), Gathered(5, Some(3))],
             ),
             (
-                "the worst of several, once",
+                "the longest of several, once",
                 &[
                     Woken(0, true),
                     Answered(5, Some(5)),
@@ -210,7 +215,7 @@ mod tests {
                 ],
             ),
             (
-                "blocked: it grows, nobody wakes again, and afterwards it counts in full",
+                "blocked: the delay grows, there is no second wake-up, and afterwards the delay counts in full",
                 &[
                     Woken(0, true),
                     Answered(1, Some(1)),
@@ -229,11 +234,11 @@ mod tests {
                 ],
             ),
             (
-                "an open one that is younger than the worst",
+                "a pending wake-up that is shorter than the longest delay",
                 &[Woken(0, true), Answered(70, Some(70)), Woken(1000, true), Gathered(1001, Some(70))],
             ),
             (
-                "an open one that is younger than the last one known",
+                "a pending wake-up that is shorter than the last delay",
                 &[
                     Woken(0, true),
                     Answered(70, Some(70)),
@@ -286,14 +291,14 @@ mod tests {
         gather(watch, &format!("{ALL}_count"))
     }
 
-    /// What was spawned and woken on the runtime before this, from outside, has run when it returns.
+    /// Waits until the runtime has run all tasks that were spawned or woken from outside before this call.
     fn catch_up(runtime: &Handle) {
         let (done, wait) = mpsc::channel();
         runtime.spawn(async move { done.send(()).unwrap() });
         wait.recv().unwrap();
     }
 
-    /// Waits for the number of tasks, for one that is done is counted until a moment later.
+    /// Waits for a number of tasks, because a finished task is still counted for a moment.
     fn tasks(runtime: &Handle, number: usize) {
         let began = Instant::now();
         while runtime.metrics().num_alive_tasks() != number {
@@ -302,7 +307,7 @@ mod tests {
         }
     }
 
-    /// A current-thread runtime on a thread of its own, blocked.
+    /// A blocked current-thread runtime on its own thread.
     struct Blocked {
         runtime: Handle,
         unblock: mpsc::Sender<()>,
@@ -326,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_runtime_is_seen_to_be_while_it_is_and_afterwards() {
+    fn detects_a_blocked_runtime_during_and_after_the_block() {
         let Blocked { runtime, unblock, end, thread } = blocked();
         let watch = watching(&runtime);
         assert_eq!((worst(&watch), answers(&watch)), (None, None));
@@ -335,7 +340,7 @@ mod tests {
         let first = worst(&watch).unwrap();
         let seen = Instant::now();
         while seen.elapsed() < Duration::from_millis(2) {}
-        watch.tick(); // which wakes nobody
+        watch.tick(); // no second wake-up
         let second = worst(&watch).unwrap();
         assert!(second >= first + 0.002, "{first} {second}");
         assert_eq!(answers(&watch), Some(0.0));
@@ -345,7 +350,7 @@ mod tests {
         assert_eq!(answers(&watch), Some(1.0));
         let sum = gather(&watch, &format!("{ALL}_sum")).unwrap();
         assert!(sum > second, "{sum} {second}");
-        assert_eq!(worst(&watch), Some(sum), "in full, once more");
+        assert_eq!(worst(&watch), Some(sum), "the whole delay, again");
 
         for number in 2..5 {
             watch.tick();
@@ -357,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_leaves_nothing_behind() {
+    fn end_removes_the_task_and_its_series() {
         let Blocked { runtime, unblock, end, thread } = blocked();
         unblock.send(()).unwrap();
         let watch = watching(&runtime);
@@ -371,15 +376,15 @@ mod tests {
             assert_eq!((worst(&watch), answers(&watch)), (None, None));
             catch_up(&runtime);
             tasks(&runtime, 0);
-            watch.tick(); // which comes too late
+            watch.tick(); // no effect after the end
         }
-        assert!(gather(&watch, "tokio_workers").is_some(), "the runtime's own stay");
+        assert!(gather(&watch, "tokio_workers").is_some(), "the runtime's metrics stay");
         end.send(()).unwrap();
         thread.join().unwrap();
     }
 
     #[test]
-    fn a_runtime_that_goes_away_is_not_one_that_is_stuck() {
+    fn a_dropped_runtime_has_no_scheduling_delay() {
         let host = Builder::new_current_thread().build().unwrap();
         let watch = watching(host.handle());
         watch.tick();
@@ -396,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_to_watch_there_is_nothing_to_do() {
+    fn does_nothing_without_a_runtime() {
         let watch = Watch::default();
         watch.tick();
         assert!(watch.registry().is_none());

@@ -1,4 +1,4 @@
-//! What the runtime says, and what the collector makes of it.
+//! Tests that compare the collector's values with the runtime's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::watch::Watch;
 use super::*;
 use crate::collector::default_collector::DefaultCollector;
 
-/// Each series with its value. By way of text, for the accessors differ with `prometheus/protobuf`.
+/// Returns each series with its value. Uses the text format, because the accessors differ with `prometheus/protobuf`.
 pub(crate) fn series(families: &[MetricFamily]) -> BTreeMap<String, f64> {
     let text = TextEncoder::new().encode_to_string(families).unwrap();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
@@ -25,7 +25,7 @@ pub(crate) fn series(families: &[MetricFamily]) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// The runtime's own answers, written down a second time: by name.
+/// The functions of the runtime by the names of the metrics, independent of the collector's list.
 const ANSWERS: &[&[(&str, Read)]] = &[
     &[
         ("tokio_workers", Read::Runtime(|m| m.num_workers() as f64)),
@@ -79,14 +79,14 @@ fn answers() -> impl Iterator<Item = (&'static str, Read)> {
     ANSWERS.iter().copied().flatten().copied()
 }
 
-/// A runtime at rest.
+/// An idle runtime.
 struct AtRest {
-    /// Dropped first, for a runtime waits for its blocking jobs.
+    /// Dropped first, because a runtime waits for its blocking tasks when it is dropped.
     _hold: mpsc::Sender<()>,
     runtime: Runtime,
 }
 
-/// Not driven, with 2 + 3 tasks that wait to run, of which 3 came from outside.
+/// Returns a runtime without a thread, with five tasks that wait to run. Three of them were spawned from outside.
 fn current_thread() -> AtRest {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let (hold, held) = mpsc::channel();
@@ -123,13 +123,13 @@ fn current_thread() -> AtRest {
     AtRest { _hold: hold, runtime }
 }
 
-/// All workers parked, with one task that waits, after much work.
+/// Returns a runtime whose workers are parked after much work, with one pending task.
 fn multi_thread() -> AtRest {
     let mut builder = Builder::new_multi_thread();
     let runtime =
         builder.worker_threads(2).thread_keep_alive(Duration::from_secs(3600)).enable_all().build().unwrap();
     runtime.block_on(async {
-        // One worker keeps its thread until the other one has taken a task from it.
+        // One worker blocks until the other one has stolen a task from it.
         let (other, worker) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let stolen = Arc::clone(&other);
         tokio::spawn(async move {
@@ -146,7 +146,7 @@ fn multi_thread() -> AtRest {
         })
         .await
         .unwrap();
-        // More than a worker's queue holds.
+        // More tasks than a worker's queue can hold.
         tokio::spawn(async {
             for _ in 0..600 {
                 tokio::spawn(async {});
@@ -171,16 +171,16 @@ fn spin() {
     while began.elapsed() < Duration::from_millis(1) {}
 }
 
-/// Waits for what must come.
+/// Waits for a condition.
 fn until(done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it does not come");
+        assert!(began.elapsed() < Duration::from_secs(60), "the condition is false after a minute");
         thread::yield_now();
     }
 }
 
-/// By the labels besides `runtime`.
+/// Returns the values by their labels other than `runtime`.
 fn ask(metrics: &RuntimeMetrics, read: Read) -> Vec<(String, f64)> {
     match read {
         Read::Runtime(read) => vec![(String::new(), read(metrics))],
@@ -191,10 +191,10 @@ fn ask(metrics: &RuntimeMetrics, read: Read) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn each_metric_is_the_runtimes_own_answer() {
+fn each_metric_has_the_value_of_the_runtime() {
     let declared: Vec<&str> = list::metrics().map(|metric| metric.name).collect();
     let tested: Vec<&str> = answers().map(|(name, ..)| name).collect();
-    assert_eq!(declared, tested, "each has a line in the table, once");
+    assert_eq!(declared, tested, "each metric has one line in the table");
 
     let runtimes = [current_thread(), multi_thread()];
     for (name, read) in answers() {
@@ -202,7 +202,7 @@ fn each_metric_is_the_runtimes_own_answer() {
         for AtRest { runtime, .. } in &runtimes {
             let metrics = runtime.metrics();
             let collector = RuntimeCollector::new(runtime.handle());
-            // At rest is not quite still: a worker may yet park a second time.
+            // The loop repeats because a worker may park once more.
             let (answer, collected) = loop {
                 let before = ask(&metrics, read);
                 let collected = series(&collector.collect());
@@ -216,12 +216,12 @@ fn each_metric_is_the_runtimes_own_answer() {
                 moved |= value > 0.0;
             }
         }
-        assert!(moved, "{name} is 0 throughout, which proves nothing");
+        assert!(moved, "{name} is always 0, so the test proves nothing");
     }
 }
 
 #[test]
-fn the_numbers_are_those_of_the_state() {
+fn values_match_a_known_state() {
     let at_rest = current_thread();
     let collected = series(&RuntimeCollector::new(at_rest.runtime.handle()).collect());
     let table = [
@@ -243,18 +243,18 @@ fn the_numbers_are_those_of_the_state() {
 }
 
 #[test]
-fn names_follow_the_conventions() {
+fn names_and_help_texts_follow_the_conventions() {
     let mut names = BTreeSet::new();
     for Metric { name, help, kind, .. } in list::metrics() {
         assert!(names.insert(name), "{name} twice");
         assert!(name.starts_with("tokio_"), "{name}");
         assert_eq!(name.ends_with("_total"), *kind == crate::collector::family::Kind::Counter, "{name}");
-        assert!(!help.is_empty() && !help.ends_with('.'), "{name}: {help}");
+        assert!(help.len() > 1 && help.ends_with('.'), "{name}: {help}");
     }
 }
 
 #[test]
-fn runtimes_are_told_apart_by_name_whatever_the_name() {
+fn accepts_any_name_once_per_registry() {
     let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let registry = Registry::new();
     let collector = RuntimeCollector::new(runtime.handle());
@@ -263,7 +263,7 @@ fn runtimes_are_told_apart_by_name_whatever_the_name() {
         registry.register(Box::new(collector.clone().named(name))).unwrap();
         assert!(registry.register(Box::new(collector.clone().named(name))).is_err(), "{name} twice");
     }
-    assert!(registry.register(Box::new(collector)).is_err(), "the default one is there");
+    assert!(registry.register(Box::new(collector)).is_err(), "the default name is in use");
     for family in registry.gather() {
         let workers = if family.name().starts_with("tokio_worker_") { 2 } else { 1 };
         assert_eq!(family.get_metric().len(), names.len() * workers, "{}", family.name());
@@ -271,7 +271,7 @@ fn runtimes_are_told_apart_by_name_whatever_the_name() {
 }
 
 #[test]
-fn what_is_described_is_what_is_collected() {
+fn descriptions_match_the_collected_families() {
     let runtime = Builder::new_current_thread().build().unwrap();
     let collector = RuntimeCollector::new(runtime.handle()).named("io");
     let (descs, families) = (collector.desc(), collector.collect());
@@ -287,7 +287,7 @@ fn what_is_described_is_what_is_collected() {
 }
 
 #[test]
-fn a_runtime_that_is_gone_can_be_asked() {
+fn collects_a_dropped_runtime() {
     let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let collector = RuntimeCollector::new(runtime.handle());
     runtime.spawn(std::future::pending::<()>());
@@ -298,7 +298,7 @@ fn a_runtime_that_is_gone_can_be_asked() {
 }
 
 #[test]
-fn the_first_runtime_is_watched() {
+fn watches_the_first_runtime() {
     let watch = Watch::default();
     assert!(watch.registry().is_none());
     let (first, second) = (current_thread(), multi_thread());
@@ -309,7 +309,7 @@ fn the_first_runtime_is_watched() {
 }
 
 #[test]
-fn it_says_its_name() {
+fn debug_shows_the_name() {
     let runtime = Builder::new_current_thread().build().unwrap();
     let collector = RuntimeCollector::new(runtime.handle()).named("io");
     assert_eq!(format!("{collector:?}"), "RuntimeCollector { name: \"io\", .. }");

@@ -1,4 +1,4 @@
-//! The runtime that a server watches by itself.
+//! The default collector of the runtime in which a server is bound.
 
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
@@ -10,14 +10,14 @@ use super::scheduling_delay::Running;
 use crate::collector::default_collector::DefaultCollector;
 use crate::collector::family::registry_of;
 
-/// The runtime that a server watches by itself, if there is one.
+/// The watched runtime, if there is one, and its scheduling delay.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     watched: OnceCell<Watched>,
     delay: Mutex<Delay>,
 }
 
-/// Whether the scheduling delay of the watched runtime is measured.
+/// The state of the measurement of the scheduling delay.
 #[derive(Debug, Default)]
 enum Delay {
     #[default]
@@ -29,7 +29,7 @@ enum Delay {
 #[derive(Debug)]
 struct Watched {
     runtime: Handle,
-    /// Private, for nothing is ever registered into a registry that we do not own.
+    /// A private registry, because the crate registers nothing into other registries.
     registry: Registry,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::collector) fn by_default() -> Box<dyn DefaultCollector> {
 }
 
 impl DefaultCollector for Watch {
-    /// The first runtime is watched; later ones are not.
+    /// Watches the first runtime. Later ones are ignored.
     fn watch(&self, runtime: &Handle) {
         self.watched.get_or_init(|| Watched {
             runtime: runtime.clone(),
@@ -46,13 +46,14 @@ impl DefaultCollector for Watch {
         });
     }
 
-    /// What there is to tell, if a runtime is watched.
+    /// Returns the metrics of the watched runtime, if there is one.
     fn registry(&self) -> Option<&Registry> {
         self.watched.get().map(|watched| &watched.registry)
     }
 
-    /// Wakes a task on the watched runtime, which tells how long it then waits to run. To be called once a second, from a
-    /// thread that the runtime does not keep waiting.
+    /// Wakes a task on the watched runtime, which measures the time until it runs.
+    ///
+    /// Must be called once a second, from a thread that a blocked runtime does not delay.
     fn tick(&self) {
         let Some(Watched { runtime, registry }) = self.watched.get() else { return };
         let mut delay = self.delay.lock();
@@ -65,7 +66,7 @@ impl DefaultCollector for Watch {
         }
     }
 
-    /// Ends the task, for good.
+    /// Ends the task. It does not start again.
     fn end(&self) {
         let ended = std::mem::replace(&mut *self.delay.lock(), Delay::Ended);
         drop(ended);

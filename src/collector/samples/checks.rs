@@ -1,4 +1,4 @@
-//! What a sample must be like. Pure.
+//! Checks samples, without I/O and without a clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,18 +7,18 @@ use prometheus::proto::LabelPair;
 use super::super::family::label;
 use super::super::skipped::SampleSkipReason;
 
-/// `[a-zA-Z_:][a-zA-Z0-9_:]*`: <https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>
+/// Checks a metric name against `[a-zA-Z_:][a-zA-Z0-9_:]*`
+/// (<https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>).
 pub(super) fn metric_name(name: &str) -> Result<(), SampleSkipReason> {
     if is_metric_name(name) { Ok(()) } else { Err(SampleSkipReason::Name) }
 }
 
-/// Whether a metric can have this name.
+/// Returns whether a metric name is valid.
 pub(crate) fn is_metric_name(name: &str) -> bool {
     is_name(name, |byte| byte == b':')
 }
 
-/// The labels in the order of their names, as instruments have theirs: so the same series is found whatever the order
-/// in which it is given.
+/// Returns the labels sorted by name, as in instruments, so that the same series is found in any order of labels.
 pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSkipReason> {
     // "Label names beginning with __ (two "_") MUST be reserved for internal Prometheus use" (the data model).
     if !given.iter().all(|(name, _)| is_name(name, |_| false) && !name.starts_with("__")) {
@@ -32,7 +32,7 @@ pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSki
     Ok(labels)
 }
 
-/// The buckets without that of infinity, which is `count`.
+/// Returns the buckets without `+Inf`, which is derived from `count`.
 pub(super) fn buckets<'b>(
     labels: &[LabelPair],
     mut buckets: &'b [(f64, u64)],
@@ -41,7 +41,7 @@ pub(super) fn buckets<'b>(
     if labels.iter().any(|label| label.name() == "le") {
         return Err(SampleSkipReason::Le);
     }
-    // A bound that is not a number is on no side of any other, so it needs a look where it is alone.
+    // NaN is neither above nor below another bound, and a single bound has no neighbour, so it needs its own check.
     if buckets.iter().any(|(bound, _)| bound.is_nan()) || !buckets.is_sorted_by(|a, b| a.0 < b.0) {
         return Err(SampleSkipReason::Bounds);
     }
@@ -58,12 +58,12 @@ pub(super) fn buckets<'b>(
     Ok(buckets)
 }
 
-/// OpenMetrics: "Quantiles MUST be between 0 and 1 inclusive."
+/// Checks quantiles. OpenMetrics: "Quantiles MUST be between 0 and 1 inclusive."
 pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Result<(), SampleSkipReason> {
     if labels.iter().any(|label| label.name() == "quantile") {
         return Err(SampleSkipReason::Quantile);
     }
-    // NaN is in no range.
+    // No range contains NaN.
     let are_in_range = quantiles.iter().all(|(quantile, _)| (0.0..=1.0).contains(quantile));
     if are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0) {
         Ok(())
@@ -72,7 +72,7 @@ pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Resul
     }
 }
 
-/// In milliseconds since the epoch, rounded down.
+/// Returns the milliseconds since the epoch, rounded down.
 pub(super) fn timestamp(at: SystemTime) -> Result<i64, SampleSkipReason> {
     let milliseconds = match at.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()),
@@ -80,7 +80,7 @@ pub(super) fn timestamp(at: SystemTime) -> Result<i64, SampleSkipReason> {
             i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map(|milliseconds| -milliseconds)
         }
     };
-    // To `prometheus` 0 is that there is none: what was said at the epoch would be served as said now.
+    // In `prometheus` zero means no timestamp, so a sample from the epoch would be served as a current one.
     milliseconds.ok().filter(|milliseconds| *milliseconds != 0).ok_or(SampleSkipReason::Timestamp)
 }
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps_are_rounded_down_and_none_is_zero() {
+    fn rounds_timestamps_down_and_rejects_zero() {
         let after = |micros| UNIX_EPOCH.checked_add(Duration::from_micros(micros));
         let before = |micros| UNIX_EPOCH.checked_sub(Duration::from_micros(micros));
         let far = || UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64 / 100));
@@ -112,7 +112,7 @@ mod tests {
             ("too far away", far(), Err(SampleSkipReason::Timestamp)),
         ];
         for (what, at, milliseconds) in table {
-            // Not every system's clock goes so far.
+            // `SystemTime` has a smaller range on some systems.
             if let Some(at) = at {
                 assert_eq!(timestamp(at), milliseconds, "{what}");
             }

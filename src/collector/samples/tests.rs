@@ -1,4 +1,4 @@
-//! What a function gives, and what of it is served.
+//! Tests of the samples that are served and skipped.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ fn registered(collector: impl Collector + 'static) -> Registry {
 }
 
 #[test]
-fn a_bad_sample_is_skipped_and_the_rest_is_not() {
+fn skips_an_invalid_sample_and_serves_the_rest() {
     type Row = (&'static str, SampleSkipReason, fn(&mut Samples));
     let table: &[Row] = &[
         ("no name", SampleSkipReason::Name, |s| {
@@ -58,7 +58,7 @@ fn a_bad_sample_is_skipped_and_the_rest_is_not() {
         ("not a number", SampleSkipReason::Counter, |s| {
             s.counter("a", "", &[], f64::NAN);
         }),
-        ("a bound that is none", SampleSkipReason::Bounds, |s| {
+        ("a bound that is NaN", SampleSkipReason::Bounds, |s| {
             s.histogram("a", "", &[], &[(f64::NAN, 1)], 1.0, 1);
         }),
         ("falling bounds", SampleSkipReason::Bounds, |s| {
@@ -70,7 +70,7 @@ fn a_bad_sample_is_skipped_and_the_rest_is_not() {
         ("falling counts", SampleSkipReason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 2), (2.0, 1)], 1.0, 2);
         }),
-        ("fewer in all", SampleSkipReason::Counts, |s| {
+        ("a total below the last bucket", SampleSkipReason::Counts, |s| {
             s.histogram("a", "", &[], &[(1.0, 2)], 1.0, 1);
         }),
         ("another count at infinity", SampleSkipReason::Counts, |s| {
@@ -79,7 +79,7 @@ fn a_bad_sample_is_skipped_and_the_rest_is_not() {
         ("quantile", SampleSkipReason::Quantile, |s| {
             s.summary("a", "", &[("quantile", "1")], &[], 0.0, 0);
         }),
-        ("a quantile that is none", SampleSkipReason::Quantiles, |s| {
+        ("a quantile that is NaN", SampleSkipReason::Quantiles, |s| {
             s.summary("a", "", &[], &[(f64::NAN, 1.0)], 1.0, 1);
         }),
         ("a quantile above one", SampleSkipReason::Quantiles, |s| {
@@ -97,7 +97,7 @@ fn a_bad_sample_is_skipped_and_the_rest_is_not() {
         ("a label of an info", SampleSkipReason::LabelName, |s| {
             s.info("a", "", &[("a.b", "x")]);
         }),
-        ("untyped beside a gauge", SampleSkipReason::Type, |s| {
+        ("untyped with the name of a gauge", SampleSkipReason::Type, |s| {
             s.untyped("good", "", &[("l", "2")], 1.0);
         }),
         ("another type", SampleSkipReason::Type, |s| {
@@ -131,7 +131,7 @@ fn a_bad_sample_is_skipped_and_the_rest_is_not() {
 }
 
 #[test]
-fn what_is_unusual_is_not_bad() {
+fn serves_unusual_samples() {
     type Row = (fn(&mut Samples), &'static str);
     let table: &[Row] = &[
         (
@@ -146,7 +146,7 @@ fn what_is_unusual_is_not_bad() {
             },
             r#"a{_l1="x\n\""} -0.5"#,
         ),
-        // It is a label like others there.
+        // `le` is reserved on histograms only.
         (
             |s| {
                 s.gauge("a", "", &[("le", "1")], 1.0);
@@ -183,14 +183,14 @@ fn what_is_unusual_is_not_bad() {
             },
             "a_count 2",
         ),
-        // It is a label like others there.
+        // `quantile` is reserved on summaries only.
         (
             |s| {
                 s.info("a", "", &[("quantile", "1")]);
             },
             r#"a{quantile="1"} 1"#,
         ),
-        // The name is free again.
+        // A skipped sample does not reserve the name.
         (
             |s| {
                 s.counter("a", "", &[], 1.0).timestamp(UNIX_EPOCH);
@@ -198,7 +198,7 @@ fn what_is_unusual_is_not_bad() {
             },
             "a 2",
         ),
-        // The type of a bad sample does not count.
+        // The type of a skipped sample does not count.
         (
             |s| {
                 s.counter("a", "", &[], -1.0);
@@ -224,7 +224,7 @@ fn what_is_unusual_is_not_bad() {
 }
 
 #[test]
-fn a_closure_takes_what_is_at_hand() {
+fn a_closure_can_pass_owned_and_borrowed_labels() {
     let owned = ("name".to_owned(), String::from("x"));
     let collector = from_fn(move |s| {
         s.gauge("a", "", &[], 1.0);
@@ -236,7 +236,7 @@ fn a_closure_takes_what_is_at_hand() {
 }
 
 #[test]
-fn collectors_share_a_registry_and_a_clone_is_the_same() {
+fn collectors_share_a_registry_and_clones_are_equal() {
     let one = from_fn(|s| {
         s.gauge("a", "", &[("of", "one")], 1.0);
     });
@@ -252,7 +252,7 @@ fn collectors_share_a_registry_and_a_clone_is_the_same() {
 }
 
 #[test]
-fn a_hundred_thousand_in_one_family_and_in_as_many() {
+fn handles_100_000_families_and_a_family_of_100_000_metrics() {
     const MANY: usize = 100_000;
     let collector = from_fn(|s| {
         for n in (0..MANY).rev() {
@@ -270,10 +270,10 @@ fn a_hundred_thousand_in_one_family_and_in_as_many() {
 
 const BOUNDS: [f64; 3] = [-1.0, 0.5, 1e9];
 
-/// By two labels' values.
+/// Observations by the values of two labels.
 type Values = std::collections::BTreeMap<(String, String), Vec<f64>>;
 
-/// What others have measured, as instruments that somebody has turned the same way.
+/// Returns a registry with instruments that have the observations.
 fn instruments(values: &Values) -> Registry {
     let registry = Registry::new();
     let opts = |name: &str| Opts::new(name, "A \\ \n help");
@@ -304,7 +304,7 @@ fn copied(values: Values) -> impl Collector {
         for ((z, a), observed) in &values {
             let labels = &[("z", z.as_str()), ("a", a.as_str())];
             s.gauge("gauge", help, labels, observed.iter().sum());
-            // From zero, as instruments add.
+            // Added in the order of the instruments, from zero.
             let (mut count, mut sum) = (0.0, 0.0);
             observed.iter().for_each(|value| (count, sum) = (count + value.abs(), sum + value));
             s.counter("counter_total", help, labels, count);
@@ -318,10 +318,10 @@ fn copied(values: Values) -> impl Collector {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // `prometheus` hashes the label values of an instrument one after the other (vec.rs, `hash_label_values`), so to it `""`, `"b"`
-    // and `"b"`, `""` are one child. The bar keeps them apart.
+    // `prometheus` hashes the concatenated label values of an instrument (vec.rs, `hash_label_values`), so `""`, `"b"`
+    // and `"b"`, `""` are the same child. The bar separates the values.
     #[test]
-    fn it_is_what_instruments_would_have_been(
+    fn serves_the_same_as_instruments(
         values in btree_map((any::<String>(), "\\|[ab]{0,2}"), vec(-1e10..1e10, 0..5), 0..8),
     ) {
         let instruments = instruments(&values).gather();
