@@ -41,14 +41,15 @@ use crate::util::throttle::Throttle;
 /// # }
 /// ```
 ///
-/// With [prometheus-client](https://docs.rs/prometheus-client) the function is `move |text| Ok(encode(text,
-/// &registry)?)`. With [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) it is `move |text| {
-/// text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle.
+/// | library | `write` |
+/// | --- | --- |
+/// | [prometheus-client](https://docs.rs/prometheus-client) | `move \|text\| Ok(encode(text, &registry)?)` |
+/// | [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) | `move \|text\| { text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle |
 ///
 /// # Formats
 ///
-/// The collector reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in `#
-/// EOF`, or if one of its lines is valid only there:
+/// The collector reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in
+/// `# EOF`, or if one of its lines is valid only there:
 ///
 /// * UNIT,
 /// * a type such as `info`,
