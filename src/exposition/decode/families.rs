@@ -113,10 +113,12 @@ impl<'t> Families<'t> {
 
     /// Returns whether a sample of this name shows that the text is OpenMetrics.
     ///
-    /// Only there the samples of a counter have the suffix `_total` that the name in its `TYPE` line lacks.
+    /// Only there the samples of a counter have the suffix `_total` that the name in its `TYPE` line lacks. A counter with a sample
+    /// of its own name is text.
     pub(super) fn is_total(&self, name: &str) -> bool {
         let base = name.strip_suffix("_total").and_then(|base| self.by_name.get(base));
-        base.is_some_and(|base| self.list[*base].kind == Some(Kind::Counter))
+        let base = base.and_then(|base| self.list.get(*base));
+        base.is_some_and(|base| base.kind == Some(Kind::Counter) && !base.is_sampled())
             && !self.by_name.contains_key(name)
     }
 

@@ -134,8 +134,8 @@ impl<'t> Series<'t> {
         let part = if !self.head.is_empty() && cursor.take_text(self.head) {
             let bound = cursor.plain()?;
             let bound = match number::plain(bound.as_bytes()) {
-                Some((bound, _)) => bound,
-                None => number::value(bound).filter(|bound| !bound.is_nan())?,
+                Some((value, length)) if length == bound.len() => value,
+                _ => number::value(bound).filter(|bound| !bound.is_nan())?,
             };
             if !cursor.take_text(self.tail) {
                 return None;

@@ -228,7 +228,7 @@ impl Reader {
         let base = name.strip_suffix("_total").and_then(known);
         if !self.openmetrics
             && known(&name).is_none()
-            && base.is_some_and(|base| base.kind == Some("counter"))
+            && base.is_some_and(|base| base.kind == Some("counter") && base.values.is_empty())
         {
             return Err(Mistaken);
         }
