@@ -128,9 +128,13 @@ impl Pen {
         let mut gathering = Gathering::default();
         let gathered = gathering.add(found);
         let first = collector::take_first_skipped();
-        first.iter().for_each(|first| log.add(first));
+        // The detail may quote the target, which the client has named.
+        if let Some(first) = &first {
+            log.add(first);
+            tracing::debug!("probe: {first}");
+        }
         self.skipped.report(collector::take_skipped(), || {
-            first.iter().for_each(|first| tracing::warn!("probe: {first}"));
+            tracing::warn!("probe: a collector failed or skipped samples; the detail is logged at debug");
         });
         if let Err(message) = gathered {
             self.report_panic(&message);
