@@ -78,7 +78,7 @@ async fn parent(addr: &str) -> Result<(), Box<dyn Error>> {
         .collect("children", move |scrape, mut samples| {
             let endpoints = endpoints.clone();
             async move {
-                // A scrape has the values of its own time, or none.
+                // What no scrape has taken is out of date.
                 endpoints.iter().for_each(|(_, exposition)| put(exposition, None));
                 // Something is left for those that answered if one does not.
                 let deadline = scrape.deadline() - (scrape.deadline() - Instant::now()) / 4;
@@ -127,8 +127,9 @@ fn registry_of(child: usize, exposition: Exposition) -> Result<Registry, Box<dyn
     let labels = HashMap::from([("child".to_owned(), child.to_string())]);
     let registry = Registry::new_custom(None, Some(labels))?;
     registry.register(Box::new(collector::exposition(move |text| {
-        let exposition = exposition.lock().unwrap_or_else(PoisonError::into_inner);
-        text.push_str(exposition.as_deref().unwrap_or_default());
+        // Taken, so that no later scrape serves it again.
+        let exposition = exposition.lock().unwrap_or_else(PoisonError::into_inner).take();
+        text.push_str(&exposition.unwrap_or_default());
         Ok(())
     })))?;
     Ok(registry)

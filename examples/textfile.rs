@@ -45,16 +45,15 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
 fn read(directory: &Path, text: &mut String) -> Result<(), BoxError> {
     let (mut times, mut error) = (String::new(), 0);
     for path in prom_files(directory)? {
-        // A file that cannot be read, or is not UTF-8, costs no other file its samples.
-        match fs::read_to_string(&path).and_then(|file| Ok((file, fs::metadata(&path)?.modified()?))) {
-            Ok((file, modified)) => {
+        // A file that cannot be read, or is not text 0.0.4 in UTF-8, costs no other file its samples.
+        match read_file(&path) {
+            Ok((file, seconds)) if !is_openmetrics(&file) => {
                 text.push_str(&file);
                 text.push('\n');
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let seconds = modified.duration_since(UNIX_EPOCH)?.as_secs_f64();
                 writeln!(times, "textfile_mtime_seconds{{file={name:?}}} {seconds}")?;
             }
-            Err(_) => error = 1,
+            _ => error = 1,
         }
     }
     writeln!(text, "# HELP textfile_mtime_seconds When a file was last written.")?;
@@ -62,6 +61,22 @@ fn read(directory: &Path, text: &mut String) -> Result<(), BoxError> {
     writeln!(text, "# HELP textfile_scrape_error Whether a file could not be read.")?;
     writeln!(text, "# TYPE textfile_scrape_error gauge\ntextfile_scrape_error {error}")?;
     Ok(())
+}
+
+/// Returns the text of a file, and when it was written, in seconds since 1970.
+fn read_file(path: &Path) -> Result<(String, f64), BoxError> {
+    let modified = fs::metadata(path)?.modified()?;
+    Ok((fs::read_to_string(path)?, modified.duration_since(UNIX_EPOCH)?.as_secs_f64()))
+}
+
+/// Returns whether a line is valid in OpenMetrics only. It would make OpenMetrics of the joined text.
+fn is_openmetrics(file: &str) -> bool {
+    let types = [" info", " stateset", " unknown", " gaugehistogram"];
+    file.lines().any(|line| {
+        line == "# EOF"
+            || line.starts_with("# UNIT ")
+            || line.starts_with("# TYPE ") && types.iter().any(|kind| line.ends_with(kind))
+    })
 }
 
 /// Returns the files of a directory, in the order of their names.

@@ -134,6 +134,11 @@ fn textfile_serves_the_files_as_node_exporter_does() {
     // An invalid file does not affect the samples of the others.
     fs::remove_file(scratch.path("cron.prom")).unwrap();
     fs::create_dir(scratch.path("broken.prom")).unwrap();
-    let body = assert_served(&example, &[("backup_bytes", 123.0), ("textfile_scrape_error", 1.0)]);
+    // This file is OpenMetrics. It must not make OpenMetrics of the others, whose counters lack `_total`.
+    fs::write(scratch.path("info.prom"), "# TYPE build info\nbuild_info{version=\"1\"} 1\n").unwrap();
+    fs::write(scratch.path("jobs.prom"), "# TYPE jobs counter\njobs 5\n").unwrap();
+    let samples = [("backup_bytes", 123.0), ("jobs", 5.0), ("textfile_scrape_error", 1.0)];
+    let body = assert_served(&example, &samples);
     assert!(!body.contains("cron_runs"), "{body}");
+    assert!(!body.contains("build_info"), "{body}");
 }
