@@ -64,8 +64,9 @@ impl Builder {
     /// `false`.
     ///
     /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), its error with all sources, and its
-    /// outcome, each with the seconds since the start. The access control is that of the path. An error may contain what the client must not read, such as
-    /// an address or a query: think of credentials.
+    /// outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
+    /// skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
+    /// query or credentials.
     pub fn probe_debug(mut self, answer: bool) -> Self {
         self.metrics.probe_debug = answer;
         self.faults.of_server("probe_debug");

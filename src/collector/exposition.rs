@@ -65,12 +65,12 @@ use crate::util::throttle::Throttle;
 /// | info `a` with the sample `a_info` | gauge `a_info` |
 /// | state set | gauge |
 /// | gauge histogram `a` | gauges `a_bucket`, `a_gsum` and `a_gcount` |
-/// | summary of quantiles alone | gauge |
 /// | unknown | untyped |
 /// | exemplars, units, samples with `_created` | not |
 ///
 /// In both formats the lines of a histogram or a summary become one metric, in any order. A family may have several
-/// parts. A missing sum becomes NaN. If a series has several points, the first one is served.
+/// parts. A summary of quantiles alone becomes a gauge. A missing sum becomes NaN, which OpenMetrics does not allow: its clients get
+/// the histogram without sum and count. If a series has several points, the first one is served.
 ///
 /// # Skipped lines
 ///

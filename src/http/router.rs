@@ -237,7 +237,7 @@ impl Router {
                 response
             }
             Err(ScrapeError::Collector) => {
-                internal_error("500: a collector panicked. See the program's log.\n")
+                internal_error("500: a collector or a hook failed. See the program's log.\n")
             }
             Err(ScrapeError::Gatherer) => internal_error("500: the scrape failed. See the program's log.\n"),
             Err(ScrapeError::Unsent) => self.unsent(),

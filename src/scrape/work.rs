@@ -105,15 +105,16 @@ impl Replies {
 
 /// Comment at the start of an exposition without samples of the program, if its only registry is the default one.
 const EMPTY: &str = "\
-# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or its metrics have
-# no series yet. If you registered metrics, look for a second version of prometheus in your program: cargo tree -d
+# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, its metrics have
+# no series yet, or they were skipped (see the log). If you registered metrics, look for a second version of prometheus in
+# your program: cargo tree -d
 # If you need both versions, the example two_versions.rs of prometheus-hyper serves both.
 ";
 
 /// Comment at the start of such an exposition if registries were configured. `register_*!` registers in none of them.
 const EXPLICITLY_EMPTY: &str = "\
-# The registries of this server have no samples: nothing is registered in them, or their metrics have no series yet.
-# register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
+# The registries of this server have no samples: nothing is registered in them, their metrics have no series yet, or
+# they were skipped (see the log). register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
 ";
 
 /// Counters and log limits of failures.
@@ -302,13 +303,13 @@ impl Work {
         if !self.reports.empty.swap(true, Ordering::Relaxed) {
             if self.contents.by_default {
                 tracing::warn!(
-                    "the default registry has no samples: nothing is registered in it, or its metrics have no series \
-                     yet. If you registered metrics, look for a second version of prometheus with `cargo tree -d`"
+                    "the default registry has no samples: nothing is registered in it, its metrics have no series \
+                     yet, or they were skipped. If you registered metrics, look for a second version of prometheus with `cargo tree -d`"
                 );
             } else {
                 tracing::warn!(
-                    "the registries of this server have no samples: nothing is registered in them, or their metrics \
-                     have no series yet. `register_*!` registers in the default registry"
+                    "the registries of this server have no samples: nothing is registered in them, their metrics \
+                     have no series yet, or they were skipped. `register_*!` registers in the default registry"
                 );
             }
         }

@@ -141,13 +141,13 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             twice("/metrics"),
             (
                 200,
-                "# The registries of this server have no samples: nothing is registered in them, or their metrics have \
-                 no series yet.\n# register_*! registers in another one, the default registry: \
+                "# The registries of this server have no samples: nothing is registered in them, their metrics have \
+                 no series yet, or\n# they were skipped (see the log). register_*! registers in another one, the default registry: \
                  prometheus_hyper::default_registry()\n",
             ),
             &[
-                "WARN the registries of this server have no samples: nothing is registered in them, or their metrics \
-               have no series yet. `register_*!` registers in the default registry",
+                "WARN the registries of this server have no samples: nothing is registered in them, their metrics \
+               have no series yet, or they were skipped. `register_*!` registers in the default registry",
             ],
         ),
         situation(
@@ -170,7 +170,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             "panicking collector",
             Server::builder().registry(&panics),
             twice("/metrics"),
-            (500, "500: a collector panicked. See the program's log.\n"),
+            (500, "500: a collector or a hook failed. See the program's log.\n"),
             &["ERROR collectors panicked; their registries are left out of this scrape \
                panics=[(\"default\", \"expected panic of this test\")]"],
         ),
@@ -267,13 +267,13 @@ fn child_with_an_empty_default_registry() {
         twice("/metrics"),
         (
             200,
-            "# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, or \
-             its metrics have\n# no series yet. If you registered metrics, look for a second version of prometheus in \
-             your program: cargo tree -d\n# If you need both versions, the example two_versions.rs of prometheus-hyper \
+            "# The default registry of prometheus_hyper::prometheus has no samples: nothing is registered in it, \
+             its metrics have\n# no series yet, or they were skipped (see the log). If you registered metrics, look for a second \
+             version of prometheus in\n# your program: cargo tree -d\n# If you need both versions, the example two_versions.rs of prometheus-hyper \
              serves both.\n",
         ),
-        &["WARN the default registry has no samples: nothing is registered in it, or its metrics have no series yet. \
-           If you registered metrics, look for a second version of prometheus with `cargo tree -d`"],
+        &["WARN the default registry has no samples: nothing is registered in it, its metrics have no series yet, \
+           or they were skipped. If you registered metrics, look for a second version of prometheus with `cargo tree -d`"],
     )
     .check();
 }
