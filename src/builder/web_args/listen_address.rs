@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_why() {
+    fn invalid_address_is_refused_with_the_reason() {
         let table = [
             ("", "no port"),
             ("9184", "no port"),

@@ -151,7 +151,7 @@ impl Capture {
         let answer = head + &self.body;
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                // Whoever goes is not missed.
+                // A program that has ended is not waited for.
                 let _ = reply(stream, &answer);
             }
         });
@@ -197,7 +197,7 @@ fn reply(mut stream: TcpStream, answer: &str) -> io::Result<()> {
 
 #[test]
 #[ignore = "needs exporters, a vmagent, a Prometheus and PyPI's prometheus-client: .ci/run programs"]
-fn prometheus_stores_what_other_programs_write_as_from_themselves() {
+fn prometheus_stores_equal_values_of_other_programs() {
     let captures: Vec<Capture> = PROGRAMS.iter().flat_map(Program::captures).collect();
     let direct: Vec<SocketAddr> = captures.iter().map(Capture::served_directly).collect();
     let ours: Vec<(Guard, SocketAddr)> = captures.iter().map(Capture::served_by_us).collect();

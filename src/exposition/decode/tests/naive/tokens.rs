@@ -1,4 +1,4 @@
-//! The tokens of a line, for the naive reader.
+//! The tokens of a line. The naive reader uses them.
 
 use Refused::Bad;
 
