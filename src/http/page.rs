@@ -1,4 +1,4 @@
-//! What `/` shows.
+//! Renders the page at `/`.
 
 mod landing;
 mod utc;
@@ -13,10 +13,10 @@ use crate::http::document::{Document, Places, Program, Render};
 pub use landing::Page;
 use utc::utc;
 
-/// The document: text around `{{names}}`.
+/// The document, with `{{names}}` as placeholders.
 const DOCUMENT: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
-/// One module of the browser's: each file is a part of it.
+/// The script. The files are joined into one module.
 const SCRIPT: &str = concat!(
     include_str!("page/script/page.js"),
     include_str!("page/script/model.js"),
@@ -34,16 +34,18 @@ const SCRIPT: &str = concat!(
     include_str!("page/script/controls.js"),
 );
 
-/// What a browser may do with the page (CSP level 3, section 2.3.1): run this script and this style, ask this server, and
-/// nothing else, whoever gets text into it. The hashes are written down, for a build script or a dependency would weigh on
-/// everybody; a test compares them with the files.
+/// The content security policy (CSP level 3, section 2.3.1).
+///
+/// A browser runs only this script and this style and requests only this server, even if an attacker injects text.
+/// The hashes are constants, because a build script or a dependency has a cost for every user. A test compares them
+/// with the files.
 const SECURITY_POLICY: &str = concat!(
     "default-src 'none'; script-src 'sha256-PXW5QyTQP/k9F5En1hdHnts9d9CmyhauS+ZjS+fXtqg='; ",
     "style-src 'sha256-Gcr2N5HBNTtJ3srQrJg+f7rSMBteMhddwW1XUBdeP4I='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 
-/// A page that waits for what `bind` knows.
+/// The page before `bind`, which determines the paths.
 #[derive(Debug)]
 pub(crate) struct Landing(pub(crate) Page);
 
@@ -59,14 +61,14 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
     let metrics = escape(metrics);
     let version = page.version_or(&program).map(escape);
     let description = page.described().map(escape);
-    // The server's start: the document is made at `bind`.
+    // The document is rendered at `bind`, so this is the start of the server.
     let (date, time) = utc(SystemTime::now());
 
     let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
     for (place, part) in DOCUMENT.split("{{").enumerate() {
         let (marker, rest) =
             if place == 0 { ("", part) } else { part.split_once("}}").unwrap_or(("", part)) };
-        // Into a String, which can not fail.
+        // Writing to a String cannot fail.
         let _ = match marker {
             "name" => filled.write_str(&name),
             "version" => version.iter().try_for_each(|version| write!(filled, " <small>{version}</small>")),
@@ -101,19 +103,19 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
 
 const HEALTH: &str = "<li><a href=\"/-/healthy\">Health</a></li>\n<li><a href=\"/-/ready\">Ready</a></li>\n";
 
-/// Writes each line without its indentation, and no line that is empty or a comment.
+/// Writes the lines without their indentation. Omits empty lines and comments.
 fn write_lines(to: &mut String, text: &str) -> std::fmt::Result {
     let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
     lines.into_iter().try_for_each(|line| writeln!(to, "{line}"))
 }
 
-/// What `?format=` shows in a browser and the metrics' path does not, and what it is called.
+/// Returns the formats that only `?format=` shows in a browser, with their titles.
 fn shown(formats: &[&'static Format]) -> impl Iterator<Item = (&'static str, &'static str)> {
     let others = formats.iter().filter(|format| **format != &TEXT_004);
     others.filter_map(|format| Some((format.query_name?, format.title)))
 }
 
-/// Text as HTML text or a quoted attribute's value.
+/// Escapes a text for HTML text and quoted attribute values.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
@@ -149,7 +151,7 @@ mod tests {
         render(page, Program { name: Some("program"), version: Some("1.2.3") }, &places)
     }
 
-    /// As a browser sees it: what is no script and no style of ours.
+    /// Returns the page without its script and its style.
     fn markup(page: &str) -> String {
         page.replace(&written(SCRIPT), "").replace(&written(STYLE), "")
     }
@@ -161,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_said_is_text_never_markup() {
+    fn user_texts_never_become_markup() {
         let page = Page::new(EVIL).description(EVIL).version(EVIL).link(EVIL, format!("/{EVIL}"));
         let html = markup(&rendered(&page, &format!("/{EVIL}"), &[&format!("/{EVIL}")]));
-        // Those of the document itself.
+        // The script of the document.
         assert_eq!(html.matches("<script").count(), 1, "{html}");
         assert_eq!(html.matches("<img").count(), 0, "{html}");
         let escaped = "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;{{script}}";
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_said_is_not_there() {
+    fn omits_parts_that_are_not_set() {
         let html = markup(&rendered(&Page::unnamed(), "/metrics", &[]));
         assert!(html.contains("<h1>program <small>1.2.3</small></h1>"), "{html}");
         for absent in ["<form", "{{", "}}", "<p></p>"] {
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_the_metrics_link_does_not_show_are_linked() {
+    fn links_formats_that_the_metrics_link_does_not_show() {
         let table: &[(&[&'static Format], &[&str])] = &[
             (&[&TEXT_004], &[]),
             (&[&TEXT_004, &OPENMETRICS_100], &["openmetrics"]),
@@ -206,17 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_lets_this_script_and_this_style_run() {
+    fn policy_allows_this_script_and_this_style() {
         for (directive, text) in [("script-src", SCRIPT), ("style-src", STYLE)] {
             let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(written(text)));
             let source = format!("; {directive} 'sha256-{hash}';");
-            assert!(SECURITY_POLICY.contains(&source), "{SECURITY_POLICY}: it is to have{source}");
+            assert!(SECURITY_POLICY.contains(&source), "{SECURITY_POLICY}: must contain{source}");
         }
     }
 
-    /// 60 KB and 20 KB: two rounds of a TCP connection's first windows (RFC 6928, ten segments and twenty) bring it.
+    /// Checks that the page has at most 60 KB, and compressed 20 KB.
+    ///
+    /// The compressed page fits into the first two round trips of a TCP connection (RFC 6928: 10 and 20 segments).
     #[test]
-    fn it_is_small() {
+    fn page_is_small() {
         let page = Page::new("A program of some name").description("And a sentence.").link("Docs", "/docs");
         let places = Places { metrics: "/metrics", formats: &[&TEXT_004], probes: &[], health: true };
         let document = Landing(page).render(Program { name: None, version: None }, &places);
@@ -230,9 +234,9 @@ mod tests {
         }
     }
 
-    /// Values become text, by no way that reads markup or code.
+    /// Checks that the script writes values as text only.
     #[test]
-    fn the_script_has_no_way_to_make_markup_or_code_of_text() {
+    fn script_calls_nothing_that_parses_markup_or_code() {
         for word in [
             "innerHTML",
             "outerHTML",

@@ -1,4 +1,4 @@
-//! The page at `/`: its headers, and what a user may say of it.
+//! The page at `/`: its headers and its options.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -62,13 +62,13 @@ fn root_is_404_without_a_landing_page() {
         assert_eq!(client.answer(request == "HEAD").status, status, "{request}");
     }
     assert_eq!(get(addr, "/metrics").status, 200);
-    // What was said last holds.
+    // The last call wins.
     let (_guard, addr) = serve(|builder| builder.landing_page(None).landing_page(Page::new("again")));
     assert!(get(addr, "/").body.contains("<h1>again</h1>"));
 }
 
 #[test]
-fn the_page_has_the_name_that_is_known_best() {
+fn page_has_the_most_specific_name_and_version() {
     let info = || BuildInfo::new("my-service", "1.2.3");
     let said = || Page::new("Said").version("4").description("What it is").link("More", "/more");
     let table: [(&str, Builder, &[&str]); 4] = [
@@ -110,7 +110,7 @@ fn page_escapes_user_texts() {
 }
 
 #[test]
-fn a_link_that_would_run_is_refused() {
+fn bind_rejects_links_that_run_code() {
     for address in
         ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "//elsewhere.example", "docs"]
     {
@@ -119,7 +119,7 @@ fn a_link_that_would_run_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{address}");
         let message = error.to_string();
         assert!(message.starts_with("landing_page: ") && message.contains(address), "{address}: {message}");
-        // A handler has no page at all.
+        // A mounted handler does not support `landing_page`.
         let message = Server::builder().landing_page(page).into_handler().unwrap_err().to_string();
         assert!(message.starts_with("landing_page: a mounted handler has no"), "{message}");
     }
@@ -141,9 +141,9 @@ fn page_is_compressed_if_the_client_accepts_it() {
         let (head, body) = ask(addr, "gzip");
         assert_eq!(head.header("content-encoding"), Some("gzip"), "{}", head.head);
         assert!(body.len() <= 20_000, "{} bytes", body.len());
-        // Ten bytes of head and eight of foot are gzip's (RFC 1952, section 2.3), what is between them is deflate.
+        // gzip has a header of ten bytes and a trailer of eight (RFC 1952, section 2.3). Between them is deflate.
         let inflated = miniz_oxide::inflate::decompress_to_vec(&body[10..body.len() - 8]).unwrap();
-        assert!(inflated == plain, "it is another page");
+        assert!(inflated == plain, "the compressed page differs");
     }
     let (_guard, addr) = serve(|builder| builder.compression(false));
     let (head, body) = ask(addr, "gzip");
@@ -151,9 +151,8 @@ fn page_is_compressed_if_the_client_accepts_it() {
     assert!(body.starts_with(b"<!doctype html>"));
 }
 
-/// Where the surrounding server mounts it.
 #[test]
-fn mounted_page_scrapes_the_path_that_it_is_told() {
+fn mounted_page_links_the_given_metrics_path() {
     use hyper::service::Service;
 
     let handler = Server::builder().registry(&Registry::new()).into_handler().unwrap();
@@ -186,7 +185,7 @@ fn mounted_page_scrapes_the_path_that_it_is_told() {
         assert!(error.to_string().starts_with("page: metrics_path: "), "{error}");
     }
     let error = handler.page(Page::new("x").link("Bad", "javascript:alert(1)"), "/metrics").unwrap_err();
-    assert!(error.to_string().starts_with("page: \"javascript:"), "{error}");
+    assert!(error.to_string().starts_with("page: link \"Bad\": address \"javascript:"), "{error}");
 }
 
 #[cfg(feature = "auth")]

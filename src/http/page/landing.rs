@@ -1,18 +1,18 @@
-//! What a user says of the page.
+//! The options of the page.
 
 use crate::http::document::Program;
 
 /// Names and describes the page that shows the metrics live.
 ///
 /// [`Builder::landing_page`](crate::Builder::landing_page) serves it at `/`, and
-/// [`Handler::page`](crate::Handler::page) at a path of your choice. All of it is text: what looks like HTML is shown unchanged.
+/// [`Handler::page`](crate::Handler::page) at a path of your choice. All parts are text, so HTML is shown unchanged.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
 /// use prometheus_hyper::{Page, Server};
 ///
 /// let page = Page::new("My exporter")
-///     .description("What the boiler in the cellar is doing.")
+///     .description("Temperatures of the boiler in the cellar.")
 ///     .version("1.2.3")
 ///     .link("Manual", "https://example.org/manual")
 ///     .link("Source", "https://example.org/source");
@@ -26,33 +26,38 @@ pub struct Page {
     name: Option<String>,
     description: Option<String>,
     version: Option<String>,
-    /// Text and address.
+    /// The links, each with its text and address.
     links: Vec<(String, String)>,
 }
 
 impl Page {
-    /// A page of this name, which is its title, too.
+    /// Creates a page with this name, which is also its title.
     pub fn new(name: impl Into<String>) -> Self {
         Page { name: Some(name.into()), ..Page::unnamed() }
     }
 
-    /// A sentence or two below the name. Default: none.
+    /// Sets a short description below the name.
+    ///
+    /// Default: none.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
         self
     }
 
-    /// The version beside the name. Default: that of [`Builder::build_info`](crate::Builder::build_info), if there is one,
-    /// else none.
+    /// Sets the version next to the name.
+    ///
+    /// Default: the version of [`Builder::build_info`](crate::Builder::build_info), or else none.
     pub fn version(mut self, text: impl Into<String>) -> Self {
         self.version = Some(text.into());
         self
     }
 
-    /// A link beside those to the metrics and to health; repeatable, in this order. Default: none.
+    /// Adds a link after those to the metrics and to health.
     ///
-    /// An address is one of `http:`, `https:` and `mailto:`, or a path on this server, which begins with a single slash;
-    /// another one, `javascript:` among them, is refused by [`bind`](crate::Builder::bind).
+    /// Default: none. Further links follow in the order of the calls.
+    ///
+    /// The address must begin with `http://`, `https://` or `mailto:`, or be a path of this server, which begins with a
+    /// single slash. [`bind`](crate::Builder::bind) rejects other addresses, such as `javascript:`.
     pub fn link(mut self, text: impl Into<String>, address: impl Into<String>) -> Self {
         self.links.push((text.into(), address.into()));
         self
@@ -62,11 +67,11 @@ impl Page {
         Page { name: None, description: None, version: None, links: Vec::new() }
     }
 
-    /// What makes no sense.
+    /// Returns the fault of the first link with an invalid address.
     pub(crate) fn fault(&self) -> Option<String> {
         let (text, address) = self.links().find(|(_, address)| !is_linkable(address))?;
         Some(format!(
-            "{address:?}, of the link {text:?}, is no address of http, https or mailto, and no path"
+            "link {text:?}: address {address:?} must start with http://, https://, mailto: or a single \"/\""
         ))
     }
 
@@ -87,8 +92,10 @@ impl Page {
     }
 }
 
-/// Whether a browser goes to a page, or to a mail, by it, and executes nothing. Browsers drop tabs and line ends from
-/// addresses, and take a backslash for a slash (URL standard, sections 4.1 and 4.4), so these are none of an address.
+/// Returns whether an address leads a browser to a page or a mail, without executing anything.
+///
+/// Browsers remove tabs and line ends from addresses, and read a backslash as a slash (URL standard, sections 4.1 and
+/// 4.4). So an address with one of these is rejected.
 fn is_linkable(address: &str) -> bool {
     let legal = !address.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
     let scheme = ["http://", "https://", "mailto:"].iter().any(|scheme| {
@@ -103,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn accepts_addresses_of_pages_and_mails_only() {
         let table = [
             ("https://example.org/a?b=c#d", true),
             ("http://[::1]:9090/", true),
@@ -138,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_says_comes_before_what_is_known() {
+    fn options_of_the_page_override_those_of_the_program() {
         let known = Program { name: Some("known"), version: Some("1") };
         let unknown = Program { name: None, version: None };
         let table = [

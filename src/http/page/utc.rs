@@ -1,4 +1,4 @@
-//! The date and the time of day in UTC.
+//! Formats a time as a date and a time of day in UTC.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// Returns the date, `2024-02-29`, and the time of day, `23:59:59`.
 pub(super) fn utc(time: SystemTime) -> (String, String) {
-    // `Sun, 06 Nov 1994 08:49:37 GMT`, always of this length (RFC 9110, section 5.6.7).
+    // `Sun, 06 Nov 1994 08:49:37 GMT` always has the same length (RFC 9110, section 5.6.7).
     let text = httpdate::fmt_http_date(time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST));
     let month = MONTHS.iter().take_while(|month| **month != &text[8..11]).count() + 1;
     (format!("{}-{month:02}-{}", &text[12..16], &text[5..7]), text[17..25].to_owned())
@@ -20,9 +20,9 @@ pub(super) fn utc(time: SystemTime) -> (String, String) {
 mod tests {
     use super::*;
 
-    /// As GNU `date -u -d @… +%FT%TZ` prints them.
+    /// Has the output of GNU `date -u -d @… +%FT%TZ`.
     #[test]
-    fn utc_is_the_gregorian_date_and_time() {
+    fn utc_returns_the_gregorian_date_and_time() {
         let table = [
             (0, "1970-01-01T00:00:00Z"),
             (86_399, "1970-01-01T23:59:59Z"),

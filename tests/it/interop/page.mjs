@@ -1,12 +1,12 @@
-// What a browser makes of the page at `/`. Started by page.rs: node page.mjs SCENARIO URL
+// Tests the page at `/` in a browser. page.rs starts it: node page.mjs SCENARIO URL
 //
-// Nothing here sleeps: it waits for what is to happen, or runs the page's own clock.
+// Nothing here sleeps. Scenarios wait for conditions, or advance the page's clock.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-// By NODE_PATH, which `import` does not read.
+// `require` searches NODE_PATH, and `import` does not.
 const require = createRequire(import.meta.url);
 const { chromium } = require("playwright-core");
 const { default: sights } = await import("./page_sights.mjs");
@@ -16,7 +16,7 @@ const NOON = Date.UTC(2030, 0, 1, 12);
 const [scenario, url] = process.argv.slice(2);
 const origin = new URL(url).origin;
 
-// Whatever hangs, Chromium included, which ends with this process. page.rs has a little more patience.
+// Ends this process and Chromium with it if a scenario hangs. The limit of page.rs is a little longer.
 setTimeout(() => {
   console.error(`${scenario} takes too long`);
   process.exit(1);
@@ -26,12 +26,12 @@ const OFFLINE = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: OFFLINE });
 
-/** What no page should have done. */
+/** Errors, warnings, dialogs and foreign requests of the pages, which fail the scenario. */
 const complaints = [];
 
 /**
- * A page whose complaints are noted. `mocked` answers for the metrics, where it is given; what is `expected` the browser may
- * write to its console, and `planted` is a fault that the script is made to have.
+ * Opens a page and records its complaints. `mocked` answers requests for the metrics. The console may contain the texts
+ * in `expected`. `planted` is the message of a fault that the scenario injects.
  */
 async function open({ mocked, clock, planted, expected = [], path = "/", hash = "", ...options } = {}) {
   const context = await browser.newContext(options);
@@ -47,7 +47,7 @@ async function open({ mocked, clock, planted, expected = [], path = "/", hash = 
     if (asked.pathname === "/metrics") page.scrapes++;
     if (asked.origin !== origin && asked.protocol !== "data:") complain(`asks elsewhere: ${asked}`);
   });
-  // What has been drawn on a canvas since it was cleared.
+  // Counts the drawings on a canvas since it was cleared.
   await page.addInitScript(() => {
     const pen = CanvasRenderingContext2D.prototype, { clearRect, stroke, fill, fillRect } = pen;
     pen.clearRect = function (...of) { Object.assign(this.canvas, { strokes: 0, fills: 0, widths: [] }); return clearRect.apply(this, of); };
@@ -57,7 +57,7 @@ async function open({ mocked, clock, planted, expected = [], path = "/", hash = 
   });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
   if (mocked) await page.route("**/metrics", (route) => mocked(route));
-  // From then on time is what `runFor` makes of it.
+  // From here on only `runFor` advances the time.
   if (clock) {
     await page.clock.install({ time: NOON });
     await page.clock.pauseAt(NOON + 1000);
@@ -67,10 +67,10 @@ async function open({ mocked, clock, planted, expected = [], path = "/", hash = 
 }
 
 const text = (body) => (route) => route.fulfill({ contentType: "text/plain; version=0.0.4", body });
-/** Until it is so, in the page. */
+/** Waits until a condition holds in the page. */
 const until = (page, is, argument) => page.waitForFunction(is, argument, { timeout: PATIENCE, polling: 50 });
 
-/** Whether the page is in sight. */
+/** Hides the page or makes it visible. */
 async function lookAway(page, away) {
   await page.evaluate((away) => {
     Object.defineProperty(document, "hidden", { get: () => away, configurable: true });
@@ -87,13 +87,13 @@ async function look(page, words, series) {
 }
 
 const status = (page, is) => until(page, (is) => new RegExp(is).test(document.getElementById("status").textContent), is);
-/** Whatever the page has asked for until now has been asked for. */
+/** Waits until the requests that the page has sent so far have arrived. */
 const settle = (page) => page.evaluate(() => fetch("/-/healthy"));
-/** The values in sight, each with its caption. */
+/** Returns the visible values, each with its caption. */
 const values = (page) => page.$$eval("#list .solo .value, #list .series .value", (all) => all.map((e) => [...e.children].map((one) => `${one.dataset.of} ${one.textContent}`.trim()).join(" ")));
 const names = (page) => page.$$eval("#list .name", (all) => all.map((e) => e.firstChild.data));
 
-/** Answers with what `body` is at that time. */
+/** Answers with the current `body`. */
 function moving(body) {
   const source = { body, asked: 0 };
   source.mocked = (route) => {
@@ -103,14 +103,14 @@ function moving(body) {
   return source;
 }
 
-/** So much later on the page's clock, if it has one, and when the next answer is drawn. */
+/** Advances the page's clock, if it has one, and waits until the next answer is drawn. */
 async function refreshed(page, later) {
   await page.evaluate(() => delete document.getElementById("count").dataset.took);
   if (later) await page.clock.runFor(later);
   await until(page, () => document.getElementById("count").dataset.took);
 }
 
-/** That a text changes by itself, `times`. */
+/** Waits until a text has changed `times` times. */
 async function moves(page, selector, times = 2) {
   const last = await page.evaluateHandle(() => ({}));
   for (let i = 0; i <= times; i++) {
@@ -133,7 +133,7 @@ const scenarios = {
     await moves(page, "#list .series .value");
     await until(page, () => /^[\d.,]+\/s$/.test(document.querySelector("#list .series .rate").textContent));
     await look(page, "interop_seconds", 1);
-    // All are in the bucket from 0.1 to 0.2, half of them below 0.15, as histogram_quantile has it.
+    // All are in the bucket from 0.1 to 0.2, and half of them below 0.15 by histogram_quantile.
     await until(page, () => document.querySelector("#list .value").textContent === "150 ms190 ms199 ms");
     await until(page, () => {
       const strip = document.querySelector("#list canvas");
@@ -151,7 +151,7 @@ const scenarios = {
     assert.equal(await page.textContent("#none"), "Nothing matches.");
     assert.match(await page.textContent("#count"), /^0 of \d+ series/);
     await look(page, "JOBS done", 2);
-    // A click on a label filters by it, another one no longer does.
+    // A click on a label filters by it. A second click removes the filter.
     await page.click("#list .chip[title='kind=b']");
     await counted(page, 1);
     assert.equal(await page.inputValue("#search"), "JOBS done kind=b");
@@ -167,7 +167,7 @@ const scenarios = {
     await until(page, () => !document.querySelector("#list .family"));
   },
 
-  /** Without a script there is what the server knows by itself. */
+  /** Without a script the page shows its static parts. */
   async bare() {
     const page = await open({ javaScriptEnabled: false });
     assert.match(await page.textContent("#up"), /^since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
@@ -178,7 +178,7 @@ const scenarios = {
   },
 
   async probe() {
-    // The icon that a browser looks for beside a text.
+    // The browser requests an icon for a plain text.
     const page = await open({ expected: ["404 (Not Found)"] });
     await page.fill("input[name=target]", "a b&c");
     await page.getByRole("button", { name: "Probe", exact: true }).click();
@@ -194,43 +194,43 @@ const scenarios = {
     await status(page, "^Live$");
     const before = page.scrapes;
     await refreshed(page, 2000);
-    assert.equal(page.scrapes, before + 1, "it asks again after two seconds");
+    assert.equal(page.scrapes, before + 1, "scrapes again after two seconds");
     await page.focus("#pause");
     await page.keyboard.press("p");
     await status(page, "^Paused$");
     await page.clock.runFor(60_000);
     await settle(page);
-    assert.equal(page.scrapes, before + 1, "it asks while it is paused");
+    assert.equal(page.scrapes, before + 1, "must not scrape while it is paused");
     const again = page.waitForResponse("**/metrics");
     await page.click("#pause");
     await again;
     await status(page, "^Live$");
-    // Nobody looks.
+    // The page is hidden.
     await lookAway(page, true);
     const hidden = page.scrapes;
     await page.clock.runFor(60_000);
     await settle(page);
-    assert.equal(page.scrapes, hidden, "it asks while nobody looks");
+    assert.equal(page.scrapes, hidden, "must not scrape while it is hidden");
     const back = page.waitForResponse("**/metrics");
     await lookAway(page, false);
     await back;
   },
 
-  /** "Live" was said before there was an answer, and one that was under way was drawn after "Paused". */
+  /** The status was "Live" before the first answer, and a pending answer was drawn after "Paused". */
   async honest() {
     const held = [];
     const page = await open({ clock: true, mocked: (route) => held.push(route) });
     await until(page, () => document.getElementById("status").textContent === "Connecting");
     await page.fill("#search", "a");
     await page.clock.runFor(100);
-    assert.equal(await page.textContent("#count"), "", "nobody knows yet how many there are");
+    assert.equal(await page.textContent("#count"), "", "no count before the first answer");
     await page.click("#pause");
     await status(page, "^Paused$");
     await text("a 1\n")(held[0]);
     await settle(page);
     await settle(page);
     assert.equal(await page.textContent("#status"), "Paused");
-    assert.equal(await page.textContent("#count"), "", "nothing is drawn while it is paused");
+    assert.equal(await page.textContent("#count"), "", "draws nothing while it is paused");
     await page.click("#pause");
     assert.equal(await page.textContent("#status"), "Connecting");
     while (held.length < 2) await settle(page);
@@ -239,7 +239,7 @@ const scenarios = {
     await status(page, "^Live$");
   },
 
-  /** The server is told how long is waited; what is late is waited for longer; failures are further and further apart. */
+  /** The timeout is in the request and doubles after a timeout. The time between failures grows. */
   async patience() {
     const held = [], asked = async (n) => {
       await settle(page);
@@ -263,7 +263,7 @@ const scenarios = {
     await status(page, "503");
     await page.clock.runFor(7900);
     await asked(2);
-    // Who looks away and back is not let in earlier.
+    // Hiding and showing the page does not shorten the wait.
     await lookAway(page, true);
     await lookAway(page, false);
     await asked(2);
@@ -274,20 +274,20 @@ const scenarios = {
     await page.clock.runFor(14_900);
     await asked(3);
     await page.clock.runFor(200);
-    assert.equal(await asked(4), "40", "a server that is away is not slow");
+    assert.equal(await asked(4), "40", "an unreachable server does not change the timeout");
     await page.clock.runFor(39_000);
     await text("a 1\n")(held[3]);
     await counted(page, 1);
     await status(page, "^Live$");
     await page.clock.runFor(2000);
-    assert.equal(await asked(5), "40", "it is as patient as it has to be");
+    assert.equal(await asked(5), "40", "the timeout stays");
     await held[4].fulfill({ status: 503 });
     await status(page, "503");
     await page.clock.runFor(4100);
-    assert.equal(await asked(6), "40", "a server that is busy is not slow");
+    assert.equal(await asked(6), "40", "a busy server does not change the timeout");
   },
 
-  /** It was told of the server: "cannot be reached". */
+  /** A fault of the page was reported as "cannot be reached". */
   async fault() {
     const planted = "this fault is the test's", source = moving("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n");
     const page = await open({ mocked: source.mocked, planted });
@@ -303,7 +303,7 @@ const scenarios = {
     await status(page, "^Live$");
   },
 
-  /** Ticks were taken for seconds: after a pause, "the last 30 s" were ten minutes. */
+  /** Ticks were taken for seconds, so that "the last 30 s" were ten minutes after a pause. */
   async windows() {
     const source = moving((n) => `# TYPE h histogram\nh_bucket{le="1"} ${n * 10}\nh_bucket{le="2"} ${n * 20}\nh_bucket{le="+Inf"} ${n * 20}\nh_sum ${n}\nh_count ${n * 20}\ng ${n}\n`);
     const page = await open({ mocked: source.mocked, clock: true });
@@ -320,7 +320,7 @@ const scenarios = {
     assert.match(await title(strip), /^last 48 s,/);
     const strokes = () => page.evaluate(() => document.querySelector("#list .plain canvas").strokes);
     assert.equal(await strokes(), 1);
-    // A pause of 100 seconds is one long column, and a gap in the line.
+    // A pause of 100 seconds is one long column and a gap in the line.
     await page.click("#pause");
     await page.clock.runFor(100_000);
     await page.evaluate(() => delete document.getElementById("count").dataset.took);
@@ -333,7 +333,7 @@ const scenarios = {
     assert.match(await title(strip), /^last 2 min 0 s,/);
     assert.equal(await strokes(), 2);
     assert.match(await title(line), /^last 2 min 30 s: 1 to 27$/);
-    // A slow server: each of its columns is of ten seconds.
+    // The columns of a slow server are ten seconds long.
     for (let i = 0; i < 5; i++) {
       await page.evaluate(() => delete document.getElementById("count").dataset.took);
       await page.click("#pause");
@@ -344,7 +344,7 @@ const scenarios = {
     assert.match(await title(quantiles), /over the last 30 s$/);
     // Rates are per second, too: 20 in ten seconds.
     assert.match(await page.locator("#list .histogram .rate").textContent(), /2\/s$/);
-    // A clock that is set back.
+    // The clock is set back.
     await page.clock.setSystemTime(NOON - 3_600_000);
     await refreshed(page, 2000);
     assert.match(await title(quantiles), /over all time$/);
@@ -353,7 +353,7 @@ const scenarios = {
     assert.match(await title(line), /^last 2 s: /);
   },
 
-  /** TYPE and HELP that change, come late, or come twice; what goes gives back what it had. */
+  /** TYPE and HELP change, are late or are repeated. Removed series free their cells. */
   async types() {
     const source = moving("# HELP x one\n# TYPE x counter\nx 1\ny 1\n# TYPE y counter\n# TYPE y gauge\n# TYPE z gauge\n# TYPE z counter\nz 1\n");
     const page = await open({ mocked: source.mocked });
@@ -362,24 +362,24 @@ const scenarios = {
     assert.deepEqual(await heads(), ["x counter one", "y untyped", "z gauge"]);
     source.body = "# HELP x two\nx 2\n# TYPE x gauge\n";
     await counted(page, 1);
-    assert.deepEqual(await heads(), ["x counter two"], "a TYPE below the samples is none, a HELP is one");
+    assert.deepEqual(await heads(), ["x counter two"], "a TYPE below the samples is ignored, a HELP is not");
     source.body = "# TYPE x gauge\nx 3\n# TYPE n gauge\n";
     await until(page, () => document.querySelector("#list .value").textContent === "3");
     assert.deepEqual(await heads(), ["x gauge two"]);
     source.body = "# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_bucket{le=\"5\"} 1\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n";
-    // Each bucket is as high as their number leaves.
+    // The buckets share the height of the heat map.
     await until(page, () => Math.round(document.querySelector("#list canvas")?.rect?.[3]) === 11);
     assert.deepEqual(await heads(), ["x histogram two"]);
     source.body = "# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n";
     await until(page, () => Math.round(document.querySelector("#list canvas").rect?.[3]) === 17, "buckets that have gone");
-    // Lines that were of other families, before there was a TYPE above them.
+    // These lines belong to other families until a TYPE is above them.
     const untyped = "y_bucket{le=\"1\"} 1\ny_bucket{le=\"+Inf\"} 1\ny_sum 1\ny_count 1\n";
     source.body = untyped;
     await until(page, () => document.querySelector("#list .name")?.firstChild.data === "y_bucket");
     source.body = `# TYPE y histogram\n${untyped}`;
     await counted(page, 1);
     assert.deepEqual(await heads(), ["y histogram"]);
-    // Strips have 6,000,000 cells; who had some and has gone leaves them to others.
+    // Heat maps have at most 6,000,000 cells. Removed series free theirs.
     const bounds = [...Array(19).keys(), "+Inf"];
     const many = (n) => Array.from({ length: 1200 }, (_, i) => bounds.map((le) => `m_bucket{i="${i}",le="${le}"} ${n}\n`).join("") + `m_sum{i="${i}"} 1\nm_count{i="${i}"} ${n}\n`).join("");
     await page.fill("#search", "i=1199");
@@ -391,7 +391,7 @@ const scenarios = {
     }
   },
 
-  /** Each line alone, and the family that it makes, if it makes one. */
+  /** Each line with the family that it creates, if any. */
   async lines() {
     const table = [
       ["Hello world. This", null], ["<p", null], ["<p class=\"x\"> 1", null], ["<p>7 1", null], ["1st 1", null], ["da-sh 1", null], ["$ 1", null],
@@ -410,14 +410,14 @@ const scenarios = {
     }
   },
 
-  /** A proxy in front of the server asks who is there. */
+  /** A proxy in front of the server answers with its login page. */
   async login() {
     const page = await open({ mocked: (route) => route.fulfill({ contentType: "text/html", body: "<p>Who are you?\nname 1\n" }) });
     await status(page, "^This answer is no metrics but text/html");
     assert.equal(await page.locator("#list .family").count(), 0);
   },
 
-  /** What is read stays in its place when families come and go above it; series stand in their order, whenever they came. */
+  /** Visible rows keep their positions when families above them change. Series are sorted by their labels. */
   async order() {
     const lines = (prefix, n) => Array.from({ length: n }, (_, i) => `${prefix}${String(i).padStart(3, "0")} 1\n`).join("");
     const source = moving(lines("m", 100));
@@ -427,7 +427,7 @@ const scenarios = {
     await until(page, () => [...document.querySelectorAll("#list .name")].some((e) => e.firstChild.data === "m050"));
     const place = () => page.evaluate(() => [...document.querySelectorAll("#list .name")].find((e) => e.firstChild.data === "m050").getBoundingClientRect().top);
     const before = await place();
-    // The last one takes the row away that is the first in sight.
+    // The last body lacks the first visible row.
     for (const [body, series] of [[lines("a", 20) + lines("m", 100), 120], [lines("b", 3) + lines("m", 100), 103], [lines("m", 100).replace(/^m04.*\n/gm, ""), 90]]) {
       source.body = body;
       await counted(page, series);
@@ -442,7 +442,7 @@ const scenarios = {
     await counted(page, 7);
     assert.deepEqual(await of(), ["n=1", "n=8", "n=9", "n=10", "n=a2", "n=a10", "n=b"]);
 
-    // Label names that are no words.
+    // Label names that need quotes.
     source.body = "{\"x\",\"a b\"=\"1\"} 1\n{\"x\",\"a b\"=\"2 \\\"3\"} 1\n{\"x\",\"q\\\"=\"=\"e=f\"} 1\n";
     await counted(page, 3);
     for (const [i, filter] of [[0, '"a b"=1'], [1, '"a b"="2 \\"3"'], [2, '"q\\"="="e=f"']]) {
@@ -454,7 +454,7 @@ const scenarios = {
       assert.equal(await page.inputValue("#search"), "");
     }
 
-    // A focus is not lost where its row becomes another one, nor where it goes.
+    // The focus is kept when its row changes or disappears.
     const focus = () => page.evaluate(() => document.activeElement.row?.solo ? "solo" : document.activeElement.row?.kind || document.activeElement.id);
     for (const [body, series, is] of [["f 1\n", 1, "solo"], ["f 1\nf{a=\"b\"} 1\n", 2, "family"], ["g 1\n", 1, "list"]]) {
       source.body = body;
@@ -463,7 +463,7 @@ const scenarios = {
       assert.equal(await focus(), is, body);
     }
 
-    // The chosen label has become a rare one, which is not among the forty.
+    // The chosen label becomes a rare one, which is not among the first forty.
     source.body = "x{rare=\"1\"} 1\n";
     await counted(page, 1);
     await page.selectOption("#group", "label rare");
@@ -478,7 +478,7 @@ const scenarios = {
     await until(page, () => document.querySelector("#list .series"));
     const focused = () => page.evaluate(() => document.activeElement.className || document.activeElement.id);
     const hidden = (id) => page.evaluate((id) => document.getElementById(id).hidden, id);
-    // At once, because the list has the focus.
+    // Keys work at once, because the list has the focus.
     assert.equal(await focused(), "list");
     await page.keyboard.press("?");
     assert.equal(await hidden("keys"), false);
@@ -491,7 +491,7 @@ const scenarios = {
     await page.keyboard.press("/");
     assert.equal(await focused(), "search");
     await page.keyboard.type("interop_jobs p t");
-    assert.equal(await page.textContent("#status"), "Live", "letters in the search are letters");
+    assert.equal(await page.textContent("#status"), "Live", "letters in the search field are no commands");
     await page.keyboard.press("Escape");
     assert.equal(await page.inputValue("#search"), "");
     assert.equal(await focused(), "list");
@@ -514,7 +514,7 @@ const scenarios = {
     await counted(page, 1);
     await page.keyboard.press("Escape");
     await until(page, () => document.getElementById("search").value === "");
-    // The panel, and back to where the focus was.
+    // The panel opens, and closing it restores the focus.
     await page.keyboard.press("Home");
     const first = await focused();
     await page.keyboard.press("i");
@@ -533,7 +533,7 @@ const scenarios = {
     const theme = () => page.evaluate(() => document.documentElement.style.colorScheme);
     await page.keyboard.press("t");
     assert.equal(await theme(), "dark");
-    // Who dictates switches single characters off (WCAG 2.1.4); the others stay.
+    // Single-character keys can be switched off (WCAG 2.1.4). Other keys still work.
     await page.uncheck("#single");
     await page.focus("#list [tabindex='0']");
     for (const key of ["t", "p", "c", "j", "i", "?", "/"]) await page.keyboard.press(key);
@@ -541,11 +541,11 @@ const scenarios = {
     await page.keyboard.press("Home");
     assert.match(await focused(), /family/);
     await page.reload();
-    assert.equal(await theme(), "dark", "it is kept");
+    assert.equal(await theme(), "dark", "the theme is kept");
     await until(page, () => document.querySelector("#list .series"));
     await page.keyboard.press("t");
-    assert.equal(await theme(), "dark", "so is this");
-    // The space bar is the browser's.
+    assert.equal(await theme(), "dark", "the switched-off keys are kept");
+    // The space bar scrolls, as the browser does by default.
     await page.setViewportSize({ width: 1280, height: 300 });
     for (const selector of [null, "#list [tabindex='0']"]) {
       await page.evaluate(() => scrollTo(0, 0));
@@ -556,7 +556,7 @@ const scenarios = {
     }
   },
 
-  /** The program's own page has them in its name, its links and its label values; other servers have them in names, too. */
+  /** Texts with markup are in the name, the links, the help, and the names and values of labels. */
   async text() {
     const evil = "<script>alert(1)</script><img src=x onerror=alert(1)>";
     const quoted = `"${evil}"`;
@@ -571,7 +571,7 @@ const scenarios = {
       assert.equal(await p.textContent("h1"), `Evil ${evil} ${evil}`);
       assert.equal(await p.textContent("#who p"), evil);
       assert.equal(await p.getByRole("link", { name: evil, exact: true }).count(), 1);
-      assert.equal(await p.locator("script").count(), 1, "the page's own");
+      assert.equal(await p.locator("script").count(), 1, "the script of the page");
       assert.equal(await p.locator("img").count(), 0);
     }
     await look(ours, "interop_evil", 1);
@@ -582,17 +582,17 @@ const scenarios = {
     assert.equal(await page.locator("#list .about").first().textContent(), evil);
     assert.equal(await page.locator("#list .chip").first().textContent(), `${evil}=${evil}`);
     const names = await page.$$eval("#list .name", (all) => all.map((e) => e.firstChild.data));
-    assert.deepEqual(names, [evil, "h", "inf", "nan", "x"], "bad lines are passed over");
+    assert.deepEqual(names, [evil, "h", "inf", "nan", "x"], "invalid lines are ignored");
     assert.deepEqual(await values(page), ["1", "2", "+Inf", "NaN", "4", "3", "5"]);
     assert.equal(await page.locator("#list .series .chip").last().textContent(), "a\\b\nc");
     assert.equal(await page.locator("#list .series .chip").last().getAttribute("title"), "y=a\\b\nc");
-    // Also in the panel.
+    // The panel shows them as text, too.
     await page.locator("#list .solo .value").first().click();
     assert.equal(await page.textContent("#panel h2"), evil);
     assert.deepEqual(await page.$$eval(".copy input", (all) => all.map((e) => e.value)), Array(2).fill(`{"${evil}", "${evil}"="${evil}"}`));
   },
 
-  /** A counter that begins anew has no negative rate; quantiles at the edges. */
+  /** A counter reset has no negative rate. Quantiles and numbers are formatted. */
   async numbers() {
     const expositions = [100, 110, 4].map((n) => `# TYPE c_total counter\nc_total ${n}\n`);
     let place = 0;
@@ -612,7 +612,7 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     const digits = await open({ mocked: text("a 1234567.5\nb 1234567\nc 12.3456\nd 0.00012345\ne 1e15\n# TYPE f summary\nf_count 1234567\nf_sum 0\n") });
     await counted(digits, 6);
     assert.deepEqual(await values(digits), ["1,234,567.5", "1,234,567", "12.35", "0.0001235", "1.000e+15", "count 1,234,567"]);
-    // A line of 32-bit floats knew a time by two minutes only.
+    // A line of 32-bit floats had times with an error of two minutes.
     const stamp = await open({ mocked: text("t_timestamp_seconds 1700000001\n") });
     await counted(stamp, 1);
     const [moment, line] = [await stamp.textContent("#list .value"), await stamp.getAttribute("#list .graph", "title")];
@@ -621,7 +621,7 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
   },
 
   async faults() {
-    // The browser itself writes these, whatever a page does.
+    // The browser logs these itself.
     const page = await open({ expected: ["Failed to load resource"] });
     await until(page, () => document.getElementById("status").textContent === "Live");
     const table = [
@@ -641,11 +641,11 @@ h_seconds_bucket{le="1"} 0\nh_seconds_bucket{le="2"} 50\nh_seconds_bucket{le="+I
     await moves(page, "#list .value");
   },
 
-  /** Not a test: the picture in the README. node page.mjs screenshot URL FILE [light|dark] [WIDTH] */
+  /** Takes the picture of the README. This is not a test: node page.mjs screenshot URL FILE [light|dark] [WIDTH] */
   async screenshot() {
     const [file, colorScheme = "light", width = "1200"] = process.argv.slice(4);
     const page = await open({ colorScheme, viewport: { width: Number(width), height: 820 } });
-    // A while, so that there are lines; less than the time that a scenario has.
+    // Waits for enough points to draw lines. This takes less than the time limit of a scenario.
     for (let i = 0; i < 50; i++) await page.waitForResponse("**/metrics");
     await page.screenshot({ path: file });
   },
@@ -660,7 +660,7 @@ try {
   process.exitCode = 1;
 } finally {
   await browser.close();
-  // Also where something else has failed, for it may be why.
+  // Also after another failure, because a complaint may be its cause.
   if (complaints.length) {
     console.error("The page complains:", complaints);
     process.exitCode = 1;

@@ -1,4 +1,4 @@
-//! What a real Chromium makes of the page at `/`: a server of ours, and a script that drives the browser.
+//! Tests of the page at `/` in Chromium, which a script drives.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use testing::process::{Process, poll_for, tool};
 
 const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>";
 
-/// A little more than the script gives itself, which takes its browser along.
+/// The time for a scenario. It is longer than the script's own limit, which also ends the browser.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Values that move, until it is dropped.
+/// A thread that changes values until this is dropped.
 struct Moving {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -26,11 +26,12 @@ struct Moving {
 
 impl Moving {
     fn start(registry: &Registry) -> Self {
-        let depth = Gauge::new("interop_depth", "Jobs that wait").unwrap();
-        let jobs = IntCounterVec::new(Opts::new("interop_jobs_total", "Jobs done"), &["kind"]).unwrap();
+        let depth = Gauge::new("interop_depth", "Number of waiting jobs.").unwrap();
+        let jobs = IntCounterVec::new(Opts::new("interop_jobs_total", "Jobs done."), &["kind"]).unwrap();
         let bounds = vec![0.1, 0.2, 0.4];
         let durations =
-            Histogram::with_opts(HistogramOpts::new("interop_seconds", "How long").buckets(bounds)).unwrap();
+            Histogram::with_opts(HistogramOpts::new("interop_seconds", "Time of a job.").buckets(bounds))
+                .unwrap();
         let evil = IntGaugeVec::new(Opts::new("interop_evil", EVIL), &["label"]).unwrap();
         evil.with_label_values(&[EVIL]).set(1);
         registry.register(Box::new(depth.clone())).unwrap();
@@ -60,7 +61,7 @@ impl Drop for Moving {
     }
 }
 
-/// Repeats what it is asked about.
+/// Returns a metric with the target as a label.
 async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     let (registry, target) =
         (Registry::new(), IntGaugeVec::new(Opts::new("interop_target", "help"), &["target"])?);
@@ -69,7 +70,7 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
     Ok(registry)
 }
 
-/// Serves, and lets the script play this scenario.
+/// Starts a server and runs a scenario of the script.
 fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
     let registry = Registry::new();
     let _moving = Moving::start(&registry);
@@ -80,12 +81,12 @@ fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
     play_at(scenario, &format!("http://{}/", guard.local_addr().unwrap()));
 }
 
-/// Lets the script play this scenario.
+/// Runs a scenario of the script at a URL.
 fn play_at(scenario: &str, url: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop/page.mjs");
     let mut command = Command::new(tool("NODE", "node"));
     command.args([script, scenario, url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
-    // What it says goes where the test's output goes.
+    // The script inherits the test's output.
     let mut script = Process::spawn(&mut command);
     let status =
         poll_for(PATIENCE, scenario, || script.0.try_wait().unwrap().ok_or_else(|| format!("{command:?}")));
@@ -96,56 +97,56 @@ fn play_at(scenario: &str, url: &str) {
 }
 
 fn plain() -> Page {
-    Page::new("Interop").description("What a browser looks at.")
+    Page::new("Interop").description("The page of a browser test.")
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn values_appear_and_move() {
+fn page_shows_changing_values() {
     play("values", plain(), |_| ());
     play("numbers", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn page_shows_values_of_the_time_it_names() {
+fn page_computes_values_over_the_stated_time() {
     play("windows", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn page_ignores_lines_that_are_no_sample_and_keeps_types() {
+fn page_ignores_invalid_lines_and_follows_types() {
     play("lines", plain(), |_| ());
     play("types", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn rows_have_their_places() {
+fn page_keeps_the_order_and_positions_of_rows() {
     play("order", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn a_target_is_probed_from_the_page() {
+fn page_has_a_form_for_probes() {
     play("probe", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn without_a_script_it_tells_what_it_knows() {
+fn page_without_script_shows_its_static_parts() {
     play("bare", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn metrics_are_found_by_word_label_and_group() {
+fn page_searches_by_word_and_label_and_groups() {
     play("search", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn page_requests_one_thing_at_a_time_and_nothing_while_paused() {
+fn page_sends_one_request_at_a_time_and_none_while_paused() {
     play("pause", plain(), |_| ());
     play("honest", plain(), |_| ());
     play("patience", plain(), |_| ());
@@ -153,26 +154,26 @@ fn page_requests_one_thing_at_a_time_and_nothing_while_paused() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn keys_are_enough() {
+fn page_can_be_used_with_the_keyboard() {
     play("keyboard", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn text_stays_text() {
+fn page_shows_texts_as_text() {
     let page = Page::new(format!("Evil {EVIL}")).version(EVIL).description(EVIL);
     play("text", page.link(EVIL, format!("/{}", EVIL.replace(' ', "+"))), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn axe_finds_nothing_serious() {
+fn axe_finds_no_serious_violation() {
     play("accessible", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn page_shows_own_families_first_and_what_they_sum_to() {
+fn page_shows_own_families_first_and_their_totals() {
     for scenario in ["first", "labels", "large", "totals", "words"] {
         play(scenario, plain(), |_| ());
     }
@@ -180,13 +181,13 @@ fn page_shows_own_families_first_and_what_they_sum_to() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn page_draws_graphs_from_zero_or_with_a_minimum_span() {
+fn page_draws_graphs_from_zero_or_with_a_minimum_range() {
     play("graphs", plain(), |_| ());
 }
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn panel_shows_all_that_is_known() {
+fn panel_shows_details_of_series_and_families() {
     play("panel", plain(), |_| ());
 }
 
@@ -213,7 +214,7 @@ fn page_has_large_targets_and_low_rows_on_a_phone() {
 #[cfg(feature = "tower")]
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn mounted_page_scrapes_the_path_that_it_is_told() {
+fn mounted_page_scrapes_the_given_path() {
     let registry = Registry::new();
     let _moving = Moving::start(&registry);
     let metrics = Server::builder().registry(&registry).into_handler().unwrap();
@@ -232,9 +233,9 @@ fn mounted_page_scrapes_the_path_that_it_is_told() {
 
 #[test]
 #[ignore = "needs Chromium and Node: .ci/run programs"]
-fn ten_thousand_series_are_few_nodes() {
+fn page_shows_10_000_series_with_few_nodes() {
     play("many", plain(), |registry| {
-        let many = IntGaugeVec::new(Opts::new("zz_many", "Of which there are many"), &["number"]).unwrap();
+        let many = IntGaugeVec::new(Opts::new("zz_many", "One of many series."), &["number"]).unwrap();
         for number in 0..10_000 {
             many.with_label_values(&[&format!("{number:05}")]).set(number);
         }

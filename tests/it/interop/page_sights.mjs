@@ -1,4 +1,4 @@
-// What is to be seen on the page at `/`, and where. Scenarios of page.mjs, which has the tools.
+// Scenarios of page.mjs that test the layout of the page at `/` and the values that it shows.
 
 import { readFileSync } from "node:fs";
 
@@ -9,7 +9,7 @@ const BUILT_IN = "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_
 const series = (name, n, value = (i) => i) => Array.from({ length: n }, (_, i) => `${name}{host="a",number="${i}"} ${value(i)}\n`).join("");
 
 export default ({ assert, counted, look, moving, names, open, refreshed, require, settle, status, text, until, values }) => ({
-  /** The program's own families first; what comes along is at the end, closed; what is zero is not listed. */
+  /** The program's families come first. Built-in groups come last and closed. Error counters at zero are hidden. */
   async first() {
     const page = await open({ mocked: text(BUILT_IN + "# TYPE zz gauge\nzz 1\n# TYPE process_orders_total counter\nprocess_orders_total 1\n") });
     await counted(page, 10);
@@ -24,26 +24,26 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.deepEqual(await names(page), ["tokio", "tokio_workers"], "a search opens sections");
   },
 
-  /** A graph is filled from zero only; 18 and 17 are neighbours; what is constant is a hairline; a new beginning is marked. */
+  /** A graph is filled only from zero. Close values are drawn close, constants as a thin line. Resets are marked. */
   async graphs() {
     const source = moving((n) => `# TYPE c_total counter\nc_total ${[5, 15, 30, 2, 12][n - 1] ?? n * 10}\n# TYPE flat gauge\nflat 18\n# TYPE near gauge\nnear ${n % 2 ? 17 : 18}\n# TYPE wide gauge\nwide ${n % 2 ? 1 : 18}\n# TYPE zero gauge\nzero 0\n`);
     const page = await open({ mocked: source.mocked, clock: true });
     await counted(page, 5);
     for (let i = 0; i < 4; i++) await refreshed(page, 2000);
     const drawn = await page.$$eval("#list canvas", (all) => all.map((e) => [e.fills, Math.min(...e.widths)]));
-    assert.deepEqual(drawn, [[1, 1], [0, 1], [0, 1.5], [1, 1.5], [0, 1]], "areas, and the thinnest line");
+    assert.deepEqual(drawn, [[1, 1], [0, 1], [0, 1.5], [1, 1.5], [0, 1]], "fills, and the minimum line widths");
     const heights = await page.$$eval("#list canvas", (all) => all.map((e) => {
       const dots = e.getContext("2d").getImageData(0, 0, e.width, e.height).data, rows = [];
       for (let y = 0; y < e.height; y++) if (dots.slice(y * e.width * 4, (y + 1) * e.width * 4).some((dot, i) => i % 4 === 3 && dot > 100)) rows.push(y);
       return (rows.at(-1) - rows[0] + 1) / e.height;
     }));
-    assert.ok(heights[2] < .5 && heights[3] > .7, `${heights}: a step of a tenth is not as high as one to all`);
+    assert.ok(heights[2] < .5 && heights[3] > .7, `${heights}: a small change is drawn lower than a big one`);
     const titles = await page.$$eval("#list canvas", (all) => all.map((e) => e.title));
     assert.match(titles[0], /: [\d.]+\/s to [\d.]+\/s, reset 2 s ago$/);
     assert.match(titles[2], /^last 8 s: 17 to 18$/);
   },
 
-  /** What all rows share stands in the head, once; values alone where one label differs; what is too long is cut at its front. */
+  /** Shared labels are in the head. If one label differs, rows have its value only. Long labels lack their start. */
   async labels() {
     const long = (end) => "x".repeat(300) + end;
     const page = await open({ mocked: text(`a{cluster="eu",path="/a"} 1\na{cluster="eu",path="/b"} 2\nb{k="${long("1")}",l="1"} 1\nb{k="${long("2")}",l="2"} 2\n`) });
@@ -56,12 +56,12 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
       const [button, text] = [all[2].getBoundingClientRect(), all[2].firstChild.getBoundingClientRect()];
       return [button.right - text.right, button.left - text.left, all[3].scrollWidth <= all[3].clientWidth];
     });
-    assert.ok(end >= 0 && start > 0 && whole, `${[end, start, whole]}: the end is in sight, and the short one whole`);
+    assert.ok(end >= 0 && start > 0 && whole, `${[end, start, whole]}: the end of a long label is visible, and a short one is complete`);
     const [labels, graph] = await page.evaluate(() => [".labels", ".graph"].map((part) => document.querySelector(`#list .series ${part}`).getBoundingClientRect()));
     assert.ok(labels.width > 300 && graph.left - labels.right < 40, "the column takes the free width");
   },
 
-  /** Of many series the top five; the head stays in sight; all can be closed; the contents lead to each. */
+  /** A big family shows its top five series. Its head sticks. All families can be closed. The contents link to each. */
   async large() {
     const page = await open({ mocked: text("# TYPE big gauge\n" + series("big", 600) + "# TYPE small gauge\n" + series("small", 10)), viewport: { width: 1440, height: 900 } });
     await counted(page, 610);
@@ -89,7 +89,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.ok(!await page.isVisible("#contents"));
   },
 
-  /** A head sums what can be summed, and merges quantiles; each group has its own. */
+  /** A head has sums where they have a meaning, and merged quantiles. Each group has its own totals. */
   async totals() {
     const buckets = (of, one, two) => `h_seconds_bucket{of="${of}",le="1"} ${one}\nh_seconds_bucket{of="${of}",le="2"} ${two}\nh_seconds_bucket{of="${of}",le="+Inf"} ${two}\nh_seconds_sum{of="${of}"} ${two}\nh_seconds_count{of="${of}"} ${two}\n`;
     const source = moving((n) => `# TYPE c_total counter\nc_total{code="200",p="a"} ${n * 20}\nc_total{code="200",p="b"} ${n * 40}\nc_total{code="500",p="a"} ${n * 2}\n# TYPE g gauge\ng{q="a"} 3\ng{q="b"} 4\n# TYPE g_ratio gauge\ng_ratio{q="a"} 0.1\ng_ratio{q="b"} 0.9\n`
@@ -99,7 +99,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     await refreshed(page, 2000);
     const heads = () => page.$$eval("#list .family", (all) => all.map((e) => [e.querySelector(".name").textContent, ...[...e.querySelectorAll(".value span")].map((one) => `${one.dataset.of} ${one.textContent}`.trim()), e.querySelector(".rate").textContent].join("; ")));
     assert.deepEqual(await heads(), ["c_total; sum of 3 124; 31/s", "g; sum of 2 7; ", "g_ratio; range of 2 10 % to 90 %; ", "h_seconds; p50 1 s; p90 1.8 s; p99 1.98 s; 0/s", "n; sum of 2 NaN; "]);
-    assert.ok(await page.$$eval("#list .family canvas", (all) => all.slice(0, 2).every((e) => e.strokes > 0)), "each has a line");
+    assert.ok(await page.$$eval("#list .family canvas", (all) => all.slice(0, 2).every((e) => e.strokes > 0)), "each head has a line");
     await page.selectOption("#group", "label code");
     await page.clock.runFor(100);
     await until(page, () => document.querySelectorAll("#list .group").length === 3);
@@ -107,7 +107,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.deepEqual((await names(page)).filter((name) => /code/.test(name)), ["code = 200", "code = 500", "no `code` label"]);
   },
 
-  /** All that is known of a series, and of a family. */
+  /** The panel shows the details of a series and of a family. */
   async panel() {
     const help = "Words ".repeat(60).trim();
     const source = moving((n) => `# HELP c_total ${help}\n# TYPE c_total counter\nc_total{path="/a"} ${n * 20}\nc_total{path="/b"} ${n * 60}\n# TYPE h_seconds histogram\nh_seconds_bucket{le="1"} ${n * 5}\nh_seconds_bucket{le="2"} ${n * 10}\nh_seconds_bucket{le="+Inf"} ${n * 10}\nh_seconds_sum ${n * 10}\nh_seconds_count ${n * 10}\n# TYPE m_timestamp_seconds gauge\nm_timestamp_seconds 1893499200\n`);
@@ -140,7 +140,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     await page.click(".copy button >> nth=1");
     assert.equal(await page.textContent(".copy button >> nth=1"), "Copied");
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'rate(c_total{path="/a"}[1m])');
-    // A family, of which it sums.
+    // The panel of a family has sums.
     await page.keyboard.press("Escape");
     await opened("#list .details");
     assert.deepEqual(await copied(), ["c_total", "sum(rate(c_total[1m]))"]);
@@ -152,12 +152,12 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.match(await reading(), /p50 1 s, p90 1\.8 s, p99 1\.98 s$/);
     assert.equal((await copied())[1], "histogram_quantile(0.99, sum by (le) (rate(h_seconds_bucket[1m])))");
     await refreshed(page, 2000);
-    assert.match(await page.textContent("#panel caption"), /12 s$/, "it is live, too");
+    assert.match(await page.textContent("#panel caption"), /12 s$/, "the panel is updated");
     await page.keyboard.press("Escape");
     assert.ok(!await page.isVisible("#panel"));
   },
 
-  /** By name, value, rate and change; without zeros and constants; and the address has it all. */
+  /** Series are sorted by name, value, rate or change. Zeros and constants can be hidden. The address has the state. */
   async sorted() {
     const body = (n) => `# TYPE a_total counter\na_total{k="1"} ${1000 + n}\na_total{k="2"} ${n * 100}\na_total{k="3"} 0\na_total{k="4"} 7\n`;
     const page = await open({ mocked: moving(body).mocked, clock: true });
@@ -196,7 +196,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.equal(await change.$$eval("#list .series .chip", (all) => all.map((e) => e.textContent).join("")), "213");
   },
 
-  /** Columns have heads, a limit that is none says so, a time has its zone, each link is there once. */
+  /** Columns have headers, unlimited limits are named, times have a zone, and there are no duplicate links. */
   async words() {
     const page = await open({ mocked: text(BUILT_IN + "# TYPE t_timestamp_seconds gauge\nt_timestamp_seconds 1893466800\n"), clock: true, timezoneId: "Europe/Berlin" });
     await counted(page, 9);
@@ -210,13 +210,13 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.match(await page.textContent("#up"), /, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d CES?T$/);
   },
 
-  /** Old values do not look fresh: each fault is on top, with their age. */
+  /** After a fault old values look different, and the page shows the fault and their age. */
   async stale() {
     let fault = null;
     const page = await open({ mocked: (route) => fault ? fault(route) : text("a 1\n")(route), clock: true, expected: ["Failed to load resource"] });
     await counted(page, 1);
     const looks = () => page.evaluate(() => [getComputedStyle(document.querySelector("#list .value")).fontWeight, getComputedStyle(document.querySelector("#list canvas")).opacity]);
-    // Answers take a while of the true time, however fast the page's clock is.
+    // Answers take real time, which does not depend on the page's clock.
     const reached = async (says) => {
       for (let i = 0; i < 60 && !new RegExp(says).test(await page.textContent("#status")); i++) {
         await page.clock.runFor(1000);
@@ -233,7 +233,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
       assert.notDeepEqual(await looks(), fresh);
       assert.equal(await page.textContent("#list .value"), "1");
       const [first, next] = [await page.textContent("#age"), (await page.clock.runFor(2000), await page.textContent("#age"))];
-      assert.notEqual(first, next, "they grow older");
+      assert.notEqual(first, next, "the age grows");
       fault = null;
       await reached("^Live$");
       assert.equal(await page.textContent("#age"), "");
@@ -241,7 +241,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     }
   },
 
-  /** What the server skips is a warning, with what to do. */
+  /** Samples that the server skips are a warning with advice. */
   async warned() {
     const errors = (skipped, conflicts) => `a 1\n# TYPE prometheus_exporter_errors_total counter\nprometheus_exporter_errors_total{cause="skipped"} ${skipped}\nprometheus_exporter_errors_total{cause="type_conflict"} ${conflicts}\n`;
     const source = moving(errors(0, 0)), page = await open({ mocked: source.mocked });
@@ -254,7 +254,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.ok(warnings.bottom <= list.top && warnings.height > 30);
   },
 
-  /** Where nothing is registered there is why, as the exposition says, and how. */
+  /** Without own metrics the page shows the reason from the exposition, and a snippet that registers one. */
   async empty() {
     const source = moving("# The registries of this server have no samples.\n# register_*! registers elsewhere.\n" + BUILT_IN), page = await open({ mocked: source.mocked });
     await until(page, () => !document.getElementById("empty").hidden);
@@ -268,7 +268,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     await until(page, () => document.getElementById("empty").hidden);
   },
 
-  /** One grid, low rows, and nothing too small for a finger. */
+  /** On a phone there is one grid with low rows, and touch targets are large. */
   async phone() {
     const page = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     await until(page, () => document.querySelector("#list .series"));
@@ -285,10 +285,10 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     assert.deepEqual(await small(), []);
     await page.tap("#panel .close");
     await page.tap("#list .series .labels");
-    assert.ok(await page.isVisible("#panel"), "a tap on labels is one on their row");
+    assert.ok(await page.isVisible("#panel"), "a tap on labels opens the panel of their row");
   },
 
-  /** At each width, in each scheme, in forced colours and twice as large: no serious issue, and nothing beside the window. */
+  /** There are no serious violations and no horizontal scrolling, at each width and zoom and in each colour scheme. */
   async accessible() {
     const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
     const looks = [];
@@ -317,7 +317,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     }
   },
 
-  /** 10,000 series are few nodes, and little work: of the thread, whoever else has the processors. */
+  /** 10,000 series need few nodes and little CPU time. The time of the thread does not depend on other processes. */
   async many() {
     const page = await open({ viewport: { width: 1440, height: 900 } });
     await until(page, () => Number(document.getElementById("count").dataset.series) >= 10_000);
@@ -334,7 +334,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     }
     took.sort((a, b) => a - b);
     console.log(`10,000 series: ${top} nodes; a refresh takes ${took.map(Math.round).join(", ")} ms of the thread`);
-    // 50 ms, and twice that on a machine that is slow.
+    // The target is 50 ms. Slow machines may take twice that.
     assert.ok(took[4] < 100, `${took[4]} ms in the middle`);
     await page.click("#list .more");
     await until(page, () => document.getElementById("list").offsetHeight > 300_000);
@@ -346,7 +346,7 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     await look(page, "number=00042", 1);
   },
 
-  /** A mounted one scrapes what it was told. */
+  /** A mounted page scrapes the given path. */
   async mounted() {
     const asked = [], page = await open({ path: "/ui/page" });
     page.on("request", (request) => asked.push(new URL(request.url()).pathname));

@@ -1,9 +1,9 @@
 
-// Mouse and keys.
+// Handles the mouse and the keyboard.
 
 const root = document.documentElement;
 
-// What sticks to the top is as high as this.
+// The height of the part that sticks to the top.
 let stuck;
 
 function fit() {
@@ -51,7 +51,7 @@ function act(row) {
   if (whole) go(places.get(up));
 }
 
-// Moves the focus to this row; `first`: to where it is the first one in sight.
+// Moves the focus to a row. With `first` the row becomes the first visible one.
 function go(to, first) {
   if (!rows.length) return;
   const i = Math.max(0, Math.min(rows.length - 1, to)), row = rows[i];
@@ -81,10 +81,10 @@ function clear(target) {
   if (target === search) list.focus({ preventScroll: true });
 }
 
-// Single characters can be switched off, for those who dictate or slip (WCAG 2.1.4).
+// Single-character keys can be switched off, as speech input needs (WCAG 2.1.4).
 const single = () => stored("keys") !== "off";
 
-// What a key does, if it does anything.
+// Returns the action of a key, if it has one.
 function keyed(key, target, row, e) {
   const to = places.get(row?.key ?? active) ?? -1, buttons = e ? [...e.querySelectorAll("button")] : [], n = buttons.indexOf(target);
   const along = (step) => (buttons[n + step] || step < 0 && e)?.focus?.();
@@ -104,7 +104,7 @@ function keyed(key, target, row, e) {
 onkeydown = (event) => {
   const { key, target } = event, e = target.closest?.("#list [role=row]");
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  // A field of ours has Escape, one of a probe has all of its keys.
+  // In the page's own fields only Escape is handled. The field of a probe gets all keys.
   if (/^(INPUT|SELECT)$/.test(target.tagName) && target.type !== "checkbox" && (key !== "Escape" || target.name)) return;
   const act = keyed(key, target, e?.row, e);
   if (!act) return;

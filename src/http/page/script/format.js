@@ -1,16 +1,16 @@
 
-// Text 0.0.4. A line that is no sample is passed over.
+// Parses text 0.0.4. Lines that are not samples are ignored.
 
 const unescape = (text) => text.replace(/\\([\\"n])/g, (_, c) => c === "n" ? "\n" : c);
 
-// A float as Prometheus reads it: not hexadecimal, no underscores.
+// Matches a float as Prometheus does, without hexadecimal digits and underscores.
 const FLOAT = /^[+-]?(inf(inity)?|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$/i;
 
 function number(text) {
   if (FLOAT.test(text)) return Number(text.replace(/inf.*/i, "Infinity"));
 }
 
-// `name{a="b"}` or `{"name",a="b"}` as [name, labels]; null where it is neither.
+// Parses `name{a="b"}` or `{"name",a="b"}` as [name, labels]. Returns null for other texts.
 function identity(raw) {
   const brace = `${raw}{`.indexOf("{"), labels = [], end = raw.length - 1;
   const part = /\s*(?:"((?:[^"\\]|\\[^])*)"|([a-z_]\w*))\s*(=\s*"((?:[^"\\]|\\[^])*)"\s*)?(?:,|(?=\}))/iy;
@@ -29,7 +29,7 @@ function identity(raw) {
   return name ? [name, labels] : null;
 }
 
-// [what, name, text] of a HELP or a TYPE.
+// Returns [keyword, name, text] of a HELP or a TYPE line.
 function described(line) {
   const found = /^#\s+(HELP|TYPE)\s+("(?:[^"\\]|\\[^])*"|\S+)\s*(.*)/.exec(line);
   if (!found) return null;

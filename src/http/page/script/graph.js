@@ -1,5 +1,5 @@
 
-// Small graphs, on canvases: one node each.
+// Draws small graphs on canvases. Each graph is one node.
 
 const HEIGHT = 26;
 let graphWidth = 0, colours = new Map();
@@ -9,7 +9,7 @@ function colourOf(canvas, kind) {
   return colours.get(kind);
 }
 
-// A pen on a canvas of this size in CSS pixels, which is empty now.
+// Clears a canvas, sets its size in CSS pixels, and returns its drawing context.
 function penOn(canvas, width, height) {
   const ratio = devicePixelRatio || 1, [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== h) canvas.width = w, canvas.height = h;
@@ -19,15 +19,15 @@ function penOn(canvas, width, height) {
   return pen;
 }
 
-// What the height of a graph stands for. It is filled from zero only, so that an area is a quantity. Elsewhere there is a
-// minimum span, so that 18 and 17 are neighbours.
+// Returns the range of a graph's height. A graph is filled only if it starts at zero, so that its area is a quantity.
+// Other graphs have a minimum range, so that 18 and 17 are close together.
 function rangeOf(low, high) {
   if (low <= high / 2) return [Math.min(low, 0), Math.max(high, 0), true];
   const middle = (low + high) / 2, half = Math.max(high - low, middle / 5) / 2;
   return [middle - half, middle + half];
 }
 
-// Lines over `seconds`, in a box of this size. Returns what its height stands for.
+// Draws lines over `seconds` into a box of this size. Returns the range of its height.
 function drawRuns(pen, runs, { low, high, seconds, width, height, colour, bare, zero }) {
   const constant = low === high, [from, to, fill] = rangeOf(zero ? Math.min(0, low) : low, high);
   const x = (then) => width - then / seconds * width;
@@ -37,7 +37,7 @@ function drawRuns(pen, runs, { low, high, seconds, width, height, colour, bare, 
   pen.lineWidth = constant ? 1 : 1.5;
   for (const run of runs) {
     pen.beginPath();
-    // The first one twice, so that one by itself is a dot.
+    // The first point is drawn twice, so that a single point becomes a dot.
     for (const [then, v] of [run[0], ...run]) pen.lineTo(x(then), y(v));
     pen.globalAlpha = constant ? .6 : 1;
     pen.stroke();
@@ -50,7 +50,7 @@ function drawRuns(pen, runs, { low, high, seconds, width, height, colour, bare, 
   return { from, to, x, y };
 }
 
-// A dashed line where a counter began anew.
+// Draws a dashed line at each counter reset.
 function drawResets(pen, s, x, seconds, height) {
   const resets = s.resets.map((then) => ago(tick - then)).filter((then) => then <= seconds);
   pen.setLineDash([2, 2]);
@@ -65,12 +65,12 @@ function drawResets(pen, s, x, seconds, height) {
   return resets;
 }
 
-// Returns what it shows, in words.
+// Draws the graph of a series. Returns its description as text.
 function sparkline(canvas, s, kind) {
   const pen = penOn(canvas, graphWidth, HEIGHT), runs = runsOf((back) => s.spark?.[at(back)], LINE);
   if (!runs.length) return "no values yet";
   const { low, high } = extent(runs), first = runs[0][0][0];
-  // What is young is wide.
+  // The graph spans the history and at least 40 seconds, so that a short history is wide.
   const seconds = Math.max(first, 40);
   const { x } = drawRuns(pen, runs, { low, high, seconds, width: graphWidth, height: HEIGHT, colour: colourOf(canvas, kind), zero: flows(s.f.type) });
   const resets = drawResets(pen, s, x, seconds, HEIGHT), of = s.of && !summed(s.f) ? "mean, " : "";
@@ -78,7 +78,7 @@ function sparkline(canvas, s, kind) {
   return `${of}last ${duration(Math.round(first))}: ${onLine(low, s.f)} to ${onLine(high, s.f)}${reset}`;
 }
 
-// Time runs to the right, the bounds upwards; the more came into a bucket in a second, the stronger the colour.
+// Draws a heat map with the time to the right and the bounds upwards. The colour is the rate of a bucket.
 function heatStrip(canvas, s, kind) {
   const height = 34, pen = penOn(canvas, graphWidth, height), size = s.parts.length, columns = columnsOf(s, STRIP);
   if (!columns.length) return "no values yet";

@@ -1,15 +1,15 @@
 
-// The rows: which there are, in which order, how high.
+// Computes the rows, their order and their heights.
 
-// Above so many series a family shows its top ones.
+// A family with more than MANY series shows the TOP ones.
 const MANY = 10, TOP = 5, MOST_CONTENTS = 24;
-// So many ticks an order by values stays, so that rows can be read.
+// The number of ticks for which an order by values is kept, so that rows can be read.
 const STEADY = 5;
-// What comes along; `process_orders_total` is the program's own.
+// The families of the default collectors and of the server. `process_orders_total` belongs to the program.
 const BUILT_IN = /^(process)_(cpu_seconds_total|(open|max)_fds|(virtual|resident)_memory_(max_)?bytes|start_time_seconds|threads)$|^(tokio|prometheus_exporter)_/;
 
 const view = { group: "", sort: "name", show: "all", folded: false };
-// What was done to a row by hand, by its key: "open", "closed" or "all", which is open with all of its series.
+// The state that the user has set of a row, by its key: "open", "closed" or "all", which is open with all series.
 const chosen = new Map();
 let rows = [], tops = [0], blocks = [], places = new Map(), wanted = [], active, laid;
 
@@ -18,7 +18,7 @@ function builtIn(f) {
   return found[1] || found[6] || "";
 }
 
-// [name, rank]: the program's own first, then what lacks the label, then what comes along.
+// Returns [name, rank] of a group: first the program's series, then those without the label, then the built-in ones.
 function groupOf(s) {
   const { group } = view, own = builtIn(s.f), label = s.labels.find((l) => "label " + l[0] === group);
   if (label) return [label.join(" = "), 0];
@@ -38,14 +38,14 @@ const size = (s) => flows(s.f.type) && s.f.type !== "counter" ? s.count : s.valu
 const WEIGHTS = { name: null, value: size, rate: (s) => flows(s.f.type) ? s.rate : NaN, change };
 const SHOWN = { all: () => true, zero: (s) => size(s) !== 0, moving: (s) => s.rate > 0 || change(s) > 0 };
 
-// The greatest first, and what is no number last.
+// Sorts the greatest values first, and NaN last.
 function ranked(all, by) {
   const weighed = all.map((one) => [by(one), one]);
   for (const pair of weighed) if (isNaN(pair[0])) pair[0] = -Infinity;
   return weighed.sort((a, b) => b[0] - a[0] || 0).map((pair) => pair[1]);
 }
 
-// The labels that all of these share, and the names of those in which they differ.
+// Returns the labels that all series share, and the names of the labels in which they differ.
 function common(of) {
   const has = (s, [name, value]) => s.labels.some((l) => l[0] === name && l[1] === value);
   const shared = of[0].labels.filter((label) => of.every((s) => has(s, label))), by = new Set();
@@ -53,7 +53,7 @@ function common(of) {
   return { shared, by: [...by] };
 }
 
-// The groups of what is searched for, each with its families and their series.
+// Returns the groups of the search results, with their families and series.
 function collect() {
   const groups = new Map();
   let series = 0, all = 0, ours = 0;
@@ -94,7 +94,7 @@ function addFamily(f, of, group, level) {
   add(row);
   if (solo || !isOpen(row)) return;
   const by = WEIGHTS[view.sort], sorted = by ? ranked(of, by) : of;
-  // What never went wrong is told by the sum alone.
+  // Error counters at zero are only part of the sum.
   const some = !wanted.length && builtIn(f) === "prometheus_exporter" ? sorted.filter((s) => size(s) !== 0) : sorted;
   const top = some.length > MANY ? (by ? some : ranked(some, flows(f.type) ? WEIGHTS.rate : size)).slice(0, TOP) : some;
   const whole = chosen.get(key) === "all", hidden = sorted.length - top.length;
@@ -125,5 +125,5 @@ function lay() {
   keep();
 }
 
-// Whether the order depends on values, which have moved on.
+// Returns whether the order depends on values that have changed since.
 const isStale = () => tick - laid >= STEADY || tick === POINTS + 2;

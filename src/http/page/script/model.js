@@ -1,23 +1,23 @@
 
-// Families and their series, and which part of a series a line of the text is.
+// Stores families and series, and assigns each line of the text to a part of a series.
 
-// What is kept is bounded: points of a series, how many series have them, and cells of all heat strips.
+// Limits of the points of a series, of the series with points, and of the cells of all heat maps.
 const POINTS = 150, MOST_LINES = 12000, MOST_CELLS = 6e6;
-// In seconds: what a line, a strip and a quantile are of, and the pause over which no line goes on.
+// Times in seconds: of a line, a heat map and a quantile, and the pause that interrupts a line.
 const LINE = 300, STRIP = 120, RECENT = 30, GAP = 60;
 
 const families = new Map();
 const natural = new Intl.Collator("en", { numeric: true }).compare;
 const flows = (type) => /^(counter|histogram|summary)$/.test(type);
 
-// When the last scrapes were: a tick takes as long as it takes.
+// The times of the last scrapes. The time between two ticks varies.
 const times = new Float64Array(POINTS).fill(NaN);
 let tick = POINTS, last = 0, changed = true, sparks = 0, cells = 0;
-// The samples in the order in which they came, and what the server says in comments.
+// The samples in the order of the last scrape, and the server's comments.
 let order = [], next, remarks = [];
 
 const at = (back) => (tick - back) % POINTS;
-// Seconds from that scrape to the last one.
+// Returns the seconds between a scrape and the last one.
 const ago = (back) => (last - times[at(back)]) / 1000;
 
 function family(name) {
@@ -31,7 +31,7 @@ function cool(s) {
   s.heat = null;
 }
 
-// The one way out, because another series gets what this one had.
+// Removes a series. All removals call this, because its points and cells become free for other series.
 function forget(s) {
   cool(s);
   if (s.spark) sparks--;
@@ -60,7 +60,7 @@ function partOf(s, bound) {
   return part;
 }
 
-// Which series a line is of, below the TYPE of `current`, and which part of it.
+// Returns the series of a line below the TYPE of `current`, and the part of the series.
 function place(raw, current) {
   const found = identity(raw);
   if (!found) return null;
@@ -80,7 +80,7 @@ function place(raw, current) {
   return { raw, current, s: seriesOf(f, labels), role: "value" };
 }
 
-// The entry of a sample's line, with its value. Lines come in the order of the last scrape, except for some.
+// Returns the entry of a sample's line with its value. Most lines are in the order of the last scrape.
 function sample(line, current) {
   for (let i = next; i < next + 64 && i < order.length; i++) {
     const known = order[i], { raw, s } = known;
@@ -89,26 +89,26 @@ function sample(line, current) {
     if (known.line === line) return known;
     return valued(known, line, line.slice(raw.length));
   }
-  // No value holds a brace, so the last one ends the labels.
+  // A value contains no brace, so the last brace ends the labels.
   const text = line.trim(), cut = text.lastIndexOf("}") + 1 || text.search(/\s/), known = cut > 0 && place(text.slice(0, cut), current);
   return known && valued(known, line, text.slice(cut));
 }
 
-// The entry with the value that stands here, perhaps with a time after it.
+// Sets the value of an entry from a text, in which a timestamp may follow.
 function valued(known, line, text) {
   const value = number(/^\s*(\S+)(\s+-?\d+)?\s*$/.exec(text)?.[1]);
   return value === undefined ? null : Object.assign(known, { line, value });
 }
 
 function note({ s, part, role, value }) {
-  // What no longer comes is not as it was.
+  // Parts that are missing in this scrape must not keep their old values.
   if (s.seen !== tick) s.seen = s.f.settled = tick, s.value = s.sum = s.count = NaN;
-  // The first one holds.
+  // The first sample has precedence.
   if (role) s[role] = isNaN(s[role]) ? value : s[role];
   else if (part.seen !== tick) part.seen = tick, part.before = part.now, part.now = value;
 }
 
-// Returns the family that this line describes; the one before, where it describes none.
+// Returns the family that this line describes. Returns the current one if it describes none.
 function comment(line, current) {
   const said = described(line);
   if (!said) {
@@ -121,7 +121,7 @@ function comment(line, current) {
     if (f.help !== text && f.series.size) changed = true;
     f.help = text;
   } else if (f.settled !== tick) {
-    // One TYPE, above the samples: another one is none.
+    // Only the first TYPE counts, and only above the samples.
     f.settled = tick;
     if (f.type === text) return f;
     f.series.forEach(forget);
@@ -132,7 +132,7 @@ function comment(line, current) {
 
 function take(text) {
   const now = Date.now();
-  // A clock that was set back no longer knows how long ago anything was.
+  // If the clock was set back, the times of earlier scrapes are unknown.
   if (now <= last) times.fill(NaN);
   last = times[++tick % POINTS] = now;
   const came = [];
@@ -164,7 +164,7 @@ function follow(s, type, seconds) {
   if (flows(type)) {
     const now = type === "counter" ? s.value : s.count, reset = now < s.before;
     if (reset) s.resets = [...s.resets.filter((then) => then > tick - POINTS), tick];
-    // After a reset all that is there has come since: never a negative rate.
+    // After a reset the whole value is new, so that the rate is never negative.
     point = s.rate = (reset ? now : now - s.before) / seconds;
     s.before = now;
   }

@@ -1,7 +1,7 @@
 
-// What stands around the list: counts, warnings, the list of contents.
+// Writes the counts, the warnings and the table of contents.
 
-// By cause of `prometheus_exporter_errors_total`: what it is, and what to do.
+// The title and the advice of each cause of `prometheus_exporter_errors_total`.
 const WARNINGS = {
   skipped: ["Samples were skipped", "a series that is there twice, or a family without a name. The program's log names it."],
   type_conflict: ["A name has two types", "only the first is served. Rename the other. The program's log names it."],
@@ -26,7 +26,7 @@ function tell(series, all, ours) {
   list.hidden = !series;
 }
 
-// Families and groups; if there are too many of them, only the first of each prefix.
+// Writes the table of contents: families and groups. If there are too many, it has only the first of each prefix.
 function contents() {
   const area = $("contents"), seen = new Set(), many = blocks.length > MOST_CONTENTS;
   const entries = blocks.map((block) => rows[block.head]).map((row) => [row.name || (many ? prefix(row.f.name) : row.f.name), row])
@@ -38,13 +38,13 @@ function contents() {
   for (const [text, { key }] of entries) button(area, text, () => go(places.get(key), true)).title = text;
 }
 
-// What can be grouped by: labels, those of the most series first.
+// Offers the labels to group by, those with the most series first.
 let offered = "";
 function offer() {
   const uses = new Map();
   for (const f of families.values()) for (const s of f.series.values()) for (const [name] of s.labels) uses.set(name, (uses.get(name) || 0) + 1);
   const labels = [...uses].sort((a, b) => b[1] - a[1]).slice(0, 40).map((use) => use[0]), chosen = view.group.slice(6);
-  // Also where it has become a rare one: nobody's choice is undone.
+  // The chosen label stays, even if it is a rare one now.
   if (view.group.startsWith("label ") && !labels.includes(chosen)) labels.push(chosen);
   const now = JSON.stringify([view.group, labels.sort()]);
   if (offered === now) return;

@@ -1,5 +1,5 @@
 
-// The page. A module, so that its names are its own; its files are joined in the order that page.rs has.
+// The start of the page's script. It is a module, so its names are private. page.rs joins its files.
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), search = $("search");

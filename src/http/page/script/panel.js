@@ -1,10 +1,10 @@
 
-// What a click on a row opens: all that is known of a series, or of a family together.
+// Shows the details of a series or of a family in a panel, after a click on its row.
 
 const panel = $("panel"), CHART = 170, GUTTER = 74;
 let opened, chart;
 
-// Selects the text and copies it: the clipboard's newer way is closed to pages without TLS.
+// Selects the text and copies it, because pages without TLS cannot use the clipboard API.
 function copyLine(label, text) {
   const line = make("p", panel, "copy"), field = make("input", line);
   field.readOnly = true;
@@ -54,7 +54,7 @@ panel.onclose = () => {
   hold();
 };
 
-// The cursor at this share of the time that is shown.
+// Moves the cursor to a fraction of the visible time.
 function pointAt(share) {
   let back = 0;
   while (back < POINTS - 1 && ago(back + 1) <= chart.seconds * share) back++;
@@ -62,15 +62,15 @@ function pointAt(share) {
   drawPanel();
 }
 
-// The lines of the graph: [name, runs, value of a scrape].
+// Returns the lines of the graph as [name, runs, function from a scrape to its value].
 function linesOf(s) {
-  // Over some scrapes, because one has few observations.
+  // Quantiles are over several scrapes, because one scrape has few observations.
   const lines = s.heat ? QUANTILES.map((p) => ["p" + p, (back) => quantile(p / 100, s.parts, cameIn(s, back, 5))]) : [["", (back) => s.spark?.[at(back)]]];
   return lines.map(([name, value]) => [name, runsOf(value, LINE), value]).filter(([, runs]) => runs.length);
 }
 
 function drawPanel() {
-  // What has gone, or is not searched for, stays as it was.
+  // A series that has disappeared or does not match the search keeps its last state.
   const row = opened && rows[places.get(opened.key)];
   if (!row || row.f !== opened.f || row.s !== opened.s || chart.drawn === tick + chart.cursor.value) return;
   chart.drawn = tick + chart.cursor.value;
@@ -117,7 +117,7 @@ function factsOf(s) {
   return [...facts, ...lines];
 }
 
-// How many there are in each bucket, in figures and as a bar.
+// Writes the count of each bucket as a number and a bar.
 function tellBuckets(s) {
   const [counts, span] = distribution(s), table = chart.buckets;
   table.replaceChildren();

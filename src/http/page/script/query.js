@@ -1,5 +1,5 @@
 
-// What is searched for, and what Prometheus would be asked.
+// Parses the search, and writes PromQL.
 
 function tokens() {
   const found = [], each = /(?:"((?:[^"\\]|\\.)+)"|([^\s="]+))=(?:"((?:[^"\\]|\\.)*)"|(\S*))|\S+/g;
@@ -16,7 +16,7 @@ function matches(s, token) {
   return [s.words, s.f.name, s.f.help].some((text) => text.toLowerCase().includes(token.word));
 }
 
-// Adds a label to the search, or takes it away.
+// Adds a label to the search, or removes it.
 function filterBy(label) {
   const quoted = (text) => /^[^\s"=\\]+$/.test(text) ? text : `"${text.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n")}"`;
   const had = tokens(), rest = had.filter((token) => !is(token, label)).map((token) => token.text);
@@ -31,7 +31,7 @@ function selector(name, labels) {
   return (plain ? name : "") + (inside.length ? `{${inside.join(", ")}}` : "");
 }
 
-// The query that shows in Prometheus what this shows; `by` are the labels in which the series differ, if there are several.
+// Returns the PromQL query for the values of a row. `by` are the labels in which its series differ.
 function promql(f, labels, by) {
   const series = selector(f.name, labels), part = (suffix) => `rate(${selector(f.name + suffix, labels)}[1m])`;
   const sum = (inside) => by.length ? `sum(${inside})` : inside;

@@ -1,5 +1,5 @@
 
-// The rows in sight, which are the only ones in the document.
+// Draws the visible rows. The document contains no others.
 
 const here = new Map(), sections = new Map();
 
@@ -18,7 +18,7 @@ function cell(name, parent, kind, role = "gridcell") {
   return e;
 }
 
-// Writes what differs: the document is slower than a comparison.
+// Writes only changes, because a write to the document is slower than a comparison.
 function put(e, text, title) {
   if (e.was !== text) e.textContent = e.was = text;
   if (title !== undefined && e.title !== `${title}`) e.title = title;
@@ -26,8 +26,8 @@ function put(e, text, title) {
 
 const kindOf = (type) => flows(type) || type === "gauge" ? type : "plain";
 
-// A label as a button that searches for it. Its end is what differs, so it is cut at its front.
-// In the list the keys lead to it.
+// Returns a label as a button that searches for it. It is cut at its start, because most labels differ at their ends.
+// The arrow keys of the list move the focus to a button.
 function button(parent, text, act, kind, title) {
   const e = make("button", parent, kind, text, title);
   e.onclick = (event) => {
@@ -83,7 +83,7 @@ function build(row) {
   return e;
 }
 
-// A value below its caption, which is an attribute because most have none.
+// Writes a value and its caption, which is an attribute because most values have none.
 function figure(e, [caption, text, title]) {
   put(e, text, title);
   if (e.dataset.of !== caption) e.dataset.of = caption;
@@ -96,7 +96,7 @@ function tellFigures(e, all) {
 
 const QUANTILES = [50, 90, 99];
 
-// [values, rate] as captions with texts.
+// Returns [values, rate] as captions with texts.
 function figures(s) {
   const { name, type } = s.f, caption = s.of ? `sum of ${digits(s.of.length)}` : isMoment(s.value, name) ? date(s.value) : "", value = () => [[caption, shown(s.value, name), s.value]];
   const observed = () => ["avg " + (s.count ? shown(s.sum / s.count, name) : "–"), perSecond(s.rate), `${s.count} observations, sum ${s.sum}`];
@@ -130,7 +130,7 @@ function fill(e, row) {
   for (const button of e.getElementsByClassName("chip")) button.ariaPressed = wanted.some((token) => is(token, button.label));
 }
 
-// The first row that ends below y.
+// Returns the index of the first row that ends below y.
 function rowAt(y) {
   let low = 0, high = rows.length;
   while (low < high) {
@@ -141,11 +141,11 @@ function rowAt(y) {
   return low;
 }
 
-// How far down the list its rows begin to be seen.
+// Returns the offset in the list where the visible part begins.
 const edge = () => $("tools").getBoundingClientRect().bottom + $("heads").offsetHeight - list.getBoundingClientRect().top;
 const hold = () => (here.get(active) || list).focus({ preventScroll: true });
 
-// Lays the rows anew. `steady`: what is read stays where it is, whatever comes and goes above it.
+// Computes the rows again. With `steady` the visible rows keep their positions if rows above them change.
 function relay(steady) {
   const y = scrollY, from = edge(), old = rows, was = tops;
   let i = rowAt(from);
@@ -157,7 +157,7 @@ function relay(steady) {
   if (steady && from > was[0] && i < old.length) scrollTo(0, y + tops[places.get(old[i].key)] - was[i]);
 }
 
-// The rows that are in sight or have the focus, with the heads of their families, which stick.
+// Returns the rows that are visible or have the focus, and the sticky heads of their families.
 function inSight() {
   const seen = new Set(), see = (i) => i >= 0 && seen.add(rows[i].block.head).add(i);
   const until = Math.min(rows.length - 1, rowAt(innerHeight + 60 - list.getBoundingClientRect().top));
@@ -166,7 +166,7 @@ function inSight() {
   return [...seen].sort((a, b) => a - b);
 }
 
-// The element of this key, in its place.
+// Returns the element of a key, and moves it to its place.
 function placed(all, key, parent, next, built) {
   let e = all.get(key);
   if (!e) all.set(key, e = built());
@@ -174,7 +174,7 @@ function placed(all, key, parent, next, built) {
   return e;
 }
 
-// Another family or series of the same name, as after a change of type, and other labels in the head are built anew.
+// Returns whether a row must be built again, because its series, its family or the labels in its head are different.
 const isOther = (a, b) => !b || a.s !== b.s || a.f !== b.f || a.look !== b.look;
 
 function drawRows() {

@@ -1,5 +1,5 @@
 
-// Asking: one at a time, while somebody looks.
+// Scrapes while the page is visible, with one request at a time.
 
 const EVERY = 2000;
 let busy, paused, timer, failures = 0, due = 0, patience = 10, started = Date.parse($("up").lastChild.dateTime) / 1000;
@@ -10,7 +10,7 @@ function say(text, state = "") {
   age();
 }
 
-// How old the values are that a fault or a pause has left here.
+// Shows the age of the values after a fault or during a pause.
 function age() {
   const old = last && $("live").className;
   put($("age"), old ? `Values are of ${clock(last)}, ${lasted(last / 1000)} ago.` : "");
@@ -18,10 +18,10 @@ function age() {
 
 const told = (status) => ({ 401: "Not logged in", 429: "Asked too often", 503: "Too slow or too busy" }[status] || "Failed") + ` (${status}).`;
 
-// [text of the metrics, what is wrong, whether it was late].
+// Returns [text of the metrics, error, whether it timed out].
 async function ask() {
   const began = performance.now(), abort = new AbortController(), limit = setTimeout(() => abort.abort(), patience * 1000);
-  // By the first one the server knows that a job's last scrape is not for us.
+  // With the first header the server does not count this as the last scrape of a job.
   const headers = { "X-Prometheus-Hyper-Page": "1", "X-Prometheus-Scrape-Timeout-Seconds": patience, Accept: "text/plain;version=0.0.4" };
   try {
     const answer = await fetch($("metrics").href, { cache: "no-store", headers, signal: abort.signal });
@@ -58,7 +58,7 @@ async function scrape() {
   busy = true;
   const [text, why, late] = await ask();
   failures = why ? failures + 1 : 0;
-  // Not at once, because whoever shares a patient one's gather waits with it for what hangs.
+  // The timeout doubles step by step, because a scrape that shares this gather also waits for a hanging collector.
   if (late) patience = Math.min(patience * 2, 120);
   try {
     if (!why && !paused) show(text);

@@ -1,5 +1,5 @@
 
-// What is seen is in the address, so that it can be sent to somebody; what is anybody's own taste is in the browser.
+// Keeps the view in the address, so that it can be shared. Keeps the user's preferences in the browser.
 
 const MOST_KEPT = 60;
 
@@ -27,7 +27,7 @@ function restore() {
   offer();
 }
 
-// Where storage is forbidden, so is remembering.
+// The browser may forbid storage. Preferences are then not kept.
 function stored(name, value) {
   try {
     if (value) localStorage[name] = value;

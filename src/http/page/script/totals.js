@@ -1,19 +1,19 @@
 
-// What several series are together.
+// Computes totals of several series.
 
-// Gauges of which a sum says nothing.
+// Matches gauges whose sum has no meaning.
 const NO_SUM = /_(ratio|percent|celsius|info|seconds|ready|success)$|_(max|min|mean|limit)(_|$)/;
 const summed = (f) => flows(f.type) || f.type === "gauge" && !NO_SUM.test(f.name);
 
 const sameBounds = (of) => of.every((s) => s.parts.length === of[0].parts.length
   && s.parts.every((part, i) => part.bound === of[0].parts[i].bound));
 
-// A series of the sums, or of the means where a sum says nothing.
+// Returns a series with the sums, or with the means if a sum has no meaning.
 function total(of) {
   if (of.length === 1) return of[0];
   const { f } = of[0], t = { f, of, low: Infinity, high: -Infinity, resets: [], parts: [], spark: sumOf(of) };
   for (const key of ["value", "sum", "count"]) t[key] = of.reduce((sum, s) => sum + s[key], 0);
-  // What is new has no rate yet.
+  // A new series has no rate yet.
   t.rate = of.reduce((sum, s) => sum + (s.rate || 0), 0);
   for (const s of of) {
     if (s.value < t.low) t.low = s.value;
@@ -24,7 +24,7 @@ function total(of) {
   return t;
 }
 
-// Point by point, over those that have one.
+// Combines the points of each scrape, over the series that have one.
 function sumOf(of) {
   const sum = new Float64Array(POINTS), n = new Uint32Array(POINTS), isSum = summed(of[0].f);
   for (const { spark } of of) {
@@ -33,7 +33,7 @@ function sumOf(of) {
   return sum.map((all, i) => n[i] ? isSum ? all : all / n[i] : NaN);
 }
 
-// The buckets of a total, and the strip of those series that have one.
+// Computes the buckets of a total, and the heat map of the series that have one.
 function merge(of, t) {
   const hot = of.filter((s) => s.heat);
   t.parts = of[0].parts.map(({ bound }, i) => ({ bound, now: of.reduce((sum, s) => sum + s.parts[i].now, 0) }));
@@ -42,7 +42,7 @@ function merge(of, t) {
   for (const { heat } of hot) for (let i = 0; i < heat.length; i++) t.heat[i] += heat[i];
 }
 
-// The scrapes that a strip knows of, as [back, began, ended] in seconds ago. The last one is there however long it took.
+// Returns the columns of a heat map as [back, start, end], in seconds ago. The last scrape is always among them.
 function columnsOf(s, seconds) {
   const columns = [];
   for (let back = 0; s.heat && back < Math.min(POINTS - 1, tick - s.born); back++) {
@@ -53,21 +53,21 @@ function columnsOf(s, seconds) {
   return columns;
 }
 
-// What came into each bucket in some scrapes.
+// Returns the increase of each bucket over some scrapes.
 const cameIn = (s, back, scrapes = 1) => s.parts.map((_, i) => {
   let count = 0;
   for (let n = back; n < back + scrapes && n < tick - s.born && n < POINTS; n++) count += s.heat[at(n) * s.parts.length + i];
   return count;
 });
 
-// Of the last scrapes where there is something in them, else of all time: [counts, words].
+// Returns [counts, description] over the last scrapes, or over all time if the last scrapes have no observations.
 function distribution(s) {
   const recent = columnsOf(s, RECENT), counts = recent.length ? cameIn(s, 0, recent.length) : [];
   if (counts.some((count) => count > 0)) return [counts, `over the last ${duration(Math.round(recent.at(-1)[1]))}`];
   return [s.parts.map((part, i) => Math.max(0, part.now - (i ? s.parts[i - 1].now : 0)) || 0), "over all time"];
 }
 
-// As Prometheus' histogram_quantile has it: linear within a bucket; beyond the last bound, that bound.
+// Works like Prometheus' histogram_quantile: linear in a bucket, and the last bound above it.
 function quantile(q, parts, counts) {
   const all = counts.reduce((a, b) => a + b, 0), bounds = parts.map((part) => part.bound);
   if (!all || bounds.length < 2) return NaN;
@@ -79,7 +79,7 @@ function quantile(q, parts, counts) {
   return counts[i] ? low + (bounds[i] - low) * rank / counts[i] : bounds[i];
 }
 
-// The points of a line, oldest first, in runs without gaps: [[seconds ago, value], …]. `value` is that of a scrape.
+// Returns the points of a line, oldest first, in runs without gaps: [[seconds ago, value], …]. `value` maps a scrape.
 function runsOf(value, seconds) {
   const runs = [];
   let before = NaN;
@@ -99,7 +99,7 @@ function extent(runs) {
   return { low, high, mean: sum / n };
 }
 
-// How far a series has moved, as a part of its size.
+// Returns the change of a series, as a fraction of its size.
 function change(s) {
   let low = Infinity, high = -Infinity;
   for (const v of s.spark || []) if (isFinite(v)) low = Math.min(low, v), high = Math.max(high, v);

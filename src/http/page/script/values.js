@@ -1,5 +1,5 @@
 
-// Values for people.
+// Formats values for people.
 
 const format = (options) => new Intl.NumberFormat("en-US", options).format;
 const significant = format({ maximumSignificantDigits: 4 }), tenths = format({ maximumFractionDigits: 1 });
@@ -28,7 +28,7 @@ function bytes(v) {
   return unit ? `${short(size)} ${"KMGTPE"[unit - 1]}iB` : digits(size) + " B";
 }
 
-// In the browser's zone, as Swedes write it: 2026-02-28 12:34:56 CET.
+// Formats a time in the browser's zone: 2026-02-28 12:34:56 CET. The Swedish locale has this form.
 function date(v) {
   const d = new Date(v * 1000);
   return isNaN(d) ? digits(v) : d.toLocaleString("sv", { dateStyle: "short", timeStyle: "long" });
@@ -36,7 +36,7 @@ function date(v) {
 
 const clock = (ms) => new Date(ms).toLocaleTimeString("sv");
 
-// How long there has been since then.
+// Formats the time since then.
 const lasted = (then) => duration(Math.floor(Math.max(0, Date.now() / 1000 - then)));
 const isMoment = (v, name) => /_(timestamp|time)_seconds$/.test(name) && v > 1e8 && v < 1e12;
 
@@ -44,7 +44,7 @@ function shown(v, name) {
   if (!isFinite(v)) return isNaN(v) ? "NaN" : v > 0 ? "+Inf" : "−Inf";
   const unit = name.replace(/_total$/, "");
   if (isMoment(v, name)) return v * 1000 > Date.now() ? `in ${duration(v - Date.now() / 1000)}` : lasted(v) + " ago";
-  // What has no limit says so by the largest number there is, or by one near it.
+  // Unlimited limits are the largest number, or close to it.
   if (v >= 2 ** 62 && /_bytes$|_(max|limit)(_|$)/.test(unit)) return "unlimited";
   if (/_seconds$/.test(unit)) return duration(v);
   if (/_bytes$/.test(unit)) return bytes(v);
@@ -53,5 +53,5 @@ function shown(v, name) {
 }
 
 const perSecond = (v, name) => isFinite(v) ? (/_(seconds|bytes)_total$/.test(name) ? shown(v, name) : short(v)) + "/s" : "–";
-// What a line shows: a rate, or the value.
+// Formats the quantity of a line: a rate or the value.
 const onLine = (v, f) => flows(f.type) ? perSecond(v, f.type === "counter" ? f.name : "") : shown(v, f.name);
