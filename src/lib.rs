@@ -14,28 +14,28 @@
 //! # }
 //! ```
 //!
-//! This serves the default registry, which the `register_*!` macros of `prometheus` fill, at `http://localhost:9184/metrics`, until
-//! the [`Guard`] is dropped. Open `http://localhost:9184/` in a browser to see the values move. The server runs on threads of its
-//! own. It needs no tokio runtime, and it answers while yours is blocked. It adds the metrics that a Go or a Python program has:
-//! see [`collector`].
+//! This serves the default registry, which the `register_*!` macros of `prometheus` fill, at
+//! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. Open `http://localhost:9184/` in a browser to see
+//! the values change. The server runs on its own threads. It needs no tokio runtime, and it answers while yours is
+//! blocked. It adds the metrics that Go and Python clients export by default: see [`collector`].
 //!
 //! # Recipes
 //!
 //! | you want | use | example |
 //! | --- | --- | --- |
-//! | the metrics on a port of their own | [`start`] | [`hello.rs`] |
+//! | the metrics on their own port | [`start`] | [`hello.rs`] |
 //! | the metrics inside your axum or hyper server | [`Builder::into_handler`] | [`axum.rs`], [`hyper.rs`] |
 //! | a service in Kubernetes: second port, readiness, SIGTERM | [`Builder::ready`], [`Guard::readiness`], `shutdown_signal` | [`kubernetes.rs`] |
 //! | an explicit registry, or the API of 0.1 and 0.2 | [`run`], [`Server::run`], [`Builder::registry`] | [`registry.rs`] |
 //! | the last values of a job that ends | [`Guard::shutdown_after_scrape`] | [`cron.rs`], [`batch_job.rs`] |
 //! | an exporter with the flags of Prometheus' own | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
-//! | an exporter that has to await its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
+//! | an exporter that awaits its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
 //! | an exporter of many targets, `/probe?target=…` | [`Builder::probe`] | [`redis_exporter.rs`] |
 //! | values that a closure makes, without instruments | [`collector::from_fn`], [`collector::try_from_fn`] | |
 //! | the metrics of other libraries: `prometheus-client`, `metrics`, another `prometheus` | [`collector::exposition()`] | [`prometheus_client.rs`], [`metrics_facade.rs`], [`two_versions.rs`] |
 //! | TLS and passwords | `Builder::tls_files`, `Builder::basic_auth`, `Builder::web_config` | [guide](guide#the-web-config-file) |
 //! | Unix sockets, systemd, Docker | [`Builder::listen_unix`], `Builder::listen_systemd` | [`deploy/`] |
-//! | metrics in a library | register them into a [`Registry`] that the program hands you: [`RegistryFn`] | |
+//! | metrics in a library | register them into a [`Registry`] that the program passes: [`RegistryFn`] | |
 //!
 //! [`hello.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/hello.rs
 //! [`axum.rs`]: https://docs.rs/crate/prometheus-hyper/latest/source/examples/axum.rs
@@ -59,11 +59,11 @@
 //! configured          bound      └─serve(shutdown).await  (the same threads)
 //! ```
 //!
-//! [`Server::builder`] has the options, each with its default; [`Builder`] lists them by task. Only [`Builder::bind`] touches the
-//! network. It reports all that is wrong with the options at once. [`Builder::start`] does both steps. The [`guide`] explains what
-//! the options do in detail.
+//! [`Server::builder`] has the options, each with its default. [`Builder`] lists them by task. Only [`Builder::bind`]
+//! uses the network. It reports all faults of the options at once. [`Builder::start`] does both steps. The [`guide`]
+//! explains the options in detail.
 //!
-//! [`run`] and [`Server::run`] are plain futures, as in prometheus-hyper 0.1 and 0.2. They start the same threads, and wait:
+//! [`run`] and [`Server::run`] are futures, as in prometheus-hyper 0.1 and 0.2. They start the same threads, and wait:
 //!
 //! ```no_run
 //! use prometheus_hyper::prometheus::Registry;
@@ -83,51 +83,53 @@
 //! | you see | because | do |
 //! | --- | --- | --- |
 //! | no log lines | logs go to `tracing`, target `prometheus_hyper` | install a subscriber: `tracing_subscriber::fmt::init();` |
-//! | `# The default registry … has no samples` | nothing is registered, or there are two versions of `prometheus` | use [`prometheus_hyper::prometheus`](prometheus); `cargo tree -d` must not list `prometheus` |
+//! | `# The default registry … has no samples` | nothing is registered, or the build has two versions of `prometheus` | use [`prometheus_hyper::prometheus`](prometheus); `cargo tree -d` must not list `prometheus` |
 //! | `connection refused` soon after the start | the guard was dropped | `let _guard = …`, not `let _ = …` |
-//! | `listen: cannot listen on …: Address already in use` | another program has the port | take another port |
-//! | a 400, 401, 403, 404, 405, 429 or 503 | the request, credentials, `allowed_hosts`, a limit, a slow collector | read the body, which says what to do |
+//! | `listen: cannot listen on …: Address already in use` | another program uses the port | choose another port |
+//! | a 400, 401, 403, 404, 405, 429 or 503 | the request, credentials, `allowed_hosts`, a limit, a slow collector | read the body, which names the fix |
 //! | a 500 | all collectors panicked | read the log, which has the message |
 //! | a family or a series is missing | it was skipped, or its registry panicked | see `prometheus_exporter_errors_total{cause}` and the log |
 //! | Prometheus: `context deadline exceeded` | a collector or a hook is slower than the scrape timeout | read the log; see [time of a scrape](guide#time-of-a-scrape) |
 //! | Prometheus: `x509` or `tls` errors | one side refuses the other | read the log, which has one warning a minute with the reason |
-//! | `trait bound Handler: Service<…>` in axum | feature `tower` is off | switch it on; it is on by default |
+//! | `trait bound Handler: Service<…>` in axum | feature `tower` is disabled | enable it; it is on by default |
 //!
-//! # What it answers
+//! # Requests
 //!
 //! | request | response |
 //! | --- | --- |
-//! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if switched on; gzip, zstd |
-//! | `/metrics?name[]=…` | only families of these names, or with samples of these names; repeatable |
+//! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if enabled; gzip, zstd |
+//! | `/metrics?name[]=…` | only families with these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, if switched on, `openmetrics`, as a browser shows it; any other is a 400 |
-//! | GET, HEAD a path of [`Builder::probe`] | what the target that the request names reports; with `debug=true` its log: [`Builder::probe_debug`] |
-//! | GET, HEAD `/` | a page for people, with the metrics, live: `Builder::landing_page` |
+//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; 400 for other formats |
+//! | GET, HEAD a path of [`Builder::probe`] | the metrics of the target that the request names; with `debug=true` also its log: [`Builder::probe_debug`] |
+//! | GET, HEAD `/` | a page that shows the metrics live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
-//! | GET, HEAD `/-/ready` | 200, or 503 while [`Guard::set_ready`] or [`Builder::ready`] says so |
+//! | GET, HEAD `/-/ready` | 200, or 503 if [`Guard::set_ready`] or [`Builder::ready`] reports false |
 //! | OPTIONS on these | 204 with `Allow` |
 //! | another method on these | 405 with `Allow` |
 //! | another path | 404 |
 //!
-//! With the registries it serves metrics of its own: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
-//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready`, `…_errors_total{cause}` and `…_series{registry}`,
-//! the series of a registry in the last gather. Several registries add `…_registry_up{registry}`, hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`, probes add
-//! `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. They live in a registry of the server. Nothing is ever
-//! registered into yours.
+//! The server also serves its own metrics: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
+//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready`, `…_errors_total{cause}`, and
+//! `…_series{registry}`, the series of a registry in the last gather. Several registries add `…_registry_up{registry}`. Hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`.
+//! Probes add `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. These metrics are in a separate
+//! registry. The server registers nothing into yours.
 //!
 //! # Your program comes first
 //!
-//! * Collectors run, and the exposition is encoded, on a thread of the server. A collector that is slow or hangs stalls no runtime
-//!   and keeps no process from exiting.
-//! * Scrapes share a gather: a hundred scrapers at once cost two gathers at most.
-//! * A scrape that is out of time gets a 503, also while a collector hangs. That costs one thread, and no second gather starts.
-//! * A panic is logged, and its registry is omitted. If no registry is left, the scrape gets a 500. With `panic = "abort"` a panic
-//!   ends the program.
+//! * Collectors run on a thread of the server, which also encodes the exposition. A slow or hanging collector neither
+//!   blocks a runtime nor prevents the process from exiting.
+//! * Concurrent scrapes share a gather: a hundred scrapers at once cost two gathers at most.
+//! * A scrape that times out gets a 503, also while a collector hangs. This costs one thread, and no second gather
+//!   starts.
+//! * A panic is logged, and its registry is omitted. If no registry is left, the scrape gets a 500. With
+//!   `panic = "abort"` a panic ends the program.
 //! * Connections, request heads, idle times, slow readers and stops have limits: see [`Builder`].
-//! * Without descriptors the server backs off. Connections take no more than a quarter of them.
-//! * What clients do is logged at debug level and never becomes a label. A refused TLS handshake is one warning a minute.
-//! * Access control is off by default. There are an allow-list, TLS with client certificates, bearer tokens, basic auth and rate
-//!   limits, set by the builder or by the web-config file of Prometheus' exporters.
+//! * If descriptors run out, the server backs off. Connections use at most a quarter of them.
+//! * Actions of clients are logged at debug level and never become a label. Refused TLS handshakes cause one warning a
+//!   minute.
+//! * Access control is off by default. It consists of an allow-list, TLS with client certificates, bearer tokens, basic
+//!   auth and rate limits. The builder or the web-config file of Prometheus' exporters sets it.
 //!
 //! # Features
 //!
@@ -138,20 +140,20 @@
 //! | `process` | yes | the default collector of the process, `process_*` |
 //! | `runtime` | yes | the default collector of a tokio runtime, `tokio_*` |
 //! | `signal` | yes | `shutdown_signal`, a future for SIGTERM and ctrl-c |
-//! | `tower` | yes | makes [`Handler`] a `tower_service::Service`, too, which is what axum takes |
-//! | `zstd` | no | as `gzip`, with Zstandard; links the C library |
+//! | `tower` | yes | implements `tower_service::Service` for [`Handler`], which axum requires |
+//! | `zstd` | no | compresses with Zstandard, if the client accepts it; links the C library |
 //! | `protobuf` | no | `Builder::protobuf` |
 //! | `systemd` | no | `Builder::listen_systemd` |
 //! | `auth` | no | `Builder::bearer_token`, `Builder::basic_auth` |
 //! | `tls` | no | `Builder::tls_files`, `Builder::tls_client_ca`, `Builder::tls_config`; `ring` needs a C compiler |
 //! | `web-config` | no | `Builder::web_config`; includes `auth` and `tls` |
 //! | `cli` | no | `WebArgs`, the `--web.*` flags of Prometheus' exporters for `clap`, and `Builder::web_args`; includes `systemd` and `web-config` |
-//! | `internal_metrics` | yes | nothing; 0.1 and 0.2 had it |
+//! | `internal_metrics` | yes | no effect; kept because 0.1 and 0.2 had it |
 //!
 //! # When to use something else
 //!
-//! * A program without tokio that wants none: `prometheus_exporter`, or `prometheus` and `tiny_http`.
-//! * Jobs that cannot wait to be scraped once more ([`Guard::shutdown_after_scrape`]): the Pushgateway.
+//! * A program that must not depend on tokio: `prometheus_exporter`, or `prometheus` and `tiny_http`.
+//! * Jobs that cannot wait for a last scrape ([`Guard::shutdown_after_scrape`]): the Pushgateway.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
@@ -207,17 +209,17 @@ pub use signal::shutdown_signal;
 pub use tokio_rustls::rustls;
 pub use tokio_util::sync::CancellationToken;
 
-/// Registers metrics into a registry. A part of a program hands it to the owner of the [`Registry`].
+/// Registers metrics into a registry. A part of a program passes it to the owner of the [`Registry`].
 pub type RegistryFn = Box<dyn FnOnce(&Registry) -> Result<(), prometheus::Error>>;
 
-/// Serves the default registry on `addr`, from threads of its own, until the guard is dropped.
+/// Serves the default registry on `addr`, from its own threads, until the guard is dropped.
 ///
-/// When it returns, the port is open. It works before, inside and after any tokio runtime, and without one. You may register
-/// metrics before it or after it.
+/// When this returns, the port is open. You can call it before, inside and after any tokio runtime, and without one.
+/// You can register metrics before and after the call.
 ///
 /// # Errors
 ///
-/// Those of [`Builder::bind`], which names the address, and of [`Server::start`].
+/// The errors of [`Builder::bind`], with the address, and of [`Server::start`].
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -231,16 +233,16 @@ pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
     Server::builder().listen_on(|| addrs).start()
 }
 
-/// Serves `registry` on `addr`, from threads of its own, until `shutdown` completes and the requests in flight have been
+/// Serves `registry` on `addr`, from its own threads, until `shutdown` completes and the requests in flight are
 /// answered.
 ///
-/// `shutdown` is polled where this future is polled, and may borrow. Any executor may poll it. Dropping the future stops the
-/// server, as dropping a [`Guard`] does. The future is `Send` and `'static` if `shutdown` is:
+/// The future polls `shutdown`, which may borrow. Any executor can poll the future. Dropping it stops the server, as
+/// dropping a [`Guard`] does. The future is `Send` and `'static` if `shutdown` is:
 /// `tokio::spawn(run(&registry, addr, shutdown))` needs no `Arc`.
 ///
 /// # Errors
 ///
-/// Those of [`Builder::bind`] and [`Server::serve`].
+/// The errors of [`Builder::bind`] and [`Server::serve`].
 ///
 /// ```
 /// use prometheus_hyper::prometheus::Registry;
@@ -248,7 +250,7 @@ pub fn start(addr: impl ToSocketAddrs + fmt::Debug) -> io::Result<Guard> {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let registry = Registry::new();
-/// let shutdown = std::future::ready(()); // at once
+/// let shutdown = std::future::ready(()); // completes at once
 /// prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown).await
 /// # }
 /// ```
@@ -266,7 +268,7 @@ pub fn default_registry() -> &'static Registry {
     prometheus::default_registry()
 }
 
-/// The README's examples compile.
+/// The README, whose examples are doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
