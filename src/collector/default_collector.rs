@@ -13,7 +13,7 @@ pub(crate) trait DefaultCollector: fmt::Debug + Send + Sync {
     /// Passes the runtime of the host program. Only the first call has an effect.
     fn watch(&self, _runtime: &Handle) {}
 
-    /// Measures. The server calls it once a second, from a thread that a blocked runtime does not delay.
+    /// Starts a measurement. The server calls it once a second, from a thread that a blocked runtime does not delay.
     fn tick(&self) {}
 
     /// Stops measuring, because the server ends.

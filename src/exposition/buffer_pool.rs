@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::exposition::chunk::{CHUNK_SIZE, Sink};
 
-/// A pool of at most 32 buffers of one size.
+/// A pool of a few buffers of one size.
 ///
 /// The buffers of a bigger exposition are not kept, because its chunks reuse the memory of its dropped families.
 #[derive(Clone, Debug, Default)]

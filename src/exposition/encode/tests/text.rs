@@ -48,7 +48,7 @@ s_count{a="b"} 0
     assert!(skipped.is_empty(), "{skipped:?}");
 }
 
-/// `prometheus::TextEncoder` panics here.
+/// Covers a family on which `prometheus::TextEncoder` panics.
 #[test]
 fn serves_an_untyped_metric_if_its_value_can_be_read() {
     /// Does nothing if `prometheus` has no such method, as in [`reading`].
