@@ -40,7 +40,7 @@ const SCRIPT: &str = concat!(
 /// The hashes are constants, because a build script or a dependency has a cost for every user. A test compares them
 /// with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-PXW5QyTQP/k9F5En1hdHnts9d9CmyhauS+ZjS+fXtqg='; ",
+    "default-src 'none'; script-src 'sha256-GvFn2eSKAWAAP64/sGdRxCts4JfzGRSCGG0IWXOLKeU='; ",
     "style-src 'sha256-Gcr2N5HBNTtJ3srQrJg+f7rSMBteMhddwW1XUBdeP4I='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );

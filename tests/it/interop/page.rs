@@ -84,8 +84,13 @@ fn play(scenario: &str, page: Page, fill: impl FnOnce(&Registry)) {
 /// Runs a scenario of the script at a URL.
 fn play_at(scenario: &str, url: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop/page.mjs");
+    run_node(scenario, &[script, scenario, url]);
+}
+
+/// Runs Node to its end.
+fn run_node(scenario: &str, arguments: &[&str]) {
     let mut command = Command::new(tool("NODE", "node"));
-    command.args([script, scenario, url]).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
+    command.args(arguments).env("CHROMIUM", tool("CHROMIUM", "/usr/bin/chromium"));
     // The script inherits the test's output.
     let mut script = Process::spawn(&mut command);
     let status =
@@ -249,4 +254,11 @@ fn page_reports_a_fault_and_recovers() {
     play("faults", plain(), |_| ());
     play("fault", plain(), |_| ());
     play("login", plain(), |_| ());
+}
+
+#[test]
+#[ignore = "needs Node: .ci/run programs"]
+fn page_keeps_no_text_of_old_scrapes() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop/page_memory.mjs");
+    run_node("memory", &["--expose-gc", script]);
 }

@@ -20,9 +20,12 @@ const at = (back) => (tick - back) % POINTS;
 // Returns the seconds between a scrape and the last one.
 const ago = (back) => (last - times[at(back)]) / 1000;
 
+// A copy in one piece, because V8 keeps a part of a string as a slice, which keeps all of a scrape's text.
+const flat = (text) => JSON.parse(JSON.stringify(text));
+
 function family(name) {
   let f = families.get(name);
-  if (!f) families.set(name, f = { name, type: "untyped", help: "", series: new Map() });
+  if (!f) families.set(name = flat(name), f = { name, type: "untyped", help: "", series: new Map() });
   return f;
 }
 
@@ -62,6 +65,7 @@ function partOf(s, bound) {
 
 // Returns the series of a line below the TYPE of `current`, and the part of the series.
 function place(raw, current) {
+  raw = flat(raw);
   const found = identity(raw);
   if (!found) return null;
   const [name, labels] = found, type = current?.type, own = type === "histogram" || type === "summary";
@@ -86,8 +90,8 @@ function sample(line, current) {
     const known = order[i], { raw, s } = known;
     if (known.current !== current || s.gone || !line.startsWith(raw) || line[raw.length] !== " ") continue;
     next = i + 1;
-    if (known.line === line) return known;
-    return valued(known, line, line.slice(raw.length));
+    // The newest of equal lines, because the text of an older scrape can go.
+    return known.line === line ? Object.assign(known, { line }) : valued(known, line, line.slice(raw.length));
   }
   // A value contains no brace, so the last brace ends the labels.
   const text = line.trim(), cut = text.lastIndexOf("}") + 1 || text.search(/\s/), known = cut > 0 && place(text.slice(0, cut), current);
@@ -125,7 +129,7 @@ function comment(line, current) {
     f.settled = tick;
     if (f.type === text) return f;
     f.series.forEach(forget);
-    families.set(name, f = { ...f, type: text });
+    families.set(name, f = { ...f, type: flat(text) });
   }
   return f;
 }
