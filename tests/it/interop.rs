@@ -125,6 +125,7 @@ fn prometheus_scrapes_hello() {
 fn prometheus_gets_the_final_values_of_a_batch_job() {
     let mut job = Example::start("batch_job");
     let prometheus = Prometheus::start(&[("batch", job.addr)]);
+    assert_eq!(job.line(), format!("http://{}/", job.addr), "the URL of the page");
     assert_eq!(job.line(), "scraped", "no scrape within the time limit");
     // The job has exited, so Prometheus marks its series as stale. The last values are still stored.
     let query = r#"last_over_time({__name__=~"batch_job_rows_total|prometheus_hyper_build_info"}[5m])"#;

@@ -1,7 +1,9 @@
-//! What other programs write, read by `collector::exposition` and served by us: a real Prometheus stores the same values as from
-//! the programs themselves.
+//! Prometheus stores the same values from this server as from other programs and libraries. `collector::exposition` reads what they
+//! write.
 //!
 //! `NODE_EXPORTER`, `BLACKBOX_EXPORTER`, `PUSHGATEWAY`, `PROMETHEUS`, `VMAGENT` and `PYTHON` name the programs.
+
+mod libraries;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -198,7 +200,9 @@ fn reply(mut stream: TcpStream, answer: &str) -> io::Result<()> {
 #[test]
 #[ignore = "needs exporters, a vmagent, a Prometheus and PyPI's prometheus-client: .ci/run programs"]
 fn prometheus_stores_equal_values_of_other_programs() {
-    let captures: Vec<Capture> = PROGRAMS.iter().flat_map(Program::captures).collect();
+    let mut captures: Vec<Capture> = PROGRAMS.iter().flat_map(Program::captures).collect();
+    assert!(captures.len() > PROGRAMS.len(), "no program has OpenMetrics");
+    captures.extend(libraries::captures());
     let direct: Vec<SocketAddr> = captures.iter().map(Capture::served_directly).collect();
     let ours: Vec<(Guard, SocketAddr)> = captures.iter().map(Capture::served_by_us).collect();
     let jobs = captures.iter().zip(direct.iter().zip(&ours)).flat_map(|(capture, (direct, (_, ours)))| {
@@ -228,5 +232,4 @@ fn prometheus_stores_equal_values_of_other_programs() {
         println!("{}: {count} samples", capture.job);
         assert!(count > 10, "{}: {}", capture.job, capture.body);
     }
-    assert!(captures.len() > PROGRAMS.len(), "somebody has OpenMetrics");
 }
