@@ -151,7 +151,7 @@ pub fn http_get(addr: SocketAddr, path: &str) -> io::Result<String> {
 }
 
 /// Polls until the condition holds, or panics.
-pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "{what} does not come");

@@ -195,20 +195,29 @@ fn slow_hash_delays_only_new_logins_of_its_address() {
     });
     let addr = served.addr;
     correct_login(HERE, addr, ALICE);
-    let mut slow: Vec<Client> = Vec::new();
-    let mut guess = || {
-        let authorization = basic(&format!("{}:wrong-secret-{}", SLOW.0, slow.len()));
-        slow.push(ask_and_be_heard(addr, "/metrics", &authorization));
+    let guess = |number: usize| {
+        let authorization = basic(&format!("{}:wrong-secret-{number}", SLOW.0));
+        ask_and_be_heard(addr, "/metrics", &authorization)
     };
-    // One is being verified, and eight wait.
-    (0..9).for_each(|_| guess());
+    // One is being verified, and eight wait. Until the thread has taken the first one, the ninth is refused.
+    let mut slow: Vec<Client> = (0..8).map(guess).collect();
+    let mut refused = 0.0;
+    wait_for("the verification of the first", || {
+        let ninth = guess(8);
+        let before = std::mem::replace(&mut refused, denied(&correct_login(HERE, addr, ALICE))[2]);
+        let is_accepted = refused == before;
+        if is_accepted {
+            slow.push(ninth);
+        }
+        is_accepted
+    });
     correct_login(HERE, addr, ALICE);
     assert_has_retry_after(&login(HERE, addr, "bob", "wrong-secret"));
     correct_login(THERE, addr, ALICE);
     assert_eq!(get(addr, "/-/healthy").status, 200);
     // The new login from another address evicts the last of these. It waits only for the first.
     let answer = correct_login(THERE, addr, BOB);
-    assert_eq!(denied(&answer), [1.0, 0.0, 2.0]);
+    assert_eq!(denied(&answer), [1.0, 0.0, 2.0 + refused]);
     let mut evicted = slow.pop().unwrap();
     assert_has_retry_after(&evicted.answer(false));
     assert_eq!(slow.remove(0).answer(false).status, 401);
