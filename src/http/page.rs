@@ -40,8 +40,8 @@ const SCRIPT: &str = concat!(
 /// The hashes are constants, because a build script or a dependency has a cost for every user. A test compares them
 /// with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-GvFn2eSKAWAAP64/sGdRxCts4JfzGRSCGG0IWXOLKeU='; ",
-    "style-src 'sha256-Gcr2N5HBNTtJ3srQrJg+f7rSMBteMhddwW1XUBdeP4I='; img-src data:; ",
+    "default-src 'none'; script-src 'sha256-4jGShhQnmH412dNN6oMypw8TFQUaCICuD/Y5CgCXKnY='; ",
+    "style-src 'sha256-65WEJhchu4fnSdmrOpB/2g8kiBDhWOy5TRN/0U1VOkE='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 

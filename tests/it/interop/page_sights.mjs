@@ -241,17 +241,44 @@ export default ({ assert, counted, look, moving, names, open, refreshed, require
     }
   },
 
-  /** Samples that the server skips are a warning with advice. */
+  /** A fault that the server counts while the page is open is a warning with advice. */
   async warned() {
-    const errors = (skipped, conflicts) => `a 1\n# TYPE prometheus_exporter_errors_total counter\nprometheus_exporter_errors_total{cause="skipped"} ${skipped}\nprometheus_exporter_errors_total{cause="type_conflict"} ${conflicts}\n`;
-    const source = moving(errors(0, 0)), page = await open({ mocked: source.mocked });
-    await counted(page, 3);
-    assert.ok(!await page.isVisible("#warnings"));
-    source.body = errors(3, 1);
-    await until(page, () => document.getElementById("warnings").textContent);
-    assert.match(await page.textContent("#warnings"), /^Samples were skipped \(3\): .*log.*\nA name has two types \(1\): .*Rename/);
+    const errors = (...samples) => "a 1\n# TYPE prometheus_exporter_errors_total counter\n" + samples.map(([labels, value]) => `prometheus_exporter_errors_total{${labels}} ${value}\n`).join("");
+    const skipped = (n) => `A line, a sample or a collector was skipped. The program's log names the first. Since the start: ${n}.`;
+    const conflict = (n) => `A name has two types. The program's log names it. Only the first is served. Rename the other. Since the start: ${n}.`;
+    // The counters of the first and of the second scrape, and the warnings after the second. The first has no rate, so there are none.
+    const table = [
+      [[['cause="skipped"', 0], ['cause="type_conflict"', 0]], [['cause="skipped"', 3], ['cause="type_conflict"', 1]], `${skipped(3)}\n${conflict(1)}`],
+      [[['app="x",cause="skipped"', 1]], [['app="x",cause="skipped"', 2]], skipped(2)],
+      [[['app="skipped",cause="timeout"', 1]], [['app="skipped",cause="timeout"', 2]], ""],
+      [[['cause="constructor"', 1]], [['cause="constructor"', 2]], ""],
+      [[["", 1]], [["", 2]], ""],
+      // It rose before the page was opened.
+      [[['cause="skipped"', 3], ['cause="type_conflict"', 1]], [['cause="skipped"', 3], ['cause="type_conflict"', 1]], ""],
+      // The program has restarted.
+      [[['cause="skipped"', 3]], [['cause="skipped"', 1]], skipped(1)],
+    ];
+    for (const [first, second, after] of table) {
+      const source = moving((asked) => errors(...asked === 1 ? first : second)), page = await open({ mocked: source.mocked, clock: true }), row = JSON.stringify([first, second]);
+      await status(page, "^Live$");
+      assert.equal(await page.textContent("#warnings"), "", row);
+      assert.equal(await page.isVisible("#warnings"), false, row);
+      await refreshed(page, 2000);
+      await status(page, "^Live$");
+      assert.equal(await page.textContent("#warnings"), after, row);
+      await page.context().close();
+    }
+    // A warning goes when its rise is no longer among the points that are kept.
+    const source = moving((asked) => errors(['cause="skipped"', asked === 1 ? 0 : 3])), page = await open({ mocked: source.mocked, clock: true });
+    await status(page, "^Live$");
+    await refreshed(page, 2000);
     const [warnings, list] = await page.evaluate(() => ["warnings", "list"].map((id) => document.getElementById(id).getBoundingClientRect()));
     assert.ok(warnings.bottom <= list.top && warnings.height > 30);
+    for (let i = 1; i < 150; i++) await refreshed(page, 2000);
+    assert.equal(await page.textContent("#warnings"), skipped(3));
+    await refreshed(page, 2000);
+    assert.equal(await page.textContent("#warnings"), "");
+    assert.ok(!await page.isVisible("#warnings"));
   },
 
   /** Without own metrics the page shows the reason from the exposition, and a snippet that registers one. */

@@ -47,7 +47,7 @@ function ranked(all, by) {
 
 // Returns the labels that all series share, and the names of the labels in which they differ.
 function common(of) {
-  const has = (s, [name, value]) => s.labels.some((l) => l[0] === name && l[1] === value);
+  const has = (s, [label, value]) => matches(s, { label, value });
   const shared = of[0].labels.filter((label) => of.every((s) => has(s, label))), by = new Set();
   for (const s of of) for (const label of s.labels) if (!shared.some((l) => l[0] === label[0])) by.add(label[0]);
   return { shared, by: [...by] };

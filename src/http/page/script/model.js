@@ -170,6 +170,7 @@ function follow(s, type, seconds) {
     if (reset) s.resets = [...s.resets.filter((then) => then > tick - POINTS), tick];
     // After a reset the whole value is new, so that the rate is never negative.
     point = s.rate = (reset ? now : now - s.before) / seconds;
+    if (point > 0) s.rose = tick;
     s.before = now;
   }
   if (!s.spark && sparks < MOST_LINES) s.spark = new Float64Array(POINTS).fill(NaN), sparks++;

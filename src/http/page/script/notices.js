@@ -1,17 +1,18 @@
 
 // Writes the counts, the warnings and the table of contents.
 
-// The title and the advice of each cause of `prometheus_exporter_errors_total`.
-const WARNINGS = {
-  skipped: ["Samples were skipped", "a series that is there twice, or a family without a name. The program's log names it."],
-  type_conflict: ["A name has two types", "only the first is served. Rename the other. The program's log names it."],
-};
+// The fault and the advice for each cause of `prometheus_exporter_errors_total`.
+const WARNINGS = new Map([
+  ["skipped", "A line, a sample or a collector was skipped. The program's log names the first."],
+  ["type_conflict", "A name has two types. The program's log names it. Only the first is served. Rename the other."],
+]);
 
+// Warns of faults that were counted while the page was open. The list shows older ones as numbers.
 function warn() {
   const due = [];
   for (const s of families.get("prometheus_exporter_errors_total")?.series.values() || []) {
-    const todo = WARNINGS[s.labels[0]?.[1]];
-    if (todo && s.value > 0) due.push(todo.join(` (${digits(s.value)}): `));
+    const text = WARNINGS.get(new Map(s.labels).get("cause"));
+    if (text && tick - s.rose < POINTS) due.push(`${text} Since the start: ${digits(s.value)}.`);
   }
   put($("warnings"), due.join("\n"));
 }
