@@ -103,7 +103,8 @@ pub(super) fn of_literals(name: &str, source: &str) -> Vec<Text> {
     let mut found = Vec::new();
     literals(tokens, &mut found);
     // A table of numbers, the configuration of another program, and the words of ../shared/web-config/README.md.
-    let data = ["0.0 0.001", "global ", "a plain HTTP request is told so"];
+    let data =
+        ["0.0 0.001", "global ", "a plain HTTP request is told so", "this header can not be configured"];
     let is_data = |text: &str| data.iter().any(|start| text.starts_with(start) || text.ends_with(start));
     let prose = found.into_iter().filter(|text| text.matches(' ').count() >= SPACES && !is_data(text));
     prose.map(|text| Text { place: name.to_owned(), text: without_code(&text), kind: Kind::Prose }).collect()

@@ -107,7 +107,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "web_config_headers_extra_header.bad.yml",
-        "error: this header cannot be configured",
+        "error: this header can not be configured",
         Refused(
             InvalidInput,
             "3: http_server_config.headers.Content-Type",
@@ -362,7 +362,7 @@ fn no_burst(stage: &Stage, path: PathBuf) {
     });
     let warnings = warnings(&log);
     assert_eq!(warnings.len(), 1, "{log}");
-    let expected = format!("{}:1: rate_limit: without a burst it is 1", path.display());
+    let expected = format!("{}:1: rate_limit: without a burst, 1 is used", path.display());
     assert!(warnings[0].contains(&expected), "{log}");
 }
 
