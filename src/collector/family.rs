@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
 
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::exposition::metric;
 
@@ -36,43 +36,14 @@ impl From<Kind> for MetricType {
 
 /// Returns a histogram. The buckets are pairs of an upper bound and its cumulative count. `count` is the total.
 pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64, count: u64) -> Metric {
-    let bucket = |&(upper_bound, cumulative_count): &(f64, u64)| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(upper_bound);
-        bucket.set_cumulative_count(cumulative_count);
-        bucket
-    };
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.iter().map(bucket).collect());
-    histogram.set_sample_sum(sum);
-    histogram.set_sample_count(count);
-    let mut metric = Metric::from_label(labels);
-    metric.set_histogram(histogram);
-    metric
+    let buckets = buckets.iter().map(|(bound, count)| metric::bucket(*bound, *count)).collect();
+    metric::of_buckets(labels, buckets, sum, count)
 }
 
 /// Returns a summary with pairs of a quantile and its value.
 pub(super) fn summary(labels: Vec<LabelPair>, quantiles: &[(f64, f64)], sum: f64, count: u64) -> Metric {
-    let quantile = |&(quantile, value): &(f64, f64)| {
-        let mut made = Quantile::default();
-        made.set_quantile(quantile);
-        made.set_value(value);
-        made
-    };
-    let mut summary = Summary::default();
-    summary.set_quantile(quantiles.iter().map(quantile).collect());
-    summary.set_sample_sum(sum);
-    summary.set_sample_count(count);
-    let mut metric = Metric::from_label(labels);
-    metric.set_summary(summary);
-    metric
-}
-
-pub(super) fn label(name: &str, value: &str) -> LabelPair {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    label
+    let quantiles = quantiles.iter().map(|(quantile, value)| metric::quantile(*quantile, *value)).collect();
+    metric::of_quantiles(labels, quantiles, sum, count)
 }
 
 pub(super) fn family(

@@ -12,7 +12,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::family::{desc, family, label};
+use super::family::{desc, family};
+use crate::exposition::metric::label;
 use list::{Metric, RUNTIME, Read};
 
 pub(super) use watch::by_default;

@@ -1,6 +1,54 @@
-//! Builds a metric with one value, with and without the feature `prometheus/protobuf`.
+//! Builds metrics, with and without the feature `prometheus/protobuf`.
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType, Untyped};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricType, Quantile, Summary, Untyped,
+};
+
+#[inline]
+pub(crate) fn label(name: &str, value: &str) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.to_owned());
+    label.set_value(value.to_owned());
+    label
+}
+
+#[inline]
+pub(crate) fn bucket(upper_bound: f64, cumulative_count: u64) -> Bucket {
+    let mut bucket = Bucket::default();
+    bucket.set_upper_bound(upper_bound);
+    bucket.set_cumulative_count(cumulative_count);
+    bucket
+}
+
+#[inline]
+pub(crate) fn quantile(quantile: f64, value: f64) -> Quantile {
+    let mut made = Quantile::default();
+    made.set_quantile(quantile);
+    made.set_value(value);
+    made
+}
+
+/// Returns a histogram. `count` is the total.
+pub(crate) fn of_buckets(labels: Vec<LabelPair>, buckets: Vec<Bucket>, sum: f64, count: u64) -> Metric {
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets);
+    histogram.set_sample_sum(sum);
+    histogram.set_sample_count(count);
+    let mut metric = Metric::from_label(labels);
+    metric.set_histogram(histogram);
+    metric
+}
+
+/// Returns a summary.
+pub(crate) fn of_quantiles(labels: Vec<LabelPair>, quantiles: Vec<Quantile>, sum: f64, count: u64) -> Metric {
+    let mut summary = Summary::default();
+    summary.set_quantile(quantiles);
+    summary.set_sample_sum(sum);
+    summary.set_sample_count(count);
+    let mut metric = Metric::from_label(labels);
+    metric.set_summary(summary);
+    metric
+}
 
 /// Returns a metric with one value. Types other than counter and untyped become a gauge.
 #[inline]

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::LabelPair;
 
-use super::super::family::label;
 use super::super::skipped::SampleSkipReason;
+use crate::exposition::metric::label;
 
 /// Checks a metric name against `[a-zA-Z_:][a-zA-Z0-9_:]*`
 /// (<https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>).

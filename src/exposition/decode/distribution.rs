@@ -2,10 +2,11 @@
 
 use std::mem;
 
-use prometheus::proto::{Bucket, Gauge, Histogram, LabelPair, Metric, Quantile, Summary};
+use prometheus::proto::{Bucket, LabelPair, Metric, MetricType, Quantile};
 
 use super::fault::{Fault, Faults};
-use super::labels::{self, Label, pair};
+use super::labels::{self, Label};
+use crate::exposition::metric;
 
 /// The most buckets that memory is reserved for, if the metric before has as many.
 const MOST_FORESEEN: usize = 64;
@@ -67,17 +68,11 @@ impl Distribution {
             Part::Bucket(f64::INFINITY, all) => once(&mut self.all, all)?,
             Part::Bucket(bound, count) => {
                 self.is_unsorted |= self.buckets.last().is_some_and(|last| last.upper_bound() >= bound);
-                let mut bucket = Bucket::default();
-                bucket.set_upper_bound(bound);
-                bucket.set_cumulative_count(count);
-                self.buckets.push(bucket);
+                self.buckets.push(metric::bucket(bound, count));
             }
             Part::Quantile(bound, value) => {
                 self.is_unsorted |= self.quantiles.last().is_some_and(|last| last.quantile() >= bound);
-                let mut quantile = Quantile::default();
-                quantile.set_quantile(bound);
-                quantile.set_value(value);
-                self.quantiles.push(quantile);
+                self.quantiles.push(metric::quantile(bound, value));
             }
             Part::Sum(sum) => once(&mut self.sum, sum)?,
             Part::Count(count) => once(&mut self.count, count)?,
@@ -99,15 +94,12 @@ impl Distribution {
         let Distribution { labels, quantiles, timestamp, .. } = self;
         quantiles.into_iter().map(move |quantile| {
             // With a decimal point, as in OpenMetrics and Prometheus.
-            let bound = pair("quantile", &format!("{:?}", quantile.quantile()));
+            let bound = metric::label("quantile", &format!("{:?}", quantile.quantile()));
             let mut labels = labels.clone();
             labels.insert(labels.partition_point(|label| label.name() < "quantile"), bound);
-            let mut gauge = Gauge::default();
-            gauge.set_value(quantile.value());
-            let mut metric = Metric::from_label(labels);
-            metric.set_gauge(gauge);
-            set_timestamp(&mut metric, timestamp);
-            metric
+            let mut gauge = metric::of_value(MetricType::GAUGE, labels, quantile.value());
+            set_timestamp(&mut gauge, timestamp);
+            gauge
         })
     }
 
@@ -117,30 +109,17 @@ impl Distribution {
         if self.is_unsorted {
             self.sort(faults);
         }
-        let mut metric = Metric::from_label(self.labels);
-        set_timestamp(&mut metric, self.timestamp);
         let sum = self.sum.unwrap_or(f64::NAN);
-        if is_summary {
-            let mut summary = Summary::default();
-            summary.set_quantile(self.quantiles);
-            summary.set_sample_sum(sum);
-            summary.set_sample_count(count);
-            metric.set_summary(summary);
-            return Ok(metric);
-        }
-        // In `prometheus` the encoder adds the bucket `+Inf`. One that contradicts the count is served unchanged.
-        if let Some(all) = self.all.filter(|all| *all != count) {
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(f64::INFINITY);
-            bucket.set_cumulative_count(all);
-            self.buckets.push(bucket);
-        }
-        let mut histogram = Histogram::default();
-        histogram.set_bucket(self.buckets);
-        histogram.set_sample_sum(sum);
-        histogram.set_sample_count(count);
-        metric.set_histogram(histogram);
-        Ok(metric)
+        let mut made = if is_summary {
+            metric::of_quantiles(self.labels, self.quantiles, sum, count)
+        } else {
+            // In `prometheus` the encoder adds the bucket `+Inf`. One that contradicts the count is served unchanged.
+            let contradicting = self.all.filter(|all| *all != count);
+            self.buckets.extend(contradicting.map(|all| metric::bucket(f64::INFINITY, all)));
+            metric::of_buckets(self.labels, self.buckets, sum, count)
+        };
+        set_timestamp(&mut made, self.timestamp);
+        Ok(made)
     }
 
     /// Sorts buckets and quantiles by bound. If two have the same bound, the first is kept.

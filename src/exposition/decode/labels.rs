@@ -7,6 +7,7 @@ use prometheus::proto::LabelPair;
 
 use super::cursor::Cursor;
 use super::fault::Fault;
+use crate::exposition::metric;
 
 /// A label of a line.
 #[derive(Clone, Debug)]
@@ -91,13 +92,5 @@ pub(super) fn check(labels: &mut [Label<'_>], openmetrics: bool) -> Result<(), F
 
 /// Converts the labels of a line to those of a metric.
 pub(super) fn pairs(labels: &[Label<'_>]) -> Vec<LabelPair> {
-    labels.iter().map(|label| pair(&label.name, &label.value)).collect()
-}
-
-#[inline]
-pub(super) fn pair(name: &str, value: &str) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    pair.set_value(value.to_owned());
-    pair
+    labels.iter().map(|label| metric::label(&label.name, &label.value)).collect()
 }

@@ -8,8 +8,9 @@ use super::distribution::Part;
 use super::families::{Families, Place};
 use super::family::{Family, metric};
 use super::kind::Role;
-use super::labels::{Label, pair};
+use super::labels::Label;
 use super::number;
+use crate::exposition::metric::label;
 
 /// The positions of the parts of a line.
 pub(super) struct Written<'t> {
@@ -73,7 +74,7 @@ impl<'t> Shape<'t> {
         }
         let value = cursor.value().ok().filter(|_| cursor.end_line())?;
         let mut labels = Vec::with_capacity(leads.len());
-        labels.extend(leads.iter().zip(values).map(|((_, name), value)| pair(name, value)));
+        labels.extend(leads.iter().zip(values).map(|((_, name), value)| label(name, value)));
         if !*is_sorted {
             labels.sort_by(|a, b| a.name().cmp(b.name()));
         }
