@@ -1,5 +1,8 @@
 //! The metrics as a service inside the program's own HTTP server.
 
+#[cfg(feature = "page")]
+mod page;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -18,16 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Running;
 use crate::http::body::Body;
 use crate::http::document::Document;
-#[cfg(feature = "page")]
-use crate::http::document::{Places, Program, Render};
-#[cfg(feature = "page")]
-use crate::http::page::{Landing, Page};
-#[cfg(feature = "page")]
-use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::http::router::Router;
 use crate::scrape::Host;
-#[cfg(feature = "page")]
-use crate::util::io_error;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
@@ -104,41 +99,6 @@ impl Handler {
             no_engine: Throttle::default(),
         };
         Handler { mounted: Arc::new(mounted), page: None }
-    }
-
-    /// Returns the page that shows these metrics live, as a service to be mounted at a path of your choice.
-    ///
-    /// `metrics_path` is where a browser finds this handler: an absolute path, with the prefix of a proxy if there is one. The page
-    /// scrapes it every two seconds while it is visible. The page is under the same access control as the metrics, and both share
-    /// their threads.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is not absolute, or if a link of the page would run a script.
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// use prometheus_hyper::{Handler, Page, Server};
-    ///
-    /// let metrics: Handler = Server::builder().into_handler()?;
-    /// let page: Handler = metrics.page(Page::new("My service"), "/internal/metrics")?;
-    /// // axum: Router::new().route_service("/internal/metrics", metrics).route_service("/internal", page)
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "page")]
-    pub fn page(&self, page: Page, metrics_path: &str) -> io::Result<Handler> {
-        let fault = if path_is_valid(metrics_path) {
-            page.fault()
-        } else {
-            Some(format!("metrics_path: {metrics_path:?} {INVALID_PATH}"))
-        };
-        if let Some(fault) = fault {
-            return Err(io_error::new(io::ErrorKind::InvalidInput, format!("page: {fault}")));
-        }
-        let places = Places { metrics: metrics_path, formats: &[], probes: &[], health: false };
-        let document = Landing(page).render(Program { name: None, version: None }, &places);
-        Ok(Handler { mounted: Arc::clone(&self.mounted), page: Some(Arc::new(document)) })
     }
 
     fn answer(&self, head: Parts) -> ResponseFuture {
