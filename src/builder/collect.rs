@@ -1,4 +1,4 @@
-//! Options of samples that async work makes, and of what probes tell about themselves.
+//! Options of samples that async work makes.
 
 use std::future::Future;
 
@@ -57,19 +57,6 @@ impl Builder {
             self.faults.add("collect_with_up", fault);
         }
         self.metrics.contents.hooks.push(Hook::collecting(name, Some(up), collect));
-        self
-    }
-
-    /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
-    /// `false`.
-    ///
-    /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), its error with all sources, and its
-    /// outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
-    /// skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
-    /// query or credentials.
-    pub fn probe_debug(mut self, answer: bool) -> Self {
-        self.metrics.probe_debug = answer;
-        self.faults.of_server("probe_debug");
         self
     }
 }

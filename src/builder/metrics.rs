@@ -155,6 +155,19 @@ impl Builder {
         self
     }
 
+    /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
+    /// `false`.
+    ///
+    /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), its error with all sources, and its
+    /// outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
+    /// skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
+    /// query or credentials.
+    pub fn probe_debug(mut self, answer: bool) -> Self {
+        self.metrics.probe_debug = answer;
+        self.faults.of_server("probe_debug");
+        self
+    }
+
     /// Sets the path of the metrics.
     ///
     /// It must be an absolute path as in a request: percent-encoded, without a query. It begins with a single slash and has no

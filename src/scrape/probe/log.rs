@@ -8,6 +8,8 @@ use std::time::Instant;
 const MOST: usize = 64 * 1024;
 
 /// The lines of one probe, if the client requested them.
+///
+/// The mutex is std's, because one of parking_lot is not `RefUnwindSafe`, and a `ProbeRequest` is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProbeLog(Option<Arc<Mutex<Lines>>>);
 
