@@ -53,7 +53,9 @@ pub(super) fn metric() -> impl Strategy<Value = Metric> {
 
 pub(super) fn families() -> impl Strategy<Value = Vec<MetricFamily>> {
     let kinds = vec![MetricType::COUNTER, MetricType::GAUGE, MetricType::HISTOGRAM, MetricType::SUMMARY];
-    let label_names = btree_set("[a-zA-Z_][a-zA-Z0-9_]{0,6}", 0..4);
+    // The format itself uses "le" in histograms, so a series that has it is skipped there.
+    let label_name = "[a-zA-Z_][a-zA-Z0-9_]{0,6}".prop_filter("not the format's own", |name| name != "le");
+    let label_names = btree_set(label_name, 0..4);
     let series = vec((metric(), vec(text(), 4)), 1..6);
     let family = (select(kinds), text(), label_names, series).prop_map(|(kind, help, names, series)| {
         let names = Vec::from_iter(names);
