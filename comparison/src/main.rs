@@ -15,6 +15,7 @@ mod launch;
 mod load;
 mod locked;
 mod machine;
+mod one_core;
 mod outcome;
 mod process;
 mod results;

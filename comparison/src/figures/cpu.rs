@@ -4,6 +4,7 @@ use crate::bench::Bench;
 use crate::client::Ask;
 use crate::fleet::Member;
 use crate::load::{Load, Shape};
+use crate::one_core::OneCore;
 use crate::outcome::Outcome;
 use crate::results::Value;
 use crate::stats::median;
@@ -15,6 +16,7 @@ pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const GZIP: &str = "gzip";
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let _one_core = OneCore::keep()?;
     for load in bench.loads() {
         eprintln!("cpu: {load}");
         let (rounds, times) = rounds(load);

@@ -8,6 +8,7 @@ use crate::bench::Bench;
 use crate::client::Ask;
 use crate::fleet::Member;
 use crate::load::Load;
+use crate::one_core::OneCore;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
 use crate::results::Value;
@@ -45,6 +46,7 @@ const WAYS: [Way; 3] = [
 ];
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let _one_core = OneCore::keep()?;
     for load in bench.mixes() {
         eprintln!("latency: {load}");
         let (rounds, times) = rounds(load);

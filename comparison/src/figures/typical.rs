@@ -8,6 +8,7 @@ use crate::bench::Bench;
 use crate::client::Ask;
 use crate::fleet::Member;
 use crate::load::Load;
+use crate::one_core::OneCore;
 use crate::outcome::Outcome;
 use crate::peers::Peer;
 use crate::results::Value;
@@ -47,6 +48,7 @@ struct Turn {
 
 /// Scrapes all of them within each second, one after the other, at equal intervals.
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
+    let _one_core = OneCore::keep()?;
     let rounds = bench.rounds(300);
     let loads: Vec<Load> = bench.mixes().into_iter().filter(|load| load.series <= MOST).collect();
     let (fleet, results) = bench.parts();
