@@ -53,7 +53,7 @@ pub(super) fn metric() -> impl Strategy<Value = Metric> {
 
 pub(super) fn families() -> impl Strategy<Value = Vec<MetricFamily>> {
     let kinds = vec![MetricType::COUNTER, MetricType::GAUGE, MetricType::HISTOGRAM, MetricType::SUMMARY];
-    // The format itself uses "le" in histograms, so a series that has it is skipped there.
+    // The format itself uses "le" in histograms, so a series with that label is skipped there.
     let label_name = "[a-zA-Z_][a-zA-Z0-9_]{0,6}".prop_filter("not the format's own", |name| name != "le");
     let label_names = btree_set(label_name, 0..4);
     let series = vec((metric(), vec(text(), 4)), 1..6);
