@@ -4,7 +4,7 @@
 //! These tests are ignored, because they need the programs. `.ci/run programs` installs them, builds the
 //! examples and runs the tests. To run them by hand, put the programs in the PATH or set `PROMETHEUS`,
 //! `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`,
-//! `NODE_EXPORTER`, `BLACKBOX_EXPORTER`, `PUSHGATEWAY`, `NODE` and `CHROMIUM`.
+//! `NODE_EXPORTER`, `BLACKBOX_EXPORTER`, `PUSHGATEWAY`, `CADDY`, `NODE` and `CHROMIUM`.
 //! `NODE_PATH` is the folder of playwright-core and axe-core.
 //!
 //! Tests whose names begin with `prometheus_`, `promtool_` and `vmagent_` run twice, with two versions of
