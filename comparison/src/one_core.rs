@@ -15,7 +15,7 @@ pub(crate) struct OneCore {
     before: CpuSet,
 }
 
-/// The calling thread, for the kernel.
+/// The process 0 is the calling thread (sched_setaffinity(2)).
 const THIS_THREAD: Pid = Pid::from_raw(0);
 
 impl OneCore {
