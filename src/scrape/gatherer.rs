@@ -137,7 +137,7 @@ impl Gatherer {
         let report = move |ended| {
             let too_late = gatherer.state.lock().reports.end(flight, index, ended);
             gatherer.changed.notify_one();
-            // The hook's error is the host's code, so it is dropped without the lock.
+            // Dropped without the lock, because there may be many samples.
             drop(too_late);
         };
         tasks.start(self.work.hooks(), index, self.standard_timeout / 2, runtime, report);

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::collector::{Logged, Samples};
 use crate::scrape::gather::Families;
-use crate::util::error::BoxError;
+use crate::util::error::{BoxError, chain};
 
 /// Describes the scrape before which a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ pub(super) struct Ended {
 /// Reason why a hook did not finish.
 #[derive(Debug)]
 pub(super) enum Failure {
-    Error(BoxError),
+    Error(String),
     Panic,
     /// It did not finish in the full time of a hook.
     Late,
@@ -130,7 +130,7 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Error(error) => error.fmt(f),
+            Failure::Error(error) => f.write_str(error),
             Failure::Panic => f.write_str("it panicked"),
             Failure::Late => f.write_str("it did not finish in time"),
             Failure::CutShort => f.write_str("no waiting client had enough time left"),
@@ -154,7 +154,8 @@ pub(super) fn start(
         Reporting { started: Instant::now(), result: Err(Failure::Cancelled), report: Some(report) };
     runtime.spawn(async move {
         let result = (hooks[index].run)(ScrapeContext { deadline }).await;
-        reporting.end(result.map_err(Failure::Error));
+        // Within the task, because formatting and dropping the error is the host's code, which may panic.
+        reporting.end(result.map_err(|error| Failure::Error(chain(&*error))));
     })
 }
 

@@ -344,10 +344,9 @@ impl Work {
             }
             Err(failure) => {
                 if complaint.allows() {
-                    // Formatted here, so that an error whose `Display` panics fails this scrape, whether a subscriber
-                    // is installed or not.
+                    // An error may contain line feeds, so it is written with `?`, which escapes them.
                     let failure = failure.to_string();
-                    tracing::warn!(hook = ?hook.name(), %failure, "hook failed; {then}");
+                    tracing::warn!(hook = ?hook.name(), ?failure, "hook failed; {then}");
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Tests hooks, which run async work before a scrape.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +10,8 @@ use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{Builder, ScrapeContext, Server};
 
 use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
-use crate::support::log::{Log, logged_to};
+use crate::support::error::Caused;
+use crate::support::log::{Log, logged, logged_to};
 use crate::support::server::{patient, start};
 
 fn gauge(registry: &Registry, name: &str) -> Gauge {
@@ -65,6 +68,28 @@ fn hooks_run_concurrently() {
     }
 }
 
+/// An error whose formatting or drop panics.
+#[derive(Debug)]
+struct Panics {
+    in_display: bool,
+}
+
+impl fmt::Display for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        assert!(!self.in_display, "expected panic of this test");
+        f.write_str("it failed")
+    }
+}
+
+impl Error for Panics {}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        assert!(self.in_display, "expected panic of this test");
+    }
+}
+
+/// Regression: an error that panicked in `Display` or in its drop made the scrape a 500.
 #[test]
 fn failed_hook_costs_only_its_own_values() {
     let registry = Registry::new();
@@ -76,6 +101,8 @@ fn failed_hook_costs_only_its_own_values() {
         .before_scrape("panics at once", |_| -> std::future::Ready<_> {
             panic!("expected panic of this test")
         })
+        .before_scrape("panics in display", |_| async { Err(Panics { in_display: true }.into()) })
+        .before_scrape("panics in drop", |_| async { Err(Panics { in_display: false }.into()) })
         .before_scrape("is well", |scrape: ScrapeContext| async move {
             assert!(scrape.deadline() > Instant::now());
             Ok(())
@@ -85,11 +112,21 @@ fn failed_hook_costs_only_its_own_values() {
         let answer = get(addr, "/metrics");
         assert_eq!(answer.status, 200);
         assert_eq!(answer.sample("others"), Some(7.0));
-        let table = [("fails", 0.0), ("panics", 0.0), ("panics at once", 0.0), ("is well", 1.0)];
-        for (hook, expected) in table {
-            assert_eq!(success(&answer, hook), Some(expected), "{hook}");
+        for hook in ["fails", "panics", "panics at once", "panics in display", "panics in drop"] {
+            assert_eq!(success(&answer, hook), Some(0.0), "{hook}");
         }
+        assert_eq!(success(&answer, "is well"), Some(1.0));
     }
+}
+
+/// Regression: an error with a line feed forged a log line.
+#[test]
+fn hook_error_is_logged_on_one_line_with_its_sources() {
+    let builder = Server::builder().registry(&Registry::new()).before_scrape("fails", |_| async {
+        Err(Caused("no\nERROR forged", Some(&Caused("it is gone", None))).into())
+    });
+    let log = logged(builder, |addr| assert_eq!(get(addr, "/metrics").status, 200));
+    assert!(log.contains(r#"failure="no\nERROR forged: it is gone""#), "{log}");
 }
 
 /// A separate test, because here the timeout must expire. On a busy machine the remaining time may not be

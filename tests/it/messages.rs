@@ -179,7 +179,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             serving().before_scrape("queue", hook),
             twice("/metrics"),
             (200, SOMETHING),
-            &["WARN hook failed; serving the last values hook=\"queue\" failure=no connection"],
+            &["WARN hook failed; serving the last values hook=\"queue\" failure=\"no connection\""],
         ),
         situation(
             "host not allowed",

@@ -4,7 +4,6 @@
 //! Each test runs in its own process, because the subscriber is global.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -16,10 +15,10 @@ use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeRequest, Server};
 
 use crate::support::client::{Client, get, wait_for};
+use crate::support::run_alone;
 use crate::support::runtime::current_thread;
 use crate::support::server::{something, start};
 use crate::support::subscriber::{ARMED, panicked_at, set};
-use crate::support::{CHILD, run_alone};
 
 const PANICS: &str = "prometheus_exporter_errors_total{cause=\"panic\"}";
 
@@ -242,35 +241,6 @@ fn child_that_reloads() {
     folder.write("web.yml", "# mended\n");
     wait_for("a 1", || gauge() == Some(1.0));
     assert_eq!(panicked_at("web-config file reloaded"), 1);
-}
-
-/// An error is code of the host program too. It runs when the subscriber formats the log line.
-#[test]
-fn error_that_panics_in_display_fails_one_scrape() {
-    run_alone("subscriber::child_that_prints", "", &[]);
-}
-
-#[test]
-#[ignore = "run by another test"]
-fn child_that_prints() {
-    #[derive(Debug)]
-    struct PanicsInDisplay;
-    impl fmt::Display for PanicsInDisplay {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("expected panic of this test")
-        }
-    }
-    impl std::error::Error for PanicsInDisplay {}
-    if std::env::var(CHILD).is_err() {
-        return;
-    }
-    let printing = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
-    tracing::subscriber::set_global_default(printing).unwrap();
-    let builder = Server::builder().registry(&something());
-    let (_guard, addr) = start(builder.before_scrape("bad", |_| async { Err(PanicsInDisplay.into()) }));
-    // The line is logged once a minute.
-    let statuses: Vec<u16> = (0..3).map(|_| get(addr, "/metrics").status).collect();
-    assert_eq!(statuses, [500, 200, 200]);
 }
 
 /// The task of a connection serves no other connection.
