@@ -104,8 +104,7 @@ impl Gathering {
 /// Gathers one source. If one of its collectors panics, returns the panic's message.
 pub(crate) fn gather(source: &Registry) -> Result<Families, String> {
     // A registry is a lock around its collectors. Unwinding releases it, and `gather` has changed nothing.
-    panic::catch_unwind(AssertUnwindSafe(|| source.gather()))
-        .map_err(|payload| panic_message(payload.as_ref()))
+    panic::catch_unwind(AssertUnwindSafe(|| source.gather())).map_err(panic_message)
 }
 
 /// Counts the series as Prometheus does: one for each bucket and quantile, one for the sum and one for the count.

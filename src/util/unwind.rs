@@ -1,5 +1,6 @@
 //! Catches panics of foreign code: the host program's subscriber, its layers, and the values that it prints.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
@@ -30,15 +31,17 @@ pub(crate) async fn caught_in_polls<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Returns the message of a panic.
-pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    if let Some(message) = payload.downcast_ref::<&str>() {
+/// Returns the message of a panic, and drops its payload.
+pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
+    let message = if let Some(message) = payload.downcast_ref::<&str>() {
         (*message).to_owned()
     } else if let Some(message) = payload.downcast_ref::<String>() {
         message.clone()
     } else {
         "panic without a message".to_owned()
-    }
+    };
+    caught(|| drop(payload));
+    message
 }
 
 #[cfg(test)]
@@ -58,5 +61,11 @@ mod tests {
     #[test]
     fn catches_a_panic_whose_payload_panics() {
         assert_eq!(caught(|| panic::panic_any(PanicsOnDrop)), None::<()>);
+    }
+
+    /// Such a panic of one collector made the scrape of all registries a 500.
+    #[test]
+    fn reads_the_message_of_a_panic_whose_payload_panics() {
+        assert_eq!(panic_message(Box::new(PanicsOnDrop)), "panic without a message");
     }
 }

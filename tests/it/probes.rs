@@ -1,6 +1,7 @@
 //! Tests probes, which examine a target during a scrape.
 
 use std::net::SocketAddr;
+use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -51,10 +52,19 @@ async fn probe(probe: ProbeRequest) -> Result<Registry, ProbeError> {
         "away" => return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into()),
         "hangs" => std::future::pending().await,
         "panics" => panic!("expected panic of this test"),
+        "panics twice" => panic_any(PanicsOnDrop),
         "panics in collect" => registry.register(Box::new(Panics(IntCounter::new("n", "help")?)))?,
         other => return Err(ProbeError::bad_request(format!("unknown target {other:?}"))),
     }
     Ok(registry)
+}
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("expected panic of this test");
+    }
 }
 
 struct Panics(IntCounter);
@@ -79,6 +89,8 @@ fn each_probe_outcome_has_its_response() {
         ("?target=away", "", 200, Some(0.0), "failure"),
         ("?target=hangs", timeout, 200, Some(0.0), "timeout"),
         ("?target=panics", "", 200, Some(0.0), "panic"),
+        // The client got no response.
+        ("?target=panics+twice", "", 200, Some(0.0), "panic"),
         ("?target=panics+in%20collect", "", 200, Some(0.0), "panic"),
         ("?target=knows%20better", "", 200, Some(0.0), "success"),
         ("", "", 400, None, "bad_request"),

@@ -101,7 +101,7 @@ impl Exposer {
             collector::keep_skipped();
             // Dropping a registry runs foreign code too.
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
-                pen.report_panic(&panic_message(payload.as_ref()));
+                pen.report_panic(&panic_message(payload));
             }
         })?;
         Ok(written)

@@ -158,7 +158,7 @@ impl Prober {
             tracing::debug!(path, "probe cancelled; its runtime has shut down");
             return Failure::Failed(ProbeOutcome::Failure);
         };
-        let message = panic_message(payload.as_ref());
+        let message = panic_message(payload);
         log.add(format_args!("panic: {message}"));
         self.panics.report(1, || tracing::error!(path, ?message, "probe panicked"));
         Failure::Failed(ProbeOutcome::Panic)
