@@ -5,11 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::util::error::chain;
+use crate::util::error::{beginning, chain};
 use crate::util::throttle::Throttle;
-
-/// The length in characters after which an invalid name is cut in the log.
-const NAME_IN_THE_LOG: usize = 100;
 
 thread_local! {
     /// The number of skipped samples. It is per thread, because a collector runs on the gathering thread and does not
@@ -112,7 +109,7 @@ pub(super) struct SkippedSamples {
 impl SkippedSamples {
     pub(super) fn add(&mut self, name: &str, reason: SampleSkipReason) {
         self.count += 1;
-        self.first.get_or_insert_with(|| (name.chars().take(NAME_IN_THE_LOG).collect(), reason));
+        self.first.get_or_insert_with(|| (beginning(name), reason));
     }
 
     /// Counts them for the gather on this thread, and logs the first one unless it `was_logged`.

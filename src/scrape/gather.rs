@@ -8,6 +8,7 @@ use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::collector::by_series;
+use crate::util::error::beginning;
 use crate::util::unwind::panic_message;
 
 /// The families of an exposition, sorted by name, without duplicate names.
@@ -88,7 +89,7 @@ impl Gathering {
                     family.mut_metric().append(&mut metrics);
                     merged = true;
                 } else if !hiding.contains(twin.name()) {
-                    conflicts.push(twin.name().to_owned());
+                    conflicts.push(beginning(twin.name()));
                 }
             }
             if merged {

@@ -117,6 +117,9 @@ const EXPLICITLY_EMPTY: &str = "\
 # they were skipped (see the log). register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
 ";
 
+/// Maximum number of conflicting names in the log.
+const MOST_NAMES: usize = 10;
+
 /// Counters and log limits of failures.
 #[derive(Debug)]
 struct Reports {
@@ -293,7 +296,8 @@ impl Work {
         let Merged { conflicts, is_empty, has_families, families: _ } = merged;
         self.reports.type_conflicts.report(conflicts.len() as u64, || {
             tracing::warn!(
-                names = ?conflicts,
+                names = ?conflicts.get(..MOST_NAMES).unwrap_or(conflicts),
+                count = conflicts.len(),
                 "two registries have these names with different types; serving the first one's only"
             );
         });

@@ -5,8 +5,11 @@ use std::error::Error;
 /// Any error. Hooks and the functions of collectors may return it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Maximum length of a chain in bytes, because a chain of sources may never end.
+/// Maximum length of a chain in characters. One error may be long, and a chain of sources may never end.
 const LONG: usize = 1000;
+
+/// Maximum length of a metric name in the log, in characters.
+const LONG_NAME: usize = 100;
 
 /// Formats an error with its sources: `cannot ask db1: connection refused`.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
@@ -16,5 +19,39 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         chain = format!("{chain}: {error}");
         source = error.source();
     }
-    chain
+    chain.chars().take(LONG).collect()
+}
+
+/// Returns the beginning of a metric name for the log.
+pub(crate) fn beginning(name: &str) -> String {
+    name.chars().take(LONG_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Endless;
+
+    impl fmt::Display for Endless {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("again")
+        }
+    }
+
+    impl Error for Endless {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+
+    #[test]
+    fn chain_has_a_maximum_length() {
+        let long = BoxError::from("\u{e9}".repeat(10 * LONG));
+        assert_eq!(chain(&*long), "\u{e9}".repeat(LONG));
+        assert_eq!(chain(&Endless).len(), LONG);
+    }
 }

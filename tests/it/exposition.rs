@@ -93,6 +93,25 @@ fn failing_exposition_is_skipped_in_its_scrape() {
     assert_eq!(lines.count(), 1, "{log}");
 }
 
+/// Regression: the log had the full names, and all of those with two types.
+#[test]
+fn log_shows_the_beginning_of_long_names_and_of_many() {
+    let texts = ["gauge", "counter"].map(|kind| {
+        let repeated = format!("{} 1\n", "a".repeat(10_000)).repeat(2);
+        let families = (0..1000).map(|n| format!("# TYPE b{n} {kind}\nb{n} 1\n"));
+        format!("# TYPE {} {kind}\n{repeated}{}", "a".repeat(10_000), families.collect::<String>())
+    });
+    let [gauges, counters] = texts.map(|text| writing(text.leak()));
+    let log = logged(Server::builder().registry(&gauges).registry(&counters), |addr| {
+        assert_eq!(get(addr, "/metrics").sample("b999"), Some(1.0));
+    });
+    for word in ["series repeated", "different types"] {
+        let line = log.lines().find(|line| line.contains(word)).unwrap();
+        assert!(line.contains("aaaa") && line.len() < 1000, "{word}: {} bytes", line.len());
+    }
+    assert!(log.contains("count=1001"), "{log}");
+}
+
 #[test]
 fn exposition_is_read_as_openmetrics_if_selected() {
     let registry = Registry::new();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::util::error::beginning;
+
 /// The reason why a family, a metric or a sum is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
@@ -40,7 +42,7 @@ pub struct SkipCount {
     pub reason: SkipReason,
     /// The number of families, metrics or sums.
     pub count: u64,
-    /// The name of the first family. If it has no name, its help.
+    /// The beginning of the first family's name. If it has no name, of its help.
     pub first: String,
 }
 
@@ -64,7 +66,7 @@ impl Skipped {
     pub(super) fn add(&mut self, reason: SkipReason, first: &str) {
         match self.counts.iter_mut().find(|entry| entry.reason == reason) {
             Some(entry) => entry.count += 1,
-            None => self.counts.push(SkipCount { reason, count: 1, first: first.to_owned() }),
+            None => self.counts.push(SkipCount { reason, count: 1, first: beginning(first) }),
         }
     }
 }
