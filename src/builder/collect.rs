@@ -52,7 +52,7 @@ impl Builder {
     {
         let name = name.into();
         let up = format!("{name}_up");
-        if !collector::is_metric_name(&up) {
+        if !collector::is_metric_name(&name) {
             let fault = format!("collect_with_up: {name:?} must be [a-zA-Z_:][a-zA-Z0-9_:]*");
             self.faults.add("collect_with_up", fault);
         }

@@ -226,6 +226,7 @@ fn bind_rejects_duplicate_and_invalid_names() {
         ),
         (sound().collect_with_up("a b", collect), "collect_with_up: \"a b\" must be"),
         (sound().collect_with_up("1", collect), "collect_with_up: \"1\" must be"),
+        (sound().collect_with_up("", collect), "collect_with_up: \"\" must be"),
     ];
     for (builder, sentence) in table {
         let error = builder.bind().unwrap_err().to_string();
