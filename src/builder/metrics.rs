@@ -158,8 +158,8 @@ impl Builder {
     /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
     /// `false`.
     ///
-    /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), its error with all sources, and its
-    /// outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
+    /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), 1,000 characters of its error with its
+    /// sources, and its outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
     /// skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
     /// query or credentials.
     pub fn probe_debug(mut self, answer: bool) -> Self {

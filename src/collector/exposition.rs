@@ -70,7 +70,10 @@ use crate::util::throttle::Throttle;
 ///
 /// In both formats the lines of a histogram or a summary become one metric, in any order. A family may have several
 /// parts. A summary of quantiles alone becomes a gauge. A missing sum becomes NaN, which OpenMetrics does not allow: its clients get
-/// the histogram without sum and count. If a series has several points, the first one is served.
+/// the histogram without sum and count.
+///
+/// If a series has several points, one is served. That is the first of a histogram or a summary, and else the one with the
+/// earliest timestamp.
 ///
 /// # Skipped lines
 ///
@@ -91,7 +94,8 @@ use crate::util::throttle::Throttle;
 ///
 /// # Limits
 ///
-/// * `write` runs on the gathering thread, so it must not block.
+/// * `write` runs on the gathering thread, so it must not block. It hangs if it registers in or unregisters from its own registry,
+///   which `prometheus` locks.
 /// * Its argument is an empty string that reuses the memory of the last text.
 /// * If another collector of the registry has a name with another type, its values are wrong. Use each name in one
 ///   collector.

@@ -46,7 +46,8 @@ impl Page {
 
     /// Sets the version next to the name.
     ///
-    /// Default: the version of [`Builder::build_info`](crate::Builder::build_info), or else none.
+    /// Default: the version of [`Builder::build_info`](crate::Builder::build_info), or else none. On a page of
+    /// [`Handler::page`](crate::Handler::page): none.
     pub fn version(mut self, text: impl Into<String>) -> Self {
         self.version = Some(text.into());
         self
@@ -57,7 +58,8 @@ impl Page {
     /// Default: none. Further links follow in the order of the calls.
     ///
     /// The address must begin with `http://`, `https://` or `mailto:`, or be a path of this server, which begins with a
-    /// single slash. [`bind`](crate::Builder::bind) rejects other addresses, such as `javascript:`.
+    /// single slash. [`bind`](crate::Builder::bind) and [`Handler::page`](crate::Handler::page) reject other addresses, such
+    /// as `javascript:`.
     pub fn link(mut self, text: impl Into<String>, address: impl Into<String>) -> Self {
         self.links.push((text.into(), address.into()));
         self
