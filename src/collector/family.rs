@@ -1,4 +1,4 @@
-//! Builds families and registries for the collectors of this crate.
+//! Descriptions, registries and the order of series for the collectors of this crate.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,59 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
 
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
-
-use crate::exposition::metric;
-
-/// The type of a family whose metrics have one value each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Counter,
-    Gauge,
-    Untyped,
-}
-
-impl Kind {
-    pub(super) fn metric(self, labels: Vec<LabelPair>, value: f64) -> Metric {
-        metric::of_value(self.into(), labels, value)
-    }
-}
-
-impl From<Kind> for MetricType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge => MetricType::GAUGE,
-            Kind::Untyped => MetricType::UNTYPED,
-        }
-    }
-}
-
-/// Returns a histogram. The buckets are pairs of an upper bound and its cumulative count. `count` is the total.
-pub(super) fn histogram(labels: Vec<LabelPair>, buckets: &[(f64, u64)], sum: f64, count: u64) -> Metric {
-    let buckets = buckets.iter().map(|(bound, count)| metric::bucket(*bound, *count)).collect();
-    metric::of_buckets(labels, buckets, sum, count)
-}
-
-/// Returns a summary with pairs of a quantile and its value.
-pub(super) fn summary(labels: Vec<LabelPair>, quantiles: &[(f64, f64)], sum: f64, count: u64) -> Metric {
-    let quantiles = quantiles.iter().map(|(quantile, value)| metric::quantile(*quantile, *value)).collect();
-    metric::of_quantiles(labels, quantiles, sum, count)
-}
-
-pub(super) fn family(
-    name: &str,
-    help: &str,
-    kind: impl Into<MetricType>,
-    metrics: impl IntoIterator<Item = Metric>,
-) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind.into());
-    family.set_metric(metrics.into_iter().collect());
-    family
-}
+use prometheus::proto::Metric;
 
 /// Returns the description of a family. `by` are its variable labels, `of` is its constant label, if there is one.
 #[expect(

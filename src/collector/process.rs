@@ -11,10 +11,11 @@ mod reading;
 use once_cell::sync::Lazy;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{MetricFamily, MetricType};
 
 use super::default_collector::DefaultCollector;
-use super::family::{Kind, desc, family, registry_of};
+use super::family::{desc, registry_of};
+use crate::exposition::metric::{family, of_value};
 use reading::{Kept, Reading};
 
 /// Collects the [standard metrics] of the process.
@@ -115,7 +116,7 @@ const SYSTEMS: &[fn(&Kept) -> Reading] = &[
 struct Metric {
     name: &'static str,
     help: &'static str,
-    kind: Kind,
+    kind: MetricType,
     value: Value,
 }
 
@@ -140,17 +141,17 @@ const METRICS: [Metric; 8] = [
 type Value = fn(&Reading) -> Option<f64>;
 
 const fn counter(name: &'static str, help: &'static str, value: Value) -> Metric {
-    Metric { name, help, kind: Kind::Counter, value }
+    Metric { name, help, kind: MetricType::COUNTER, value }
 }
 
 const fn gauge(name: &'static str, help: &'static str, value: Value) -> Metric {
-    Metric { name, help, kind: Kind::Gauge, value }
+    Metric { name, help, kind: MetricType::GAUGE, value }
 }
 
 fn families(reading: &Reading) -> Vec<MetricFamily> {
     let shown = |metric: &Metric| {
         let value = (metric.value)(reading)?;
-        Some(family(metric.name, metric.help, metric.kind, [metric.kind.metric(Vec::new(), value)]))
+        Some(family(metric.name, metric.help, metric.kind, vec![of_value(metric.kind, Vec::new(), value)]))
     };
     METRICS.iter().filter_map(shown).collect()
 }

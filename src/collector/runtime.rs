@@ -12,8 +12,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, MetricFamily};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::family::{desc, family};
-use crate::exposition::metric::label;
+use super::family::desc;
+use crate::exposition::metric::{family, label, of_value};
 use list::{Metric, RUNTIME, Read};
 
 pub(super) use watch::by_default;
@@ -106,11 +106,11 @@ impl RuntimeCollector {
     fn samples(&self, metric: &Metric) -> Vec<proto::Metric> {
         let runtime = || label(RUNTIME, &self.name);
         match metric.read {
-            Read::Runtime(read) => vec![metric.kind.metric(vec![runtime()], read(&self.metrics))],
+            Read::Runtime(read) => vec![of_value(metric.kind, vec![runtime()], read(&self.metrics))],
             Read::Worker(read) => (0..self.metrics.num_workers())
                 .map(|worker| {
                     let labels = vec![runtime(), label(WORKER, &worker.to_string())];
-                    metric.kind.metric(labels, read(&self.metrics, worker))
+                    of_value(metric.kind, labels, read(&self.metrics, worker))
                 })
                 .collect(),
         }

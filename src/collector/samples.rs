@@ -12,8 +12,9 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub(crate) use checks::is_metric_name;
 
-use super::family::{self, Kind, by_series};
+use super::family::{self, by_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
+use crate::exposition::metric;
 
 /// Returns a collector that calls `collect` for its samples at each gather.
 ///
@@ -154,8 +155,8 @@ impl Samples {
     /// # assert_eq!(served.len(), 2);
     /// ```
     pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let metric = checks::labels(labels).map(|labels| Kind::Gauge.metric(labels, value));
-        self.put(name, help, Kind::Gauge.into(), metric)
+        let metric = checks::labels(labels).map(|labels| metric::of_value(MetricType::GAUGE, labels, value));
+        self.put(name, help, MetricType::GAUGE, metric)
     }
 
     /// Adds a counter, a value that only goes up. It is the absolute value of its source, zero or above.
@@ -173,12 +174,12 @@ impl Samples {
     pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
             if value >= 0.0 {
-                Ok(Kind::Counter.metric(labels, value))
+                Ok(metric::of_value(MetricType::COUNTER, labels, value))
             } else {
                 Err(SampleSkipReason::Counter)
             }
         });
-        self.put(name, help, Kind::Counter.into(), metric)
+        self.put(name, help, MetricType::COUNTER, metric)
     }
 
     /// Adds a histogram with its buckets, and the sum and the count of all observations.
@@ -209,7 +210,8 @@ impl Samples {
     ) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
             let buckets = checks::buckets(&labels, buckets, count)?;
-            Ok(family::histogram(labels, buckets, sum, count))
+            let buckets = buckets.iter().map(|(bound, count)| metric::bucket(*bound, *count)).collect();
+            Ok(metric::of_buckets(labels, buckets, sum, count))
         });
         self.put(name, help, MetricType::HISTOGRAM, metric)
     }
@@ -238,7 +240,8 @@ impl Samples {
     ) -> &mut Self {
         let metric = checks::labels(labels).and_then(|labels| {
             checks::quantiles(&labels, quantiles)?;
-            Ok(family::summary(labels, quantiles, sum, count))
+            let quantiles = quantiles.iter().map(|(quantile, value)| metric::quantile(*quantile, *value));
+            Ok(metric::of_quantiles(labels, quantiles.collect(), sum, count))
         });
         self.put(name, help, MetricType::SUMMARY, metric)
     }
@@ -271,8 +274,9 @@ impl Samples {
     /// # assert_eq!(served.len(), 1);
     /// ```
     pub fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let metric = checks::labels(labels).map(|labels| Kind::Untyped.metric(labels, value));
-        self.put(name, help, Kind::Untyped.into(), metric)
+        let metric =
+            checks::labels(labels).map(|labels| metric::of_value(MetricType::UNTYPED, labels, value));
+        self.put(name, help, MetricType::UNTYPED, metric)
     }
 
     fn put(
@@ -375,7 +379,7 @@ impl Families {
             None => {
                 checks::metric_name(name)?;
                 self.places.insert(name.to_owned(), self.list.len());
-                self.list.push(family::family(name, help, kind, []));
+                self.list.push(metric::family(name, help, kind, Vec::new()));
                 self.list.len() - 1
             }
         };

@@ -1,8 +1,23 @@
 //! Builds metrics, with and without the feature `prometheus/protobuf`.
 
 use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricType, Quantile, Summary, Untyped,
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
+    Untyped,
 };
+
+pub(crate) fn family(
+    name: impl Into<String>,
+    help: impl Into<String>,
+    kind: MetricType,
+    metrics: Vec<Metric>,
+) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.into());
+    family.set_help(help.into());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
 
 #[inline]
 pub(crate) fn label(name: &str, value: &str) -> LabelPair {

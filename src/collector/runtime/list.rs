@@ -2,9 +2,8 @@
 //!
 //! It has parts, because some of tokio's methods need 64-bit atomics, and half of them need `tokio_unstable`.
 
+use prometheus::proto::MetricType;
 use tokio::runtime::RuntimeMetrics;
-
-use crate::collector::family::Kind;
 
 pub(super) const DEFAULT_NAME: &str = "default";
 /// The label that names a runtime.
@@ -15,7 +14,7 @@ pub(super) const RUNTIME: &str = "runtime";
 pub(super) struct Metric {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: MetricType,
     pub(super) read: Read,
 }
 
@@ -162,9 +161,9 @@ const PARTS: &[&[Metric]] = &[
 ];
 
 const fn counter(name: &'static str, help: &'static str, read: Read) -> Metric {
-    Metric { name, help, kind: Kind::Counter, read }
+    Metric { name, help, kind: MetricType::COUNTER, read }
 }
 
 const fn gauge(name: &'static str, help: &'static str, read: Read) -> Metric {
-    Metric { name, help, kind: Kind::Gauge, read }
+    Metric { name, help, kind: MetricType::GAUGE, read }
 }

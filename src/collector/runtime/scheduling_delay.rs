@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Histogram, HistogramOpts, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::list::{DEFAULT_NAME, RUNTIME};
-use crate::collector::family::{Kind, desc, family};
+use crate::collector::family::desc;
+use crate::exposition::metric::{family, of_value};
 
 const WORST: &str = "tokio_scheduling_delay_seconds";
 const WORST_HELP: &str = "Longest time that a ready task waited to run since the last scrape, in seconds.";
@@ -124,7 +125,7 @@ impl Collector for SchedulingDelay {
         let mut families = self.all.collect();
         families.extend(worst.map(|worst| {
             let labels = self.worst.const_label_pairs.clone();
-            family(WORST, WORST_HELP, Kind::Gauge, [Kind::Gauge.metric(labels, worst)])
+            family(WORST, WORST_HELP, MetricType::GAUGE, vec![of_value(MetricType::GAUGE, labels, worst)])
         }));
         families
     }

@@ -248,7 +248,7 @@ fn names_and_help_texts_follow_the_conventions() {
     for Metric { name, help, kind, .. } in list::metrics() {
         assert!(names.insert(name), "{name} twice");
         assert!(name.starts_with("tokio_"), "{name}");
-        assert_eq!(name.ends_with("_total"), *kind == crate::collector::family::Kind::Counter, "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == prometheus::proto::MetricType::COUNTER, "{name}");
         assert!(help.len() > 1 && help.ends_with('.'), "{name}: {help}");
     }
 }

@@ -8,7 +8,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use super::distribution::{Distribution, set_timestamp};
 use super::fault::Faults;
 use super::kind::Kind;
-use crate::exposition::metric::of_value;
+use crate::exposition::metric::{family, of_value};
 
 /// Returns a metric with one value.
 #[inline]
@@ -66,11 +66,7 @@ impl<'t> Family<'t> {
         if metrics.is_empty() {
             return None;
         }
-        let mut family = MetricFamily::default();
-        family.set_name(name.unwrap_or_else(|| self.name.into_owned()));
-        family.set_help(self.help.unwrap_or_default().into_owned());
-        family.set_field_type(kind.metric_type());
-        family.set_metric(metrics);
-        Some(family)
+        let name = name.unwrap_or_else(|| self.name.into_owned());
+        Some(family(name, self.help.unwrap_or_default(), kind.metric_type(), metrics))
     }
 }
