@@ -22,7 +22,7 @@ pub(super) fn quoted(out: &mut Line<'_>, value: &str) {
         8..16 => put_clean::<8>(out, text),
         16..=32 => put_clean::<16>(out, text),
         33..=64 => put_clean::<32>(out, text),
-        _ => put_long(out, text),
+        _ => put_long(out, text, b"\\\"\n"),
     };
     if !clean {
         out.lend(|out| with_escapes(out, text, b"\\\"\n"));
@@ -44,8 +44,8 @@ fn put_clean<const N: usize>(out: &mut Line<'_>, text: &[u8]) -> bool {
 ///
 /// At this length the search of the standard library is faster, including its call.
 #[inline(always)]
-fn put_long(out: &mut Line<'_>, text: &[u8]) -> bool {
-    let clean = !b"\\\"\n".iter().any(|special| text.contains(special));
+fn put_long(out: &mut Line<'_>, text: &[u8], special: &[u8]) -> bool {
+    let clean = !special.iter().any(|special| text.contains(special));
     if clean {
         out.put(text);
     }
@@ -63,7 +63,10 @@ fn suspects_in<const N: usize>(text: &[u8; N]) -> u64 {
 
 /// Writes a help text of the text format.
 pub(super) fn help(out: &mut Line<'_>, help: &str) {
-    with_escapes(out, help.as_bytes(), b"\\\n");
+    let text = help.as_bytes();
+    if !put_long(out, text, b"\\\n") {
+        with_escapes(out, text, b"\\\n");
+    }
 }
 
 const LOW_BITS: u64 = u64::MAX / 255;

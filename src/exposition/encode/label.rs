@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn label_names_are_compared_with_the_metric_before() {
         let mut names = text_names();
-        names.start_family(Some("le"), text::lead("up"));
+        names.start_family(Some("le"), text::lead(false));
         type Row = (&'static [(&'static str, &'static str)], NameCheck, &'static str);
         let rows: [Row; 13] = [
             (&[], NameCheck::AsBefore, ""),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_metric_is_not_compared_with_an_unusable_one() {
         let mut names = text_names();
-        names.start_family(None, text::lead("up"));
+        names.start_family(None, text::lead(false));
         assert_eq!(names.follow(&labels(&[("__name__", "1")])), NameCheck::Unusable);
         assert_eq!(names.follow(&labels(&[("__name:_", "1")])), NameCheck::Unusable);
     }

@@ -32,12 +32,17 @@ pub(super) fn label_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
 
 /// Returns whether a metric name can be written without quotes.
 pub(super) fn is_metric_name(name: &str) -> bool {
-    !name.is_empty() && name.char_indices().all(in_metric_name)
+    !name.is_empty() && bytes(name).all(in_metric_name)
 }
 
 /// Returns whether a label name can be written without quotes.
 pub(super) fn is_label_name(name: &str) -> bool {
-    !name.is_empty() && name.char_indices().all(in_label_name)
+    !name.is_empty() && bytes(name).all(in_label_name)
+}
+
+fn bytes(name: &str) -> impl Iterator<Item = (usize, char)> {
+    // No byte of a character beyond ASCII is legal, so the characters need not be decoded.
+    name.bytes().map(char::from).enumerate()
 }
 
 /// Works like `isValidLegacyRune` of prometheus/common.

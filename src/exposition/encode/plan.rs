@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
+use super::escaping::Escaping;
 use super::format::EscapedFormat;
 use super::skipped::SkipReason;
 use super::{name, openmetrics};
@@ -15,6 +16,8 @@ use super::{name, openmetrics};
 pub(super) struct Naming {
     /// The escaped name. `None` if the gathered name needs no escape.
     escaped: Option<String>,
+    /// Whether the name needs quotes in a text format.
+    pub(super) is_quoted: bool,
     /// The type in the exposition. In OpenMetrics some counters have the type `unknown`.
     pub(super) kind: MetricType,
 }
@@ -76,11 +79,12 @@ fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipRe
         Cow::Borrowed(_) => None,
         Cow::Owned(escaped) => Some(escaped),
     };
+    let is_quoted = format.escaping() == Escaping::AllowUtf8 && !name::is_metric_name(family.name());
     let kind = match family.get_field_type() {
         MetricType::COUNTER if format.format().is_openmetrics => MetricType::UNTYPED,
         kind => kind,
     };
-    Ok(Naming { escaped, kind })
+    Ok(Naming { escaped, is_quoted, kind })
 }
 
 /// Reserves a name with and without the suffixes. Returns `false` if one of these names is taken.

@@ -78,32 +78,32 @@ pub(super) struct Lines {
 }
 
 impl Writer for Lines {
-    fn lead(&self, family: &str) -> Lead {
-        lead(family)
+    fn lead(&self, head: &Head<'_>) -> Lead {
+        lead(head.is_quoted)
     }
 
     /// Writes the `HELP` and `TYPE` lines.
     fn head(&mut self, out: &mut Output<'_>, head: &Head<'_>, _bytes: usize) {
-        self.names.start_family(head.name, head.kind);
+        self.names.start_family(head);
         let name = match head.kind {
             MetricType::COUNTER => head.name.strip_suffix(self.dialect.counter_suffix).unwrap_or(head.name),
             _ => head.name,
         };
         out.line(|lines| {
             if self.dialect.type_first {
-                self.type_line(lines, name, head.kind);
+                self.type_line(lines, name, head);
             }
             // OpenMetrics: "The value of a UNIT or HELP line MAY be empty. This MUST be treated as if no metadata
             // line for the MetricFamily existed."
             if !head.help.is_empty() {
                 lines.put(b"# HELP ");
-                family_name(lines, name);
+                family_name(lines, name, head.is_quoted);
                 lines.push(b' ');
                 (self.dialect.help)(lines, head.help);
                 lines.push(b'\n');
             }
             if !self.dialect.type_first {
-                self.type_line(lines, name, head.kind);
+                self.type_line(lines, name, head);
             }
         });
     }
@@ -135,10 +135,10 @@ impl Lines {
         })
     }
 
-    fn type_line(&self, lines: &mut Line<'_>, name: &str, kind: MetricType) {
+    fn type_line(&self, lines: &mut Line<'_>, name: &str, head: &Head<'_>) {
         lines.put(b"# TYPE ");
-        family_name(lines, name);
-        lines.put(match kind {
+        family_name(lines, name, head.is_quoted);
+        lines.put(match head.kind {
             MetricType::COUNTER => b" counter\n",
             MetricType::GAUGE => b" gauge\n",
             MetricType::HISTOGRAM => b" histogram\n",
@@ -274,8 +274,8 @@ struct SampleNames {
 }
 
 impl SampleNames {
-    fn start_family(&mut self, family: &str, kind: MetricType) {
-        let quoted = !name::is_metric_name(family);
+    fn start_family(&mut self, head: &Head<'_>) {
+        let Head { name: family, is_quoted: quoted, kind, help: _ } = *head;
         self.separator = if quoted { b',' } else { b'{' };
         self.bare_end = if quoted { b"} " } else { b" " };
         let make = |name: &mut Vec<u8>, suffix: &str| {
@@ -302,7 +302,7 @@ impl SampleNames {
 }
 
 /// Returns the lead of a family's labels.
-pub(super) fn lead(family: &str) -> Lead {
+pub(super) fn lead(is_quoted: bool) -> Lead {
     fn label(separator: &str, name: &str) -> String {
         if name::is_label_name(name) {
             return format!("{separator}{name}=\"");
@@ -311,21 +311,21 @@ pub(super) fn lead(family: &str) -> Lead {
         line::into(&mut quoted, |quoted| escape::quoted(quoted, name));
         format!("{separator}\"{}\"=\"", String::from_utf8_lossy(&quoted))
     }
-    if name::is_metric_name(family) {
-        |at, name| label(if at == 0 { "{" } else { "\"," }, name)
-    } else {
+    if is_quoted {
         |at, name| label(if at == 0 { "," } else { "\"," }, name)
+    } else {
+        |at, name| label(if at == 0 { "{" } else { "\"," }, name)
     }
 }
 
 /// Writes a family's name in a `HELP` or `TYPE` line.
-fn family_name(line: &mut Line<'_>, family: &str) {
-    if name::is_metric_name(family) {
-        line.put(family.as_bytes());
-    } else {
+fn family_name(line: &mut Line<'_>, family: &str, is_quoted: bool) {
+    if is_quoted {
         line.push(b'"');
         escape::quoted(line, family);
         line.push(b'"');
+    } else {
+        line.put(family.as_bytes());
     }
 }
 

@@ -9,7 +9,7 @@ use super::reading::Sample;
 /// Writes an exposition in one format.
 pub(super) trait Writer {
     /// Returns the function that writes the label names of a family.
-    fn lead(&self, _family: &str) -> Lead {
+    fn lead(&self, _head: &Head<'_>) -> Lead {
         label::bare
     }
 
@@ -32,6 +32,8 @@ pub(super) trait Writer {
 pub(super) struct Head<'f> {
     /// The escaped name.
     pub(super) name: &'f str,
+    /// Whether the name needs quotes in a text format.
+    pub(super) is_quoted: bool,
     /// The type in the exposition. Values may be read by another type.
     pub(super) kind: MetricType,
     pub(super) help: &'f str,

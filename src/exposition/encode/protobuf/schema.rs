@@ -31,7 +31,7 @@ pub(super) struct FamilyHead<'h>(pub(super) &'h Head<'h>);
 
 impl Message for FamilyHead<'_> {
     fn write(&self, fields: &mut impl Fields) {
-        let Head { name, kind, help } = *self.0;
+        let Head { name, is_quoted: _, kind, help } = *self.0;
         fields.string(1, name);
         if !help.is_empty() {
             fields.string(2, help);
