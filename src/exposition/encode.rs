@@ -148,8 +148,9 @@ impl<'s> Encoder<'s> {
             Err(SkipReason::Nameless) => return skipped.add(SkipReason::Nameless, family.help()),
             Err(reason) => return skipped.add(reason, family.name()),
         };
-        let head = Head { name: naming.name(family), kind: naming.kind, help: family.help() };
-        walk.start_family(family.get_field_type(), &head, writer.lead(head.name));
+        let (name, is_quoted) = (naming.name(family), naming.is_quoted);
+        let head = Head { name, is_quoted, kind: naming.kind, help: family.help() };
+        walk.start_family(family.get_field_type(), &head, writer.lead(&head));
 
         // Measuring and writing use the same walk, so both skip the same metrics.
         let mut bytes = 0;

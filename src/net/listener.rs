@@ -89,7 +89,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(socket: Box<dyn Accept>, telemetry: &Telemetry) -> Self {
+    fn new(socket: Box<dyn Accept>, telemetry: &Arc<Telemetry>) -> Self {
         Listener { socket, errors: telemetry.reporter(Cause::Accept), failures: 0, waiting: None }
     }
 
@@ -162,7 +162,7 @@ mod tests {
     fn script(answers: impl IntoIterator<Item = Result<u8, i32>>) -> Listener {
         let answers = answers.into_iter().map(|answer| answer.map_err(io::Error::from_raw_os_error));
         let script = Script(RefCell::new(answers.collect()));
-        Listener::new(Box::new(script), &Telemetry::new())
+        Listener::new(Box::new(script), &Arc::new(Telemetry::new()))
     }
 
     async fn accept(listener: &mut Listener) -> u8 {

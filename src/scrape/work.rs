@@ -210,7 +210,7 @@ impl Work {
         }
         // Last, because these metrics count the gathers above.
         if self.contents.self_metrics {
-            gathered.push_own(gather::gather(self.telemetry.registry()).unwrap_or_default());
+            gathered.push_own(self.telemetry.families());
         }
         gathered
     }

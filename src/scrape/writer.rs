@@ -1,5 +1,6 @@
 //! Writes families in a representation, and reports skipped metrics.
 
+use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
@@ -29,7 +30,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(telemetry: &Telemetry, prefix: &'static str) -> Self {
+    pub(crate) fn new(telemetry: &Arc<Telemetry>, prefix: &'static str) -> Self {
         let (skipped, compressor) = (telemetry.reporter(Cause::Skipped), telemetry.reporter(Cause::Gather));
         Writer { prefix, skipped, compressor, buffers: BufferPool::default() }
     }

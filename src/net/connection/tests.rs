@@ -394,7 +394,7 @@ async fn a_close_without_tls_alert_cancels_a_probe() {
     }
     drop(client);
     task.await.unwrap();
-    let metrics = telemetry.registry().gather();
+    let metrics = telemetry.families();
     let metrics = prometheus::TextEncoder::new().encode_to_string(&metrics).unwrap();
     assert!(metrics.contains("prometheus_exporter_errors_total{cause=\"connection\"} 0"), "{metrics}");
 }

@@ -14,7 +14,7 @@ fn write_pair(folder: &Scratch, pair: &Pair) -> Paths {
 /// Returns two of the server's own metrics: whether the last reload succeeded, and when the certificate expires.
 fn gauges(telemetry: &Telemetry) -> Vec<f64> {
     // Encoded as text, because the API of a gauge's value depends on `prometheus/protobuf`.
-    let text = prometheus::TextEncoder::new().encode_to_string(&telemetry.registry().gather()).unwrap();
+    let text = prometheus::TextEncoder::new().encode_to_string(&telemetry.families()).unwrap();
     let value = |name: &str| {
         let line = text
             .lines()

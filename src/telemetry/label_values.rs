@@ -1,0 +1,86 @@
+//! The closed sets of label values of the server's own metrics.
+
+/// Defines an enum whose variants are all values of a label. Nothing that a client sends becomes a label
+/// (CVE-2022-21698).
+macro_rules! label_values {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $value:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$of_variant])* $variant,)* }
+
+        impl $name {
+            #[allow(dead_code, reason = "not every label shows all its values from the start")]
+            pub(crate) const ALL: &[$name] = &[$($name::$variant,)*];
+
+            pub(crate) fn label(self) -> &'static str {
+                match self { $($name::$variant => $value,)* }
+            }
+        }
+    };
+}
+
+label_values! {
+    /// Cause of an error: the values of `prometheus_exporter_errors_total{cause}`.
+    Cause {
+        /// Accepting a connection failed, unless the client had closed it.
+        Accept = "accept",
+        /// A connection ended with an I/O or protocol error, or at a deadline during a request or a response.
+        Connection = "connection",
+        /// A connection was closed in favour of a new one.
+        Evicted = "evicted",
+        /// The server failed to serve a scrape or a probe: a panic outside collectors, no thread, no compression.
+        Gather = "gather",
+        /// A TLS handshake failed: too slow, plain HTTP, or a rejected client.
+        Handshake = "handshake",
+        /// A collector or a probe panicked, or the host program's subscriber in the accept loop.
+        Panic = "panic",
+        /// A family, metric or sample was skipped: nameless, empty, duplicate, or not representable.
+        Skipped = "skipped",
+        /// A scrape did not finish by its deadline.
+        Timeout = "timeout",
+        /// Two sources use one name with two types.
+        TypeConflict = "type_conflict",
+    }
+}
+
+label_values! {
+    /// Reason why a connection or a request was rejected: the values of `prometheus_exporter_denied_total{reason}`.
+    RejectReason {
+        /// The address is not on the allow-list.
+        Address = "address",
+        /// The address has too many recent failed logins.
+        Failures = "failures",
+        /// The Host is not on the list.
+        Host = "host",
+        /// The queue of logins is full.
+        Logins = "logins",
+        /// Too many scrapes are in flight.
+        MaxRequests = "max_requests",
+        /// No credentials, or unreadable ones.
+        NoCredentials = "no_credentials",
+        /// The rate limit is exceeded.
+        Rate = "rate",
+        /// The budget of unsent bytes is exceeded.
+        Unsent = "unsent",
+        /// Wrong credentials.
+        WrongCredentials = "wrong_credentials",
+    }
+}
+
+label_values! {
+    /// Outcome of a probe: the values of `prometheus_exporter_probes_total{outcome}`.
+    ProbeOutcome {
+        /// The scraper's parameters are invalid.
+        BadRequest = "bad_request",
+        /// The scraper closed its connection.
+        Cancelled = "cancelled",
+        /// The target could not be probed.
+        Failure = "failure",
+        Panic = "panic",
+        /// Too many probes were running.
+        Rejected = "rejected",
+        Success = "success",
+        /// The probe did not finish by its deadline.
+        Timeout = "timeout",
+    }
+}
