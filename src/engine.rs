@@ -14,18 +14,16 @@
 mod expected;
 mod running;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{self, Runtime};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::util::throttle::Throttle;
 use crate::util::unwind::{caught, caught_in_polls};
@@ -33,7 +31,7 @@ use crate::util::unwind::{caught, caught_in_polls};
 pub(crate) use running::Running;
 
 use expected::Expected;
-use running::OF_ENGINE;
+use running::{End, Ending, OF_ENGINE};
 
 /// How often the standby checks on the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
@@ -94,7 +92,8 @@ struct State<J> {
     away_since: Option<u64>,
     standby: Standby<J>,
     expected: Expected,
-    last: Option<Last>,
+    /// Dropped once the engine has ended and its runtime is gone.
+    ending: Option<Ending>,
 }
 
 enum Standby<J> {
@@ -105,12 +104,6 @@ enum Standby<J> {
     Handed(J),
     /// The standby gathers. After a takeover, this is the former driver, which has not returned from its gather.
     Gathering,
-}
-
-/// Dropped once the engine has ended and its runtime is gone.
-struct Last {
-    _stopped: DropGuard,
-    _sender: Sender<Infallible>,
 }
 
 /// Starts an engine whose threads have this name. `main` runs on this thread, within the runtime's context, and
@@ -142,8 +135,7 @@ where
             return Err(error);
         }
     };
-    let (ended, stopped, (sender, end)) =
-        (CancellationToken::new(), CancellationToken::new(), mpsc::channel());
+    let (ended, end) = (CancellationToken::new(), Arc::new(End::default()));
     let handle = runtime.handle().clone();
     let guard = ended.clone().drop_guard();
     drop(runtime.spawn(async move {
@@ -160,7 +152,7 @@ where
             away_since: None,
             standby: Standby::Absent,
             expected: Expected::default(),
-            last: Some(Last { _stopped: stopped.clone().drop_guard(), _sender: sender }),
+            ending: Some(Ending(Arc::clone(&end))),
         }),
         changed: Condvar::new(),
         ended,
@@ -172,7 +164,7 @@ where
         return Err(error);
     }
     engine.see_to_a_standby();
-    Ok(Running { runtime: handle, stopped, end: Mutex::new(end), id })
+    Ok(Running { runtime: handle, end, id })
 }
 
 /// The current role of an engine's thread.
@@ -370,9 +362,9 @@ impl<G: Gather> Engine<G> {
     }
 
     fn end(&self) {
-        let (runtime, last) = {
+        let (runtime, ending) = {
             let mut state = self.state.lock();
-            (state.runtime.take(), state.last.take())
+            (state.runtime.take(), state.ending.take())
         };
         self.changed.notify_one();
         // Only the driver may hold another reference. The shutdown does not wait for blocking tasks.
@@ -380,7 +372,7 @@ impl<G: Gather> Engine<G> {
             runtime.shutdown_background();
         }
         caught(|| self.gather.end());
-        drop(last);
+        drop(ending);
     }
 }
 

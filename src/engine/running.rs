@@ -1,10 +1,9 @@
 //! A handle of a running engine, to wait for its end.
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::sync::mpsc::Receiver;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -12,10 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(super) runtime: Handle,
-    /// Cancelled when the engine has ended.
-    pub(super) stopped: CancellationToken,
-    /// Disconnected at the same moment. Blocking threads wait on it.
-    pub(super) end: Mutex<Receiver<Infallible>>,
+    pub(super) end: Arc<End>,
     pub(super) id: usize,
 }
 
@@ -28,7 +24,7 @@ impl Running {
     /// Returns a token that is cancelled when the engine has ended. Its runtime is then gone, but a hanging gather
     /// may still run.
     pub(crate) fn stopped(&self) -> &CancellationToken {
-        &self.stopped
+        &self.end.stopped
     }
 
     /// Blocks until the engine has ended. Returns false at once on one of the engine's own threads, which would wait
@@ -37,10 +33,30 @@ impl Running {
         if OF_ENGINE.get() == self.id {
             return false;
         }
-        let end = self.end.lock();
-        // Always an error, because nothing is ever sent.
-        let _ = end.recv();
+        let mut has_ended = self.end.has_ended.lock();
+        while !*has_ended {
+            self.end.changed.wait(&mut has_ended);
+        }
         true
+    }
+}
+
+/// The end of an engine. Tasks wait on the token, and blocking threads on the flag.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    pub(super) stopped: CancellationToken,
+    has_ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// Reports the end when it is dropped.
+pub(super) struct Ending(pub(super) Arc<End>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.stopped.cancel();
+        *self.0.has_ended.lock() = true;
+        self.0.changed.notify_all();
     }
 }
 

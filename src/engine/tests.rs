@@ -1,6 +1,7 @@
 //! The engine with closures as gathers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
 
 use tokio::sync::{Notify, mpsc as channel, oneshot};
 
@@ -318,7 +319,7 @@ fn takes_over_at_the_second_tick() {
         away_since: None,
         standby: Standby::Idle,
         expected: Expected::default(),
-        last: None,
+        ending: None,
     };
     assert!(!state.take_over());
     state.away_since = Some(state.ticks);
