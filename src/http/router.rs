@@ -160,7 +160,8 @@ impl Router {
         match head.method {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head, deadline).await,
-                Endpoint::Probe(place) => self.probe(place, head, deadline).await,
+                // Boxed, because the future of each connection is as large as its largest branch.
+                Endpoint::Probe(place) => Box::pin(self.probe(place, head, deadline)).await,
                 Endpoint::Page(page) => self.page(page, head),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
