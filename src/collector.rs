@@ -30,6 +30,6 @@ pub use samples::{FromFn, Samples, from_fn};
 pub use try_from_fn::{TryFromFn, try_from_fn};
 
 pub(crate) use defaults::DefaultCollectors;
-pub(crate) use family::{by_series, registry_of};
+pub(crate) use family::{by_series, registry_of, sort_series};
 pub(crate) use samples::is_metric_name;
 pub(crate) use skipped::{Logged, keep_skipped, take_first_skipped, take_skipped};

@@ -8,6 +8,11 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::Metric;
 
+/// Sorts series. Equal ones keep their order.
+pub(crate) fn sort_series(metrics: &mut [Metric], by: fn(&Metric, &Metric) -> Ordering) {
+    metrics.sort_by(by);
+}
+
 /// Returns the description of a family. `by` are its variable labels, `of` is its constant label, if there is one.
 #[expect(
     clippy::expect_used,

@@ -2,7 +2,6 @@
 
 mod checks;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,7 +11,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub(crate) use checks::is_metric_name;
 
-use super::family::{self, by_series};
+use super::family::{self, by_series, sort_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 use crate::exposition::metric;
 
@@ -129,7 +128,8 @@ impl<F> fmt::Debug for FromFn<F> {
 /// sample. The families are sorted as a registry sorts them. Help and the values of labels may be any text.
 #[derive(Debug)]
 pub struct Samples {
-    families: Families,
+    /// In the order of their names.
+    families: Vec<MetricFamily>,
     /// The index of the family of the last sample. `None` if that sample was skipped.
     last: Option<usize>,
     skipped: SkippedSamples,
@@ -137,11 +137,7 @@ pub struct Samples {
 
 impl Samples {
     pub(crate) fn new() -> Self {
-        Samples {
-            families: Families { list: Vec::new(), places: HashMap::new() },
-            last: None,
-            skipped: SkippedSamples::default(),
-        }
+        Samples { families: Vec::new(), last: None, skipped: SkippedSamples::default() }
     }
 
     /// Adds a gauge, a value that can go up and down. It can be any `f64`, including NaN and the infinities.
@@ -286,9 +282,38 @@ impl Samples {
         kind: MetricType,
         metric: Result<Metric, SampleSkipReason>,
     ) -> &mut Self {
-        let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
+        let added = metric.and_then(|metric| self.add(name, help, kind, metric));
         self.last = added.map_err(|reason| self.skipped.add(name, reason)).ok();
         self
+    }
+
+    /// Adds a metric at the end of its family, and returns the index of the family.
+    fn add(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        metric: Metric,
+    ) -> Result<usize, SampleSkipReason> {
+        let found = self.families.binary_search_by(|family| family.name().cmp(name));
+        let at = match found {
+            Ok(at) => at,
+            Err(at) => {
+                checks::metric_name(name)?;
+                self.families.insert(at, metric::family(name, help, kind, Vec::new()));
+                at
+            }
+        };
+        let family = &mut self.families[at];
+        if family.get_metric().is_empty() {
+            // All its samples were skipped, so this sample decides the help and the type.
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+        } else if family.get_field_type() != kind {
+            return Err(SampleSkipReason::Type);
+        }
+        family.mut_metric().push(metric);
+        Ok(at)
     }
 
     /// Sets the timestamp of the last sample, rounded down to milliseconds.
@@ -312,7 +337,7 @@ impl Samples {
     /// # assert_eq!(served.len(), 1);
     /// ```
     pub fn timestamp(&mut self, at: SystemTime) {
-        let Some(family) = self.last.and_then(|last| self.families.list.get_mut(last)) else { return };
+        let Some(family) = self.last.and_then(|last| self.families.get_mut(last)) else { return };
         match checks::timestamp(at) {
             Ok(milliseconds) => {
                 if let Some(metric) = family.mut_metric().last_mut() {
@@ -336,13 +361,12 @@ impl Samples {
 
     /// Returns the families, with each series once, and the skipped samples.
     fn finish(self) -> (Vec<MetricFamily>, SkippedSamples) {
-        let Samples { families, last: _, mut skipped } = self;
-        let Families { list: mut families, places: _ } = families;
+        let Samples { mut families, last: _, mut skipped } = self;
         for family in &mut families {
             // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
             // kept.
             let mut metrics = std::mem::take(family.mut_metric());
-            metrics.sort_by(by_series);
+            sort_series(&mut metrics, by_series);
             metrics.dedup_by(|later, first| {
                 let is_repeated = by_series(later, first).is_eq();
                 if is_repeated {
@@ -354,45 +378,6 @@ impl Samples {
         }
         families.retain(|family| !family.get_metric().is_empty());
         (families, skipped)
-    }
-}
-
-/// The families by name.
-#[derive(Debug)]
-struct Families {
-    list: Vec<MetricFamily>,
-    /// The index in the list by name.
-    places: HashMap<String, usize>,
-}
-
-impl Families {
-    /// Adds a metric at the end of its family, and returns the index of the family.
-    fn put(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        metric: Metric,
-    ) -> Result<usize, SampleSkipReason> {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                checks::metric_name(name)?;
-                self.places.insert(name.to_owned(), self.list.len());
-                self.list.push(metric::family(name, help, kind, Vec::new()));
-                self.list.len() - 1
-            }
-        };
-        let family = &mut self.list[place];
-        if family.get_metric().is_empty() {
-            // All its samples were skipped, so this sample decides the help and the type.
-            family.set_help(help.to_owned());
-            family.set_field_type(kind);
-        } else if family.get_field_type() != kind {
-            return Err(SampleSkipReason::Type);
-        }
-        family.mut_metric().push(metric);
-        Ok(place)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::exposition::chunk::Sink;
 use compressor::{Compressor, Effort, Start};
 
 /// A content coding (RFC 9110, section 8.4.1). This build may not support all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// No compression.
     Identity,

@@ -27,6 +27,11 @@ pub(crate) fn label(name: &str, value: &str) -> LabelPair {
     label
 }
 
+/// Sorts labels by their names, with one instance of the sort for all callers.
+pub(crate) fn sort_labels(labels: &mut [LabelPair]) {
+    labels.sort_by(|a, b| a.name().cmp(b.name()));
+}
+
 #[inline]
 pub(crate) fn bucket(upper_bound: f64, cumulative_count: u64) -> Bucket {
     let mut bucket = Bucket::default();

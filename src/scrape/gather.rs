@@ -1,13 +1,13 @@
 //! Merges the families of several sources into one sorted list. Pure: no async, no clock, no I/O.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::collector::by_series;
+use crate::collector::{by_series, sort_series};
+use crate::exposition::metric;
 use crate::util::error::beginning;
 use crate::util::unwind::panic_message;
 
@@ -66,7 +66,8 @@ impl Gathering {
     /// among equal ones the earlier source comes first.
     pub(crate) fn merge(self) -> (Families, Vec<String>) {
         let Gathering { families, first: mut sorted } = self;
-        let hiding: HashSet<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
+        let hiding: Vec<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
+        let hides = |name: &str| hiding.iter().any(|hiding| hiding == name);
         append(&mut sorted, families);
         // Stable, so that of two families with one name the earlier source's comes first. Fast, because each source
         // is sorted.
@@ -82,19 +83,19 @@ impl Gathering {
             while let Some(mut twin) = sorted.next_if(|next| next.name() == family.name()) {
                 if twin.get_field_type() == family.get_field_type() {
                     let mut metrics = twin.take_metric();
-                    let hides = || if hiding.contains(family.name()) { family.get_metric().len() } else { 0 };
-                    let hiding_metrics = *hiding_metrics.get_or_insert_with(hides);
+                    let with_precedence = || if hides(family.name()) { family.get_metric().len() } else { 0 };
+                    let hiding_metrics = *hiding_metrics.get_or_insert_with(with_precedence);
                     let hiding_metrics = &family.get_metric()[..hiding_metrics];
                     metrics.retain(|metric| !hiding_metrics.iter().any(|first| same_series(first, metric)));
                     family.mut_metric().append(&mut metrics);
                     merged = true;
-                } else if !hiding.contains(twin.name()) {
+                } else if !hides(twin.name()) {
                     conflicts.push(beginning(twin.name()));
                 }
             }
             if merged {
-                family.mut_metric().iter_mut().for_each(sort_labels);
-                family.mut_metric().sort_by(as_the_registry_sorts);
+                family.mut_metric().iter_mut().for_each(sort_labels_of);
+                sort_series(family.mut_metric(), as_the_registry_sorts);
             }
             families.push(family);
         }
@@ -149,11 +150,11 @@ fn same_series(a: &Metric, b: &Metric) -> bool {
 
 /// Sorts the labels. Within a registry all metrics of a family have the same order, but common labels of another
 /// registry are at the end.
-fn sort_labels(metric: &mut Metric) {
+fn sort_labels_of(metric: &mut Metric) {
     let labels = metric.get_label();
     if !labels.is_sorted_by(|a, b| a.name() <= b.name()) {
         let mut labels = metric.take_label();
-        labels.sort_by(|a, b| a.name().cmp(b.name()));
+        metric::sort_labels(&mut labels);
         metric.set_label(labels);
     }
 }

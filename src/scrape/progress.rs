@@ -1,7 +1,6 @@
 //! The registry that is being gathered. Scrapes that time out log it. A hanging collector cannot log this
 //! itself.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -12,7 +11,7 @@ use crate::util::throttle::Throttle;
 pub(super) struct Progress {
     step: Mutex<Option<Step>>,
     /// Limits the log lines of each registry.
-    reports: Mutex<HashMap<usize, Throttle>>,
+    reports: Mutex<Vec<Throttle>>,
 }
 
 /// A registry that is being gathered.
@@ -44,7 +43,9 @@ impl Progress {
         let mut step = self.step.lock();
         let step = step.as_mut().filter(|step| now.saturating_duration_since(step.began) >= limit)?;
         let mut reports = self.reports.lock();
-        if !reports.entry(step.registry).or_default().allows_at(now) {
+        let needed = reports.len().max(step.registry + 1);
+        reports.resize_with(needed, Throttle::default);
+        if !reports[step.registry].allows_at(now) {
             return None;
         }
         step.is_reported = true;

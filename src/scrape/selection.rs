@@ -10,10 +10,14 @@ pub(crate) enum Selection {
 
 impl Selection {
     /// Selects these of `count` registries.
-    pub(super) fn of(mut indexes: Vec<usize>, count: usize) -> Self {
-        indexes.sort_unstable();
-        indexes.dedup();
-        if indexes.len() < count { Selection::Some(indexes) } else { Selection::All }
+    pub(super) fn of(indexes: Vec<usize>, count: usize) -> Self {
+        let mut sorted = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            if let Err(at) = sorted.binary_search(&index) {
+                sorted.insert(at, index);
+            }
+        }
+        if sorted.len() < count { Selection::Some(sorted) } else { Selection::All }
     }
 
     pub(super) fn contains(&self, index: usize) -> bool {

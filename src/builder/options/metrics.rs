@@ -1,6 +1,5 @@
 //! What is served, and in which representations.
 
-use std::collections::HashSet;
 use std::env;
 use std::sync::Arc;
 
@@ -95,15 +94,14 @@ impl MetricsOptions {
     /// What is wrong with all of it together.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let sources = self.contents.sources.iter().map(|source| source.name.as_str());
+        let sources: Vec<&str> = self.contents.sources.iter().map(|source| source.name.as_str()).collect();
         faults.extend(
-            twice(sources).map(|name| format!("registry_named: {name:?} is the name of two registries")),
+            twice(&sources).map(|name| format!("registry_named: {name:?} is the name of two registries")),
         );
-        let mut hooks = HashSet::new();
-        for hook in &self.contents.hooks {
+        for (at, hook) in self.contents.hooks.iter().enumerate() {
             let (name, sources) = (hook.name(), &self.contents.sources);
             let option = if hook.collects() { "collect" } else { "before_scrape" };
-            if !hooks.insert(name) {
+            if self.contents.hooks[..at].iter().any(|other| other.name() == name) {
                 faults.push(format!("{option}: {name:?} is the name of two hooks"));
             }
             let is_default = sources.is_empty() && name == DEFAULT;
@@ -111,8 +109,9 @@ impl MetricsOptions {
                 faults.push(format!("{option}: {name:?} is the name of a registry"));
             }
         }
-        let paths = self.probes.iter().map(ProbePath::path);
-        faults.extend(twice(paths.chain([self.metrics_path.as_str()])).map(|path| {
+        let mut paths: Vec<&str> = self.probes.iter().map(ProbePath::path).collect();
+        paths.push(&self.metrics_path);
+        faults.extend(twice(&paths).map(|path| {
             // Who typed a flag knows nothing of the builder's options.
             if path == self.metrics_path && self.metrics_path_option.starts_with("--") {
                 format!("{}: {path:?} is the path of a probe", self.metrics_path_option)
@@ -207,7 +206,7 @@ fn executable() -> Option<String> {
 }
 
 /// The names that have occurred before.
-fn twice<'n>(names: impl Iterator<Item = &'n str>) -> impl Iterator<Item = &'n str> {
-    let mut seen = HashSet::new();
-    names.filter(move |name| !seen.insert(*name))
+fn twice<'n>(names: &[&'n str]) -> impl Iterator<Item = &'n str> {
+    let occurs_before = |(at, name): &(usize, &&str)| names[..*at].contains(name);
+    names.iter().enumerate().filter(occurs_before).map(|(_, name)| *name)
 }

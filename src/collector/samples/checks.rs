@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::proto::LabelPair;
 
 use super::super::skipped::SampleSkipReason;
-use crate::exposition::metric::label;
+use crate::exposition::metric::{label, sort_labels};
 
 /// Checks a metric name against `[a-zA-Z_:][a-zA-Z0-9_:]*`
 /// (<https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>).
@@ -25,7 +25,7 @@ pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSki
         return Err(SampleSkipReason::LabelName);
     }
     let mut labels: Vec<LabelPair> = given.iter().map(|(name, value)| label(name, value)).collect();
-    labels.sort_by(|a, b| a.name().cmp(b.name()));
+    sort_labels(&mut labels);
     if labels.windows(2).any(|pair| pair[0].name() == pair[1].name()) {
         return Err(SampleSkipReason::LabelTwice);
     }

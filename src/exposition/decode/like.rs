@@ -10,7 +10,7 @@ use super::family::{Family, metric};
 use super::kind::Role;
 use super::labels::Label;
 use super::number;
-use crate::exposition::metric::label;
+use crate::exposition::metric::{label, sort_labels};
 
 /// The positions of the parts of a line.
 pub(super) struct Written<'t> {
@@ -76,7 +76,7 @@ impl<'t> Shape<'t> {
         let mut labels = Vec::with_capacity(leads.len());
         labels.extend(leads.iter().zip(values).map(|((_, name), value)| label(name, value)));
         if !*is_sorted {
-            labels.sort_by(|a, b| a.name().cmp(b.name()));
+            sort_labels(&mut labels);
         }
         let family = families.get_mut(*family)?;
         family.metrics.push(metric(family.kind(), labels, value, 0));

@@ -102,8 +102,11 @@ impl LabelNames {
         let lead = |(at, name): (usize, &Cow<'_, str>)| (self.family.lead)(at, name);
         let leads: Vec<String> = names.iter().enumerate().map(lead).collect();
 
-        names.sort_unstable();
-        let unique = names.windows(2).all(|pair| pair[0] != pair[1]);
+        let ascend = |names: &[Cow<'_, str>]| names.windows(2).all(|pair| pair[0] < pair[1]);
+        let unique = ascend(&names) || {
+            names.sort_unstable();
+            ascend(&names)
+        };
         let free =
             names.iter().all(|name| !(self.private)(name) && Some(name.as_ref()) != self.family.reserved);
         let usable = unique && free;

@@ -41,6 +41,13 @@ impl Naming {
 pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Result<Naming, SkipReason>> {
     let mut namings: Vec<_> = families.iter().map(|family| naming(format, family)).collect();
     let openmetrics = format.format().is_openmetrics;
+    // The usual case: the families of a registry in the text format.
+    let is_escaped =
+        |naming: &Result<Naming, _>| naming.as_ref().is_ok_and(|naming| naming.escaped.is_some());
+    let are_unique = families.is_sorted_by(|a, b| a.name() < b.name());
+    if !openmetrics && are_unique && !namings.iter().any(is_escaped) {
+        return namings;
+    }
     let mut taken = HashSet::with_capacity(families.len());
     for escaped in [false, true] {
         for (entry, family) in namings.iter_mut().zip(families) {

@@ -12,8 +12,7 @@ pub(super) struct HeadEnd {
 impl HeadEnd {
     pub(super) fn read(&mut self, bytes: &[u8]) {
         for &byte in &bytes[bytes.len().saturating_sub(3)..] {
-            self.tail.rotate_left(1);
-            self.tail[2] = byte;
+            self.tail = [self.tail[1], self.tail[2], byte];
         }
         // httparse accepts a bare LF as a line end too.
         self.begun = !matches!(self.tail, [b'\n', b'\r', b'\n'] | [_, b'\n', b'\n']);
