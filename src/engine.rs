@@ -31,7 +31,7 @@ use crate::util::unwind::{caught, caught_in_polls};
 pub(crate) use running::Running;
 
 use expected::Expected;
-use running::{End, Ending, OF_ENGINE};
+use running::{End, OF_ENGINE, ReportEnd};
 
 /// How often the standby checks on the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ struct State<J> {
     standby: Standby<J>,
     expected: Expected,
     /// Dropped once the engine has ended and its runtime is gone.
-    ending: Option<Ending>,
+    ending: Option<ReportEnd>,
 }
 
 enum Standby<J> {
@@ -152,7 +152,7 @@ where
             away_since: None,
             standby: Standby::Absent,
             expected: Expected::default(),
-            ending: Some(Ending(Arc::clone(&end))),
+            ending: Some(ReportEnd(Arc::clone(&end))),
         }),
         changed: Condvar::new(),
         ended,

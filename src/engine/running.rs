@@ -7,6 +7,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::util::unwind::caught;
+
 /// A running engine.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -50,11 +52,12 @@ pub(super) struct End {
 }
 
 /// Reports the end when it is dropped.
-pub(super) struct Ending(pub(super) Arc<End>);
+pub(super) struct ReportEnd(pub(super) Arc<End>);
 
-impl Drop for Ending {
+impl Drop for ReportEnd {
     fn drop(&mut self) {
-        self.0.stopped.cancel();
+        // This runs the wakers of the host program's executor, which may panic.
+        caught(|| self.0.stopped.cancel());
         *self.0.has_ended.lock() = true;
         self.0.changed.notify_all();
     }

@@ -128,6 +128,26 @@ impl Served {
     }
 }
 
+/// The wakers of tasks that wait for the end belong to the host program's executor.
+#[test]
+fn a_waker_that_panics_does_not_hang_a_blocking_stop() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("expected panic");
+        }
+    }
+    let served = Arc::new(serve());
+    let mut stopped = std::pin::pin!(served.running.stopped().cancelled());
+    let waker = Arc::new(Panics).into();
+    assert!(stopped.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    served.stop.cancel();
+    let (tell, told) = mpsc::channel();
+    let joined = Arc::clone(&served);
+    thread::spawn(move || tell.send(joined.running.join()));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(true));
+}
+
 #[test]
 fn runs_short_gathers_on_the_driver() {
     let served = serve();
