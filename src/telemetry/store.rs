@@ -4,7 +4,7 @@ use prometheus::DEFAULT_BUCKETS;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use super::durations::Durations;
-use super::own::{Info, Own};
+use super::own_family::{Info, OwnFamily};
 use crate::exposition::metric::{family, label, of_value};
 
 /// Up to the longest default scrape timeout, because probes take as long as their targets.
@@ -15,38 +15,29 @@ const PROBE_SECONDS: &[f64] =
 #[derive(Debug, Default)]
 pub(super) struct Store {
     /// In the order of their label values.
-    series: [Vec<Series>; Own::ALL.len()],
+    series: [Vec<Series>; OwnFamily::ALL.len()],
     /// Families that are not exposed.
-    pub(super) omitted: &'static [Own],
+    pub(super) omitted: &'static [OwnFamily],
 }
 
 #[derive(Debug)]
-struct Series {
+pub(super) struct Series {
     labels: Vec<String>,
-    number: f64,
+    pub(super) number: f64,
     /// Of a histogram, which has no number.
-    durations: Durations,
+    pub(super) durations: Durations,
 }
 
 impl Store {
-    /// Returns the number of a series, which begins at zero.
-    pub(super) fn number(&mut self, own: Own, labels: &[&str]) -> &mut f64 {
-        &mut self.series(own, labels).number
-    }
-
-    /// Returns the histogram of a series.
-    pub(super) fn durations(&mut self, own: Own, labels: &[&str]) -> &mut Durations {
-        &mut self.series(own, labels).durations
-    }
-
-    fn series(&mut self, own: Own, labels: &[&str]) -> &mut Series {
+    /// Returns a series, which is added first if there is none. Its number begins at zero.
+    pub(super) fn series(&mut self, own: OwnFamily, labels: &[&str]) -> &mut Series {
         let series = &mut self.series[own as usize];
         let found = series
             .binary_search_by(|other| other.labels.iter().map(String::as_str).cmp(labels.iter().copied()));
         let at = found.unwrap_or_else(|at| {
             let bounds = match own {
-                Own::RequestDuration => DEFAULT_BUCKETS,
-                Own::ProbeDuration => PROBE_SECONDS,
+                OwnFamily::RequestDuration => DEFAULT_BUCKETS,
+                OwnFamily::ProbeDuration => PROBE_SECONDS,
                 _ => &[],
             };
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
@@ -58,15 +49,14 @@ impl Store {
 
     /// Returns the families and their metrics in the order in which a registry gathers them.
     pub(super) fn families(&self) -> Vec<MetricFamily> {
-        let shown = Own::ALL.iter().zip(&self.series).filter(|(own, _)| !self.omitted.contains(own));
-        let shown = shown.filter(|(_, series)| !series.is_empty());
-        shown
-            .map(|(own, series)| {
-                let info = own.info();
-                let metrics = series.iter().map(|series| series.metric(info)).collect();
-                family(info.name, info.help, info.kind, metrics)
-            })
-            .collect()
+        let all = OwnFamily::ALL.iter().zip(&self.series);
+        let exposed = all.filter(|(own, series)| !series.is_empty() && !self.omitted.contains(own));
+        let families = exposed.map(|(own, series)| {
+            let info = own.info();
+            let metrics = series.iter().map(|series| series.metric(info)).collect();
+            family(info.name, info.help, info.kind, metrics)
+        });
+        families.collect()
     }
 }
 
@@ -87,13 +77,13 @@ mod tests {
     #[test]
     fn families_and_series_are_sorted() {
         let mut store = Store::default();
-        for own in Own::ALL {
+        for own in OwnFamily::ALL {
             for value in ["b", "a"] {
-                store.number(*own, &vec![value; own.info().labels.len()]);
+                store.series(*own, &vec![value; own.info().labels.len()]);
             }
         }
         let families = store.families();
-        assert_eq!(families.len(), Own::ALL.len());
+        assert_eq!(families.len(), OwnFamily::ALL.len());
         assert!(families.is_sorted_by_key(MetricFamily::name), "{families:?}");
         for family in families {
             let labels = |metric: &Metric| -> Vec<(String, String)> {

@@ -7,14 +7,14 @@ macro_rules! families {
     ($($variant:ident: $kind:ident $name:literal [$($label:literal)*] $help:literal,)*) => {
         /// A family of the server's own metrics.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Own { $($variant,)* }
+        pub(super) enum OwnFamily { $($variant,)* }
 
-        impl Own {
+        impl OwnFamily {
             /// In the order of the names, as a registry gathers them.
-            pub(super) const ALL: &[Own] = &[$(Own::$variant,)*];
+            pub(super) const ALL: &[OwnFamily] = &[$(OwnFamily::$variant,)*];
 
             pub(super) fn info(self) -> &'static Info {
-                static INFO: [Info; Own::ALL.len()] = [$(Info {
+                static INFO: [Info; OwnFamily::ALL.len()] = [$(Info {
                     name: concat!("prometheus_exporter_", $name),
                     help: $help,
                     kind: MetricType::$kind,
@@ -26,6 +26,7 @@ macro_rules! families {
     };
 }
 
+/// The head of a family.
 pub(super) struct Info {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
