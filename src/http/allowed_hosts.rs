@@ -5,6 +5,8 @@
 
 use core::net::Ipv6Addr;
 
+use super::host::{UriHost, split};
+
 /// Exact names, compared without case and port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AllowedHosts(Vec<Host>);
@@ -22,8 +24,8 @@ impl AllowedHosts {
     /// port.
     pub(crate) fn push(&mut self, host: &str) -> bool {
         let v6 = host.parse().map(Host::V6).ok();
-        let host =
-            v6.or_else(|| split(host.as_bytes()).filter(|(_, port)| port.is_none()).map(|(host, _)| host));
+        let host = v6
+            .or_else(|| Host::read(host.as_bytes()).filter(|(_, port)| port.is_none()).map(|(host, _)| host));
         let usable = match &host {
             Some(Host::Name(name)) => {
                 let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
@@ -39,7 +41,7 @@ impl AllowedHosts {
     /// Returns whether a request with this Host is allowed. A request without Host, as in HTTP/1.0, is allowed only
     /// without a list.
     pub(crate) fn allow(&self, host: Option<&[u8]>) -> bool {
-        self.0.is_empty() || host.and_then(split).is_some_and(|(host, _)| self.0.contains(&host))
+        self.0.is_empty() || host.and_then(Host::read).is_some_and(|(host, _)| self.0.contains(&host))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -47,22 +49,15 @@ impl AllowedHosts {
     }
 }
 
-/// Splits `uri-host [ ":" port ]` (RFC 9110, section 7.2).
-fn split(value: &[u8]) -> Option<(Host, Option<&[u8]>)> {
-    let (host, rest) = match value.strip_prefix(b"[") {
-        Some(literal) => {
-            let end = literal.iter().position(|&byte| byte == b']')?;
-            let address = std::str::from_utf8(&literal[..end]).ok()?.parse().ok()?;
-            (Host::V6(address), &literal[end + 1..])
-        }
-        None => {
-            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            (Host::Name(value[..end].to_ascii_lowercase()), &value[end..])
-        }
-    };
-    match rest.strip_prefix(b":") {
-        Some(port) => port.iter().all(u8::is_ascii_digit).then_some((host, Some(port))),
-        None => rest.is_empty().then_some((host, None)),
+impl Host {
+    /// Reads a host and its port.
+    fn read(value: &[u8]) -> Option<(Host, Option<&[u8]>)> {
+        let (host, port) = split(value)?;
+        let host = match host {
+            UriHost::Literal(literal) => Host::V6(std::str::from_utf8(literal).ok()?.parse().ok()?),
+            UriHost::Name(name) => Host::Name(name.to_ascii_lowercase()),
+        };
+        Some((host, port))
     }
 }
 

@@ -42,22 +42,35 @@ fn target_is_valid(head: &Parts) -> bool {
 /// Validates `Host = uri-host [ ":" port ]` (RFC 9110, section 7.2). The host is a reg-name or an IP-literal of RFC
 /// 3986. Empty is valid: a target without an authority has an empty Host.
 fn host_value_is_valid(value: &[u8]) -> bool {
-    let (host_is_valid, rest) = match value.strip_prefix(b"[") {
+    split(value).is_some_and(|(host, _)| match host {
+        UriHost::Literal(literal) => is_ip_literal(literal),
+        UriHost::Name(name) => is_reg_name(name),
+    })
+}
+
+/// A host before its validation.
+pub(super) enum UriHost<'a> {
+    /// The text between brackets.
+    Literal(&'a [u8]),
+    Name(&'a [u8]),
+}
+
+/// Splits `uri-host [ ":" port ]`. A port is `*DIGIT`. A number above 65535 still names the same host.
+pub(super) fn split(value: &[u8]) -> Option<(UriHost<'_>, Option<&[u8]>)> {
+    let (host, rest) = match value.strip_prefix(b"[") {
         Some(literal) => {
-            let Some(end) = literal.iter().position(|&byte| byte == b']') else { return false };
-            (is_ip_literal(&literal[..end]), &literal[end + 1..])
+            let end = literal.iter().position(|&byte| byte == b']')?;
+            (UriHost::Literal(&literal[..end]), &literal[end + 1..])
         }
         None => {
             let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            (is_reg_name(&value[..end]), &value[end..])
+            (UriHost::Name(&value[..end]), &value[end..])
         }
     };
-    // The grammar is `*DIGIT`. A number above 65535 still names the same host.
-    let port_is_valid = match rest.strip_prefix(b":") {
-        Some(port) => port.iter().all(u8::is_ascii_digit),
-        None => rest.is_empty(),
-    };
-    host_is_valid && port_is_valid
+    match rest.strip_prefix(b":") {
+        Some(port) => port.iter().all(u8::is_ascii_digit).then_some((host, Some(port))),
+        None => rest.is_empty().then_some((host, None)),
+    }
 }
 
 /// Returns whether this is an IPv6 address, with or without a zone (RFC 6874). No other version is in use.
