@@ -30,7 +30,7 @@ pub(crate) fn text_encoder(families: &[MetricFamily]) -> Vec<u8> {
 
 /// Does the work of our server's thread for a scrape in one representation.
 pub(crate) fn scrape(registry: &Registry, coding: Coding) -> Vec<Bytes> {
-    let mut body = Compress::reusing(coding, &BUFFERS);
+    let mut body = Compress::new(coding, &BUFFERS);
     let (families, names) = (registry.gather(), Names::default());
     let skipped = if are_many(&families) {
         encode_consuming(FALLBACK, &names, families, &mut body)

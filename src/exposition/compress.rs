@@ -15,7 +15,7 @@ use crate::exposition::chunk::Sink;
 use compressor::{Compressor, Effort, Start};
 
 /// A content coding (RFC 9110, section 8.4.1). This build may not support all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
     /// No compression.
     Identity,
@@ -90,13 +90,9 @@ enum State {
 }
 
 impl Compress {
-    /// Starts a body. Without a compressor for `coding` in this build, it is not compressed.
-    pub fn new(coding: Coding) -> Self {
-        Self::reusing(coding, &BufferPool::default())
-    }
-
-    /// Works like [`new`](Self::new), with the buffers of this pool for an uncompressed body.
-    pub fn reusing(coding: Coding, pool: &BufferPool) -> Self {
+    /// Starts a body. Without a compressor for `coding` in this build, it is not compressed, and its chunks are from this
+    /// pool.
+    pub fn new(coding: Coding, pool: &BufferPool) -> Self {
         Self::with(coding, Effort::Often, pool)
     }
 

@@ -44,7 +44,7 @@ impl Writer {
         encode: impl FnOnce(&mut dyn Sink) -> Skipped,
     ) -> Result<Written, Unwritten> {
         let mut body =
-            InTurns { compress: Compress::reusing(representation.coding, &self.buffers), begun: false };
+            InTurns { compress: Compress::new(representation.coding, &self.buffers), begun: false };
         if let Some(comment) = comment.filter(|_| representation.format.format().has_comments) {
             body.chunk(&mut comment.as_bytes().to_vec());
         }

@@ -9,7 +9,7 @@ mod plan;
 use libfuzzer_sys::fuzz_target;
 use plan::Plan;
 use prometheus_hyper::internals::{
-    Coding, Compress, EscapedFormat, Escaping, FORMATS, Names, PROTOBUF, Query, codings, encode,
+    BufferPool, Coding, Compress, EscapedFormat, Escaping, FORMATS, Names, PROTOBUF, Query, codings, encode,
     encode_consuming,
 };
 use prometheus_hyper::prometheus::proto::MetricFamily;
@@ -38,7 +38,7 @@ fuzz_target!(|plan: Plan| {
     let skipped = encode(format, &all, &families, &mut chunks);
     let body = chunks.concat();
     for coding in codings() {
-        let mut compress = Compress::new(coding);
+        let mut compress = Compress::new(coding, &BufferPool::default());
         let consumed = encode_consuming(format, &all, families.clone(), &mut compress);
         assert_eq!(format!("{skipped:?}"), format!("{consumed:?}"));
         let (chunks, coding) = compress.finish().expect("writing to memory succeeds");

@@ -25,7 +25,7 @@ fn feed(sink: &mut impl Sink, chunks: Vec<Vec<u8>>) {
 }
 
 fn compress(coding: Coding, chunks: Vec<Vec<u8>>) -> (Vec<Bytes>, Coding) {
-    let mut compress = Compress::new(coding);
+    let mut compress = Compress::new(coding, &BufferPool::default());
     feed(&mut compress, chunks);
     compress.finish().unwrap()
 }
@@ -114,7 +114,7 @@ fn every_coding_decodes_to_the_identity() {
 
 #[test]
 fn does_not_compress_without_a_compressor() {
-    let mut compress = Compress::new(Coding::Identity);
+    let mut compress = Compress::new(Coding::Identity, &BufferPool::default());
     let mut kept = Vec::new();
     feed(&mut compress, chunks(3 * CHUNK_SIZE + 1, CHUNK_SIZE));
     feed(&mut kept, chunks(3 * CHUNK_SIZE + 1, CHUNK_SIZE));
