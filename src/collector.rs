@@ -12,22 +12,22 @@ mod default_collector;
 mod defaults;
 mod exposition;
 mod family;
+mod from_fn;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "runtime")]
 mod runtime;
 mod samples;
 mod skipped;
-mod try_from_fn;
 
 pub use build_info::BuildInfo;
 pub use exposition::{Exposition, exposition};
+pub use from_fn::{FromFn, from_fn, try_from_fn};
 #[cfg(feature = "process")]
 pub use process::ProcessCollector;
 #[cfg(feature = "runtime")]
 pub use runtime::RuntimeCollector;
-pub use samples::{FromFn, Samples, from_fn};
-pub use try_from_fn::{TryFromFn, try_from_fn};
+pub use samples::Samples;
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of, sort_series};

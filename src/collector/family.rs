@@ -8,7 +8,7 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::Metric;
 
-/// Sorts series. Equal ones keep their order.
+/// Sorts series. Equal ones keep their order. The pointer to a function saves a second instance of the sort.
 pub(crate) fn sort_series(metrics: &mut [Metric], by: fn(&Metric, &Metric) -> Ordering) {
     metrics.sort_by(by);
 }

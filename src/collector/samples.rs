@@ -1,135 +1,25 @@
-//! A collector that calls a closure for its samples.
+//! The samples of one gather, made on the spot.
 
 mod checks;
 
-use std::fmt;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub(crate) use checks::is_metric_name;
 
-use super::family::{self, by_series, sort_series};
+use super::family::{by_series, sort_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 use crate::exposition::metric;
 
-/// Returns a collector that calls `collect` for its samples at each gather.
-///
-/// Use it in an exporter that copies values from elsewhere. Unlike with instruments,
-///
-/// * you set a counter to the absolute value of its source,
-/// * a series disappears once you do not add it any more,
-/// * a sample may have a [timestamp](Samples::timestamp).
-///
-/// ```
-/// use prometheus_hyper::collector::{Samples, from_fn};
-/// use prometheus_hyper::prometheus::{Registry, TextEncoder};
-/// use std::collections::BTreeMap;
-/// use std::sync::{Arc, Mutex};
-///
-/// /// The last report of a device.
-/// struct Report {
-///     packets: u64,
-///     celsius: f64,
-/// }
-///
-/// # fn main() -> Result<(), prometheus_hyper::prometheus::Error> {
-/// let devices: Arc<Mutex<BTreeMap<String, Report>>> = Arc::default();
-///
-/// let registry = Registry::new();
-/// let reports = Arc::clone(&devices);
-/// registry.register(Box::new(from_fn(move |s: &mut Samples| {
-///     let Ok(reports) = reports.lock() else { return };
-///     s.gauge("devices", "Number of connected devices.", &[], reports.len() as f64);
-///     for (name, report) in reports.iter() {
-///         let labels = &[("device", name.as_str())];
-///         s.counter("device_packets_total", "Number of packets sent.", labels, report.packets as f64);
-///         s.gauge("device_temperature_celsius", "Temperature.", labels, report.celsius);
-///     }
-/// })))?;
-///
-/// devices.lock().unwrap().insert("pump".to_owned(), Report { packets: 17, celsius: 36.5 });
-/// let text = TextEncoder::new().encode_to_string(&registry.gather())?;
-/// assert!(text.contains("\ndevice_packets_total{device=\"pump\"} 17\n"));
-///
-/// devices.lock().unwrap().clear();
-/// assert_eq!(registry.gather().len(), 1); // only `devices` has a sample
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Skipped samples
-///
-/// An invalid sample is skipped, and the rest is served. These are invalid:
-///
-/// * a metric name that does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`;
-/// * a label name that does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or is used twice in a sample;
-/// * the label `le` on a histogram, and the label `quantile` on a summary;
-/// * a counter that is negative or NaN;
-/// * a histogram or a summary that violates the rules of [`Samples::histogram`] or [`Samples::summary`];
-/// * a type that differs from that of the first valid sample with this name in this gather;
-/// * a series that is repeated in this gather, with its labels in any order;
-/// * a timestamp that cannot be served, see [`Samples::timestamp`].
-///
-/// At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
-/// invalid sample of a collector is logged at level warn, with its name and the reason. Later ones are not logged. If
-/// your program calls [`Registry::gather`](prometheus::Registry::gather), they are logged but not counted.
-///
-/// # Limits
-///
-/// * `collect` runs on the gathering thread, with the deadline of the scrape. To await a value, use
-///   [`Builder::before_scrape`](crate::Builder::before_scrape) and store the result where `collect` can read it.
-/// * If `collect` panics, the registry is left out of that scrape. A closure of [`try_from_fn`](super::try_from_fn())
-///   can return an error instead.
-/// * You can register any number of these collectors. The registry does not check their names: a series that two
-///   collectors have is served once. If another collector has a name with another type, its values are wrong. Use each
-///   name in one collector.
-pub fn from_fn<F>(collect: F) -> FromFn<F>
-where
-    F: Fn(&mut Samples) + Send + Sync + 'static,
-{
-    FromFn { collect, desc: family::unique_desc(), logged: Arc::default() }
-}
-
-/// The [`Collector`] that [`from_fn`] returns.
-///
-/// For a [`Registry`](prometheus::Registry) a clone is the same collector: it accepts one of them, and
-/// [`unregister`](prometheus::Registry::unregister) accepts any clone.
-#[derive(Clone)]
-pub struct FromFn<F> {
-    collect: F,
-    desc: Desc,
-    logged: Arc<Logged>,
-}
-
-impl<F: Fn(&mut Samples) + Send + Sync> Collector for FromFn<F> {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.desc]
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let mut samples = Samples::new();
-        (self.collect)(&mut samples);
-        samples.into_families(&self.logged)
-    }
-}
-
-impl<F> fmt::Debug for FromFn<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FromFn").finish_non_exhaustive()
-    }
-}
-
-/// Receives the samples of one gather from the closure of [`from_fn`].
+/// Receives the samples of one gather from the closure of [`from_fn`](super::from_fn()).
 ///
 /// Each call adds one sample, in any order. The samples of a name become one family, whose help is that of the first
 /// sample. The families are sorted as a registry sorts them. Help and the values of labels may be any text.
 #[derive(Debug)]
 pub struct Samples {
-    /// In the order of their names.
-    families: Vec<MetricFamily>,
+    families: Families,
     /// The index of the family of the last sample. `None` if that sample was skipped.
     last: Option<usize>,
     skipped: SkippedSamples,
@@ -137,7 +27,11 @@ pub struct Samples {
 
 impl Samples {
     pub(crate) fn new() -> Self {
-        Samples { families: Vec::new(), last: None, skipped: SkippedSamples::default() }
+        Samples {
+            families: Families { list: Vec::new(), places: HashMap::new() },
+            last: None,
+            skipped: SkippedSamples::default(),
+        }
     }
 
     /// Adds a gauge, a value that can go up and down. It can be any `f64`, including NaN and the infinities.
@@ -282,38 +176,9 @@ impl Samples {
         kind: MetricType,
         metric: Result<Metric, SampleSkipReason>,
     ) -> &mut Self {
-        let added = metric.and_then(|metric| self.add(name, help, kind, metric));
+        let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
         self.last = added.map_err(|reason| self.skipped.add(name, reason)).ok();
         self
-    }
-
-    /// Adds a metric at the end of its family, and returns the index of the family.
-    fn add(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        metric: Metric,
-    ) -> Result<usize, SampleSkipReason> {
-        let found = self.families.binary_search_by(|family| family.name().cmp(name));
-        let at = match found {
-            Ok(at) => at,
-            Err(at) => {
-                checks::metric_name(name)?;
-                self.families.insert(at, metric::family(name, help, kind, Vec::new()));
-                at
-            }
-        };
-        let family = &mut self.families[at];
-        if family.get_metric().is_empty() {
-            // All its samples were skipped, so this sample decides the help and the type.
-            family.set_help(help.to_owned());
-            family.set_field_type(kind);
-        } else if family.get_field_type() != kind {
-            return Err(SampleSkipReason::Type);
-        }
-        family.mut_metric().push(metric);
-        Ok(at)
     }
 
     /// Sets the timestamp of the last sample, rounded down to milliseconds.
@@ -337,7 +202,7 @@ impl Samples {
     /// # assert_eq!(served.len(), 1);
     /// ```
     pub fn timestamp(&mut self, at: SystemTime) {
-        let Some(family) = self.last.and_then(|last| self.families.get_mut(last)) else { return };
+        let Some(family) = self.last.and_then(|last| self.families.list.get_mut(last)) else { return };
         match checks::timestamp(at) {
             Ok(milliseconds) => {
                 if let Some(metric) = family.mut_metric().last_mut() {
@@ -361,7 +226,8 @@ impl Samples {
 
     /// Returns the families, with each series once, and the skipped samples.
     fn finish(self) -> (Vec<MetricFamily>, SkippedSamples) {
-        let Samples { mut families, last: _, mut skipped } = self;
+        let Samples { families, last: _, mut skipped } = self;
+        let Families { list: mut families, places: _ } = families;
         for family in &mut families {
             // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
             // kept.
@@ -378,6 +244,45 @@ impl Samples {
         }
         families.retain(|family| !family.get_metric().is_empty());
         (families, skipped)
+    }
+}
+
+/// The families by name.
+#[derive(Debug)]
+struct Families {
+    list: Vec<MetricFamily>,
+    /// The index in the list by name.
+    places: HashMap<String, usize>,
+}
+
+impl Families {
+    /// Adds a metric at the end of its family, and returns the index of the family.
+    fn put(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        metric: Metric,
+    ) -> Result<usize, SampleSkipReason> {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                checks::metric_name(name)?;
+                self.places.insert(name.to_owned(), self.list.len());
+                self.list.push(metric::family(name, help, kind, Vec::new()));
+                self.list.len() - 1
+            }
+        };
+        let family = &mut self.list[place];
+        if family.get_metric().is_empty() {
+            // All its samples were skipped, so this sample decides the help and the type.
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+        } else if family.get_field_type() != kind {
+            return Err(SampleSkipReason::Type);
+        }
+        family.mut_metric().push(metric);
+        Ok(place)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http_body::Body as _;
 #[cfg(feature = "page")]
 use prometheus_hyper::Page;
-use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples, TryFromFn};
+use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples};
 use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
 use prometheus_hyper::{
     Body, BoxError, Builder, Guard, Handler, NotScraped, ProbeError, ProbeRequest, Readiness, RegistryFn,
@@ -40,7 +40,7 @@ fn public_types_are_send_sync_and_unwind_safe() {
     goes_anywhere::<BuildInfo>();
     goes_anywhere::<Exposition<fn(&mut String) -> Result<(), BoxError>>>();
     goes_anywhere::<FromFn<fn(&mut Samples)>>();
-    goes_anywhere::<TryFromFn<fn(&mut Samples) -> Result<(), BoxError>>>();
+    goes_anywhere::<FromFn<fn(&mut Samples) -> Result<(), BoxError>>>();
     #[cfg(feature = "process")]
     goes_anywhere::<prometheus_hyper::collector::ProcessCollector>();
     #[cfg(feature = "runtime")]

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::collector::from_fn;
 
 fn text(families: &[MetricFamily]) -> String {
     TextEncoder::new().encode_to_string(families).unwrap()
