@@ -13,7 +13,7 @@ pub(crate) const KEY: &str = "stall";
 pub(crate) const TITLE: &str =
     "Delay of a 1 ms ticker in the host program during scrapes (tokio: current-thread runtime)";
 
-pub(crate) const P999: &str = "p99.9";
+const P999: &str = "p99.9";
 pub(crate) const WORST: &str = "worst";
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
