@@ -2,11 +2,14 @@
 //! each millisecond. tokio's runtimes have one thread. With several threads, chance decides which one is
 //! blocked.
 
+use std::thread;
+use std::time::Instant;
+
 use crate::bench::Bench;
 use crate::client::Ask;
 use crate::launch::Threads;
 use crate::outcome::Outcome;
-use crate::peers::Peer;
+use crate::peers::{PEERS, Peer};
 use crate::results::Value;
 
 pub(crate) const KEY: &str = "stall";
@@ -16,6 +19,9 @@ pub(crate) const TITLE: &str =
 const P999: &str = "p99.9";
 pub(crate) const WORST: &str = "worst";
 
+/// The floor: our ticker on this machine, for as long as the scrapes of our server take.
+const IDLE: &str = "a ticker without scrapes";
+
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
     let mut loads = vec![bench.mix_of(2_000), bench.mix_of(100_000)];
     loads.dedup();
@@ -24,14 +30,23 @@ pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
         let rounds = bench.rounds(if load.series > 10_000 { 21 } else { 101 });
         let (fleet, results) = bench.parts();
         let mut members = fleet.spawn(KEY, load, Some(Threads::One), results, Peer::is_server)?;
-        fleet.rounds(&mut members, rounds, |_, member| {
+        let mut idle = fleet.member(&PEERS[0], load, Some(Threads::One))?;
+        idle.name = IDLE.to_owned();
+        fleet.rounds(&mut members, rounds, |at, member| {
             member.work(Ask::Identity)?;
+            let began = Instant::now();
             member.process.ask("tick")?;
             member.work(Ask::Identity)?;
             member.work(Ask::Identity)?;
             member.process.ask("tock")?;
+            if at == 0 {
+                idle.process.ask("tick")?;
+                thread::sleep(began.elapsed());
+                idle.process.ask("tock")?;
+            }
             Ok(())
         })?;
+        members.push(idle);
         for member in &mut members {
             let ticks = member.process.ask("ticks")?;
             let fields: Vec<f64> = ticks.split(' ').map_while(|field| field.parse().ok()).collect();
