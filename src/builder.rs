@@ -62,7 +62,8 @@ use options::metrics::MetricsOptions;
 /// | finishing | [`start`](#method.start), [`bind`](#method.bind), [`into_handler`](#method.into_handler) |
 ///
 /// Setters never fail. [`start`](Self::start), [`bind`](Self::bind) and [`into_handler`](Self::into_handler) report all that is
-/// wrong with the options at once. Where an option takes an `impl Into<Option<…>>`, `None` is no limit, and zero is refused.
+/// wrong with the options at once. Where a limit takes an `impl Into<Option<…>>`, `None` switches it off, and zero is
+/// refused.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -156,8 +157,8 @@ impl Builder {
     /// Returns the same metrics as a service that an HTTP server of your program can mount.
     ///
     /// It serves the metrics wherever you mount it. Tokens, users, the rate limit and the allowed hosts hold there, too, and all
-    /// clients count as one address. The default collectors watch the runtime around this call, and hooks run on it. Without one, that
-    /// is where the first request is answered.
+    /// clients count as one address. The default collectors watch the runtime around this call, and hooks run on it. Without one,
+    /// hooks run on the runtime of the first request, and there are no `tokio_*` metrics.
     ///
     /// # Errors
     ///

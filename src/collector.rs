@@ -1,7 +1,7 @@
 //! Collectors to use in addition to yours.
 //!
 //! * The collectors of the process and of tokio's runtime have the metrics that Go and Python clients export by
-//!   default. The server adds them to the default registry
+//!   default. The server serves them with the default registry
 //!   ([`Builder::default_collectors`](crate::Builder::default_collectors)). You can register them into any other
 //!   registry.
 //! * [`from_fn`] and [`try_from_fn()`] return a collector that calls a closure, which copies values from elsewhere.

@@ -137,8 +137,8 @@ impl Guard {
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until the server has stopped.
     ///
-    /// The final values of a finished job are then not lost. The first whole scrape that begins after this call
-    /// counts; the [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server
+    /// The final values of a finished job are then not lost. The first scrape counts whose gather begins after
+    /// this call and whose body is written whole; the [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server
     /// stops without it. `None` waits forever, zero stops at once. Choose a limit a little above the scrape interval.
     ///
     /// # Errors

@@ -13,7 +13,8 @@
 //! * `/metrics?registry[]=db` gathers only the registries named. The first registry is named `default`, the others `1`, `2`, …
 //!   unless you name them.
 //!
-//! The server's own metrics and the default collectors live in registries of their own. Nothing is ever registered into yours.
+//! The default collectors are in registries of their own, and the server's own metrics in none. Nothing is ever registered into
+//! yours.
 //!
 //! # Work before a scrape
 //!
@@ -27,7 +28,7 @@
 //!   [`scrape_timeout`](Builder::scrape_timeout): [`ScrapeContext::deadline`]. Set `scrape_timeout` to that of your Prometheus.
 //! * A hook that fails, panics or is late is cancelled, and a warning is logged. The scrape goes on: without the samples of
 //!   `collect`, with the last values of what `before_scrape` sets.
-//! * If all clients waited for less than the default timeout, the line is logged at debug level.
+//! * A late hook is logged at debug level if all clients waited for less than the default timeout.
 //! * A client with a short timeout cancels no hook and no gather that others wait for.
 //! * `prometheus_exporter_hook_success{hook}` and `prometheus_exporter_hook_duration_seconds{hook}` show how each hook fares.
 //!
@@ -68,7 +69,7 @@
 //! * The registry is gathered on a thread of the server, where a collector may block until the deadline.
 //! * Clean up in the probe what it leaves in the target, or in tasks that it has spawned.
 //! * Two scrapes of a target are two probes. HEAD probes, too.
-//! * `name[]` and `format` work as for the metrics. A malformed query is a 400.
+//! * `name[]` and `format` work as for the metrics, except that an unknown `format` is ignored. A malformed query is a 400.
 //! * With [`Builder::probe_debug`], `debug=true` in the query answers with the log of the probe, its error and its outcome, as text
 //!   before the metrics. [`ProbeRequest::log`] adds to that log.
 //!
@@ -103,8 +104,8 @@
 //! unless the buffers hold all that is left. With the default of 30 seconds that is 2 KiB a second.
 //!
 //! Responses that clients have not taken yet have a budget over all connections: [`max_unsent`](Builder::max_unsent). Over it,
-//! the server evicts the client that has been slow for longest, and a scrape waits up to 2 s for that. If the budget is still
-//! exceeded, a scrape of a part (`name[]`, `registry[]`) and a probe get a 503. A whole exposition is always answered.
+//! the server evicts the client that has been slow for longest. A scrape of a part (`name[]`, `registry[]`) waits up to 2 s for
+//! that, then gets a 503. A probe gets the 503 at once. A whole exposition is always answered.
 //!
 //! # Files that change
 //!
@@ -127,7 +128,8 @@
 //! exporters. All keys of it are known.
 //!
 //! * It replaces `tls_files`, `bearer_token`, `basic_auth`, `rate_limit` and the like. [`bind`](Builder::bind) refuses both together.
-//! * It is strict. What upstream ignores, or does otherwise than written, is an error that names file, line and key.
+//! * It is strict: an unknown key or an invalid value is an error that names file, line and key. A setting without effect is a
+//!   warning.
 //! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
 //! * A user whose hash has a cost above 16 is a warning, because upstream accepts it. That user cannot log in.
 //!
@@ -209,7 +211,7 @@
 //! A thread of the server wakes a task on the runtime once a second, and the task notes when it runs. The server skips this while a
 //! gather keeps that thread busy. While the runtime is blocked, or a current-thread runtime is not being driven, the gauge grows
 //! from scrape to scrape. On a multi-thread runtime any worker can run the task, so the gauge shows that all of them are blocked.
-//! With several scrapers each sees the maximum since any of them asked. When the runtime or the server is gone, so are the two.
+//! With several scrapers each sees the maximum since any of them asked. The two families disappear when the runtime or the server ends.
 //! The task counts among `tokio_alive_tasks`.
 //!
 //! # The stop

@@ -87,7 +87,7 @@
 //! | `connection refused` soon after the start | the guard was dropped | `let _guard = …`, not `let _ = …` |
 //! | `listen: cannot listen on …: Address already in use` | another program uses the port | choose another port |
 //! | a 400, 401, 403, 404, 405, 429 or 503 | the request, credentials, `allowed_hosts`, a limit, a slow collector | read the body, which names the fix |
-//! | a 500 | all collectors panicked | read the log, which has the message |
+//! | a 500 | each registry has a collector that panicked, or its `collect` failed | read the log, which has the message |
 //! | a family or a series is missing | it was skipped, or its registry panicked | see `prometheus_exporter_errors_total{cause}` and the log |
 //! | Prometheus: `context deadline exceeded` | a collector or a hook is slower than the scrape timeout | read the log; see [time of a scrape](guide#time-of-a-scrape) |
 //! | Prometheus: `x509` or `tls` errors | one side refuses the other | read the log, which has one warning a minute with the reason |
@@ -100,7 +100,7 @@
 //! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if enabled; gzip, zstd |
 //! | `/metrics?name[]=…` | only families with these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; 400 for other formats |
+//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; ignored if disabled; 400 for unknown formats |
 //! | GET, HEAD a path of [`Builder::probe`] | the metrics of the target that the request names; with `debug=true` also its log: [`Builder::probe_debug`] |
 //! | GET, HEAD `/` | a page that shows the metrics live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
@@ -112,8 +112,10 @@
 //! The server also serves its own metrics: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
 //! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready`, `…_errors_total{cause}`, and
 //! `…_series{registry}`, the series of a registry in the last gather. Several registries add `…_registry_up{registry}`. Hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`.
-//! Probes add `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. These metrics are in a separate
-//! registry. The server registers nothing into yours.
+//! Probes add `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. Access control and limits add
+//! `…_denied_total{reason}`. Files add `…_tls_certificate_reload_success`,
+//! `…_tls_certificate_expiry_timestamp_seconds` and `…_web_config_reload_success`. These metrics are in no registry. The
+//! server registers nothing into yours.
 //!
 //! # Your program comes first
 //!

@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Answers only requests whose `Host` is one of these names, exactly, without the port; others get a 403.
+    /// Answers only requests whose `Host` is one of these names, without case and port; others get a 403.
     ///
     /// This prevents DNS rebinding, by which a page elsewhere makes a browser inside your network read what is served here. The `Host`
     /// that such a browser sends is the page's own name.

@@ -155,8 +155,7 @@ impl Builder {
         self
     }
 
-    /// Sets whether a probe that is asked for with `debug=true` is answered with its log, as text before its metrics. Default:
-    /// `false`.
+    /// Sets whether a probe with `debug=true` in its query returns its log, as text before its metrics. Default: `false`.
     ///
     /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), 1,000 characters of its error with its
     /// sources, and its outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
@@ -251,7 +250,7 @@ impl Builder {
 
     /// Sets whether the server's own metrics, `prometheus_exporter_*`, are served with those of the registries.
     ///
-    /// They live in a registry of the server. Nothing is ever registered into yours.
+    /// They are in no registry. The server registers nothing into yours.
     ///
     /// Default: `true`.
     pub fn self_metrics(mut self, serve: bool) -> Self {

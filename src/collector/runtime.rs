@@ -74,7 +74,7 @@ pub struct RuntimeCollector {
 }
 
 impl RuntimeCollector {
-    /// The default value of the label `runtime`, which the server's own runtime has, too.
+    /// The default value of the label `runtime`, which the server also uses.
     pub const DEFAULT_NAME: &str = list::DEFAULT_NAME;
 
     /// Creates the collector of this runtime, with the name [`DEFAULT_NAME`](Self::DEFAULT_NAME).

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(super) const SHORT: Duration = Duration::from_millis(5);
 
 /// Predicted durations of the next gather, per part. A prediction is the longest of the past durations, each reduced
-/// by an eighth per later gather. A part that hung for seconds once counts as long for about sixty of its gathers.
+/// by an eighth per later gather. A part that hung for seconds once counts as long for about fifty of its gathers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected(Vec<Duration>);
 

@@ -19,7 +19,7 @@ pub(crate) const TITLE: &str =
 const P999: &str = "p99.9";
 pub(crate) const WORST: &str = "worst";
 
-/// The floor: our ticker on this machine, for as long as the scrapes of our server take.
+/// The floor: our ticker on this machine during the same time without scrapes.
 const IDLE: &str = "a ticker without scrapes";
 
 pub(crate) fn measure(bench: &mut Bench) -> Outcome<()> {
