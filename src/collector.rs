@@ -4,7 +4,7 @@
 //!   default. The server serves them with the default registry
 //!   ([`Builder::default_collectors`](crate::Builder::default_collectors)). You can register them into any other
 //!   registry.
-//! * [`from_fn`] and [`try_from_fn()`] return a collector that calls a closure, which copies values from elsewhere.
+//! * [`from_fn()`] and [`try_from_fn()`] return a collector that calls a closure, which copies values from elsewhere.
 //! * [`exposition()`] returns a collector that reads the exposition of another metrics library in your program.
 
 mod build_info;
