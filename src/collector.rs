@@ -31,5 +31,4 @@ pub use samples::Samples;
 
 pub(crate) use defaults::DefaultCollectors;
 pub(crate) use family::{by_series, registry_of, sort_series};
-pub(crate) use samples::is_metric_name;
 pub(crate) use skipped::{Logged, keep_skipped, take_first_skipped, take_skipped};

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use super::Builder;
-use crate::collector::{self, Samples};
+use crate::collector::Samples;
+use crate::exposition::encode;
 use crate::scrape::{BoxError, Hook, ScrapeContext};
 
 impl Builder {
@@ -52,7 +53,7 @@ impl Builder {
     {
         let name = name.into();
         let up = format!("{name}_up");
-        if !collector::is_metric_name(&name) {
+        if !encode::is_metric_name(&name) {
             let fault = format!("collect_with_up: {name:?} must be [a-zA-Z_:][a-zA-Z0-9_:]*");
             self.faults.add("collect_with_up", fault);
         }

@@ -12,10 +12,10 @@ use crate::telemetry::Telemetry;
 impl Builder {
     /// Admits clients that send this token (RFC 6750); repeatable, so that one can replace another.
     ///
-    /// A token consists of ASCII letters, digits and `-._~+/`, with `=` only at its end. Make it long and random. The server keeps a digest and compares in
-    /// constant time. A client with a wrong token, or none, gets a 401. With [`basic_auth`](Self::basic_auth) either is enough.
-    /// `/-/healthy` and `/-/ready` stay open; see [`auth_for_health`](Self::auth_for_health). Without TLS anybody on the way can read
-    /// the token.
+    /// A token consists of ASCII letters, digits and `-._~+/`, with `=` only at its end. Make it long and random. The server
+    /// keeps a digest and compares in constant time. A client with a wrong token, or none, gets a 401. With
+    /// [`basic_auth`](Self::basic_auth) either is enough. `/-/healthy` and `/-/ready` stay open; see
+    /// [`auth_for_health`](Self::auth_for_health). Without TLS anybody on the way can read the token.
     ///
     /// Default: none, and everybody is admitted.
     pub fn bearer_token(mut self, token: impl AsRef<[u8]>) -> Self {

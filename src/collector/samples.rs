@@ -7,8 +7,6 @@ use std::time::SystemTime;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-pub(crate) use checks::is_metric_name;
-
 use super::family::{by_series, sort_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 use crate::exposition::metric;

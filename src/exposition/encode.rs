@@ -28,6 +28,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub use escaping::Escaping;
 pub use format::{EscapedFormat, Escapings, Format};
+pub(crate) use name::{is_label_name, is_metric_name};
 pub use openmetrics::{OPENMETRICS_001, OPENMETRICS_100};
 #[cfg(feature = "protobuf")]
 pub use protobuf::PROTOBUF;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::proto::LabelPair;
 
 use super::super::skipped::SampleSkipReason;
+use crate::exposition::encode::{is_label_name, is_metric_name};
 use crate::exposition::metric::{label, sort_labels};
 
 /// Checks a metric name against `[a-zA-Z_:][a-zA-Z0-9_:]*`
@@ -13,15 +14,10 @@ pub(super) fn metric_name(name: &str) -> Result<(), SampleSkipReason> {
     if is_metric_name(name) { Ok(()) } else { Err(SampleSkipReason::Name) }
 }
 
-/// Returns whether a metric name is valid.
-pub(crate) fn is_metric_name(name: &str) -> bool {
-    is_name(name, |byte| byte == b':')
-}
-
 /// Returns the labels sorted by name, as in instruments, so that the same series is found in any order of labels.
 pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSkipReason> {
     // "Label names beginning with __ (two "_") MUST be reserved for internal Prometheus use" (the data model).
-    if !given.iter().all(|(name, _)| is_name(name, |_| false) && !name.starts_with("__")) {
+    if !given.iter().all(|(name, _)| is_label_name(name) && !name.starts_with("__")) {
         return Err(SampleSkipReason::LabelName);
     }
     let mut labels: Vec<LabelPair> = given.iter().map(|(name, value)| label(name, value)).collect();
@@ -82,12 +78,6 @@ pub(super) fn timestamp(at: SystemTime) -> Result<i64, SampleSkipReason> {
     };
     // In `prometheus` zero means no timestamp, so a sample from the epoch would be served as a current one.
     milliseconds.ok().filter(|milliseconds| *milliseconds != 0).ok_or(SampleSkipReason::Timestamp)
-}
-
-fn is_name(name: &str, or: fn(u8) -> bool) -> bool {
-    let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || or(byte);
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(is_first) && bytes.all(|byte| is_first(byte) || byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -31,12 +31,12 @@ pub(super) fn label_name(name: &str, escaping: Escaping) -> Cow<'_, str> {
 }
 
 /// Returns whether a metric name can be written without quotes.
-pub(super) fn is_metric_name(name: &str) -> bool {
+pub(crate) fn is_metric_name(name: &str) -> bool {
     !name.is_empty() && bytes(name).all(in_metric_name)
 }
 
 /// Returns whether a label name can be written without quotes.
-pub(super) fn is_label_name(name: &str) -> bool {
+pub(crate) fn is_label_name(name: &str) -> bool {
     !name.is_empty() && bytes(name).all(in_label_name)
 }
 

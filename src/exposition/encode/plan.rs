@@ -6,7 +6,6 @@ use std::{borrow::Cow, collections::HashSet};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::escaping::Escaping;
 use super::format::EscapedFormat;
 use super::skipped::SkipReason;
 use super::{name, openmetrics};
@@ -82,11 +81,14 @@ fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipRe
     if family.get_metric().is_empty() {
         return Err(SkipReason::Empty);
     }
-    let escaped = match name::metric_name(family.name(), format.escaping()) {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(escaped) => Some(escaped),
+    let (escaped, is_quoted) = if name::is_metric_name(family.name()) {
+        (None, false)
+    } else {
+        match name::metric_name(family.name(), format.escaping()) {
+            Cow::Owned(escaped) => (Some(escaped), false),
+            Cow::Borrowed(_) => (None, true),
+        }
     };
-    let is_quoted = format.escaping() == Escaping::AllowUtf8 && !name::is_metric_name(family.name());
     let kind = match family.get_field_type() {
         MetricType::COUNTER if format.format().is_openmetrics => MetricType::UNTYPED,
         kind => kind,
