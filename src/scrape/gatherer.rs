@@ -229,6 +229,10 @@ impl engine::Gather for Gatherer {
     }
 
     fn end(&self) {
+        // Hooks on the host's runtime would run on. The lock is free, because nothing waits for a gather any more.
+        if let Ok(mut hooks) = self.hooks.try_lock() {
+            hooks.abort();
+        }
         self.work.host().default_collectors().end();
     }
 }

@@ -261,6 +261,34 @@ fn hanging_hook_gets_half_the_default_timeout() {
     }
 }
 
+/// A hook on the host's runtime would otherwise run on after the server, without a deadline.
+#[test]
+fn stop_cancels_a_running_hook_at_the_drain_timeout() {
+    struct Dropped(std::sync::mpsc::Sender<&'static str>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let builder = Server::builder().registry(&Registry::new()).drain_timeout(Duration::from_millis(50));
+    let builder = patient(builder).before_scrape("hangs", move |_| {
+        let dropped = Dropped(tell.clone());
+        async move {
+            dropped.0.send("begun")?;
+            std::future::pending::<()>().await;
+            drop(dropped);
+            Ok(())
+        }
+    });
+    let (guard, addr) = runtime.block_on(async { start(builder) });
+    let _client = ask(addr, "/metrics", "");
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("begun"));
+    guard.shutdown_blocking();
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("dropped"));
+}
+
 /// No client can write to the log above debug. A hook that takes all of the available time logs a warning.
 #[test]
 fn late_hook_logs_a_warning_and_short_timeout_does_not() {
