@@ -11,7 +11,7 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
-use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get};
+use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get, wait_for};
 use crate::support::server::patient;
 
 fn start(builder: Builder) -> (Guard, SocketAddr) {
@@ -324,6 +324,42 @@ fn blocking_registry_of_a_probe_blocks_only_that_probe() {
     assert_eq!(outcomes(addr, "timeout"), 1.0);
     drop(gate);
     assert_eq!(ask("60"), Some(1.0));
+}
+
+/// Otherwise each scrape of a target whose collector hangs in its drop would cost one more thread.
+#[test]
+fn probe_holds_its_permit_until_its_registry_is_dropped() {
+    struct HangsInDrop(IntCounter, std::sync::Mutex<mpsc::Receiver<()>>);
+    impl Collector for HangsInDrop {
+        fn desc(&self) -> Vec<&Desc> {
+            self.0.desc()
+        }
+        fn collect(&self) -> Vec<MetricFamily> {
+            self.0.collect()
+        }
+    }
+    impl Drop for HangsInDrop {
+        fn drop(&mut self) {
+            let _ = self.1.lock().unwrap().recv();
+        }
+    }
+    let (gate, closed) = mpsc::channel();
+    let closed = std::sync::Mutex::new(Some(closed));
+    let (_guard, addr) = start(patient(Server::builder()).max_probes(1).probe("/probe", move |_| {
+        let closed = closed.lock().unwrap().take();
+        async move {
+            let registry = Registry::new();
+            if let Some(closed) = closed {
+                let hangs = HangsInDrop(IntCounter::new("n", "help")?, std::sync::Mutex::new(closed));
+                registry.register(Box::new(hangs))?;
+            }
+            Ok(registry)
+        }
+    }));
+    assert_eq!(get(addr, "/probe").status, 200);
+    assert_eq!(get(addr, "/probe").status, 503, "the first registry is not dropped yet");
+    drop(gate);
+    wait_for("a permit", || get(addr, "/probe").status == 200);
 }
 
 #[test]

@@ -118,7 +118,8 @@ struct Pen {
 
 impl Pen {
     fn work(&self, job: Job) {
-        let Job { found, verdict, form, log, reply, _permit } = job;
+        // The permit is dropped last, because the drop of a registry may hang.
+        let Job { _permit, found, verdict, form, log, reply } = job;
         if !reply.is_closed() {
             let _ = reply.send(self.expose(&found, verdict, &form, &log));
         }
