@@ -22,7 +22,7 @@ pub(super) struct HookTasks {
 struct HookTask {
     handle: JoinHandle<()>,
     began: Instant,
-    /// When its time ends. After an abort, when it should have ended.
+    /// When its time ends. An aborted hook has at least [`GRACE`].
     until: Instant,
     is_aborted: bool,
     /// Set together with the report. The handle is set only a moment later, when the next flight may already have
