@@ -13,6 +13,7 @@ use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, ge
 use crate::support::error::Caused;
 use crate::support::log::{Log, logged, logged_to};
 use crate::support::server::{patient, start};
+use crate::support::watched::Watched;
 
 fn gauge(registry: &Registry, name: &str) -> Gauge {
     let gauge = Gauge::new(name, "help").unwrap();
@@ -264,22 +265,14 @@ fn hanging_hook_gets_half_the_default_timeout() {
 /// A hook on the host's runtime would otherwise run on after the server, without a deadline.
 #[test]
 fn stop_cancels_a_running_hook_at_the_drain_timeout() {
-    struct Dropped(std::sync::mpsc::Sender<&'static str>);
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            let _ = self.0.send("dropped");
-        }
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let builder = Server::builder().registry(&Registry::new()).drain_timeout(Duration::from_millis(50));
     let builder = patient(builder).before_scrape("hangs", move |_| {
-        let dropped = Dropped(tell.clone());
+        let watched = Watched::begin(&tell);
         async move {
-            dropped.0.send("begun")?;
-            std::future::pending::<()>().await;
-            drop(dropped);
-            Ok(())
+            let _watched = watched;
+            std::future::pending().await
         }
     });
     let (guard, addr) = runtime.block_on(async { start(builder) });

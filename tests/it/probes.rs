@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::panic_any;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
@@ -13,6 +12,7 @@ use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
 use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get, wait_for};
 use crate::support::server::patient;
+use crate::support::watched::Watched;
 
 fn start(builder: Builder) -> (Guard, SocketAddr) {
     let guard = builder.registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap().start().unwrap();
@@ -178,22 +178,12 @@ fn probe_negotiates_format_coding_and_filter_as_metrics() {
     assert_eq!(client.answer(true).status, 200);
 }
 
-/// Reports when the probe starts, and when it is dropped.
-struct Watched(mpsc::Sender<&'static str>);
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.0.send("dropped");
-    }
-}
-
 /// Adds a probe that never ends by itself. It reports when it starts, and when it is dropped.
 pub(crate) fn with_endless(builder: Builder) -> (Builder, mpsc::Receiver<&'static str>) {
     let (tell, told) = mpsc::channel();
     let builder = builder.scrape_timeout(Duration::from_secs(3600)).max_scrape_timeout(Duration::MAX);
     let builder = builder.probe("/probe", move |_| {
-        let watched = Watched(tell.clone());
-        let _ = watched.0.send("begun");
+        let watched = Watched::begin(&tell);
         async move {
             let _watched = watched;
             std::future::pending().await
@@ -288,10 +278,25 @@ fn half_closed_client_waiting_for_metrics_gets_whole_body() {
     assert_eq!(client.closed(), "", "the connection is closed after the response");
 }
 
+/// Adds a probe whose first registry has this collector. The other registries are empty.
+fn with_collector_in_first(builder: Builder, collector: impl Collector + 'static) -> Builder {
+    let collector = Mutex::new(Some(Box::new(collector)));
+    builder.probe("/probe", move |_| {
+        let collector = collector.lock().unwrap().take();
+        async move {
+            let registry = Registry::new();
+            if let Some(collector) = collector {
+                registry.register(collector)?;
+            }
+            Ok(registry)
+        }
+    })
+}
+
 /// A blocking collector in a probe's registry blocks neither the metrics nor other probes.
 #[test]
 fn blocking_registry_of_a_probe_blocks_only_that_probe() {
-    struct Blocks(IntCounter, std::sync::Mutex<mpsc::Receiver<()>>);
+    struct Blocks(IntCounter, Mutex<mpsc::Receiver<()>>);
     impl Collector for Blocks {
         fn desc(&self) -> Vec<&Desc> {
             self.0.desc()
@@ -302,18 +307,8 @@ fn blocking_registry_of_a_probe_blocks_only_that_probe() {
         }
     }
     let (gate, closed) = mpsc::channel();
-    let closed = std::sync::Mutex::new(Some(closed));
-    let (_guard, addr) = start(Server::builder().probe("/probe", move |_| {
-        let closed = closed.lock().unwrap().take();
-        async move {
-            let registry = Registry::new();
-            if let Some(closed) = closed {
-                let blocks = Blocks(IntCounter::new("n", "help")?, std::sync::Mutex::new(closed));
-                registry.register(Box::new(blocks))?;
-            }
-            Ok(registry)
-        }
-    }));
+    let blocks = Blocks(IntCounter::new("n", "help").unwrap(), Mutex::new(closed));
+    let (_guard, addr) = start(with_collector_in_first(Server::builder(), blocks));
     let ask = |timeout: &str| {
         let mut client = Client::connect(addr);
         let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {timeout}");
@@ -329,7 +324,7 @@ fn blocking_registry_of_a_probe_blocks_only_that_probe() {
 /// Otherwise each scrape of a target whose collector hangs in its drop would cost one more thread.
 #[test]
 fn probe_holds_its_permit_until_its_registry_is_dropped() {
-    struct HangsInDrop(IntCounter, std::sync::Mutex<mpsc::Receiver<()>>);
+    struct HangsInDrop(IntCounter, Mutex<mpsc::Receiver<()>>);
     impl Collector for HangsInDrop {
         fn desc(&self) -> Vec<&Desc> {
             self.0.desc()
@@ -344,18 +339,9 @@ fn probe_holds_its_permit_until_its_registry_is_dropped() {
         }
     }
     let (gate, closed) = mpsc::channel();
-    let closed = std::sync::Mutex::new(Some(closed));
-    let (_guard, addr) = start(patient(Server::builder()).max_probes(1).probe("/probe", move |_| {
-        let closed = closed.lock().unwrap().take();
-        async move {
-            let registry = Registry::new();
-            if let Some(closed) = closed {
-                let hangs = HangsInDrop(IntCounter::new("n", "help")?, std::sync::Mutex::new(closed));
-                registry.register(Box::new(hangs))?;
-            }
-            Ok(registry)
-        }
-    }));
+    let hangs = HangsInDrop(IntCounter::new("n", "help").unwrap(), Mutex::new(closed));
+    let builder = patient(Server::builder()).max_probes(1);
+    let (_guard, addr) = start(with_collector_in_first(builder, hangs));
     assert_eq!(get(addr, "/probe").status, 200);
     assert_eq!(get(addr, "/probe").status, 503, "the first registry is not dropped yet");
     drop(gate);

@@ -1,4 +1,4 @@
-//! Code that the tests share: clients, servers, collectors, the log, runtimes.
+//! Code that the tests share: clients, servers, collectors, futures, the log, runtimes.
 
 pub(crate) mod client;
 pub(crate) mod error;
@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod runtime;
 pub(crate) mod server;
 pub(crate) mod subscriber;
+pub(crate) mod watched;
 
 pub(crate) use testing::alone::{CHILD, run_alone};
 pub(crate) use testing::collectors;
