@@ -1,6 +1,8 @@
 //! Not part of the API: exposes pure modules and connections without sockets to this crate's benches and fuzz
 //! targets. Changes without notice.
 
+// The feature enables tokio's `DuplexStream`. Unit tests have it in any case, and use this implementation of `Io`.
+#[cfg(any(feature = "tls", test))]
 mod wire;
 
 pub use crate::exposition::buffer_pool::{BufferPool, PooledChunks};
@@ -18,4 +20,5 @@ pub use crate::http::negotiate::{Accepted, accept, accept_encoding};
 pub use crate::http::query::{Query, QueryError, UnknownFormat};
 #[cfg(feature = "web-config")]
 pub use crate::web_config::check as check_web_config;
+#[cfg(any(feature = "tls", test))]
 pub use wire::Wire;

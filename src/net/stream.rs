@@ -37,9 +37,6 @@ impl<I: Io + ?Sized> Io for Box<I> {
 }
 
 #[cfg(test)]
-impl Io for tokio::io::DuplexStream {}
-
-#[cfg(test)]
 impl<I: Io> Io for tokio::io::BufWriter<I> {}
 
 #[cfg(test)]
