@@ -36,6 +36,7 @@ use crate::net::connection_limit;
 use crate::net::listener::Socket;
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::{RejectReason, Telemetry};
+use crate::util::io_error;
 
 pub use metrics::IntoRegistry;
 pub use run::Run;
@@ -46,7 +47,6 @@ pub(crate) use server::resolve;
 
 use faults::Faults;
 use options::access::AccessOptions;
-use options::listeners::Listeners;
 use options::metrics::MetricsOptions;
 
 /// Configures a [`Server`] or a [`Handler`].
@@ -84,11 +84,16 @@ use options::metrics::MetricsOptions;
 #[must_use = "a builder does nothing until `bind()`, `start()` or `into_handler()`"]
 pub struct Builder {
     metrics: MetricsOptions,
-    listeners: Listeners,
+    /// Each with the option or flag that it comes from.
+    listeners: Vec<(&'static str, Box<OpenListener>)>,
+    unix_socket_mode: u32,
     server: ServerOptions,
     access: AccessOptions,
     faults: Faults,
 }
+
+/// Opens sockets. The file of a Unix socket gets this mode.
+type OpenListener = dyn FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync;
 
 impl Builder {
     /// The default of [`metrics_path`](Self::metrics_path) is `/metrics`.
@@ -130,14 +135,19 @@ impl Builder {
             let fault = "listen: there is no address to listen on (expected one such as \"0.0.0.0:9184\")";
             self.faults.add("listen", fault.to_owned());
         }
-        let Builder { metrics, listeners, server: options, access, faults } = self.checked();
+        let Builder { metrics, listeners, unix_socket_mode, server: options, access, faults } =
+            self.checked();
         faults.of_bind()?;
         let telemetry = Arc::new(Telemetry::new());
         if !options.allow.is_empty() {
             telemetry.show_rejections(&[RejectReason::Address]);
         }
         let (policy, tls) = access.open(&telemetry)?;
-        let sockets = listeners.open()?;
+        let mut sockets = Vec::new();
+        for (option, open) in listeners {
+            let opened = open(unix_socket_mode).map_err(|error| io_error::annotated(error, option))?;
+            sockets.extend(opened);
+        }
         let addresses = sockets.iter().map(Socket::address).cloned().collect();
         let host = metrics.host();
         let router = Arc::new(metrics.router(Arc::clone(&host), policy, telemetry));
@@ -168,8 +178,8 @@ impl Builder {
     ///   path of the metrics, the page, probes, readiness. A web-config file must have no `tls_server_config`.
     /// * The error of reading a web-config file, which is named.
     pub fn into_handler(self) -> io::Result<Handler> {
-        let Builder { mut metrics, listeners, server: _, access, mut faults } = self.checked();
-        listeners.options().for_each(|option| faults.of_server(option));
+        let Builder { mut metrics, listeners, access, mut faults, .. } = self.checked();
+        listeners.iter().for_each(|(option, _)| faults.of_server(option));
         faults.of_handler()?;
         metrics.landing_page = None;
         let telemetry = Arc::new(Telemetry::new());
@@ -215,7 +225,8 @@ impl Default for Builder {
         };
         Builder {
             metrics: MetricsOptions::new(Self::DEFAULT_METRICS_PATH, Self::DEFAULT_MAX_PROBES, timeouts),
-            listeners: Listeners::new(Self::DEFAULT_UNIX_SOCKET_MODE),
+            listeners: Vec::new(),
+            unix_socket_mode: Self::DEFAULT_UNIX_SOCKET_MODE,
             server,
             access: AccessOptions::default(),
             faults: Faults::default(),

@@ -1,5 +1,4 @@
 //! What the options hold, as `bind` and `into_handler` take it.
 
 pub(super) mod access;
-pub(super) mod listeners;
 pub(super) mod metrics;

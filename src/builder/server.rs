@@ -66,7 +66,7 @@ impl Builder {
         self.faults
             .check(option, (mode > 0o777).then(|| format!("{option}: {mode:#o} is no mode of a file")));
         self.faults.of_server(option);
-        self.listeners.unix_socket_mode = mode;
+        self.unix_socket_mode = mode;
         self
     }
 
@@ -93,7 +93,7 @@ impl Builder {
         option: &'static str,
         open: impl FnOnce(u32) -> io::Result<Vec<Socket>> + Send + Sync + 'static,
     ) -> Self {
-        self.listeners.push(option, open);
+        self.listeners.push((option, Box::new(open)));
         self
     }
 }

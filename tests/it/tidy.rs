@@ -104,7 +104,6 @@ const NAME_FEATURES: &[&str] = &[
     "builder.rs",
     "builder/metrics.rs",
     "builder/options/access.rs",
-    "builder/options/listeners.rs",
     "builder/options/metrics.rs",
     "builder/server.rs",
     "builder/tls.rs",
