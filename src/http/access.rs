@@ -46,7 +46,7 @@ pub(crate) trait Authenticate: Send + Sync {
     fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a>;
 }
 
-type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send + 'a>>;
+type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Response<Body>>> + Send + 'a>>;
 
 /// The part of the access control that may change while the server runs.
 #[derive(Default)]
@@ -80,22 +80,6 @@ impl Policy {
 /// Returns the current policy.
 pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
 
-/// Reason why a request is rejected.
-#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "there are no credentials"))]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Rejection {
-    /// Its Host is not on the list.
-    Host,
-    /// Missing or wrong credentials, with the values of `WWW-Authenticate`.
-    Unauthorized {
-        challenges: Vec<HeaderValue>,
-        has_credentials: bool,
-    },
-    TooMany(Duration),
-    /// Its credentials could not be verified in time.
-    Timeout,
-}
-
 impl AccessControl {
     pub(crate) fn policy(&self) -> Arc<Policy> {
         (self.policy)()
@@ -119,7 +103,7 @@ impl AccessControl {
     ///
     /// # Errors
     ///
-    /// Returns the reason for the rejection.
+    /// Returns the response to the rejected request.
     pub(crate) async fn admit(
         &self,
         policy: &Policy,
@@ -127,12 +111,12 @@ impl AccessControl {
         head: &Parts,
         is_health: bool,
         deadline: Instant,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Response<Body>> {
         // Health checks are exempt: an orchestrator uses an address, and the response contains no data. The host is
         // checked before the credentials, so that a foreign page cannot make a browser send cached credentials.
         if !is_health && !self.allow_host(head) {
             self.telemetry.count_rejection(RejectReason::Host);
-            return Err(Rejection::Host);
+            return Err(responses::host_not_allowed());
         }
         if is_health && !self.auth_for_health {
             return Ok(());
@@ -141,7 +125,7 @@ impl AccessControl {
             let authentication = authenticator.authenticate(peer, head);
             tokio::time::timeout_at(deadline.into(), authentication).await.unwrap_or_else(|_| {
                 self.telemetry.count_error(Cause::Timeout);
-                Err(Rejection::Timeout)
+                Err(responses::unavailable("503: the credentials were not verified in time. Try again.\n"))
             })?;
         }
         // The rate limit comes after the credentials. All clients share one bucket, which unauthenticated clients
@@ -149,7 +133,7 @@ impl AccessControl {
         let Some(rate_limit) = &policy.rate_limit else { return Ok(()) };
         rate_limit.take(Instant::now()).map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);
-            Rejection::TooMany(retry_after)
+            responses::too_many_requests(retry_after)
         })
     }
 
@@ -164,21 +148,6 @@ impl AccessControl {
     }
 }
 
-impl From<Rejection> for Response<Body> {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Host => responses::host_not_allowed(),
-            Rejection::Unauthorized { challenges, has_credentials } => {
-                responses::unauthorized(challenges, has_credentials)
-            }
-            Rejection::TooMany(retry_after) => responses::too_many_requests(retry_after),
-            Rejection::Timeout => {
-                responses::unavailable("503: the credentials were not verified in time. Try again.\n")
-            }
-        }
-    }
-}
-
 #[cfg(feature = "auth")]
 impl Authenticate for Authenticator {
     fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a> {
@@ -189,12 +158,10 @@ impl Authenticate for Authenticator {
                 Decision::Unauthorized => {
                     // The challenges are constants and valid.
                     let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
-                    Err(Rejection::Unauthorized {
-                        challenges: challenges.collect(),
-                        has_credentials: head.headers.contains_key(AUTHORIZATION),
-                    })
+                    let has_credentials = head.headers.contains_key(AUTHORIZATION);
+                    Err(responses::unauthorized(challenges.collect(), has_credentials))
                 }
-                Decision::TooMany { retry_after } => Err(Rejection::TooMany(retry_after)),
+                Decision::TooMany { retry_after } => Err(responses::too_many_requests(retry_after)),
             }
         })
     }

@@ -92,7 +92,7 @@ impl Router {
             let deadline = self.deadline(head);
             match self.access.admit(&policy, None, head, false, deadline).await {
                 Ok(()) => self.serve(endpoint, head, deadline).await,
-                Err(rejection) => rejection.into(),
+                Err(rejection) => rejection,
             }
         };
         let mut response = self.complete(&policy, head, served).await;
@@ -148,7 +148,7 @@ impl Router {
         let is_health = matches!(endpoint, Some(Endpoint::Healthy | Endpoint::Ready));
         // Before the 404, so that clients without access cannot find out which paths exist.
         if let Err(rejection) = self.access.admit(policy, peer, head, is_health, deadline).await {
-            return rejection.into();
+            return rejection;
         }
         let Some(endpoint) = endpoint else {
             return responses::not_found(&self.metrics_path);
