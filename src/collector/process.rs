@@ -117,36 +117,28 @@ struct Metric {
     name: &'static str,
     help: &'static str,
     kind: MetricType,
-    value: Value,
+    value: fn(&Reading) -> Option<f64>,
+}
+
+/// Expands to a list of metrics, with the type, the name, the help and the field of the reading of each.
+macro_rules! metrics {
+    ($($kind:ident $name:literal $help:literal $value:ident,)*) => {
+        &[$(Metric { name: $name, help: $help, kind: MetricType::$kind, value: |it| it.$value },)*]
+    };
 }
 
 /// The help texts are those of client_golang (process_collector.go). For threads, which it lacks, it is `prometheus`'.
-const METRICS: [Metric; 8] = [
-    counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", |it| {
-        it.cpu_seconds
-    }),
-    gauge("process_max_fds", "Maximum number of open file descriptors.", |it| it.max_fds),
-    gauge("process_open_fds", "Number of open file descriptors.", |it| it.open_fds),
-    gauge("process_resident_memory_bytes", "Resident memory size in bytes.", |it| it.resident_bytes),
-    gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", |it| {
-        it.start_time_seconds
-    }),
-    gauge("process_threads", "Number of OS threads in the process.", |it| it.threads),
-    gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", |it| it.virtual_bytes),
-    gauge("process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", |it| {
-        it.virtual_max_bytes
-    }),
-];
-
-type Value = fn(&Reading) -> Option<f64>;
-
-const fn counter(name: &'static str, help: &'static str, value: Value) -> Metric {
-    Metric { name, help, kind: MetricType::COUNTER, value }
-}
-
-const fn gauge(name: &'static str, help: &'static str, value: Value) -> Metric {
-    Metric { name, help, kind: MetricType::GAUGE, value }
-}
+const METRICS: &[Metric] = metrics! {
+    COUNTER "process_cpu_seconds_total" "Total user and system CPU time spent in seconds." cpu_seconds,
+    GAUGE "process_max_fds" "Maximum number of open file descriptors." max_fds,
+    GAUGE "process_open_fds" "Number of open file descriptors." open_fds,
+    GAUGE "process_resident_memory_bytes" "Resident memory size in bytes." resident_bytes,
+    GAUGE "process_start_time_seconds" "Start time of the process since unix epoch in seconds." start_time_seconds,
+    GAUGE "process_threads" "Number of OS threads in the process." threads,
+    GAUGE "process_virtual_memory_bytes" "Virtual memory size in bytes." virtual_bytes,
+    GAUGE "process_virtual_memory_max_bytes" "Maximum amount of virtual memory available in bytes."
+        virtual_max_bytes,
+};
 
 fn families(reading: &Reading) -> Vec<MetricFamily> {
     let shown = |metric: &Metric| {
