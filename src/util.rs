@@ -6,6 +6,7 @@ pub(crate) mod limits;
 #[cfg(feature = "tls")]
 pub(crate) mod reload;
 pub(crate) mod task;
+pub(crate) mod texts;
 pub(crate) mod throttle;
 pub(crate) mod unwind;
 pub(crate) mod worker;

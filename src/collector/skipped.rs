@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::util::error::{beginning, chain};
+use crate::util::texts::texts;
 use crate::util::throttle::Throttle;
 
 thread_local! {
@@ -60,41 +60,21 @@ pub(super) fn report_failure(error: &(dyn Error + 'static), throttle: &Throttle)
     }
 }
 
-/// The reason why a sample is skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SampleSkipReason {
-    Name,
-    LabelName,
-    LabelTwice,
-    Le,
-    Quantile,
-    Counter,
-    Bounds,
-    Counts,
-    Quantiles,
-    Type,
-    Repeated,
-    Timestamp,
-}
-
-impl fmt::Display for SampleSkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SampleSkipReason::Name => "metric name does not match [a-zA-Z_:][a-zA-Z0-9_:]*",
-            SampleSkipReason::LabelName => {
-                "label name does not match [a-zA-Z_][a-zA-Z0-9_]* or begins with __"
-            }
-            SampleSkipReason::LabelTwice => "label name used twice",
-            SampleSkipReason::Le => "label le is reserved on a histogram",
-            SampleSkipReason::Quantile => "label quantile is reserved on a summary",
-            SampleSkipReason::Counter => "counter is negative or not a number",
-            SampleSkipReason::Bounds => "bounds of the histogram do not ascend",
-            SampleSkipReason::Counts => "counts of the histogram are not cumulative",
-            SampleSkipReason::Quantiles => "quantiles of the summary do not ascend from 0 to 1",
-            SampleSkipReason::Type => "metric name already has another type",
-            SampleSkipReason::Repeated => "series is repeated",
-            SampleSkipReason::Timestamp => "timestamp is out of range or zero",
-        })
+texts! {
+    /// The reason why a sample is skipped.
+    pub(super) enum SampleSkipReason: fn text {
+        Name = "metric name does not match [a-zA-Z_:][a-zA-Z0-9_:]*",
+        LabelName = "label name does not match [a-zA-Z_][a-zA-Z0-9_]* or begins with __",
+        LabelTwice = "label name used twice",
+        Le = "label le is reserved on a histogram",
+        Quantile = "label quantile is reserved on a summary",
+        Counter = "counter is negative or not a number",
+        Bounds = "bounds of the histogram do not ascend",
+        Counts = "counts of the histogram are not cumulative",
+        Quantiles = "quantiles of the summary do not ascend from 0 to 1",
+        Type = "metric name already has another type",
+        Repeated = "series is repeated",
+        Timestamp = "timestamp is out of range or zero",
     }
 }
 

@@ -1,27 +1,11 @@
-//! The closed sets of label values of the server's own metrics.
+//! The closed sets of label values of the server's own metrics. Nothing that a client sends becomes a label
+//! (CVE-2022-21698).
 
-/// Defines an enum whose variants are all values of a label. Nothing that a client sends becomes a label
-/// (CVE-2022-21698).
-macro_rules! label_values {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of_variant:meta])* $variant:ident = $value:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum $name { $($(#[$of_variant])* $variant,)* }
+use crate::util::texts::texts;
 
-        impl $name {
-            #[allow(dead_code, reason = "not every label shows all its values from the start")]
-            pub(crate) const ALL: &[$name] = &[$($name::$variant,)*];
-
-            pub(crate) fn label(self) -> &'static str {
-                match self { $($name::$variant => $value,)* }
-            }
-        }
-    };
-}
-
-label_values! {
+texts! {
     /// Cause of an error: the values of `prometheus_exporter_errors_total{cause}`.
-    Cause {
+    pub(crate) enum Cause: fn label {
         /// Accepting a connection failed, unless the client had closed it.
         Accept = "accept",
         /// A connection ended with an I/O or protocol error, or at a deadline during a request or a response.
@@ -43,9 +27,9 @@ label_values! {
     }
 }
 
-label_values! {
+texts! {
     /// Reason why a connection or a request was rejected: the values of `prometheus_exporter_denied_total{reason}`.
-    RejectReason {
+    pub(crate) enum RejectReason: fn label {
         /// The address is not on the allow-list.
         Address = "address",
         /// The address has too many recent failed logins.
@@ -67,9 +51,9 @@ label_values! {
     }
 }
 
-label_values! {
+texts! {
     /// Outcome of a probe: the values of `prometheus_exporter_probes_total{outcome}`.
-    ProbeOutcome {
+    pub(crate) enum ProbeOutcome: fn label {
         /// The scraper's parameters are invalid.
         BadRequest = "bad_request",
         /// The scraper closed its connection.

@@ -1,82 +1,40 @@
 //! Reports the lines of a text that are skipped.
 
-use std::fmt;
+use crate::util::texts::texts;
 
-/// The reason why a line, or a metric of several lines, is skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The line begins with neither a metric name nor a comment.
-    Name,
-    /// A blank is missing, or OpenMetrics does not allow it.
-    Blank,
-    /// The labels do not follow the grammar.
-    Labels,
-    /// A quoted text has no closing quotation mark.
-    Quote,
-    /// A label name is used twice.
-    LabelTwice,
-    /// A label name is reserved: `__…`, or `le` or `quantile` in a line that must not have it.
-    Reserved,
-    /// The bound of a bucket or a quantile is missing or is not a number.
-    Bound,
-    /// The value is not a number.
-    Value,
-    /// A count of observations is not a non-negative integer.
-    Count,
-    /// The timestamp is not a number, or `prometheus` cannot represent it.
-    Timestamp,
-    /// Unexpected text follows the value or the timestamp.
-    Rest,
-    /// An OpenMetrics comment is not HELP, TYPE, UNIT or EOF.
-    Comment,
-    /// OpenMetrics does not allow blank lines.
-    BlankLine,
-    /// `# EOF` is not the last line.
-    Eof,
-    /// HELP, TYPE or UNIT has no name or no text.
-    Metadata,
-    /// TYPE has a word that is not a type of the format.
-    Type,
-    /// HELP or TYPE contradicts an earlier one.
-    Contradiction,
-    /// TYPE follows a sample of the family.
-    LateType,
-    /// The type of the family has no sample with this name.
-    Suffix,
-    /// A sample of a histogram or a summary is repeated.
-    Repeated,
-    /// A histogram or a summary has no count.
-    Uncounted,
-    /// Another family has the full name of the family.
-    NameTaken,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::Name => "expected a metric name",
-            Fault::Blank => "blank missing or not allowed",
-            Fault::Labels => r#"expected labels such as {name="value"}"#,
-            Fault::Quote => "quoted text has no closing quotation mark",
-            Fault::LabelTwice => "label name used twice",
-            Fault::Reserved => "label name is reserved",
-            Fault::Bound => "le or quantile is missing or not a number",
-            Fault::Value => "value is not a number",
-            Fault::Count => "count is not a non-negative integer",
-            Fault::Timestamp => "timestamp is zero, out of range or not a number",
-            Fault::Rest => "unexpected text after the value or the timestamp",
-            Fault::Comment => "comment not allowed in OpenMetrics",
-            Fault::BlankLine => "blank line not allowed in OpenMetrics",
-            Fault::Eof => "# EOF is not the last line",
-            Fault::Metadata => "HELP, TYPE or UNIT is incomplete",
-            Fault::Type => "type not known in this format",
-            Fault::Contradiction => "HELP or TYPE differs from the one before",
-            Fault::LateType => "TYPE after a sample of the family",
-            Fault::Suffix => "the family's type has no sample of this name",
-            Fault::Repeated => "sample repeated in its histogram or summary",
-            Fault::Uncounted => "histogram or summary without a count",
-            Fault::NameTaken => "family name used twice",
-        })
+texts! {
+    /// The reason why a line, or a metric of several lines, is skipped.
+    pub enum Fault: fn text {
+        /// The line begins with neither a metric name nor a comment.
+        Name = "expected a metric name",
+        /// A blank is missing, or OpenMetrics does not allow it.
+        Blank = "blank missing or not allowed",
+        /// The labels do not follow the grammar.
+        Labels = r#"expected labels such as {name="value"}"#,
+        Quote = "quoted text has no closing quotation mark",
+        LabelTwice = "label name used twice",
+        /// A label name is reserved: `__…`, or `le` or `quantile` in a line that must not have it.
+        Reserved = "label name is reserved",
+        Bound = "le or quantile is missing or not a number",
+        Value = "value is not a number",
+        Count = "count is not a non-negative integer",
+        /// The timestamp is not a number, or `prometheus` cannot represent it.
+        Timestamp = "timestamp is zero, out of range or not a number",
+        Rest = "unexpected text after the value or the timestamp",
+        /// An OpenMetrics comment is not HELP, TYPE, UNIT or EOF.
+        Comment = "comment not allowed in OpenMetrics",
+        BlankLine = "blank line not allowed in OpenMetrics",
+        Eof = "# EOF is not the last line",
+        /// HELP, TYPE or UNIT has no name or no text.
+        Metadata = "HELP, TYPE or UNIT is incomplete",
+        Type = "type not known in this format",
+        Contradiction = "HELP or TYPE differs from the one before",
+        LateType = "TYPE after a sample of the family",
+        Suffix = "the family's type has no sample of this name",
+        Repeated = "sample repeated in its histogram or summary",
+        Uncounted = "histogram or summary without a count",
+        /// Another family has the full name of the family.
+        NameTaken = "family name used twice",
     }
 }
 

@@ -3,36 +3,36 @@
 use std::fmt;
 
 use crate::util::error::beginning;
+use crate::util::texts::texts;
 
-/// The reason why a family, a metric or a sum is skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SkipReason {
-    /// A family without a name.
-    Nameless,
-    /// A family without a metric.
-    Empty,
-    /// A family whose escaped name another family has. In OpenMetrics also the name of a sample that another family may
-    /// have. A name that needs no escape has precedence, then the first family.
-    NameTaken,
-    /// A metric whose escaped label names are not unique or collide with a name that the format reserves.
-    ///
-    /// Reserved are `__name__`, `le` on a histogram and `quantile` on a summary. In OpenMetrics all names that begin
-    /// with `__` are reserved.
-    Labels,
-    /// A metric with the same labels as the metric before it, so the same series.
-    Repeated,
-    /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
-    Unreadable,
-    /// A metric that OpenMetrics forbids:
-    ///
-    /// * a counter that is negative or NaN,
-    /// * a histogram whose buckets are not ascending and cumulative up to its count,
-    /// * a summary with a quantile outside of 0 to 1, or with a negative value.
-    Forbidden,
-    /// The sum of a histogram or a summary that OpenMetrics forbids, with the count of the histogram.
-    ///
-    /// The sum is negative or NaN, or the histogram has a negative bound.
-    Sum,
+texts! {
+    /// The reason why a family, a metric or a sum is skipped.
+    pub enum SkipReason: fn text {
+        Nameless = "family without a name",
+        Empty = "family without metrics",
+        /// A family whose escaped name another family has. In OpenMetrics also the name of a sample that another family
+        /// may have. A name that needs no escape has precedence, then the first family.
+        NameTaken = "family name used twice",
+        /// A metric whose escaped label names are not unique or collide with a name that the format reserves.
+        ///
+        /// Reserved are `__name__`, `le` on a histogram and `quantile` on a summary. In OpenMetrics all names that
+        /// begin with `__` are reserved.
+        Labels = "label name used twice or reserved",
+        /// A metric with the same labels as the metric before it, so the same series.
+        Repeated = "series repeated",
+        /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
+        Unreadable = "untyped value not accessible",
+        /// A metric that OpenMetrics forbids:
+        ///
+        /// * a counter that is negative or NaN,
+        /// * a histogram whose buckets are not ascending and cumulative up to its count,
+        /// * a summary with a quantile outside of 0 to 1, or with a negative value.
+        Forbidden = "metric not allowed in OpenMetrics",
+        /// The sum of a histogram or a summary that OpenMetrics forbids, with the count of the histogram.
+        ///
+        /// The sum is negative or NaN, or the histogram has a negative bound.
+        Sum = "sum not allowed in OpenMetrics",
+    }
 }
 
 /// The number of families, metrics or sums that are skipped for one reason.
@@ -68,21 +68,6 @@ impl Skipped {
             Some(entry) => entry.count += 1,
             None => self.counts.push(SkipCount { reason, count: 1, first: beginning(first) }),
         }
-    }
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SkipReason::Nameless => "family without a name",
-            SkipReason::Empty => "family without metrics",
-            SkipReason::NameTaken => "family name used twice",
-            SkipReason::Labels => "label name used twice or reserved",
-            SkipReason::Repeated => "series repeated",
-            SkipReason::Unreadable => "untyped value not accessible",
-            SkipReason::Forbidden => "metric not allowed in OpenMetrics",
-            SkipReason::Sum => "sum not allowed in OpenMetrics",
-        })
     }
 }
 
