@@ -2,7 +2,6 @@
 //! metrics nor other probes. There are at most as many threads as concurrent probes, because each job holds its
 //! probe's permit.
 
-use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +52,7 @@ impl From<Unwritten> for Failed {
 #[derive(Debug)]
 pub(super) struct Exposer {
     workers: Workers,
+    no_thread: Reporter,
     pen: Arc<Pen>,
 }
 
@@ -68,11 +68,14 @@ struct Job {
 }
 
 impl Exposer {
-    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        let writer = Writer::new(&telemetry, "probe: ");
+    pub(super) fn new(telemetry: &Arc<Telemetry>) -> Self {
+        let writer = Writer::new(telemetry, "probe: ");
         let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::Skipped));
-        let pen = Arc::new(Pen { writer, panics, skipped });
-        Exposer { workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE), pen }
+        Exposer {
+            workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE),
+            no_thread: telemetry.reporter(Cause::Gather),
+            pen: Arc::new(Pen { writer, panics, skipped }),
+        }
     }
 
     /// Writes the result of a probe without a registry on the calling thread, because it is only some bytes.
@@ -84,7 +87,7 @@ impl Exposer {
         self.pen.write(Gathering::default(), verdict, form)
     }
 
-    /// Hands a registry to an idle thread, or to a new one.
+    /// Hands a registry to an idle thread, or to a new one. Returns `None`, with a log line, if there is none.
     pub(super) fn write(
         &self,
         found: Registry,
@@ -92,19 +95,24 @@ impl Exposer {
         form: Representation,
         log: ProbeLog,
         permit: OwnedSemaphorePermit,
-    ) -> io::Result<oneshot::Receiver<Outcome>> {
+    ) -> Option<oneshot::Receiver<Outcome>> {
         let (reply, written) = oneshot::channel();
         let job = Job { found, verdict, form, log, reply, _permit: permit };
         let pen = Arc::clone(&self.pen);
-        self.workers.run(move || {
+        let handed = self.workers.run(move || {
             // A probe's collectors are new each time, so they cannot know what was logged before.
             collector::keep_skipped();
             // Dropping a registry runs foreign code too.
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
                 pen.report_panic(&panic_message(payload));
             }
-        })?;
-        Ok(written)
+        });
+        if let Err(error) = handed {
+            let what = "failed to spawn the thread that writes the metrics of probes";
+            self.no_thread.report(1, || tracing::error!(%error, "{what}"));
+            return None;
+        }
+        Some(written)
     }
 }
 

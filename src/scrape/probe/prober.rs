@@ -24,9 +24,8 @@ pub(crate) struct Prober {
     limit: Arc<Semaphore>,
     /// Whether `debug=true` returns the probe's log.
     answers_debug: bool,
-    exposer: Exposer,
+    exposer: Arc<Exposer>,
     telemetry: Arc<Telemetry>,
-    no_thread: Reporter,
     panics: Reporter,
 }
 
@@ -55,8 +54,7 @@ impl Prober {
             paths: paths.into(),
             limit: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
             answers_debug,
-            exposer: Exposer::new(Arc::clone(&telemetry)),
-            no_thread: telemetry.reporter(Cause::Gather),
+            exposer: Arc::new(Exposer::new(&telemetry)),
             panics: telemetry.reporter(Cause::Panic),
             telemetry,
         }
@@ -123,25 +121,20 @@ impl Prober {
             return Err(Failure::Unanswered(ProbeOutcome::Rejected, Unanswered::Busy));
         };
         let started = Instant::now();
-        let (paths, log) = (Arc::clone(&self.paths), request.kept_log());
-        let log_of_task = log.clone();
-        // The task holds the permit, not this future. On a blocked runtime the tasks would otherwise accumulate.
+        let (paths, exposer) = (Arc::clone(&self.paths), Arc::clone(&self.exposer));
+        let (form, log, log_of_task) = (form.clone(), request.kept_log(), request.kept_log());
+        // The task holds the permit, not this future. On a blocked runtime the tasks would otherwise accumulate. It
+        // also drops the probe's error, or hands its registry over. Both may run the exporter's code, so the thread
+        // that polls this future must not drop them.
         let task = Task::spawn(runtime, async move {
             let ProbePath { path, probe } = &paths[place];
-            let found = probe(request).await;
-            // Within the task, because formatting and dropping the error is the exporter's code too.
-            (found.map_err(|error| told(path, error, &log_of_task)), permit)
+            let found = probe(request).await.map_err(|error| told(path, error, &log_of_task))?;
+            let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
+            exposer
+                .write(found, verdict, form, log_of_task, permit)
+                .ok_or(Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten))
         });
-        let (found, permit) = task.await.map_err(|error| self.died(place, error, &log))?;
-        let registry = found?;
-
-        let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-        let written =
-            self.exposer.write(registry, verdict, form.clone(), log.clone(), permit).map_err(|error| {
-                let what = "failed to spawn the thread that writes the metrics of probes";
-                self.no_thread.report(1, || tracing::error!(%error, "{what}"));
-                Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten)
-            })?;
+        let written = task.await.map_err(|error| self.died(place, error, &log))??;
         written.await.unwrap_or(Err(Failed::Panic(String::new()))).map_err(|failed| match failed {
             Failed::Panic(message) => {
                 log.add(format_args!("panic in a collector: {message}"));
@@ -200,3 +193,6 @@ impl Drop for Running<'_> {
         self.telemetry.probe_ended(self.path, self.outcome, self.started.elapsed());
     }
 }
+
+#[cfg(test)]
+mod tests;
