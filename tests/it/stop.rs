@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
-use prometheus_hyper::prometheus::{IntCounter, Registry};
+use prometheus_hyper::prometheus::{IntCounter, Opts, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
+use socket2::SockRef;
 
 use crate::support::client::{Client, PATIENCE, get, refused, wait_for};
 use crate::support::server::{LARGE, large};
@@ -113,6 +114,31 @@ fn stop_finishes_requests_in_flight() {
     assert_eq!(answer.header("connection"), Some("close"));
     runtime().block_on(stopped);
     assert_eq!(client.closed(), "");
+}
+
+/// Closing a socket with unread input resets the connection, which discards output that the client has not received.
+#[test]
+fn stop_delivers_the_response_to_a_client_that_sent_more() {
+    const SIZE: usize = 64 * 1024;
+    let registry = Registry::new();
+    let (has_begun, open) = Gate::register(&registry);
+    let opts = Opts::new("wide_total", "help").const_label("label", "x".repeat(SIZE));
+    registry.register(Box::new(IntCounter::with_opts(opts).unwrap())).unwrap();
+    let (guard, addr) = start(&registry, PATIENCE);
+    let mut client = Client::connect(addr);
+    // The client's kernel has no room for the body, so most of it waits in the server's.
+    SockRef::from(client.stream()).set_recv_buffer_size(4096).unwrap();
+    client.send(REQUEST);
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    client.send(REQUEST);
+    let stopped = guard.stopped();
+    drop(guard);
+    open.send(()).unwrap();
+    // The client reads only after the server has closed the connection.
+    runtime().block_on(stopped);
+    let answer = client.answer(false);
+    assert_eq!((answer.status, answer.sample("gate_total")), (200, Some(0.0)));
+    assert!(answer.body.len() > SIZE);
 }
 
 #[test]

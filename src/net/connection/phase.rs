@@ -91,8 +91,10 @@ pub(crate) enum Event {
     Flushed {
         head_begun: bool,
     },
-    /// The server closes its side.
-    Closing,
+    /// The server closes its side. `unread` if input waits.
+    Closing {
+        unread: bool,
+    },
 }
 
 /// How fast a client takes its responses.
@@ -192,9 +194,9 @@ impl Phases {
                 self.pace = self.pace.after(now.saturating_duration_since(at), 0);
                 Waiting { since: now, head_since: head_begun.then_some(now), awaited: Awaited::Request }
             }
-            (phase, Event::Closing) => {
+            (phase, Event::Closing { unread }) => {
                 let head_begun = matches!(phase, Waiting { head_since: Some(_), .. });
-                if self.lingers || head_begun { Lingering { since: now } } else { phase }
+                if self.lingers || head_begun || unread { Lingering { since: now } } else { phase }
             }
             (phase, _) => phase,
         };

@@ -363,6 +363,16 @@ async fn lingers_while_the_client_may_still_send() {
     client.read_to_end(&mut answer).await.unwrap();
     drop(client);
     assert_eq!(time_of(task).await.0, Duration::ZERO);
+    // The second request is not read, because the stop comes during the first response.
+    let (mut client, task, _, stop) = connect(64);
+    client.write_all(REQUEST).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    client.write_all(REQUEST).await.unwrap();
+    stop.cancel();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 1, "{answers}");
+    assert_eq!(time_of(task).await.0, LINGER);
 }
 
 /// Makes a response for one client only, which never completes.

@@ -1,9 +1,7 @@
 //! Tables of events with the resulting phases and evictions.
 
 use super::Awaited::{Greeting, Handshake, Request};
-use super::Event::{
-    Closing, Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken,
-};
+use super::Event::{Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken};
 use super::*;
 
 const HEAD: Event = Event::HeadComplete { unread: false, ends_with_its_client: false };
@@ -11,6 +9,8 @@ const BODY_FOLLOWS: Event = Event::HeadComplete { unread: true, ends_with_its_cl
 const PROBE: Event = Event::HeadComplete { unread: false, ends_with_its_client: true };
 const BEGUN: Event = Event::ResponseBegun { closes: false };
 const BEGUN_CLOSES: Event = Event::ResponseBegun { closes: true };
+const CLOSING: Event = Event::Closing { unread: false };
+const CLOSING_UNREAD: Event = Event::Closing { unread: true };
 const FLUSHED: Event = Flushed { head_begun: false };
 const FLUSHED_AMID_A_HEAD: Event = Flushed { head_begun: true };
 
@@ -71,13 +71,17 @@ fn events_change_the_phase() {
             waiting(4.0, Some(4.0), Request),
         ),
         // The server closes its side.
-        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, Closing)], {
+        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING)], {
             waiting(4.0, None, Request)
         }),
-        (&[(1.0, Received), (2.0, Closing)], lingering(2.0)),
-        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, Closing)], lingering(3.0)),
         (
-            &[(1.0, HEAD), (2.0, BEGUN_CLOSES), (3.0, HandedOver), (4.0, FLUSHED), (4.0, Closing)],
+            &[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING_UNREAD)],
+            lingering(4.0),
+        ),
+        (&[(1.0, Received), (2.0, CLOSING)], lingering(2.0)),
+        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, CLOSING)], lingering(3.0)),
+        (
+            &[(1.0, HEAD), (2.0, BEGUN_CLOSES), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING)],
             lingering(4.0),
         ),
     ];
@@ -101,13 +105,13 @@ fn phases_decide_when_a_connection_is_evictable() {
         (&[(1.0, HEAD)], 1, &[]),
         (&[(1.0, HEAD), (2.0, BEGUN)], 1, &[(slow, 4.0), (long, 12.0)]),
         (&[(1.0, HEAD), (2.0, BEGUN)], 10, &[(slow, 2.2), (long, 12.0)]),
-        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, Closing)], 1, &[(slow, 4.0), (long, 12.0)]),
+        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(slow, 4.0), (long, 12.0)]),
         (
             &[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (5.0, InputAwaited)],
             1,
             &[(waits, 4.0)],
         ),
-        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, Closing)], 1, &[(Reason::Lingers, 3.0)]),
+        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(Reason::Lingers, 3.0)]),
     ];
     for (events, divisor, expected) in table {
         let mut phases = after(start, events);
