@@ -34,7 +34,7 @@ impl Group {
 
 /// Groups the waiters and orders the groups for encoding. Whole expositions come before parts, because Prometheus
 /// must not wait for a hundred filters. Then come groups with the most waiters. Groups of one selection are
-/// neighbours, so that it is merged once.
+/// neighbours, so that it is merged once: the first of them determines the place of all.
 pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut indexes = HashMap::new();
@@ -45,9 +45,18 @@ pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> 
         });
         groups[index].replies.push(reply);
     }
+    let rank = |group: &Group| (group.is_of_a_part(), Reverse(group.replies.len()));
+    let mut first = HashMap::new();
+    for group in &groups {
+        let first = first.entry(group.registries.clone()).or_insert_with(|| rank(group));
+        *first = rank(group).min(*first);
+    }
     groups.sort_by(|a, b| {
-        let rank = |group: &Group| (group.is_of_a_part(), Reverse(group.replies.len()));
-        rank(a).cmp(&rank(b)).then_with(|| a.registries.cmp(&b.registries))
+        let of_selection = |group: &Group| first.get(&group.registries);
+        of_selection(a)
+            .cmp(&of_selection(b))
+            .then_with(|| a.registries.cmp(&b.registries))
+            .then_with(|| rank(a).cmp(&rank(b)))
     });
     groups.into()
 }
@@ -78,6 +87,7 @@ mod tests {
             (part(1), gzip.clone(), 1),
             (Selection::All, plain(""), 1),
             (Selection::All, gzip.clone(), 2),
+            (part(2), plain("name[]=a"), 1),
         ];
         let recipients = (0..3).flat_map(|round| {
             asked.iter().filter(move |(.., count)| *count > round).map(|(registries, representation, _)| {
@@ -90,7 +100,7 @@ mod tests {
             .into_iter()
             .map(|Group { registries, representation, replies }| (registries, representation, replies.len()))
             .collect();
-        let expected = [7, 6, 4, 3, 0, 2, 1, 5].map(|index| asked[index].clone());
+        let expected = [7, 6, 3, 4, 8, 0, 2, 1, 5].map(|index| asked[index].clone());
         assert_eq!(order, expected);
     }
 }
