@@ -163,7 +163,6 @@ where
         engine.end();
         return Err(error);
     }
-    engine.see_to_a_standby();
     Ok(Running { runtime: handle, end, id })
 }
 
@@ -224,6 +223,8 @@ impl<G: Gather> Engine<G> {
 
     /// Drives the runtime until the engine ends or the standby takes over.
     fn drive(self: &Arc<Self>) -> Option<Role> {
+        // Here, not in `start`, whose caller may hold a lock while this logs.
+        self.see_to_a_standby();
         let reign = self.state.lock().takeovers;
         let mut done = None;
         loop {

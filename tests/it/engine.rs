@@ -279,6 +279,7 @@ fn child_without_memory() {
     let registry = crate::support::server::something();
     let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
     let log = Log::default();
+    log.follow(server.local_addr().unwrap());
     let started = if panics { server.start() } else { log.capture(|| server.start()) };
     if mode == "none" {
         assert_eq!(started.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
