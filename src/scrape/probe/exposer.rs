@@ -15,7 +15,7 @@ use crate::exposition::chunk::Sink;
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
 use crate::scrape::{Representation, Unwritten, Writer, Written};
-use crate::telemetry::{Cause, Reporter, Telemetry};
+use crate::telemetry::{Cause, ProbeOutcome, Reporter, Telemetry};
 use crate::util::unwind::panic_message;
 use crate::util::worker::Workers;
 
@@ -32,20 +32,34 @@ pub(super) struct Verdict {
     pub(super) seconds: f64,
 }
 
-/// The written registry, or why it could not be written.
-type Outcome = Result<Written, Failed>;
+/// The written registry, or why there is none.
+type Outcome = Result<Written, Failure>;
 
-/// Reason why a registry was not written.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// A collector panicked with this message.
-    Panic(String),
+/// Reason why a probe has no metrics of its target.
+pub(super) enum Failure {
+    /// `probe_success` is 0.
+    Failed(ProbeOutcome),
+    Unanswered(Unanswered),
+}
+
+/// Reason why a probe returns no exposition.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// With the sentence for the scraper.
+    BadRequest(String),
+    /// The limit of running probes is reached.
+    Busy,
+    /// No thread or no memory to write the exposition.
     Unwritten,
 }
 
-impl From<Unwritten> for Failed {
-    fn from(Unwritten: Unwritten) -> Self {
-        Failed::Unwritten
+impl Unanswered {
+    pub(super) fn outcome(&self) -> ProbeOutcome {
+        match self {
+            Unanswered::BadRequest(_) => ProbeOutcome::BadRequest,
+            Unanswered::Busy => ProbeOutcome::Rejected,
+            Unanswered::Unwritten => ProbeOutcome::Failure,
+        }
     }
 }
 
@@ -87,7 +101,7 @@ impl Exposer {
         self.pen.write(Gathering::default(), verdict, form)
     }
 
-    /// Hands a registry to an idle thread, or to a new one. Returns `None`, with a log line, if there is none.
+    /// Hands a registry to an idle thread, or to a new one. A missing thread is logged.
     pub(super) fn write(
         &self,
         found: Registry,
@@ -95,7 +109,7 @@ impl Exposer {
         form: Representation,
         log: ProbeLog,
         permit: OwnedSemaphorePermit,
-    ) -> Option<oneshot::Receiver<Outcome>> {
+    ) -> Result<oneshot::Receiver<Outcome>, Failure> {
         let (reply, written) = oneshot::channel();
         let job = Job { found, verdict, form, log, reply, _permit: permit };
         let pen = Arc::clone(&self.pen);
@@ -107,12 +121,11 @@ impl Exposer {
                 pen.report_panic(&panic_message(payload));
             }
         });
-        if let Err(error) = handed {
+        handed.map(|()| written).map_err(|error| {
             let what = "failed to spawn the thread that writes the metrics of probes";
             self.no_thread.report(1, || tracing::error!(%error, "{what}"));
-            return None;
-        }
-        Some(written)
+            Failure::Unanswered(Unanswered::Unwritten)
+        })
     }
 }
 
@@ -147,9 +160,10 @@ impl Pen {
         });
         if let Err(message) = gathered {
             self.report_panic(&message);
-            return Err(Failed::Panic(message));
+            log.add(format_args!("panic in a collector: {message}"));
+            return Err(Failure::Failed(ProbeOutcome::Panic));
         }
-        Ok(self.write(gathering, verdict, form)?)
+        self.write(gathering, verdict, form).map_err(|Unwritten| Failure::Unanswered(Unanswered::Unwritten))
     }
 
     /// Writes the gathered families and the verdict.

@@ -7,10 +7,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-use super::exposer::{Exposer, Failed, Verdict};
+use super::exposer::{Exposer, Failure, Unanswered, Verdict};
 use super::log::ProbeLog;
 use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest, Reason};
-use crate::scrape::{Representation, Written};
+use crate::scrape::{Representation, Unwritten, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Reporter, Telemetry};
 use crate::util::error::chain;
 use crate::util::task::Task;
@@ -27,17 +27,6 @@ pub(crate) struct Prober {
     exposer: Arc<Exposer>,
     telemetry: Arc<Telemetry>,
     panics: Reporter,
-}
-
-/// Reason why a probe returns no exposition.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unanswered {
-    /// With the sentence for the scraper.
-    BadRequest(String),
-    /// The limit of running probes is reached.
-    Busy,
-    /// No thread or no memory to write the exposition.
-    Unwritten,
 }
 
 impl Prober {
@@ -101,9 +90,9 @@ impl Prober {
             Err(Failure::Failed(outcome)) => {
                 let verdict = Verdict { success: false, seconds: running.started.elapsed().as_secs_f64() };
                 let written = self.exposer.write_verdict(verdict, &form);
-                (outcome, written.map_err(|_| Unanswered::Unwritten))
+                (outcome, written.map_err(|Unwritten| Unanswered::Unwritten))
             }
-            Err(Failure::Unanswered(outcome, why)) => (outcome, Err(why)),
+            Err(Failure::Unanswered(why)) => (why.outcome(), Err(why)),
         };
         running.outcome = outcome;
         log.add(format_args!("outcome: {}", outcome.label()));
@@ -118,7 +107,7 @@ impl Prober {
         runtime: &Handle,
     ) -> Result<Written, Failure> {
         let Ok(permit) = Arc::clone(&self.limit).try_acquire_owned() else {
-            return Err(Failure::Unanswered(ProbeOutcome::Rejected, Unanswered::Busy));
+            return Err(Failure::Unanswered(Unanswered::Busy));
         };
         let started = Instant::now();
         let (paths, exposer) = (Arc::clone(&self.paths), Arc::clone(&self.exposer));
@@ -130,18 +119,10 @@ impl Prober {
             let ProbePath { path, probe } = &paths[place];
             let found = probe(request).await.map_err(|error| told(path, error, &log_of_task))?;
             let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-            exposer
-                .write(found, verdict, form, log_of_task, permit)
-                .ok_or(Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten))
+            exposer.write(found, verdict, form, log_of_task, permit)
         });
         let written = task.await.map_err(|error| self.died(place, error, &log))??;
-        written.await.unwrap_or(Err(Failed::Panic(String::new()))).map_err(|failed| match failed {
-            Failed::Panic(message) => {
-                log.add(format_args!("panic in a collector: {message}"));
-                Failure::Failed(ProbeOutcome::Panic)
-            }
-            Failed::Unwritten => Failure::Unanswered(ProbeOutcome::Failure, Unanswered::Unwritten),
-        })
+        written.await.unwrap_or(Err(Failure::Failed(ProbeOutcome::Panic)))
     }
 
     /// Returns the failure of a probe that ended without a result: it panicked, or its runtime is gone.
@@ -158,18 +139,11 @@ impl Prober {
     }
 }
 
-/// Reason why there is no registry to write.
-enum Failure {
-    /// `probe_success` is 0.
-    Failed(ProbeOutcome),
-    Unanswered(ProbeOutcome, Unanswered),
-}
-
 /// Converts a probe's error: a bad request becomes a response, all others a log line.
 fn told(path: &str, error: ProbeError, log: &ProbeLog) -> Failure {
     let error = match error.0 {
         Reason::BadRequest(reason) => {
-            return Failure::Unanswered(ProbeOutcome::BadRequest, Unanswered::BadRequest(reason));
+            return Failure::Unanswered(Unanswered::BadRequest(reason));
         }
         Reason::Failed(error) => error,
     };
