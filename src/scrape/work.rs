@@ -75,7 +75,12 @@ pub(crate) struct Work {
     writer: Writer,
     unsent: UnsentBudget,
     progress: Progress,
-    reports: Reports,
+    scrape_panics: Reporter,
+    collector_panics: Reporter,
+    type_conflicts: Reporter,
+    /// Whether the warning about missing samples was logged. It is logged only once.
+    empty: AtomicBool,
+    hook_failures: Vec<Throttle>,
 }
 
 /// The results of a flight for its waiters.
@@ -120,35 +125,21 @@ const EXPLICITLY_EMPTY: &str = "\
 /// Maximum number of conflicting names in the log.
 const MOST_NAMES: usize = 10;
 
-/// Counters and log limits of failures.
-#[derive(Debug)]
-struct Reports {
-    scrape_panics: Reporter,
-    collector_panics: Reporter,
-    type_conflicts: Reporter,
-    /// Whether the warning was logged. It is logged only once.
-    empty: AtomicBool,
-    hooks: Vec<Throttle>,
-}
-
 impl Work {
     pub(crate) fn new(mut contents: Contents, telemetry: Arc<Telemetry>) -> Self {
         let hooks = std::mem::take(&mut contents.hooks);
-        let reports = Reports {
+        Work {
             scrape_panics: telemetry.reporter(Cause::Gather),
             collector_panics: telemetry.reporter(Cause::Panic),
             type_conflicts: telemetry.reporter(Cause::TypeConflict),
             empty: AtomicBool::default(),
-            hooks: hooks.iter().map(|_| Throttle::default()).collect(),
-        };
-        Work {
+            hook_failures: hooks.iter().map(|_| Throttle::default()).collect(),
             hooks: hooks.into(),
             writer: Writer::new(&telemetry, ""),
             unsent: UnsentBudget::new(contents.max_unsent),
             contents,
             telemetry,
             progress: Progress::default(),
-            reports,
         }
     }
 
@@ -200,7 +191,7 @@ impl Work {
         }
         let log =
             || tracing::error!(?panics, "collectors panicked; their registries are left out of this scrape");
-        self.reports.collector_panics.report(panics.len() as u64, log);
+        self.collector_panics.report(panics.len() as u64, log);
         // The collectors log skipped series themselves. They cannot count them, because they do not know the server.
         self.telemetry.count_errors(Cause::Skipped, collector::take_skipped());
         // A panic here would be a bug of this crate. The other families are served nevertheless.
@@ -294,7 +285,7 @@ impl Work {
     /// Counts and logs the findings of a merge. Returns the comment for the exposition.
     fn report_merged(&self, merged: &Merged) -> Option<&'static str> {
         let Merged { conflicts, is_empty, has_families, families: _ } = merged;
-        self.reports.type_conflicts.report(conflicts.len() as u64, || {
+        self.type_conflicts.report(conflicts.len() as u64, || {
             tracing::warn!(
                 names = ?conflicts.get(..MOST_NAMES).unwrap_or(conflicts),
                 count = conflicts.len(),
@@ -304,7 +295,7 @@ impl Work {
         if !*is_empty || self.contents.may_be_empty || !self.contents.by_default && *has_families {
             return None;
         }
-        if !self.reports.empty.swap(true, Ordering::Relaxed) {
+        if !self.empty.swap(true, Ordering::Relaxed) {
             if self.contents.by_default {
                 tracing::warn!(
                     "the default registry has no samples: nothing is registered in it, its metrics have no series \
@@ -330,11 +321,11 @@ impl Work {
     }
 
     pub(super) fn report_panic(&self) {
-        self.reports.scrape_panics.report(1, || tracing::error!("scrape panicked outside its collectors"));
+        self.scrape_panics.report(1, || tracing::error!("scrape panicked outside its collectors"));
     }
 
     pub(super) fn report_hook(&self, index: usize, ended: &Ended) {
-        let (Some(hook), Some(complaint)) = (self.hooks.get(index), self.reports.hooks.get(index)) else {
+        let (Some(hook), Some(failures)) = (self.hooks.get(index), self.hook_failures.get(index)) else {
             return;
         };
         self.telemetry.hook_ended(hook.name(), ended.result.is_ok(), ended.duration);
@@ -347,7 +338,7 @@ impl Work {
                 tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; {then}");
             }
             Err(failure) => {
-                if complaint.allows() {
+                if failures.allows() {
                     // An error may contain line feeds, so it is written with `?`, which escapes them.
                     let failure = failure.to_string();
                     tracing::warn!(hook = ?hook.name(), ?failure, "hook failed; {then}");
