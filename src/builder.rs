@@ -149,10 +149,9 @@ impl Builder {
             sockets.extend(opened);
         }
         let addresses = sockets.iter().map(Socket::address).cloned().collect();
-        let host = metrics.host();
-        let router = Arc::new(metrics.router(Arc::clone(&host), policy, telemetry));
+        let router = Arc::new(metrics.router(policy, telemetry));
         let reach = Reach::new(addresses, tls.is_some(), &router);
-        Ok(Server { sockets, reach, tls, host, router, options })
+        Ok(Server { sockets, reach, tls, router, options })
     }
 
     /// Starts the server: [`bind`](Self::bind), then [`Server::start`].
@@ -185,8 +184,9 @@ impl Builder {
         let telemetry = Arc::new(Telemetry::new());
         telemetry.omit_server();
         let policy = access.open_for_handler(&telemetry)?;
-        let host = metrics.host();
-        Ok(Handler::new(metrics.router(Arc::clone(&host), policy, telemetry), host))
+        let router = metrics.router(policy, telemetry);
+        let host = Arc::clone(router.scraper.host());
+        Ok(Handler::new(router, host))
     }
 
     /// With what is wrong with options that do not fit together.

@@ -19,7 +19,7 @@ use crate::net::connection::{self, Deadlines, Service};
 use crate::net::connection_limit::{Connections, default_max_connections};
 use crate::net::listener::{Listeners, Socket};
 use crate::net::stream::Secure;
-use crate::scrape::{Host, Scraper};
+use crate::scrape::Scraper;
 use crate::telemetry::{Cause, RejectReason};
 use crate::util::unwind::{caught, caught_in_polls};
 
@@ -45,7 +45,6 @@ pub struct Server {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) reach: Reach,
     pub(crate) tls: Option<Arc<dyn Secure>>,
-    pub(crate) host: Arc<Host>,
     pub(crate) router: Arc<Router>,
     pub(crate) options: ServerOptions,
 }
@@ -82,7 +81,7 @@ impl Server {
     /// The system's error if it refuses a thread or a runtime (descriptors, memory).
     pub fn start(self) -> io::Result<Guard> {
         let (reach, router, stop) = (self.reach.clone(), Arc::clone(&self.router), CancellationToken::new());
-        self.host.watch_here();
+        router.scraper.host().watch_here();
         let (last_scrape, asked_for_the_last) = oneshot::channel();
         let port = self.local_addr().map(|addr| format!("-{}", addr.port())).unwrap_or_default();
         let running = router.scraper.start(format!("prometheus-hyper{port}"), || {
@@ -122,7 +121,7 @@ impl Server {
 
     /// Registers the listeners with the current runtime, which is the engine's.
     fn enter(self) -> io::Result<Accepting> {
-        let Server { sockets, reach, tls, host: _, router, options } = self;
+        let Server { sockets, reach, tls, router, options } = self;
         let ServerOptions { allow, max_connections, deadlines, drain_timeout, notify } = options;
         let listeners = Listeners::new(sockets, &router.telemetry)?;
         caught(|| tracing::info!(at = %reach, "serving metrics"));

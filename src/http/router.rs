@@ -27,7 +27,7 @@ use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_erro
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
 use crate::scrape::probe::Parameters;
 use crate::scrape::probe::{Prober, Unanswered};
-use crate::scrape::{Delivery, Exposition, Host, Representation, ScrapeError, Scraper};
+use crate::scrape::{Delivery, Exposition, Representation, ScrapeError, Scraper};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
 const PAGE_PATH: &str = "/";
@@ -46,7 +46,6 @@ pub(crate) struct Router {
     pub(crate) scrape_timeouts: ScrapeTimeouts,
     /// Limits the scrapes in flight, if `max_requests` is set.
     pub(crate) scrape_limit: Option<Semaphore>,
-    pub(crate) host: Arc<Host>,
     pub(crate) scraper: Scraper,
     pub(crate) prober: Prober,
     pub(crate) access: AccessControl,
@@ -288,7 +287,7 @@ impl Router {
         } else {
             self.representation(head, query.format.unwrap_or_default(), query.names)
         };
-        let Some(runtime) = self.host.runtime_of_hooks() else {
+        let Some(runtime) = self.scraper.host().runtime_of_hooks() else {
             return internal_error("500: no tokio runtime for probes.\n");
         };
         match self.prober.probe(place, request, representation, runtime).await {

@@ -18,9 +18,9 @@ impl Wire {
     /// Serves like `server`, without its sockets and without TLS. Its engine runs until the process ends. If the
     /// engine cannot start, scrapes time out.
     pub fn of(server: Server) -> Wire {
-        let Server { host, router, options, .. } = server;
+        let Server { router, options, .. } = server;
         let deadlines = options.deadlines;
-        host.run_hooks_here();
+        router.scraper.host().run_hooks_here();
         drop(router.scraper.start("wire".to_owned(), || Ok(std::future::pending())));
         let telemetry = Arc::clone(&router.telemetry);
         Wire(Service { responder: router, tls: None, deadlines, stop: CancellationToken::new(), telemetry })

@@ -155,7 +155,7 @@ impl Work {
         &self.hooks
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(super) fn host(&self) -> &Arc<Host> {
         &self.contents.host
     }
 

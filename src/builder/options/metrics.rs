@@ -124,15 +124,16 @@ impl MetricsOptions {
 
     /// Returns the host program as it is where this is called: hooks run on the runtime around the call, and the default
     /// collectors watch it.
-    pub(crate) fn host(&self) -> Arc<Host> {
+    fn host(&self) -> Host {
         let serve = self.default_collectors.unwrap_or(self.contents.sources.is_empty());
         let host = Host::new(if serve { DefaultCollectors::all() } else { DefaultCollectors::default() });
         host.run_hooks_here();
         host.watch_here();
-        Arc::new(host)
+        host
     }
 
-    pub(crate) fn router(self, host: Arc<Host>, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
+    pub(crate) fn router(mut self, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
+        self.contents.host = Arc::new(self.host());
         let MetricsOptions {
             mut contents,
             metrics_path,
@@ -159,7 +160,6 @@ impl MetricsOptions {
         for (place, hook) in contents.hooks.iter().enumerate().filter(|(_, hook)| hook.collects()) {
             contents.sources.push(Source { name: hook.name().to_owned(), origin: Origin::Hook(place) });
         }
-        contents.host = Arc::clone(&host);
         contents.build_info = build_info.clone().map(registry_of);
 
         let page = landing_page.map(|page| {
@@ -190,7 +190,6 @@ impl MetricsOptions {
             codings: if compression { compress::codings() } else { Vec::new() },
             scrape_timeouts: timeouts,
             scrape_limit,
-            host,
             scraper: Scraper::new(work, timeouts.standard()),
             prober,
             access,
