@@ -1,6 +1,5 @@
 //! The allow-list of peer addresses.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -97,17 +96,19 @@ fn read_prefix(text: &str) -> Option<u32> {
     (canonical && digits).then(|| text.parse().ok())?
 }
 
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    impl fmt::Display for Network {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}/{}", self.address, self.prefix)
+        }
+    }
 
     #[test]
     fn parses_networks_and_rejects_other_texts() {
