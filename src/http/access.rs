@@ -11,6 +11,7 @@ use http::Response;
 use http::header::AUTHORIZATION;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
+use parking_lot::Mutex;
 
 #[cfg(feature = "auth")]
 use crate::auth::authenticator::{Authenticator, Decision};
@@ -53,7 +54,8 @@ type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Response<Body>>
 pub(crate) struct Policy {
     /// `None`: requests need no credentials.
     pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
-    pub(crate) rate_limit: Option<RateLimit>,
+    /// Shared by all clients.
+    pub(crate) rate_limit: Option<Mutex<RateLimit>>,
     /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -73,7 +75,7 @@ impl Policy {
         if rate_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::Rate]);
         }
-        Policy { authenticator, rate_limit, headers }
+        Policy { authenticator, rate_limit: rate_limit.map(Mutex::new), headers }
     }
 }
 
@@ -131,7 +133,8 @@ impl AccessControl {
         // The rate limit comes after the credentials. All clients share one bucket, which unauthenticated clients
         // could empty. Their guesses are limited per address.
         let Some(rate_limit) = &policy.rate_limit else { return Ok(()) };
-        rate_limit.take(Instant::now()).map_err(|retry_after| {
+        let taken = rate_limit.lock().take(Instant::now());
+        taken.map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);
             responses::too_many_requests(retry_after)
         })
