@@ -148,7 +148,7 @@ impl Builder {
             let opened = open(unix_socket_mode).map_err(|error| io_error::annotated(error, option))?;
             sockets.extend(opened);
         }
-        let addresses = sockets.iter().map(Socket::address).cloned().collect();
+        let addresses = sockets.iter().map(|socket| socket.address.clone()).collect();
         let router = Arc::new(metrics.router(policy, telemetry));
         let reach = Reach::new(addresses, tls.is_some(), &router);
         Ok(Server { sockets, reach, tls, router, options })

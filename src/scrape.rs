@@ -79,7 +79,7 @@ impl Scraper {
         F: Future<Output = ()> + Send + 'static,
     {
         engine::start(threads, Arc::clone(&self.gatherer), || {
-            self.gatherer.work().host().run_hooks_here();
+            self.host().run_hooks_here();
             main()
         })
     }
@@ -88,6 +88,11 @@ impl Scraper {
     /// from now on.
     pub(crate) fn seal(&self) -> Epoch {
         self.gatherer.seal()
+    }
+
+    /// Returns the runtimes of the host program.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        self.gatherer.work().host()
     }
 
     /// Returns the budget of unsent bytes.

@@ -15,29 +15,17 @@ use crate::scrape::Delivery;
 #[derive(Debug, Default)]
 pub struct Body {
     pieces: vec::IntoIter<Bytes>,
-    remaining: u64,
-    /// The delivery to the client, if the body is an exposition.
-    delivery: Option<Delivery>,
+    /// The bytes of the pieces.
+    pub(super) remaining: u64,
+    /// The delivery to the client, if the body is an exposition. The connection takes it, and completes it when the body
+    /// is written.
+    pub(crate) delivery: Option<Delivery>,
 }
 
 impl Body {
     pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
         let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
         Body { pieces: pieces.into_iter(), remaining, delivery: None }
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.remaining
-    }
-
-    pub(crate) fn with_delivery(mut self, delivery: Delivery) -> Self {
-        self.delivery = Some(delivery);
-        self
-    }
-
-    /// Takes the delivery. The caller completes it when the body is written.
-    pub(crate) fn take_delivery(&mut self) -> Option<Delivery> {
-        self.delivery.take()
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn complete<'h>(
 ) -> Response<Body> {
     // A 204 must not have a `Content-Length` (RFC 9110, section 8.6).
     if response.status() != StatusCode::NO_CONTENT {
-        let length = response.body().len();
+        let length = response.body().remaining;
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     // The response to HEAD has the `Content-Length` of the GET and no body (section 9.3.2). hyper omits the body, but

@@ -96,7 +96,7 @@ impl Router {
         };
         let mut response = self.complete(&policy, head, served).await;
         // No code waits for the delivery there, and the surrounding server evicts no slow clients.
-        response.body_mut().take_delivery();
+        response.body_mut().delivery = None;
         response
     }
 
@@ -231,9 +231,9 @@ impl Router {
                 // A scrape by the page must not drop a job's last values before Prometheus has read them. HEAD drops
                 // the receipt with the body.
                 let receipt = (!head.headers.contains_key(FROM_PAGE)).then_some(receipt);
-                let delivery = Delivery { unsent, receipt };
-                let response = coded(content_type, pieces, coding).map(|body| body.with_delivery(delivery));
-                self.telemetry.set_response_size(response.body().len());
+                let mut response = coded(content_type, pieces, coding);
+                response.body_mut().delivery = Some(Delivery { unsent, receipt });
+                self.telemetry.set_response_size(response.body().remaining);
                 response
             }
             Err(ScrapeError::Collector) => {
@@ -295,8 +295,9 @@ impl Router {
             Ok((mut pieces, coding)) => {
                 pieces.splice(..0, log.before_metrics().map(Bytes::from));
                 let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
-                coded(content_type, pieces, coding)
-                    .map(|body| body.with_delivery(Delivery { unsent, receipt: None }))
+                let mut response = coded(content_type, pieces, coding);
+                response.body_mut().delivery = Some(Delivery { unsent, receipt: None });
+                response
             }
             Err(Unanswered::BadRequest(reason)) => bad_request(reason),
             Err(Unanswered::Busy) => unavailable("503: max_probes probes are running. Try again.\n"),

@@ -133,7 +133,7 @@ pub(crate) async fn http1<R: Respond>(
             if unread || limit_is_reached || stop.is_cancelled() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            activity.response_begun(response.body_mut().take_delivery(), limit_is_reached);
+            activity.response_begun(response.body_mut().delivery.take(), limit_is_reached);
             Ok::<_, Infallible>(response.map(|body| ReportedBody { body, activity }))
         }
     });

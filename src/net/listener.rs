@@ -59,7 +59,7 @@ impl Listeners {
     pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
         let listeners = sockets
             .into_iter()
-            .map(|socket| Ok(Listener::new(socket.enter()?, telemetry)))
+            .map(|socket| Ok(Listener::new((socket.enter)()?, telemetry)))
             .collect::<io::Result<_>>()?;
         Ok(Listeners { listeners, first: 0 })
     }

@@ -43,13 +43,13 @@ impl Activity {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        self.inner.lock().phases.phase()
+        self.inner.lock().phases.phase
     }
 
     /// Reports an event. Returns the resulting phase.
     pub(crate) fn on(&self, event: Event) -> Phase {
         let mut inner = self.inner.lock();
-        let before = inner.phases.phase();
+        let before = inner.phases.phase;
         let after = inner.phases.on(event, Instant::now());
         let is_written = matches!((before, after), (Phase::Writing { .. }, Phase::Waiting { .. }));
         let delivery = if is_written { inner.delivery.take() } else { None };

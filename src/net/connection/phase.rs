@@ -33,7 +33,7 @@ pub(crate) struct Deadlines {
 /// The phase of a connection, and the pace of its client since the connection was last idle.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
-    phase: Phase,
+    pub(super) phase: Phase,
     pace: Pace,
     /// Whether the client may still be sending input after the response is written.
     lingers: bool,
@@ -152,10 +152,6 @@ impl Phases {
     pub(super) fn new(now: Instant) -> Self {
         let phase = Phase::Waiting { since: now, head_since: Some(now), awaited: Awaited::Greeting };
         Phases { phase, pace: Pace::default(), lingers: false }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        self.phase
     }
 
     /// Applies an event. Returns the resulting phase.

@@ -78,7 +78,9 @@ async fn a_delivery_completes_with_the_last_byte() {
     let responder = move |_: &Parts| {
         let delivery = Delivery { unsent: counted.count(1), receipt: Some(of_response.receipt(0)) };
         let pieces = vec![Bytes::from("x".repeat(1000)), Bytes::from("\ng 0\n")];
-        Response::new(Body::new(pieces).with_delivery(delivery))
+        let mut body = Body::new(pieces);
+        body.delivery = Some(delivery);
+        Response::new(body)
     };
     let (mut client, server) = tokio::io::duplex(64);
     let (_task, _, stop) = serve_stream(Box::new(server), responder);

@@ -10,11 +10,11 @@ use crate::net::stream::Stream;
 
 /// A bound and listening socket.
 pub(crate) struct Socket {
-    address: Address,
-    enter: Box<Enter>,
+    pub(crate) address: Address,
+    /// Registers the socket with the current runtime, which needs its I/O driver.
+    pub(super) enter: Box<Enter>,
 }
 
-/// Registers the socket with the current runtime.
 type Enter = dyn FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync;
 
 /// A socket on a runtime.
@@ -37,15 +37,6 @@ impl Socket {
         enter: impl FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync + 'static,
     ) -> Socket {
         Socket { address, enter: Box::new(enter) }
-    }
-
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// Registers the socket with the current runtime, which needs its I/O driver.
-    pub(super) fn enter(self) -> io::Result<Box<dyn Accept>> {
-        (self.enter)()
     }
 }
 

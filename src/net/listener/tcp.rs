@@ -87,7 +87,7 @@ mod tests {
     fn the_backlog_holds_a_burst_of_newcomers() {
         let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
         let socket = bind(vec![([127, 0, 0, 1], 0).into()]).unwrap();
-        let Address::Tcp(addr) = *socket.address() else { unreachable!() };
+        let Address::Tcp(addr) = socket.address else { unreachable!() };
         let connect = |place| {
             let connected = TcpStream::connect_timeout(&addr, Duration::from_secs(30));
             connected.unwrap_or_else(|error| panic!("newcomer {place}, of {most} at most: {error}"))

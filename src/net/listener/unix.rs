@@ -157,7 +157,7 @@ mod tests {
         for mode in [0o660, 0o600, 0o666] {
             let socket = bind(&path, mode).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
-            assert_eq!(*socket.address(), Address::Unix(Some(path.clone())));
+            assert_eq!(socket.address, Address::Unix(Some(path.clone())));
             UnixStream::connect(&path).unwrap();
             drop(socket);
             assert!(!path.exists(), "{mode:o}");

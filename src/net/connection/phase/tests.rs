@@ -86,7 +86,7 @@ fn events_change_the_phase() {
         ),
     ];
     for (events, phase) in table {
-        assert_eq!(after(start, events).phase(), *phase, "{events:?}");
+        assert_eq!(after(start, events).phase, *phase, "{events:?}");
     }
 }
 
@@ -130,7 +130,7 @@ fn phases_decide_when_a_connection_is_evictable() {
         phases.on(HEAD, at(start, 1000.0));
         phases.on(BEGUN, at(start, 1000.0));
         let amid_response = evictable[0].reason == slow;
-        assert_eq!(phases.phase(), Phase::Evicted { amid_response }, "{events:?}");
+        assert_eq!(phases.phase, Phase::Evicted { amid_response }, "{events:?}");
     }
 }
 
