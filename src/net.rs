@@ -5,7 +5,6 @@ pub(crate) mod connection;
 pub(crate) mod connection_limit;
 pub(crate) mod lingering_close;
 pub(crate) mod listener;
-mod router;
 pub(crate) mod stream;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

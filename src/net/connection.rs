@@ -29,6 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::body::Body;
+use crate::http::router::Router;
 use crate::net::stream::{Secure, Stream};
 use crate::telemetry::{Cause, Telemetry};
 
@@ -48,6 +49,16 @@ pub(crate) trait Respond: Clone + Send + Sync {
     /// Returns whether the response is made for this client only. Such a response is cancelled when the client closes
     /// its side.
     fn ends_with_its_client(&self, head: &Parts) -> bool;
+}
+
+impl Respond for Arc<Router> {
+    fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> impl Future<Output = Response<Body>> + Send {
+        Router::respond(self, head, peer)
+    }
+
+    fn ends_with_its_client(&self, head: &Parts) -> bool {
+        Router::ends_with_its_client(self, head)
+    }
 }
 
 /// Everything that serving a connection needs.
