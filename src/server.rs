@@ -132,7 +132,7 @@ impl Server {
             Arc::clone(&router.telemetry),
         );
         let notice = notify.map(Notice::ready);
-        let (stop, telemetry) = (router.access.grants.all(), Arc::clone(&router.telemetry));
+        let (stop, telemetry) = (router.access.grants.all.clone(), Arc::clone(&router.telemetry));
         let service = Service { responder: router, tls, deadlines, stop, telemetry };
         Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
     }
