@@ -35,31 +35,22 @@ pub(super) fn open(
 ) -> io::Result<Reload<FromFiles, io::Error>> {
     let (told, grants) = (Arc::clone(telemetry), grants.clone());
     let report = move |before: &FromFiles, version: Reloaded<'_, FromFiles, io::Error>| {
-        report(before, &version, &told, &grants);
+        match &version {
+            Reloaded::Good(version) => {
+                if version.client_ca != before.client_ca {
+                    grants.revoke();
+                }
+                told.certificate_loaded(version.loaded.not_after);
+            }
+            // While certificate and key are replaced one after the other, they do not match.
+            Reloaded::Bad(_) | Reloaded::Panicked => told.certificate_reload_failed(),
+        }
+        // Last, because a subscriber of the host program may panic.
+        version.log("certificate");
     };
     let reload = Reload::new(now, move |files, _| load(&paths, files), report)?;
     telemetry.certificate_loaded(reload.last().loaded.not_after);
     Ok(reload)
-}
-
-fn report(
-    before: &FromFiles,
-    version: &Reloaded<'_, FromFiles, io::Error>,
-    telemetry: &Telemetry,
-    grants: &Grants,
-) {
-    match version {
-        Reloaded::Good(version) => {
-            if version.client_ca != before.client_ca {
-                grants.revoke();
-            }
-            telemetry.certificate_loaded(version.loaded.not_after);
-        }
-        // While certificate and key are replaced one after the other, they do not match.
-        Reloaded::Bad(_) | Reloaded::Panicked => telemetry.certificate_reload_failed(),
-    }
-    // Last, because a subscriber of the host program may panic.
-    version.log("certificate");
 }
 
 fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<FromFiles> {
