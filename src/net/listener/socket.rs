@@ -31,15 +31,6 @@ pub(crate) enum Address {
     Unix(Option<PathBuf>),
 }
 
-impl Socket {
-    pub(super) fn new(
-        address: Address,
-        enter: impl FnOnce() -> io::Result<Box<dyn Accept>> + Send + Sync + 'static,
-    ) -> Socket {
-        Socket { address, enter: Box::new(enter) }
-    }
-}
-
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Socket").field(&self.address).finish()

@@ -48,7 +48,8 @@ fn listen(addr: SocketAddr) -> io::Result<Socket> {
 pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
     let address = Address::Tcp(listener.local_addr()?);
-    Ok(Socket::new(address, || Ok(Box::new(tokio::net::TcpListener::from_std(listener)?))))
+    let enter = || Ok(Box::new(tokio::net::TcpListener::from_std(listener)?) as _);
+    Ok(Socket { address, enter: Box::new(enter) })
 }
 
 impl Accept for tokio::net::TcpListener {

@@ -38,10 +38,11 @@ struct Owned<L> {
 }
 
 fn socket(path: Option<PathBuf>, owned: Owned<UnixListener>) -> Socket {
-    Socket::new(Address::Unix(path), || {
+    let enter = || {
         let Owned { _file, listener } = { owned };
-        Ok(Box::new(Owned { _file, listener: tokio::net::UnixListener::from_std(listener)? }))
-    })
+        Ok(Box::new(Owned { _file, listener: tokio::net::UnixListener::from_std(listener)? }) as _)
+    };
+    Socket { address: Address::Unix(path), enter: Box::new(enter) }
 }
 
 impl Accept for Owned<tokio::net::UnixListener> {
