@@ -29,7 +29,7 @@ pub(crate) struct Credentials {
     tokens: Vec<Sha>,
     users: Vec<User>,
     /// Faults of the given credentials, each beginning with the option's name.
-    faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 struct User {
@@ -91,11 +91,6 @@ impl Credentials {
             }
         };
         self.faults.extend(fault.map(|fault| format!("basic_auth: user {name:?} {fault}")));
-    }
-
-    /// Returns the faults of the given credentials, each beginning with the option's name.
-    pub(crate) fn faults(&self) -> &[String] {
-        &self.faults
     }
 
     /// Returns whether requests need credentials. They do even if all given credentials have a fault, so that a fault

@@ -52,7 +52,7 @@ impl CredentialOptions for Credentials {
     }
 
     fn faults(&self) -> &[String] {
-        self.faults()
+        &self.faults
     }
 
     fn authenticator(self: Box<Self>, telemetry: &Arc<Telemetry>) -> Option<Arc<dyn Authenticate>> {

@@ -24,7 +24,7 @@ fn authenticator(users: &[(&str, String)]) -> Authenticator {
     let mut credentials = Credentials::default();
     users.iter().for_each(|(name, hash)| credentials.add_user(name, hash));
     credentials.add_token(b"token");
-    assert_eq!(credentials.faults(), [] as [String; 0]);
+    assert_eq!(credentials.faults, [] as [String; 0]);
     Authenticator::new(credentials, Arc::new(Telemetry::new()))
 }
 

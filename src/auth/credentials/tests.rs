@@ -21,7 +21,7 @@ fn with_users(users: &[(&str, &str, u32)]) -> Credentials {
     for (salt, (name, password, cost)) in (0..).zip(users) {
         credentials.add_user(name, &hash(password, *cost, salt));
     }
-    assert_eq!(credentials.faults(), [] as [String; 0]);
+    assert_eq!(credentials.faults, [] as [String; 0]);
     credentials
 }
 
@@ -170,7 +170,7 @@ fn faults_do_not_quote_secrets() {
         let mut credentials = Credentials::default();
         credentials.add_user(name, hash);
         assert_eq!(
-            credentials.faults().first().map(String::as_str).unwrap_or_default(),
+            credentials.faults.first().map(String::as_str).unwrap_or_default(),
             *expected,
             "{name} {hash}"
         );
@@ -180,13 +180,13 @@ fn faults_do_not_quote_secrets() {
     for token in ["", "=", "two words", "hunter2\n", "größe", "a=b"] {
         let mut credentials = Credentials::default();
         credentials.add_token(token.as_bytes());
-        let fault = credentials.faults().first().unwrap();
+        let fault = credentials.faults.first().unwrap();
         assert!(fault.starts_with("bearer_token: ") && !fault.contains("hunter2"), "{token:?}: {fault}");
         assert!(credentials.are_required(), "{token:?}");
     }
     let mut twice = with_users(&[("alice", "secret", 4)]);
     twice.add_user("alice", &good);
-    assert_eq!(twice.faults(), ["basic_auth: user \"alice\" is defined twice"]);
+    assert_eq!(twice.faults, ["basic_auth: user \"alice\" is defined twice"]);
     assert!(!Credentials::default().are_required());
 }
 
