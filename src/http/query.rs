@@ -69,7 +69,9 @@ impl Query {
                 return Err(QueryError::TooMany);
             }
         }
-        Ok(Query { names: Names::new(names), registries: sorted(registries), format })
+        registries.sort_unstable();
+        registries.dedup();
+        Ok(Query { names: Names::new(names), registries, format })
     }
 }
 
@@ -103,12 +105,6 @@ fn named_format(value: &str) -> Result<Option<&'static Format>, UnknownFormat> {
     let value = decode(value).map_err(|_| UnknownFormat)?;
     let named = FORMATS.iter().find(|format| format.query_name == Some(&value));
     Ok(Some(*named.ok_or(UnknownFormat)?))
-}
-
-fn sorted(mut values: Vec<String>) -> Vec<String> {
-    values.sort_unstable();
-    values.dedup();
-    values
 }
 
 /// Decodes a key or a value: `+` is a blank, `%` and two hexadecimal digits are a byte.

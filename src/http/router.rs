@@ -25,8 +25,7 @@ use crate::http::path::{HEALTHY_PATH, READY_PATH};
 use crate::http::query::{self, Query};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
-use crate::scrape::probe::Parameters;
-use crate::scrape::probe::{Prober, Unanswered};
+use crate::scrape::probe::{Parameters, Prober, Unanswered};
 use crate::scrape::{Delivery, Exposition, Representation, ScrapeError, Scraper};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
