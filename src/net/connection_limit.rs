@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::net::connection::{Activity, AtLimit, GracePeriods, Reason};
+use crate::net::connection::{Activity, AtLimit, Evictable, GracePeriods, Reason};
 use crate::scrape::UnsentBudget;
 use crate::telemetry::{Cause, Telemetry};
 use crate::util::limits::soft_limit;
@@ -200,12 +200,8 @@ impl Connections {
     fn choose_among(&self, admits: impl Fn(&Activity, Reason) -> bool, divisor: u32) -> Eviction<Id> {
         let grace = self.grace(divisor);
         let open = self.open.iter().map(|(id, open)| {
-            let evictable = open.activity.evictable(grace);
-            (
-                *id,
-                evictable
-                    .map(|evictable| evictable.filter(|evictable| admits(&open.activity, evictable.reason))),
-            )
+            let admitted = |evictable: &Evictable| admits(&open.activity, evictable.reason);
+            (*id, open.activity.evictable(grace).map(|evictable| evictable.filter(admitted)))
         });
         choose(open, Instant::now())
     }

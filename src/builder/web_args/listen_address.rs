@@ -61,18 +61,14 @@ pub(super) fn parse(value: &str) -> Result<ListenAddress, &'static str> {
     let Some((host, port)) = value.rsplit_once(':') else {
         return Err("it has no port: give HOST:PORT, :PORT or the path of a Unix socket, which has a slash");
     };
-    let Some(port) = port_number(port) else {
-        return Err("its port is no number up to 65535");
-    };
+    let port = port_number(port).ok_or("its port is no number up to 65535")?;
     if host.is_empty() {
         return Ok(ListenAddress::Port(port));
     }
     let zoned = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).filter(|host| is_zoned(host));
-    match zoned {
-        Some(host) => Ok(ListenAddress::Named(host.to_owned(), port)),
-        None if is_name(host) => Ok(ListenAddress::Named(host.to_owned(), port)),
-        None => Err("its host is neither an address nor a name"),
-    }
+    let named = zoned.or(Some(host).filter(|host| is_name(host)));
+    let host = named.ok_or("its host is neither an address nor a name")?;
+    Ok(ListenAddress::Named(host.to_owned(), port))
 }
 
 /// `parse` alone takes a sign, too.

@@ -48,17 +48,15 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
 
 /// Returns the names of the sockets, if systemd passed any to this process.
 fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::Result<Vec<String>> {
-    let Some(pid) = variable("LISTEN_PID") else {
-        return Err(missing("LISTEN_PID is not set: no systemd socket unit started this process"));
-    };
+    let pid = variable("LISTEN_PID")
+        .ok_or_else(|| missing("LISTEN_PID is not set: no systemd socket unit started this process"))?;
     if pid.parse() != Ok(own_pid) {
         return Err(missing(&format!(
             "LISTEN_PID is {pid:?}: the sockets are for another process (this one is {own_pid})"
         )));
     }
-    let Some(count) = variable("LISTEN_FDS") else {
-        return Err(missing("LISTEN_FDS is not set: systemd passed no sockets"));
-    };
+    let count =
+        variable("LISTEN_FDS").ok_or_else(|| missing("LISTEN_FDS is not set: systemd passed no sockets"))?;
     let count = match count.parse() {
         Ok(0) => return Err(missing("LISTEN_FDS is 0: systemd passed no sockets")),
         Ok(count @ 1..=MAX_SOCKETS) => count,
