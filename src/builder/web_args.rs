@@ -145,39 +145,31 @@ impl Builder {
     /// `--web.systemd-socket` replace all listeners of the builder. Without [`max_requests`](Self::max_requests) the limit is 40 from
     /// here on, as in node_exporter. The [guide](crate::guide#the-command-line) has the rules.
     pub fn web_args(mut self, web: &WebArgs) -> Self {
-        let Flags {
-            listen_addresses,
-            systemd_socket,
-            telemetry_path,
-            config_file,
-            disable_exporter_metrics,
-            max_requests,
-        } = &web.0;
-        if *systemd_socket || !listen_addresses.is_empty() {
+        let flags = &web.0;
+        if flags.systemd_socket || !flags.listen_addresses.is_empty() {
             self.listeners.clear();
-            self.server.notify = systemd_socket.then_some(listener::systemd::tell);
-            if *systemd_socket {
+            self.server.notify = flags.systemd_socket.then_some(listener::systemd::tell);
+            if flags.systemd_socket {
                 self = self.open("--web.systemd-socket", |_| listener::systemd::sockets());
             } else {
-                for address in listen_addresses {
-                    let address = address.clone();
+                for address in flags.listen_addresses.clone() {
                     self = self.open("--web.listen-address", move |mode| Ok(vec![address.open(mode)?]));
                 }
             }
         }
-        if let Some(path) = telemetry_path {
+        if let Some(path) = &flags.telemetry_path {
             self = self.metrics_path_of("--web.telemetry-path", path.clone());
         }
-        if let Some(path) = config_file.as_ref().filter(|path| !path.is_empty()) {
+        if let Some(path) = flags.config_file.as_ref().filter(|path| !path.is_empty()) {
             self = self.web_config_of("--web.config.file", path.into());
         }
-        if *disable_exporter_metrics {
+        if flags.disable_exporter_metrics {
             self = self.self_metrics(false).default_collectors(false);
         }
-        if max_requests.is_some() {
+        if flags.max_requests.is_some() {
             self.faults.check("max_requests", None);
         }
-        self.metrics.max_requests = max_requests.or(self.metrics.max_requests).or(Some(MAX_REQUESTS));
+        self.metrics.max_requests = flags.max_requests.or(self.metrics.max_requests).or(Some(MAX_REQUESTS));
         self
     }
 }
@@ -201,16 +193,8 @@ impl FromArgMatches for WebArgs {
         Flags::from_arg_matches(matches).map(WebArgs)
     }
 
-    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
-        Flags::from_arg_matches_mut(matches).map(WebArgs)
-    }
-
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         self.0.update_from_arg_matches(matches)
-    }
-
-    fn update_from_arg_matches_mut(&mut self, matches: &mut ArgMatches) -> Result<(), Error> {
-        self.0.update_from_arg_matches_mut(matches)
     }
 }
 
