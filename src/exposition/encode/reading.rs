@@ -19,37 +19,17 @@ pub(in crate::exposition) enum Sample<'m> {
 
 /// Returns the value of a metric, or `None` if it is untyped and cannot be read.
 ///
-/// The collectors of this crate set the gauge of an untyped metric, too, so that it can always be read.
+/// The collectors of this crate set the gauge of an untyped metric, too, so that it can always be read. With the
+/// feature, the fields of a metric are of the type `MessageField`, which dereferences to the types here.
+#[allow(deprecated, reason = "only without the feature, but there is no other way to an untyped value")]
 pub(in crate::exposition) fn sample(kind: MetricType, metric: &Metric) -> Option<Sample<'_>> {
     Some(match kind {
-        MetricType::COUNTER => Sample::Counter(Value::value(counter(metric))),
-        MetricType::GAUGE => Sample::Gauge(Value::value(gauge(metric))),
-        MetricType::UNTYPED => Sample::Untyped(untyped(metric).or_else(|| set_gauge(metric))?),
+        MetricType::COUNTER => Sample::Counter(Counter::value(metric.get_counter())),
+        MetricType::GAUGE => Sample::Gauge(Gauge::value(metric.get_gauge())),
+        MetricType::UNTYPED => Sample::Untyped(metric.get_untyped().readable()?),
         MetricType::HISTOGRAM => Sample::Histogram(metric.get_histogram()),
         MetricType::SUMMARY => Sample::Summary(metric.get_summary()),
     })
-}
-
-/// Returns the counter of a metric. With the feature, the return type dereferences a `MessageField<Counter>`.
-fn counter(metric: &Metric) -> &Counter {
-    metric.get_counter()
-}
-
-fn gauge(metric: &Metric) -> &Gauge {
-    metric.get_gauge()
-}
-
-/// Returns the value of the gauge, if it was set.
-///
-/// With the feature, a gauge that was never set has no value, so it differs from every gauge that was set.
-fn set_gauge(metric: &Metric) -> Option<f64> {
-    let gauge = gauge(metric);
-    (*gauge != Gauge::default()).then(|| Value::value(gauge))
-}
-
-#[allow(deprecated, reason = "only without the feature, but there is no other way to the value")]
-fn untyped(metric: &Metric) -> Option<f64> {
-    metric.get_untyped().readable()
 }
 
 #[allow(dead_code, reason = "in each build one of the two is not needed")]
@@ -58,60 +38,48 @@ trait Value {
     fn get_value(&self) -> f64;
 }
 
-impl Value for Counter {
-    fn value(&self) -> f64 {
-        self.get_value()
-    }
+macro_rules! values {
+    ($($type:ident)*) => {$(
+        #[allow(deprecated, reason = "as above")]
+        impl Value for $type {
+            fn value(&self) -> f64 {
+                self.get_value()
+            }
 
-    fn get_value(&self) -> f64 {
-        self.value()
-    }
+            fn get_value(&self) -> f64 {
+                self.value()
+            }
+        }
+    )*};
 }
 
-impl Value for Gauge {
-    fn value(&self) -> f64 {
-        self.get_value()
-    }
-
-    fn get_value(&self) -> f64 {
-        self.value()
-    }
-}
-
-impl Value for Untyped {
-    #[allow(deprecated, reason = "as above")]
-    fn value(&self) -> f64 {
-        self.get_value()
-    }
-
-    fn get_value(&self) -> f64 {
-        self.value()
-    }
-}
+values! { Counter Gauge Untyped }
 
 #[allow(dead_code, reason = "not needed without the feature")]
 trait WithoutUntyped {
-    fn get_untyped(&self) -> &Unreadable {
-        &Unreadable
+    fn get_untyped(&self) -> &Gauge;
+}
+
+impl WithoutUntyped for Metric {
+    fn get_untyped(&self) -> &Gauge {
+        self.get_gauge()
     }
 }
 
-impl WithoutUntyped for Metric {}
-
-struct Unreadable;
-
+/// The value of an untyped metric, or of the gauge that is read in its place.
 trait Readable {
     fn readable(&self) -> Option<f64>;
 }
 
 impl Readable for Untyped {
     fn readable(&self) -> Option<f64> {
-        Some(Value::value(self))
+        Some(Untyped::value(self))
     }
 }
 
-impl Readable for Unreadable {
+impl Readable for Gauge {
+    /// With the feature, a gauge that was never set has no value, so it differs from every gauge that was set.
     fn readable(&self) -> Option<f64> {
-        None
+        (*self != Gauge::default()).then(|| Gauge::value(self))
     }
 }
