@@ -60,31 +60,18 @@ fn escaped(name: &str, escaping: Escaping, allowed: fn((usize, char)) -> bool) -
     let mut escaped = String::with_capacity(name.len());
     match escaping {
         Escaping::AllowUtf8 => return Cow::Borrowed(name),
-        Escaping::Underscores => {
-            escaped.extend(name.char_indices().map(|place| if allowed(place) { place.1 } else { '_' }));
-        }
-        Escaping::Dots => {
-            for (at, character) in name.char_indices() {
-                match character {
-                    '_' => escaped.push_str("__"),
-                    '.' => escaped.push_str("_dot_"),
-                    _ if allowed((at, character)) => escaped.push(character),
-                    _ => escaped.push_str("__"),
-                }
-            }
-        }
-        Escaping::Values => {
-            escaped.push_str("U__");
-            for (at, character) in name.char_indices() {
-                match character {
-                    '_' => escaped.push_str("__"),
-                    _ if allowed((at, character)) => escaped.push(character),
-                    _ => {
-                        // Writing to a String cannot fail.
-                        let _ = write!(escaped, "_{:x}_", u32::from(character));
-                    }
-                }
-            }
+        Escaping::Values => escaped.push_str("U__"),
+        Escaping::Underscores | Escaping::Dots => {}
+    }
+    for (at, character) in name.char_indices() {
+        match (escaping, character) {
+            (Escaping::Dots | Escaping::Values, '_') => escaped.push_str("__"),
+            (Escaping::Dots, '.') => escaped.push_str("_dot_"),
+            _ if allowed((at, character)) => escaped.push(character),
+            (Escaping::Dots, _) => escaped.push_str("__"),
+            // Writing to a String cannot fail.
+            (Escaping::Values, _) => _ = write!(escaped, "_{:x}_", u32::from(character)),
+            _ => escaped.push('_'),
         }
     }
     Cow::Owned(escaped)
