@@ -1,5 +1,7 @@
 //! Listening sockets. Accepting never fails: the server skips an error or backs off.
 
+#[cfg(unix)]
+mod no_signal;
 mod socket;
 #[cfg(all(feature = "systemd", target_os = "linux"))]
 pub(crate) mod systemd;

@@ -1,15 +1,20 @@
 //! Tests the listeners.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::Registry;
+use tokio::time::timeout;
 
 use crate::support::client::{get, get_unix, wait_for};
+use crate::support::runtime::current_thread;
+use crate::support::server::large;
 use crate::support::{Scratch, run_alone};
 
 #[test]
@@ -200,3 +205,42 @@ mod systemd {
         assert!(error.to_string().starts_with("listen_systemd: LISTEN_PID is not set"), "{error}");
     }
 }
+
+#[test]
+fn client_that_closes_raises_no_sigpipe() {
+    run_alone("listeners::child_whose_client_closes", "", &[]);
+}
+
+/// Runs in a child process of the test above, because other tests write to closed sockets, too.
+#[test]
+#[ignore = "run by another test"]
+fn child_whose_client_closes() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let folder = Scratch::new("sigpipe");
+    let path = folder.0.join("socket");
+    let builder = Server::builder().registry(&large()).listen_unix(&path).listen("127.0.0.1:0");
+    let guard = builder.bind().unwrap().start().unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let runtime = current_thread();
+    // Replaces the setting of Rust's runtime, which ignores the signal.
+    let mut signals = runtime.block_on(async { signal(SignalKind::pipe()).unwrap() });
+
+    let mut unix = UnixStream::connect(&path).unwrap();
+    let mut tcp = TcpStream::connect(guard.local_addr().unwrap()).unwrap();
+    let streams: [&mut dyn ReadWrite; 2] = [&mut unix, &mut tcp];
+    for stream in streams {
+        stream.write_all(request).unwrap();
+        // The response has begun, and most of it is still to be written.
+        stream.read_exact(&mut [0]).unwrap();
+    }
+    drop((unix, tcp));
+    guard.shutdown_blocking();
+    // A signal would have been caught by the thread that wrote, before the end of the server.
+    let caught = runtime.block_on(async { timeout(Duration::from_millis(100), signals.recv()).await });
+    assert!(caught.is_err());
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<S: Read + Write> ReadWrite for S {}

@@ -42,7 +42,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("http_body", &["http", "net"]),
     ("hyper", &["handler", "internals", "net"]),
     ("hyper_util", &["net"]),
-    ("libc", &["util"]),
+    ("libc", &["net", "util"]),
     ("prometheus::proto", &["collector", "exposition", "scrape", "telemetry"]),
     ("rustls", &[]),
     ("saphyr_parser", &["web_config"]),

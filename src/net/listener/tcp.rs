@@ -6,8 +6,6 @@ use std::task::{Context, Poll};
 #[cfg(unix)]
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::socket::{Accept, Address, Socket};
 use crate::net::stream::{Io, Stream};
 use crate::util::io_error;
@@ -61,16 +59,21 @@ impl Accept for tokio::net::TcpListener {
             // If this call fails, the server may close the connection of a slow client.
             #[cfg(target_os = "linux")]
             let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+            #[cfg(unix)]
+            let stream = super::no_signal::NoSignal(stream);
             (Box::new(stream) as Stream, Some(peer.ip()))
         })
     }
 }
 
-impl Io for TcpStream {
-    #[cfg(unix)]
+#[cfg(not(unix))]
+impl Io for tokio::net::TcpStream {}
+
+#[cfg(unix)]
+impl Io for super::no_signal::NoSignal<tokio::net::TcpStream> {
     fn reset_on_drop(&self) {
         // If this call fails, the kernel keeps unsent bytes for some minutes.
-        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+        let _ = socket2::SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 }
 

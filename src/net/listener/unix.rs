@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use socket2::{Domain, SockAddr, Type};
 
+use super::no_signal::NoSignal;
 use super::socket::{Accept, Address, Socket};
 use crate::net::stream::{Io, Stream};
 use crate::util::io_error;
@@ -47,12 +48,12 @@ fn socket(path: Option<PathBuf>, owned: Owned<UnixListener>) -> Socket {
 
 impl Accept for Owned<tokio::net::UnixListener> {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
-        self.listener.poll_accept(cx).map_ok(|(stream, _)| (Box::new(stream) as Stream, None))
+        self.listener.poll_accept(cx).map_ok(|(stream, _)| (Box::new(NoSignal(stream)) as Stream, None))
     }
 }
 
 /// Closing a Unix socket discards unread bytes, so no reset is needed.
-impl Io for tokio::net::UnixStream {}
+impl Io for NoSignal<tokio::net::UnixStream> {}
 
 /// The file of a socket, which its drop removes unless another file has replaced it.
 ///
