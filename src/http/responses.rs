@@ -85,6 +85,7 @@ pub(super) fn invalid_host() -> Response<Body> {
 }
 
 /// Returns the response to a request with wrong or no credentials.
+#[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "only authentication returns it"))]
 pub(super) fn unauthorized(challenges: Vec<HeaderValue>, has_credentials: bool) -> Response<Body> {
     let is_basic = |challenge: &HeaderValue| challenge.as_bytes().starts_with(b"Basic");
     let name =
