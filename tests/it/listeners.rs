@@ -198,6 +198,26 @@ mod systemd {
         assert!(Path::new(path).exists(), "systemd's");
     }
 
+    /// A program that executes itself again keeps the variables, but not the sockets.
+    #[test]
+    fn listen_systemd_keeps_descriptors_that_are_no_listeners() {
+        for descriptor in ["3</dev/null", "3<>/dev/udp/127.0.0.1/9"] {
+            let script = format!("export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\" {descriptor}");
+            run_alone("listeners::systemd::child_with_another_descriptor", "", &["bash", "-c", &script]);
+        }
+    }
+
+    /// Runs in a child process of the test above.
+    #[test]
+    #[ignore = "run by another test"]
+    fn child_with_another_descriptor() {
+        let open = || fs::read_link("/proc/self/fd/3").unwrap();
+        let before = open();
+        let error = Server::builder().listen_systemd().bind().unwrap_err();
+        assert!(error.to_string().contains("of LISTEN_FDS is"), "{error}");
+        assert_eq!(open(), before);
+    }
+
     #[test]
     fn listen_systemd_names_the_missing_variable() {
         let error = Server::builder().listen_systemd().bind().unwrap_err();

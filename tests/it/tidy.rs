@@ -115,6 +115,7 @@ const NAME_FEATURES: &[&str] = &[
     "http.rs",
     "http/access.rs",
     "http/document.rs",
+    "http/responses.rs",
     "internals.rs",
     "lib.rs",
     "net.rs",

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process;
@@ -34,16 +35,20 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
     }
     // First, because owning a closed descriptor is unsound.
     for descriptor in FIRST..FIRST + names.len() {
-        fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
+        let open = fs::read_link(format!("/proc/self/fd/{descriptor}")).map_err(|error| {
             io_error::annotated(error, format_args!("descriptor {descriptor} of LISTEN_FDS is not open"))
         })?;
+        if !open.as_os_str().as_bytes().starts_with(b"socket:") {
+            let sentence = format!("descriptor {descriptor} of LISTEN_FDS is no socket");
+            return Err(io_error::new(io::ErrorKind::InvalidInput, sentence));
+        }
     }
-    let sockets = sd_listen_fds::get().unwrap_or_default();
-    sockets
-        .into_iter()
-        .zip(names)
-        .map(|((_, descriptor), name)| socket(descriptor.into_std(), &name))
-        .collect()
+    let mut sockets = sd_listen_fds::get().unwrap_or_default().into_iter().zip(names);
+    let taken =
+        sockets.by_ref().map(|((_, descriptor), name)| socket(descriptor.into_std(), &name)).collect();
+    // After an error. These descriptors may be the program's own, if it has executed itself again.
+    sockets.for_each(|((_, descriptor), _)| mem::forget(descriptor));
+    taken
 }
 
 /// Returns the names of the sockets, if systemd passed any to this process.
@@ -70,20 +75,22 @@ fn handed_over(variable: impl Fn(&str) -> Option<String>, own_pid: u32) -> io::R
 
 fn socket(descriptor: OwnedFd, name: &str) -> io::Result<Socket> {
     let socket = socket2::Socket::from(descriptor);
-    // Child processes of the host must not inherit the socket.
-    socket.set_cloexec(true)?;
-    let refused = |is: &str| {
+    let refuse = |socket, is: &str| {
         let sentence = format!("{name:?} of LISTEN_FDS {is}");
+        // It may be the program's own.
+        mem::forget(socket);
         Err(io_error::new(io::ErrorKind::InvalidInput, sentence))
     };
     let is_stream = socket.r#type().is_ok_and(|kind| kind == Type::STREAM);
     let domain = socket.local_addr().ok().filter(|_| is_stream).map(|address| address.domain());
     let Some(domain @ (Domain::IPV4 | Domain::IPV6 | Domain::UNIX)) = domain else {
-        return refused("is neither a TCP nor a Unix stream socket");
+        return refuse(socket, "is neither a TCP nor a Unix stream socket");
     };
     if !socket.is_listener().is_ok_and(|listens| listens) {
-        return refused("does not listen (expected a socket unit with Accept=no)");
+        return refuse(socket, "does not listen (expected a socket unit with Accept=no)");
     }
+    // Child processes of the host must not inherit the socket.
+    socket.set_cloexec(true)?;
     let descriptor = OwnedFd::from(socket);
     if domain == Domain::UNIX { unix::from_std(descriptor.into()) } else { tcp::from_std(descriptor.into()) }
 }
