@@ -14,6 +14,7 @@ use crate::engine::Running;
 use crate::http::router::Router;
 use crate::net::listener::Address;
 use crate::scrape::{Deliveries, Epoch};
+use crate::util::unwind::caught;
 
 /// Keeps a server running: [`start`](crate::start) and [`Server::start`](crate::Server::start) return it.
 ///
@@ -121,8 +122,8 @@ impl Guard {
     ///
     /// If nothing is in flight, it stops at once, else within [`drain_timeout`](crate::Builder::drain_timeout). Dropping the future
     /// gives up the wait, not the stop.
-    pub async fn shutdown(self) {
-        self.stop.cancel();
+    pub async fn shutdown(mut self) {
+        self.stop();
         self.running.stopped().cancelled().await;
     }
 
@@ -132,8 +133,8 @@ impl Guard {
     /// those, it returns at once: in a collector, and in a hook on the server's own runtime. A hook elsewhere, or a
     /// probe, keeps its own scrape in flight while it waits, so the stop takes the whole
     /// [`drain_timeout`](crate::Builder::drain_timeout).
-    pub fn shutdown_blocking(self) {
-        self.stop.cancel();
+    pub fn shutdown_blocking(mut self) {
+        self.stop();
         self.running.join();
     }
 
@@ -191,6 +192,13 @@ impl Guard {
         // The requested last scrape stops the server, so this guard's drop must not.
         self.detached = !self.running.join();
         asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
+    }
+
+    /// Stops the server. The token also runs the wakers of the host program's tasks, which may panic.
+    fn stop(&mut self) {
+        caught(|| self.stop.cancel());
+        // Wakes the server, even if such a panic has kept the token from it.
+        self.last_scrape = None;
     }
 
     /// Requests a last scrape. Returns `None` if the server has stopped.
@@ -273,7 +281,7 @@ impl Asked {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.detached {
-            self.stop.cancel();
+            self.stop();
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Tests how a server stops.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake};
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::core::{Collector, Desc};
@@ -189,6 +191,30 @@ fn cancelling_the_token_stops_the_server() {
     guard.cancellation_token().cancel();
     runtime().block_on(guard.stopped());
     refused(addr);
+}
+
+/// The wakers of tasks that wait for the token belong to the host program's executor.
+#[test]
+fn stop_survives_a_waker_that_panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("expected panic of this test");
+        }
+    }
+    let waker = Arc::new(Panics).into();
+    let stops: [fn(Guard); 3] = [drop, Guard::shutdown_blocking, |guard| {
+        let asked = guard.shutdown_after_scrape(Duration::ZERO);
+        let _ = runtime().block_on(asked);
+    }];
+    for stop in stops {
+        let (guard, _) = start(&Registry::new(), PATIENCE);
+        let mut cancelled = pin!(guard.cancellation_token().cancelled_owned());
+        assert!(cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let stopped = guard.stopped();
+        stop(guard);
+        runtime().block_on(stopped);
+    }
 }
 
 #[test]
