@@ -93,6 +93,8 @@ impl Server {
                 accepting.until(stop_requested(&stop, asked_for_the_last, &router.scraper)).await;
             })
         })?;
+        // Now that no error can follow.
+        caught(|| tracing::info!(at = %reach, "serving metrics"));
         Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, running))
     }
 
@@ -121,20 +123,18 @@ impl Server {
 
     /// Registers the listeners with the current runtime, which is the engine's.
     fn enter(self) -> io::Result<Accepting> {
-        let Server { sockets, reach, tls, router, options } = self;
+        let Server { sockets, reach: _, tls, router, options } = self;
         let ServerOptions { allow, max_connections, deadlines, drain_timeout, notify } = options;
         let listeners = Listeners::new(sockets, &router.telemetry)?;
-        caught(|| tracing::info!(at = %reach, "serving metrics"));
         let connections = Connections::new(
             max_connections.unwrap_or_else(default_max_connections),
             router.scrape_timeout(),
             router.scraper.unsent().clone(),
             Arc::clone(&router.telemetry),
         );
-        let notice = notify.map(Notice::ready);
         let (stop, telemetry) = (router.access.grants.all.clone(), Arc::clone(&router.telemetry));
         let service = Service { responder: router, tls, deadlines, stop, telemetry };
-        Ok(Accepting { listeners, allow, connections, service, drain_timeout, notice })
+        Ok(Accepting { listeners, allow, connections, service, drain_timeout, notify })
     }
 }
 
@@ -159,7 +159,10 @@ async fn stop_requested(stop: &CancellationToken, asked: oneshot::Receiver<LastS
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = last_scrape => stop.cancel(),
+        // This runs the wakers of the host program's tasks, which may panic.
+        () = last_scrape => {
+            caught(|| stop.cancel());
+        }
     }
 }
 
@@ -189,12 +192,13 @@ struct Accepting {
     connections: Connections,
     service: Service<Arc<Router>>,
     drain_timeout: Duration,
-    notice: Option<Notice>,
+    notify: Option<Notify>,
 }
 
 impl Accepting {
     async fn until(self, shutdown: impl Future<Output = ()>) {
-        let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notice } = self;
+        let Accepting { mut listeners, allow, mut connections, service, drain_timeout, notify } = self;
+        let notice = notify.map(Notice::ready);
         let telemetry = Arc::clone(&service.telemetry);
         let router = Arc::clone(&service.responder);
         let grants = &router.access.grants;

@@ -283,6 +283,7 @@ fn child_without_memory() {
     let started = if panics { server.start() } else { log.capture(|| server.start()) };
     if mode == "none" {
         assert_eq!(started.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(log.text(), "", "it does not serve");
         return assert_eq!(threads(), 0);
     }
     let guard = started.unwrap();
