@@ -35,9 +35,3 @@ impl<I: Io + ?Sized> Io for Box<I> {
         (**self).reset_on_drop();
     }
 }
-
-#[cfg(test)]
-impl<I: Io> Io for tokio::io::BufWriter<I> {}
-
-#[cfg(test)]
-impl<R: Io, W: Io> Io for tokio::io::Join<R, W> {}

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::net::lingering_close::LINGER;
+use crate::net::stream::Io;
 use crate::scrape::{Deliveries, Delivery, UnsentBudget};
 use counting::Counting;
 
@@ -22,6 +23,10 @@ const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(360);
 const WRITE: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+
+impl<I: Io> Io for tokio::io::BufWriter<I> {}
+
+impl<R: Io, W: Io> Io for tokio::io::Join<R, W> {}
 
 /// Responds to each request at once.
 impl<F: Fn(&Parts) -> Response<Body> + Clone + Send + Sync> Respond for F {
