@@ -59,10 +59,8 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// Registers the sockets with the current runtime, which needs its I/O driver.
     pub(crate) fn new(sockets: Vec<Socket>, telemetry: &Arc<Telemetry>) -> io::Result<Self> {
-        let listeners = sockets
-            .into_iter()
-            .map(|socket| Ok(Listener::new((socket.enter)()?, telemetry)))
-            .collect::<io::Result<_>>()?;
+        let enter = |socket: Socket| Ok(Listener::new((socket.enter)()?, telemetry));
+        let listeners = sockets.into_iter().map(enter).collect::<io::Result<_>>()?;
         Ok(Listeners { listeners, first: 0 })
     }
 
