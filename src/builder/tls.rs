@@ -6,9 +6,6 @@ use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Builder;
-use super::options::access::OpenTls;
-#[cfg(feature = "web-config")]
-use super::options::access::OpenWebConfig;
 use crate::net::stream::Secure;
 use crate::net::tls::{Paths, Tls};
 #[cfg(feature = "web-config")]
@@ -37,11 +34,10 @@ impl Builder {
     /// Default: plain HTTP.
     pub fn tls_files(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let (certificates, key) = (certificates.into(), key.into());
-        let open: Box<OpenTls> = Box::new(|client_ca, telemetry, grants| {
+        self.access.tls_files = Some(Box::new(|client_ca, telemetry, grants| {
             let tls = Tls::from_files(Paths { certificates, key, client_ca }, telemetry, grants)?;
             Ok(Arc::new(tls))
-        });
-        self.access.tls_files = Some(open);
+        }));
         self.faults.of_server("tls_files");
         self
     }
@@ -74,9 +70,8 @@ impl Builder {
     #[cfg(feature = "web-config")]
     pub(super) fn web_config_of(mut self, option: &'static str, path: PathBuf) -> Self {
         let file = format!("{option}: {}", path.display());
-        let open: Box<OpenWebConfig> =
-            Box::new(move |telemetry, grants| web_config::open(path, option, telemetry, grants));
-        self.access.web_config = Some((file, open));
+        let open = move |telemetry: &_, grants: &_| web_config::open(path, option, telemetry, grants);
+        self.access.web_config = Some((file, Box::new(open)));
         self
     }
 }

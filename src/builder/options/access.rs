@@ -13,11 +13,11 @@ use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::io_error;
 
 /// Reads certificates from files. Another client CA, if there is one, revokes the grants.
-pub(crate) type OpenTls =
+type OpenTls =
     dyn FnOnce(Option<PathBuf>, &Arc<Telemetry>, &Grants) -> io::Result<Arc<dyn Secure>> + Send + Sync;
 
 /// Reads a web-config file.
-pub(crate) type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)>
+type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)>
     + Send
     + Sync;
 
