@@ -172,14 +172,12 @@ impl Authenticator {
     fn wake(&self) {
         let shared = Arc::clone(&self.shared);
         if let Err(error) = self.worker.run(move || shared.verify_next()) {
-            let unverified = {
-                let mut state = self.shared.state.lock();
-                let unverified = state.queue.clear();
-                // The logins were not verified, so they do not count as failed.
-                let now = Instant::now();
-                unverified.iter().for_each(|waiting| state.failed.take_back(waiting.origin, now));
-                unverified
-            };
+            let mut state = self.shared.state.lock();
+            let unverified = state.queue.clear();
+            // The logins were not verified, so they do not count as failed.
+            let now = Instant::now();
+            unverified.iter().for_each(|waiting| state.failed.take_back(waiting.origin, now));
+            drop(state);
             drop(unverified);
             if self.no_thread.allows() {
                 tracing::error!(%error, "failed to spawn the password verifier thread; basic auth is unavailable");
