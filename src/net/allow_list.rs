@@ -34,10 +34,7 @@ impl AllowList {
     /// Returns whether this peer may connect. A peer on a Unix socket has no address: the mode of the socket's file
     /// decides.
     pub(crate) fn allows(&self, peer: Option<IpAddr>) -> bool {
-        match peer {
-            Some(peer) => self.is_empty() || self.0.iter().any(|network| network.contains(peer)),
-            None => true,
-        }
+        peer.is_none_or(|peer| self.is_empty() || self.0.iter().any(|network| network.contains(peer)))
     }
 }
 

@@ -18,8 +18,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// Returns the last second in which the certificate is valid, since the epoch.
 pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
-    let Fields { validity, extensions: _ } = fields(certificate)?;
-    let mut validity = Der(validity);
+    let mut validity = Der(fields(certificate)?.validity);
     validity.next()?;
     match validity.next()? {
         (UTC_TIME, digits) => {
@@ -38,9 +37,8 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
 
 /// Returns the certificate's alternative names (DNS, e-mail, IP, URI), formatted as in Go's exporter-toolkit.
 pub(super) fn names(certificate: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
-    let Fields { validity: _, extensions } = fields(certificate)?;
     let mut names = Vec::new();
-    let Some(extensions) = extensions else { return Some(names) };
+    let Some(extensions) = fields(certificate)?.extensions else { return Some(names) };
     let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
     while !extensions.is_empty() {
         let mut extension = Der(extensions.expect(SEQUENCE)?);
