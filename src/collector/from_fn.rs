@@ -130,20 +130,16 @@ pub struct FromFn<F> {
     collect: F,
     call: Call<F>,
     desc: Desc,
-    state: Arc<State>,
+    was_logged: Arc<Logged>,
+    failures: Arc<Throttle>,
 }
 
 type Call<F> = fn(&F, &mut Samples) -> Result<(), BoxError>;
 
-#[derive(Default)]
-struct State {
-    logged: Logged,
-    failures: Throttle,
-}
-
 impl<F> FromFn<F> {
     fn new(collect: F, call: Call<F>) -> Self {
-        FromFn { collect, call, desc: family::unique_desc(), state: Arc::default() }
+        let desc = family::unique_desc();
+        FromFn { collect, call, desc, was_logged: Arc::default(), failures: Arc::default() }
     }
 }
 
@@ -155,9 +151,9 @@ impl<F: Send + Sync> Collector for FromFn<F> {
     fn collect(&self) -> Vec<MetricFamily> {
         let mut samples = Samples::new();
         match (self.call)(&self.collect, &mut samples) {
-            Ok(()) => samples.into_families(&self.state.logged),
+            Ok(()) => samples.into_families(&self.was_logged),
             Err(error) => {
-                skipped::report_failure(&*error, &self.state.failures);
+                skipped::report_failure(&*error, &self.failures);
                 Vec::new()
             }
         }

@@ -5,7 +5,7 @@ mod checks;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::family::{by_series, sort_series};
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
@@ -43,8 +43,9 @@ impl Samples {
     /// # assert_eq!(served.len(), 2);
     /// ```
     pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let metric = checks::labels(labels).map(|labels| metric::of_value(MetricType::GAUGE, labels, value));
-        self.put(name, help, MetricType::GAUGE, metric)
+        self.put(name, help, MetricType::GAUGE, labels, |kind, labels| {
+            Ok(metric::of_value(kind, labels, value))
+        })
     }
 
     /// Adds a counter, a value that only goes up. It is the absolute value of its source, zero or above.
@@ -60,14 +61,9 @@ impl Samples {
     /// # assert_eq!(served.len(), 1);
     /// ```
     pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let metric = checks::labels(labels).and_then(|labels| {
-            if value >= 0.0 {
-                Ok(metric::of_value(MetricType::COUNTER, labels, value))
-            } else {
-                Err(SampleSkipReason::Counter)
-            }
-        });
-        self.put(name, help, MetricType::COUNTER, metric)
+        self.put(name, help, MetricType::COUNTER, labels, |kind, labels| {
+            (value >= 0.0).then(|| metric::of_value(kind, labels, value)).ok_or(SampleSkipReason::Counter)
+        })
     }
 
     /// Adds a histogram with its buckets, and the sum and the count of all observations.
@@ -96,12 +92,11 @@ impl Samples {
         sum: f64,
         count: u64,
     ) -> &mut Self {
-        let metric = checks::labels(labels).and_then(|labels| {
+        self.put(name, help, MetricType::HISTOGRAM, labels, |_, labels| {
             let buckets = checks::buckets(&labels, buckets, count)?;
             let buckets = buckets.iter().map(|(bound, count)| metric::bucket(*bound, *count)).collect();
             Ok(metric::of_buckets(labels, buckets, sum, count))
-        });
-        self.put(name, help, MetricType::HISTOGRAM, metric)
+        })
     }
 
     /// Adds a summary with its quantiles, and the sum and the count of all observations.
@@ -126,12 +121,11 @@ impl Samples {
         sum: f64,
         count: u64,
     ) -> &mut Self {
-        let metric = checks::labels(labels).and_then(|labels| {
+        self.put(name, help, MetricType::SUMMARY, labels, |_, labels| {
             checks::quantiles(&labels, quantiles)?;
             let quantiles = quantiles.iter().map(|(quantile, value)| metric::quantile(*quantile, *value));
             Ok(metric::of_quantiles(labels, quantiles.collect(), sum, count))
-        });
-        self.put(name, help, MetricType::SUMMARY, metric)
+        })
     }
 
     /// Adds a gauge with the value 1, whose labels describe your program or its target.
@@ -162,9 +156,9 @@ impl Samples {
     /// # assert_eq!(served.len(), 1);
     /// ```
     pub fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        let metric =
-            checks::labels(labels).map(|labels| metric::of_value(MetricType::UNTYPED, labels, value));
-        self.put(name, help, MetricType::UNTYPED, metric)
+        self.put(name, help, MetricType::UNTYPED, labels, |kind, labels| {
+            Ok(metric::of_value(kind, labels, value))
+        })
     }
 
     fn put(
@@ -172,8 +166,10 @@ impl Samples {
         name: &str,
         help: &str,
         kind: MetricType,
-        metric: Result<Metric, SampleSkipReason>,
+        labels: &[(&str, &str)],
+        metric: impl FnOnce(MetricType, Vec<LabelPair>) -> Result<Metric, SampleSkipReason>,
     ) -> &mut Self {
+        let metric = checks::labels(labels).and_then(|labels| metric(kind, labels));
         let added = metric.and_then(|metric| self.families.put(name, help, kind, metric));
         self.last = added.map_err(|reason| self.skipped.add(name, reason)).ok();
         self

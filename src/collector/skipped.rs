@@ -81,9 +81,9 @@ texts! {
 /// The samples that a collector skips in one gather.
 #[derive(Debug, Default)]
 pub(super) struct SkippedSamples {
-    count: u64,
+    pub(super) count: u64,
     /// The first one, with the beginning of its name.
-    first: Option<(String, SampleSkipReason)>,
+    pub(super) first: Option<(String, SampleSkipReason)>,
 }
 
 impl SkippedSamples {
@@ -105,11 +105,6 @@ impl SkippedSamples {
                 "skipped samples; this is the first, later ones are only counted"
             );
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn into_parts(self) -> (u64, Option<(String, SampleSkipReason)>) {
-        (self.count, self.first)
     }
 }
 

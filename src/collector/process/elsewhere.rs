@@ -12,25 +12,15 @@ pub(super) fn read(_: &Kept) -> Reading {
 }
 
 fn reading(metrics: Metrics) -> Reading {
-    let Metrics {
-        cpu_seconds_total,
-        open_fds,
-        max_fds,
-        virtual_memory_bytes,
-        virtual_memory_max_bytes,
-        resident_memory_bytes,
-        start_time_seconds,
-        threads,
-    } = metrics;
     Reading {
-        cpu_seconds: cpu_seconds_total,
-        resident_bytes: number(resident_memory_bytes),
-        virtual_bytes: number(virtual_memory_bytes),
-        virtual_max_bytes: number(virtual_memory_max_bytes.map(limit)),
-        open_fds: number(open_fds),
-        max_fds: number(max_fds.map(limit)),
-        start_time_seconds: number(start_time_seconds),
-        threads: number(threads),
+        cpu_seconds: metrics.cpu_seconds_total,
+        resident_bytes: number(metrics.resident_memory_bytes),
+        virtual_bytes: number(metrics.virtual_memory_bytes),
+        virtual_max_bytes: number(metrics.virtual_memory_max_bytes.map(limit)),
+        open_fds: number(metrics.open_fds),
+        max_fds: number(metrics.max_fds.map(limit)),
+        start_time_seconds: number(metrics.start_time_seconds),
+        threads: number(metrics.threads),
     }
 }
 

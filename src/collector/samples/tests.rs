@@ -127,8 +127,7 @@ fn skips_an_invalid_sample_and_serves_the_rest() {
              # HELP good help\n# TYPE good gauge\ngood{l=\"1\",m=\"2\"} 1\n",
             "{what}"
         );
-        let (count, first) = skipped.into_parts();
-        assert_eq!((count, first.unwrap().1), (1, *reason), "{what}");
+        assert_eq!((skipped.count, skipped.first.unwrap().1), (1, *reason), "{what}");
     }
 }
 
