@@ -45,16 +45,14 @@ impl Protection {
 
     /// Returns why `new` must not replace this version, if it must not.
     pub(crate) fn refuses(&self, new: &Protection) -> Option<&'static str> {
-        let (old_tls, new_tls) = match (&self.tls, &new.tls) {
-            (Some(_), None) => return Some("tls_server_config: no longer configures TLS"),
-            (None, Some(_)) => {
-                return Some("tls_server_config: configures TLS, but the server started without it");
-            }
-            (Some(old), Some(new)) => (Some(old), Some(new)),
-            (None, None) => (None, None),
-        };
+        let (old_tls, new_tls) = (self.tls.as_ref(), new.tls.as_ref());
         let loses = |has: fn(&Clients) -> bool| old_tls.is_some_and(has) && !new_tls.is_some_and(has);
         let table = [
+            (old_tls.is_some() && new_tls.is_none(), "tls_server_config: no longer configures TLS"),
+            (
+                old_tls.is_none() && new_tls.is_some(),
+                "tls_server_config: configures TLS, but the server started without it",
+            ),
             (
                 loses(|clients| clients.auth.is_mandatory()),
                 "client_auth_type: no longer requires a client certificate",

@@ -25,14 +25,12 @@ pub(super) struct Field<'a> {
     node: &'a Node,
 }
 
-/// The error of an unknown key.
-pub(super) type Unknown<'a> = &'a dyn Fn() -> String;
-
 impl<'a> Section<'a> {
     /// Creates the root section. No document is an empty section.
     pub(super) fn root(node: Option<&'a Rc<Node>>, known: &[&str]) -> Result<Section<'a>, Problem> {
         let Some(node) = node else { return Ok(Section { path: "", entries: &[] }) };
-        Section { path: "", entries: entries("", "", node.line, node)? }.of(known, &|| unknown(known))
+        let field = Field { section: "", key: "", line: node.line, node };
+        Section { path: "", entries: field.entries()? }.of(known, &|| unknown(known))
     }
 
     /// Creates the section at `field`. Empty if there is no such field.
@@ -46,14 +44,10 @@ impl<'a> Section<'a> {
 
     /// Creates a section like [`Section::new`], with any keys.
     pub(super) fn free(path: &'static str, field: Option<Field<'a>>) -> Result<Section<'a>, Problem> {
-        let entries = match field {
-            Some(field) => entries(field.section, field.key, field.line, field.node)?,
-            None => &[],
-        };
-        Ok(Section { path, entries })
+        Ok(Section { path, entries: field.map_or(Ok(&[][..]), |field| field.entries())? })
     }
 
-    pub(super) fn of(self, known: &[&str], what: Unknown<'_>) -> Result<Section<'a>, Problem> {
+    pub(super) fn of(self, known: &[&str], what: &dyn Fn() -> String) -> Result<Section<'a>, Problem> {
         match self.entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
             Some(entry) => Err(Problem::within(entry.line, self.path, &entry.key, what())),
             None => Ok(self),
@@ -82,7 +76,19 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn is_null(&self) -> bool {
-        is_null(self.node)
+        matches!(&self.node.kind, Kind::Scalar { text, plain: true }
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// Returns the entries of a map. Null is an empty map. The root has no key.
+    fn entries(self) -> Result<&'a [Entry], Problem> {
+        let what = "not a section (expected keys with values)";
+        match &self.node.kind {
+            Kind::Map(entries) => Ok(entries),
+            _ if self.is_null() => Ok(&[]),
+            _ if self.key.is_empty() => Err(Problem::new(self.line, what)),
+            Kind::Scalar { .. } | Kind::List(_) => Err(self.problem(what)),
+        }
     }
 
     /// Returns any scalar as text. Null is empty.
@@ -140,26 +146,6 @@ impl<'a> Field<'a> {
         }
         Ok(fields)
     }
-}
-
-fn entries<'a>(section: &str, key: &str, line: usize, node: &'a Node) -> Result<&'a [Entry], Problem> {
-    match &node.kind {
-        Kind::Map(entries) => Ok(entries),
-        _ if is_null(node) => Ok(&[]),
-        Kind::Scalar { .. } | Kind::List(_) => {
-            let what = "not a section (expected keys with values)";
-            Err(if key.is_empty() {
-                Problem::new(line, what)
-            } else {
-                Problem::within(line, section, key, what)
-            })
-        }
-    }
-}
-
-fn is_null(node: &Node) -> bool {
-    matches!(&node.kind, Kind::Scalar { text, plain: true }
-        if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
 }
 
 fn unknown(known: &[&str]) -> String {
