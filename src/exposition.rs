@@ -7,3 +7,4 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod filter;
 pub(crate) mod metric;
+mod suspects;

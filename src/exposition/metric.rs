@@ -27,6 +27,15 @@ pub(crate) fn label(name: &str, value: &str) -> LabelPair {
     label
 }
 
+/// Returns the label that the formats add to the series of a family of this type.
+pub(in crate::exposition) fn reserved_label(kind: MetricType) -> Option<&'static str> {
+    match kind {
+        MetricType::HISTOGRAM => Some("le"),
+        MetricType::SUMMARY => Some("quantile"),
+        MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => None,
+    }
+}
+
 /// Sorts labels by their names, with one instance of the sort for all callers.
 pub(crate) fn sort_labels(labels: &mut [LabelPair]) {
     labels.sort_by(|a, b| a.name().cmp(b.name()));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::fault::Fault;
 use super::number;
+use crate::exposition::suspects::{TOP_BITS, suspects};
 
 /// A position in a text.
 pub(super) struct Cursor<'t> {
@@ -178,22 +179,14 @@ static CLASSES: [u8; 256] = {
     classes
 };
 
-const LOW_BITS: u64 = u64::MAX / 255;
-const TOP_BITS: u64 = LOW_BITS << 7;
-
 /// Returns the number of bytes before the first quotation mark, backslash or control character.
 ///
-/// The lowest top bit after the subtractions is exact, because a borrow affects higher bits only.
-/// ("Determine if a word has a byte less than n", Bit Twiddling Hacks)
+/// The lowest top bit of the suspects is exact.
 #[inline(always)]
 fn plain_length(text: &[u8]) -> usize {
     let mut len = 0;
     while let Some(word) = text.get(len..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        // The XOR swaps the quotation mark (0x22) and the space (0x20), which follows the control characters.
-        let quotation_mark_or_control = (word ^ (LOW_BITS * 2)).wrapping_sub(LOW_BITS * 0x21);
-        let backslash = (word ^ (LOW_BITS * u64::from(b'\\'))).wrapping_sub(LOW_BITS);
-        let found = (quotation_mark_or_control | backslash) & !word & TOP_BITS;
+        let found = suspects(u64::from_le_bytes(*word)) & TOP_BITS;
         if found != 0 {
             return len + found.trailing_zeros() as usize / 8;
         }

@@ -11,8 +11,10 @@ use super::family::{Family, metric};
 use super::fault::{Fault, Faults};
 use super::kind::{Kind, Role};
 use super::labels::Label;
+use crate::exposition::metric::reserved_label;
 
 /// The families in the order of their first lines.
+#[derive(Default)]
 pub(super) struct Families<'t> {
     openmetrics: bool,
     list: Vec<Family<'t>>,
@@ -33,14 +35,7 @@ pub(super) struct Place {
 
 impl<'t> Families<'t> {
     pub(super) fn new(openmetrics: bool) -> Self {
-        Families {
-            openmetrics,
-            list: Vec::new(),
-            by_name: HashMap::new(),
-            current: 0,
-            distributions: HashMap::new(),
-            hasher: RandomState::new(),
-        }
+        Families { openmetrics, ..Families::default() }
     }
 
     pub(super) fn get_mut(&mut self, family: usize) -> Option<&mut Family<'t>> {
@@ -124,7 +119,7 @@ impl<'t> Families<'t> {
 
     /// Returns the label that is reserved for the format.
     pub(super) fn reserved(&self, family: usize) -> Option<&'static str> {
-        self.list.get(family).and_then(|family| family.kind().reserved())
+        self.list.get(family).and_then(|family| reserved_label(family.kind().metric_type()))
     }
 
     pub(super) fn add_value(

@@ -72,15 +72,6 @@ impl Kind {
         })
     }
 
-    /// Returns the label that is reserved for the format.
-    pub(super) fn reserved(self) -> Option<&'static str> {
-        match self {
-            Kind::Histogram => Some("le"),
-            Kind::Summary => Some("quantile"),
-            _ => None,
-        }
-    }
-
     /// Returns the suffix that is added to the name of the family.
     pub(super) fn suffix(self, openmetrics: bool) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 //! unchanged, NUL and carriage return included.
 
 use super::line::Line;
+use crate::exposition::suspects::{TOP_BITS, suspects};
 
 /// Writes a label value or a quoted name without its quotes. In OpenMetrics it writes help texts, too.
 ///
@@ -67,21 +68,6 @@ pub(super) fn help(out: &mut Line<'_>, help: &str) {
     if !put_long(out, text, b"\\\n") {
         with_escapes(out, text, b"\\\n");
     }
-}
-
-const LOW_BITS: u64 = u64::MAX / 255;
-const TOP_BITS: u64 = LOW_BITS << 7;
-
-/// Sets the top bit of each byte that is a quotation mark, a backslash or a control character.
-///
-/// If there is one, top bits of other bytes may be set, too.
-/// ("Determine if a word has a byte less than n", Bit Twiddling Hacks)
-#[inline(always)]
-fn suspects(word: u64) -> u64 {
-    // The XOR swaps the quotation mark (0x22) and the space (0x20), which follows the control characters.
-    let quotation_mark_or_control = (word ^ (LOW_BITS * 2)).wrapping_sub(LOW_BITS * 0x21);
-    let backslash = (word ^ (LOW_BITS * u64::from(b'\\'))).wrapping_sub(LOW_BITS);
-    (quotation_mark_or_control | backslash) & !word
 }
 
 #[cold]

@@ -10,6 +10,7 @@ use super::openmetrics::{self, Ruling};
 use super::reading;
 use super::skipped::SkipReason;
 use super::writer::{Head, Series};
+use crate::exposition::metric::reserved_label;
 
 /// Iterates over the metrics of each family, once or twice as the format needs.
 pub(super) struct Walk {
@@ -78,14 +79,5 @@ impl Walk {
             serve(&Series { names: &self.names, labels, timestamp, sample, sum });
             previous = Some(item);
         }
-    }
-}
-
-/// Returns the label that the format adds to a family's series.
-fn reserved_label(kind: MetricType) -> Option<&'static str> {
-    match kind {
-        MetricType::HISTOGRAM => Some("le"),
-        MetricType::SUMMARY => Some("quantile"),
-        MetricType::COUNTER | MetricType::GAUGE | MetricType::UNTYPED => None,
     }
 }
