@@ -170,8 +170,8 @@ impl<F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync> Collector for Exp
 
 impl State {
     fn report(&self, faults: Faults) {
-        let Some((reason, line)) = faults.first() else { return };
-        let count = faults.count();
+        let Some((reason, line)) = faults.first else { return };
+        let count = faults.count;
         let first = || format!("skipped lines of an exposition; the first is line {line}: {reason}");
         if count_skipped(count, first) && !self.was_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(

@@ -20,13 +20,6 @@ pub struct BufferPool(Arc<Mutex<Vec<Vec<u8>>>>);
 impl BufferPool {
     /// The number of buffers, which is 2 MiB or some 20,000 series.
     const MOST: usize = 32;
-
-    fn give_back(&self, buffer: Vec<u8>) {
-        let mut buffers = self.0.lock();
-        if buffers.len() < Self::MOST && buffer.capacity() == CHUNK_SIZE {
-            buffers.push(buffer);
-        }
-    }
 }
 
 /// A sink that keeps the chunks in buffers of a pool. The buffers return to the pool once they are sent.
@@ -77,7 +70,10 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.pool.give_back(mem::take(&mut self.buffer));
+        let mut buffers = self.pool.0.lock();
+        if buffers.len() < BufferPool::MOST && self.buffer.capacity() == CHUNK_SIZE {
+            buffers.push(mem::take(&mut self.buffer));
+        }
     }
 }
 

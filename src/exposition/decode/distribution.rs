@@ -1,7 +1,5 @@
 //! Collects the samples of a histogram or a summary, which are separate lines.
 
-use std::mem;
-
 use prometheus::proto::{Bucket, LabelPair, Metric, MetricType, Quantile};
 
 use super::fault::{Fault, Faults};
@@ -22,6 +20,7 @@ pub(super) enum Part {
 }
 
 /// A histogram or a summary with the samples so far.
+#[derive(Default)]
 pub(super) struct Distribution {
     labels: Vec<LabelPair>,
     buckets: Vec<Bucket>,
@@ -46,12 +45,8 @@ impl Distribution {
             labels: labels::pairs(labels),
             buckets: Vec::with_capacity(buckets),
             quantiles: Vec::with_capacity(quantiles),
-            all: None,
-            sum: None,
-            count: None,
-            timestamp: 0,
-            is_unsorted: false,
             line,
+            ..Distribution::default()
         }
     }
 
@@ -127,10 +122,8 @@ impl Distribution {
         let all = self.buckets.len() + self.quantiles.len();
         self.buckets.sort_by(|a, b| a.upper_bound().total_cmp(&b.upper_bound()));
         self.buckets.dedup_by(|later, first| later.upper_bound() == first.upper_bound());
-        let mut quantiles = mem::take(&mut self.quantiles);
-        quantiles.sort_by(|a, b| a.quantile().total_cmp(&b.quantile()));
-        quantiles.dedup_by(|later, first| later.quantile() == first.quantile());
-        self.quantiles = quantiles;
+        self.quantiles.sort_by(|a, b| a.quantile().total_cmp(&b.quantile()));
+        self.quantiles.dedup_by(|later, first| later.quantile() == first.quantile());
         for _ in self.buckets.len() + self.quantiles.len()..all {
             faults.add(Fault::Repeated, self.line);
         }

@@ -41,21 +41,13 @@ texts! {
 /// The skipped lines of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    count: u64,
-    first: Option<(Fault, u64)>,
+    /// The number of skipped lines, metrics and families.
+    pub count: u64,
+    /// The fault of the first skipped line, and the line's number.
+    pub first: Option<(Fault, u64)>,
 }
 
 impl Faults {
-    /// Returns the number of skipped lines, metrics and families.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Returns the fault of the first skipped line, and the line's number.
-    pub fn first(&self) -> Option<(Fault, u64)> {
-        self.first
-    }
-
     pub(super) fn add(&mut self, fault: Fault, line: u64) {
         self.count += 1;
         self.first.get_or_insert((fault, line));

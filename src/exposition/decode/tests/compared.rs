@@ -25,7 +25,7 @@ fn read(text: &str, openmetrics: bool) -> naive::Read {
         lines.extend(metrics.map(|line| format!("{:?} {:?} {kind} {line}", family.name(), family.help())));
     }
     lines.sort();
-    (lines, faults.count())
+    (lines, faults.count)
 }
 
 fn line(kind: MetricType, metric: &Metric) -> String {

@@ -52,11 +52,11 @@ fn sorted(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
 fn read(text: &str) -> String {
     let (families, faults) = decode(text, false);
     let mut lines = served(&sorted(families));
-    if let Some((fault, line)) = faults.first() {
+    if let Some((fault, line)) = faults.first {
         lines.push(format!("! {line} {fault}"));
     }
-    if faults.count() > 1 {
-        lines.push(format!("! and {} more", faults.count() - 1));
+    if faults.count > 1 {
+        lines.push(format!("! and {} more", faults.count - 1));
     }
     lines.join("\n")
 }
