@@ -22,6 +22,12 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     chain.chars().take(LONG).collect()
 }
 
+/// Returns the error unless the condition holds.
+#[inline]
+pub(crate) fn ensure<E>(holds: bool, error: E) -> Result<(), E> {
+    if holds { Ok(()) } else { Err(error) }
+}
+
 /// Returns the beginning of a metric name for the log.
 pub(crate) fn beginning(name: &str) -> String {
     name.chars().take(LONG_NAME).collect()

@@ -8,6 +8,8 @@ use base64::alphabet::BCRYPT;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use subtle::ConstantTimeEq;
 
+use crate::util::error::ensure;
+
 const PREFIXES: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 /// A hash of this cost takes about four seconds, and all other new logins wait. Each further cost doubles the time.
@@ -78,9 +80,7 @@ impl FromStr for Hash {
         let salt = SALT.decode(salt).ok().and_then(|salt| salt.try_into().ok()).ok_or(UnusableHash::Salt)?;
         let digest = DIGEST.decode(digest).ok().and_then(|digest| digest.try_into().ok());
         let digest = digest.ok_or(UnusableHash::Digest)?;
-        if cost > MAX_COST {
-            return Err(UnusableHash::TooCostly(cost));
-        }
+        ensure(cost <= MAX_COST, UnusableHash::TooCostly(cost))?;
         Ok(Hash { cost, salt, digest })
     }
 }

@@ -7,24 +7,22 @@ use prometheus::proto::LabelPair;
 use super::super::skipped::SampleSkipReason;
 use crate::exposition::encode::{is_label_name, is_metric_name};
 use crate::exposition::metric::{label, sort_labels};
+use crate::util::error::ensure;
 
 /// Checks a metric name against `[a-zA-Z_:][a-zA-Z0-9_:]*`
 /// (<https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels>).
 pub(super) fn metric_name(name: &str) -> Result<(), SampleSkipReason> {
-    if is_metric_name(name) { Ok(()) } else { Err(SampleSkipReason::Name) }
+    ensure(is_metric_name(name), SampleSkipReason::Name)
 }
 
 /// Returns the labels sorted by name, as in instruments, so that the same series is found in any order of labels.
 pub(super) fn labels(given: &[(&str, &str)]) -> Result<Vec<LabelPair>, SampleSkipReason> {
     // "Label names beginning with __ (two "_") MUST be reserved for internal Prometheus use" (the data model).
-    if !given.iter().all(|(name, _)| is_label_name(name) && !name.starts_with("__")) {
-        return Err(SampleSkipReason::LabelName);
-    }
+    let is_legal = |name: &str| is_label_name(name) && !name.starts_with("__");
+    ensure(given.iter().all(|(name, _)| is_legal(name)), SampleSkipReason::LabelName)?;
     let mut labels: Vec<LabelPair> = given.iter().map(|(name, value)| label(name, value)).collect();
     sort_labels(&mut labels);
-    if labels.windows(2).any(|pair| pair[0].name() == pair[1].name()) {
-        return Err(SampleSkipReason::LabelTwice);
-    }
+    ensure(labels.windows(2).all(|pair| pair[0].name() != pair[1].name()), SampleSkipReason::LabelTwice)?;
     Ok(labels)
 }
 
@@ -34,38 +32,25 @@ pub(super) fn buckets<'b>(
     mut buckets: &'b [(f64, u64)],
     count: u64,
 ) -> Result<&'b [(f64, u64)], SampleSkipReason> {
-    if labels.iter().any(|label| label.name() == "le") {
-        return Err(SampleSkipReason::Le);
-    }
+    ensure(labels.iter().all(|label| label.name() != "le"), SampleSkipReason::Le)?;
     // NaN is neither above nor below another bound, and a single bound has no neighbour, so it needs its own check.
-    if buckets.iter().any(|(bound, _)| bound.is_nan()) || !buckets.is_sorted_by(|a, b| a.0 < b.0) {
-        return Err(SampleSkipReason::Bounds);
-    }
+    let are_numbers = buckets.iter().all(|(bound, _)| !bound.is_nan());
+    ensure(are_numbers && buckets.is_sorted_by(|a, b| a.0 < b.0), SampleSkipReason::Bounds)?;
     if let [finite @ .., (f64::INFINITY, all)] = buckets {
-        if *all != count {
-            return Err(SampleSkipReason::Counts);
-        }
+        ensure(*all == count, SampleSkipReason::Counts)?;
         buckets = finite;
     }
     let counts = buckets.iter().map(|(_, count)| *count);
-    if !counts.chain([count]).is_sorted() {
-        return Err(SampleSkipReason::Counts);
-    }
+    ensure(counts.chain([count]).is_sorted(), SampleSkipReason::Counts)?;
     Ok(buckets)
 }
 
 /// Checks quantiles. OpenMetrics: "Quantiles MUST be between 0 and 1 inclusive."
 pub(super) fn quantiles(labels: &[LabelPair], quantiles: &[(f64, f64)]) -> Result<(), SampleSkipReason> {
-    if labels.iter().any(|label| label.name() == "quantile") {
-        return Err(SampleSkipReason::Quantile);
-    }
+    ensure(labels.iter().all(|label| label.name() != "quantile"), SampleSkipReason::Quantile)?;
     // No range contains NaN.
     let are_in_range = quantiles.iter().all(|(quantile, _)| (0.0..=1.0).contains(quantile));
-    if are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0) {
-        Ok(())
-    } else {
-        Err(SampleSkipReason::Quantiles)
-    }
+    ensure(are_in_range && quantiles.is_sorted_by(|a, b| a.0 < b.0), SampleSkipReason::Quantiles)
 }
 
 /// Returns the milliseconds since the epoch, rounded down.

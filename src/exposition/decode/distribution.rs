@@ -5,6 +5,7 @@ use prometheus::proto::{Bucket, LabelPair, Metric, MetricType, Quantile};
 use super::fault::{Fault, Faults};
 use super::labels::{self, Label};
 use crate::exposition::metric;
+use crate::util::error::ensure;
 
 /// The most buckets that memory is reserved for, if the metric before has as many.
 const MOST_FORESEEN: usize = 64;
@@ -131,9 +132,7 @@ impl Distribution {
 }
 
 fn once<V>(field: &mut Option<V>, value: V) -> Result<(), Fault> {
-    if field.is_some() {
-        return Err(Fault::Repeated);
-    }
+    ensure(field.is_none(), Fault::Repeated)?;
     *field = Some(value);
     Ok(())
 }

@@ -8,6 +8,7 @@ use prometheus::proto::LabelPair;
 use super::cursor::Cursor;
 use super::fault::Fault;
 use crate::exposition::metric;
+use crate::util::error::ensure;
 
 /// A label of a line.
 #[derive(Clone, Debug)]
@@ -49,28 +50,22 @@ pub(super) fn read<'t>(
         is_first = false;
         let is_quoted = cursor.take(b'"');
         let name = if is_quoted { cursor.quoted()? } else { Cow::Borrowed(cursor.name(false)) };
-        if name.is_empty() {
-            return Err(Fault::Labels);
-        }
+        ensure(!name.is_empty(), Fault::Labels)?;
         skip(cursor);
         if cursor.take(b'=') {
             skip(cursor);
-            if !cursor.take(b'"') {
-                return Err(Fault::Labels);
-            }
+            ensure(cursor.take(b'"'), Fault::Labels)?;
             let start = cursor.at;
             let value = cursor.quoted()?;
             labels.push(Label { name, value, start, end: cursor.at - 1 });
-        } else if !is_quoted || metric_name.replace(name).is_some() {
-            return Err(Fault::Labels);
+        } else {
+            ensure(is_quoted && metric_name.replace(name).is_none(), Fault::Labels)?;
         }
         skip(cursor);
         if cursor.take(b'}') {
             return Ok(metric_name);
         }
-        if !cursor.take(b',') {
-            return Err(Fault::Labels);
-        }
+        ensure(cursor.take(b','), Fault::Labels)?;
     }
 }
 
@@ -78,14 +73,10 @@ pub(super) fn read<'t>(
 pub(super) fn check(labels: &mut [Label<'_>], openmetrics: bool) -> Result<(), Fault> {
     // OpenMetrics: "Label names beginning with underscores are RESERVED". Its strict parser takes one underscore.
     let is_reserved = |name: &str| if openmetrics { name.starts_with("__") } else { name == "__name__" };
-    if labels.iter().any(|label| is_reserved(&label.name)) {
-        return Err(Fault::Reserved);
-    }
+    ensure(!labels.iter().any(|label| is_reserved(&label.name)), Fault::Reserved)?;
     if !labels.is_sorted_by(|a, b| a.name < b.name) {
         labels.sort_by(|a, b| a.name.cmp(&b.name));
-        if labels.windows(2).any(|pair| pair[0].name == pair[1].name) {
-            return Err(Fault::LabelTwice);
-        }
+        ensure(labels.windows(2).all(|pair| pair[0].name != pair[1].name), Fault::LabelTwice)?;
     }
     Ok(())
 }

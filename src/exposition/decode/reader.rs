@@ -16,6 +16,7 @@ use super::kind::{Kind, Role};
 use super::labels::{self, Label};
 use super::like::{Series, Shape, Written};
 use super::number;
+use crate::util::error::ensure;
 
 /// Reads a text in one of the two grammars.
 pub(super) struct Reader<'t> {
@@ -100,7 +101,7 @@ impl<'t> Reader<'t> {
             }
             Some(_) => self.sample(start)?,
         }
-        if self.cursor.end_line() { Ok(()) } else { Err(Fault::Rest) }
+        ensure(self.cursor.end_line(), Fault::Rest)
     }
 
     /// Skips optional blanks, which OpenMetrics does not allow.
@@ -129,7 +130,7 @@ impl<'t> Reader<'t> {
                 let comment = self.cursor.remainder();
                 let unit = comment.split_once(' ').filter(|(name, unit)| name.ends_with(unit));
                 self.is_mistaken = word == "UNIT" && unit.is_some_and(|(_, unit)| !unit.is_empty());
-                if self.is_mistaken { Err(Fault::Comment) } else { Ok(()) }
+                ensure(!self.is_mistaken, Fault::Comment)
             }
         }
     }
@@ -147,10 +148,9 @@ impl<'t> Reader<'t> {
             // "an underscore and the unit MUST be the suffix of the MetricFamily name"
             let is_suffix =
                 unit.is_empty() || name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
-            if is_separate && is_suffix { Ok(()) } else { Err(Fault::Metadata) }
+            ensure(is_separate && is_suffix, Fault::Metadata)
         } else if self.cursor.take_text(" EOF") {
-            let is_last = matches!(self.cursor.rest(), b"" | b"\n");
-            if is_last { Ok(()) } else { Err(Fault::Eof) }
+            ensure(matches!(self.cursor.rest(), b"" | b"\n"), Fault::Eof)
         } else {
             Err(Fault::Comment)
         }
@@ -162,38 +162,29 @@ impl<'t> Reader<'t> {
         } else {
             Cow::Borrowed(self.cursor.name(true))
         };
-        if name.is_empty() { Err(Fault::Metadata) } else { Ok(name) }
+        ensure(!name.is_empty(), Fault::Metadata)?;
+        Ok(name)
     }
 
     fn help(&mut self) -> Result<(), Fault> {
         let name = self.metadata_name()?;
         // One blank only. Further blanks are part of the text.
         let has_text = self.cursor.take(b' ') || (!self.openmetrics && self.cursor.take(b'\t'));
-        if !has_text && (self.openmetrics || self.cursor.peek().is_some()) {
-            return Err(Fault::Metadata);
-        }
+        ensure(has_text || (!self.openmetrics && self.cursor.peek().is_none()), Fault::Metadata)?;
         let help = unescaped(self.cursor.remainder(), self.openmetrics);
         let family = self.families.named(name);
-        if family.help.as_ref().is_some_and(|before| *before != help) {
-            return Err(Fault::Contradiction);
-        }
+        ensure(family.help.as_ref().is_none_or(|before| *before == help), Fault::Contradiction)?;
         family.help = Some(help);
         Ok(())
     }
 
     fn kind(&mut self) -> Result<(), Fault> {
         let name = self.metadata_name()?;
-        if !self.separator() {
-            return Err(Fault::Metadata);
-        }
+        ensure(self.separator(), Fault::Metadata)?;
         let word = self.cursor.word();
-        if word.is_empty() {
-            return Err(Fault::Metadata);
-        }
+        ensure(!word.is_empty(), Fault::Metadata)?;
         self.blanks();
-        if self.cursor.peek().is_some() {
-            return Err(Fault::Rest);
-        }
+        ensure(self.cursor.peek().is_none(), Fault::Rest)?;
         let kind = Kind::of(word, self.openmetrics);
         self.is_mistaken = kind.is_none() && !self.openmetrics && Kind::of(word, true).is_some();
         let kind = kind.ok_or(Fault::Type)?;
@@ -209,9 +200,7 @@ impl<'t> Reader<'t> {
     fn sample(&mut self, start: usize) -> Result<(), Fault> {
         let (name, labels) = self.name_and_labels()?;
         self.is_mistaken = !self.openmetrics && self.families.is_total(&name);
-        if self.is_mistaken {
-            return Err(Fault::Suffix);
-        }
+        ensure(!self.is_mistaken, Fault::Suffix)?;
         // "Counter MAY have exemplars", "buckets MAY have exemplars".
         let has_exemplar = self.openmetrics && (name.ends_with("_total") || name.ends_with("_bucket"));
         let (family, role) = self.families.place(name)?;
@@ -269,9 +258,7 @@ impl<'t> Reader<'t> {
         };
         let end = self.cursor.at - 1;
         // The text format requires no blank between a brace and a number.
-        if !self.separator() && self.openmetrics {
-            return Err(Fault::Blank);
-        }
+        ensure(self.separator() || !self.openmetrics, Fault::Blank)?;
         Ok((name, start..end))
     }
 
@@ -280,14 +267,13 @@ impl<'t> Reader<'t> {
         let at = |label: &str| self.labels.iter().position(|other| other.name == label);
         if let Some(bound) = role.bound() {
             let label = self.labels.remove(at(bound).ok_or(Fault::Bound)?);
-            if self.labels.iter().any(|other| other.name == bound) {
-                return Err(Fault::LabelTwice);
-            }
+            ensure(self.labels.iter().all(|other| other.name != bound), Fault::LabelTwice)?;
             let bound = number::value(&label.value).filter(|bound| !bound.is_nan());
             return bound.ok_or(Fault::Bound);
         }
         let reserved = self.families.reserved(family);
-        if reserved.is_some_and(|reserved| at(reserved).is_some()) { Err(Fault::Reserved) } else { Ok(0.0) }
+        ensure(reserved.is_none_or(|reserved| at(reserved).is_none()), Fault::Reserved)?;
+        Ok(0.0)
     }
 
     /// Reads the text after a value, and returns the timestamp, or zero if there is none.
@@ -297,9 +283,7 @@ impl<'t> Reader<'t> {
         if self.cursor.peek().is_none() {
             return Ok(0);
         }
-        if !self.separator() {
-            return Err(Fault::Blank);
-        }
+        ensure(self.separator(), Fault::Blank)?;
         let mut timestamp = 0;
         match self.cursor.peek() {
             None if self.openmetrics => return Err(Fault::Blank),
@@ -318,9 +302,8 @@ impl<'t> Reader<'t> {
                 if self.cursor.peek().is_none() {
                     return Ok(timestamp);
                 }
-                if !self.separator() || (self.openmetrics && self.cursor.peek().is_none()) {
-                    return Err(Fault::Blank);
-                }
+                let is_separate = self.separator();
+                ensure(is_separate && (!self.openmetrics || self.cursor.peek().is_some()), Fault::Blank)?;
             }
         }
         if self.cursor.peek().is_some() {
@@ -335,19 +318,15 @@ impl<'t> Reader<'t> {
     fn exemplar(&mut self, is_allowed: bool) -> Result<(), Fault> {
         let has_braces = self.cursor.take_text("# {");
         self.is_mistaken = has_braces && !self.openmetrics;
-        if !has_braces || !is_allowed {
-            return Err(Fault::Rest);
-        }
+        ensure(has_braces && is_allowed, Fault::Rest)?;
         self.exemplar.clear();
         labels::read(&mut self.cursor, true, &mut self.exemplar)?;
-        if !self.cursor.take(b' ') {
-            return Err(Fault::Blank);
-        }
+        ensure(self.cursor.take(b' '), Fault::Blank)?;
         self.cursor.value()?;
         if self.cursor.peek().is_some() {
             let is_separate = self.cursor.take(b' ');
             number::seconds(self.cursor.word()).filter(|_| is_separate).ok_or(Fault::Timestamp)?;
         }
-        if self.cursor.peek().is_some() { Err(Fault::Rest) } else { Ok(()) }
+        ensure(self.cursor.peek().is_none(), Fault::Rest)
     }
 }

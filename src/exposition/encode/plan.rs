@@ -9,6 +9,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 use super::format::EscapedFormat;
 use super::skipped::SkipReason;
 use super::{name, openmetrics};
+use crate::util::error::ensure;
 
 /// The name and the type of a family in the exposition.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,12 +76,8 @@ pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Res
 }
 
 fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipReason> {
-    if family.name().is_empty() {
-        return Err(SkipReason::Nameless);
-    }
-    if family.get_metric().is_empty() {
-        return Err(SkipReason::Empty);
-    }
+    ensure(!family.name().is_empty(), SkipReason::Nameless)?;
+    ensure(!family.get_metric().is_empty(), SkipReason::Empty)?;
     let (escaped, is_quoted) = if name::is_metric_name(family.name()) {
         (None, false)
     } else {
