@@ -157,9 +157,8 @@ fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
         Section::free("http_server_config.headers", section.get("headers"))?.of(&names, &unknown)?;
     let mut headers = Headers::new();
     for (name, lower, values) in HEADERS {
-        let Some(field) = section.get(name) else { continue };
         // "Unset if blank."
-        let Some(value) = field.filled()? else { continue };
+        let Some((field, value)) = section.filled(name)? else { continue };
         if !values.is_empty() && !values.contains(&value) {
             return Err(field.problem(format!("must be {}", values.join(" or "))));
         }
@@ -204,14 +203,11 @@ fn users(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Vec<(S
 fn rate_limit(field: Option<Field<'_>>, warnings: &mut Vec<Problem>) -> Result<Option<RateLimit>, Problem> {
     let Some(here) = field else { return Ok(None) };
     let section = Section::new("rate_limit", field, &["interval", "burst"])?;
-    let interval = match section.get("interval") {
-        Some(field) => Some(duration::duration(field.text()?).ok_or_else(|| {
-            field.problem(
-                "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)",
-            )
-        })?),
-        None => None,
-    };
+    let interval = section.get("interval").map(|field| {
+        let what = "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)";
+        duration::duration(field.text()?).ok_or_else(|| field.problem(what))
+    });
+    let interval = interval.transpose()?;
     let burst = section.get("burst").map(|field| field.number()).transpose()?;
     let Some(interval) = interval else {
         if burst.is_some() {

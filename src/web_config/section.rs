@@ -60,6 +60,12 @@ impl<'a> Section<'a> {
         Some(self.field(entry)).filter(|field| !field.is_null())
     }
 
+    /// Returns the value of `key` and its text. Empty text counts as missing, as upstream.
+    pub(super) fn filled(&self, key: &str) -> Result<Option<(Field<'a>, &'a str)>, Problem> {
+        let Some(field) = self.get(key) else { return Ok(None) };
+        field.text().map(|text| Some((field, text)).filter(|_| !text.is_empty()))
+    }
+
     /// Returns all values, including null.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
         self.entries.iter().map(|entry| (entry.key.as_str(), self.field(entry)))
@@ -101,9 +107,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Returns the text. Empty text counts as missing, as upstream.
-    pub(super) fn filled(&self) -> Result<Option<&'a str>, Problem> {
-        self.text().map(|text| Some(text).filter(|text| !text.is_empty()))
+    /// Returns the value that has the text as its name in the table.
+    pub(super) fn named<T: Copy>(&self, what: &str, table: &[(&'static str, T)]) -> Result<T, Problem> {
+        let text = self.text()?;
+        let found = table.iter().find(|(name, _)| *name == text);
+        let unknown = || self.problem(none_of(what, text, table.iter().map(|(name, _)| *name)));
+        found.map(|(_, value)| *value).ok_or_else(unknown)
     }
 
     /// Parses all booleans of YAML 1.1, as upstream's parser does.

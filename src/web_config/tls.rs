@@ -103,7 +103,7 @@ pub(super) fn read(
         (ClientAuth::VerifyClientCertIfGiven, _) if client_ca.is_none() => ClientAuth::NoClientCert,
         (client_auth, _) => client_auth,
     };
-    let settings = TlsSettings {
+    Ok(Some(TlsSettings {
         cert,
         key,
         client_auth,
@@ -114,8 +114,7 @@ pub(super) fn read(
         cipher_suites,
         curve_preferences,
         prefer_server_cipher_suites,
-    };
-    Ok(Some(settings))
+    }))
 }
 
 /// Reads one of a pair of keys: the PEM itself, or the file that contains it.
@@ -124,11 +123,7 @@ fn source(
     inline: &'static str,
     file: &'static str,
 ) -> Result<Option<Source>, Problem> {
-    let filled = |key| -> Result<_, Problem> {
-        let Some(field) = section.get(key) else { return Ok(None) };
-        Ok(field.filled()?.map(|text| (field, text)))
-    };
-    match (filled(inline)?, filled(file)?) {
+    match (section.filled(inline)?, section.filled(file)?) {
         (Some(_), Some((field, _))) => Err(field.problem(format!("{inline} and {file} exclude each other"))),
         (Some((field, text)), None) => {
             if !text.contains("-----BEGIN ") {
@@ -149,13 +144,9 @@ fn source(
 
 /// Returns the field and its value, unless the field is missing or empty.
 fn client_auth<'a>(section: &Section<'a>) -> Result<(Option<Field<'a>>, ClientAuth), Problem> {
-    let Some(field) = section.get("client_auth_type") else { return Ok((None, ClientAuth::default())) };
-    let Some(text) = field.filled()? else { return Ok((None, ClientAuth::default())) };
-    match CLIENT_AUTH.iter().find(|(name, _)| *name == text) {
-        Some((_, client_auth)) => Ok((Some(field), *client_auth)),
-        None => {
-            Err(field.problem(none_of("client auth type", text, CLIENT_AUTH.iter().map(|(name, _)| *name))))
-        }
+    match section.filled("client_auth_type")? {
+        Some((field, _)) => Ok((Some(field), field.named("client auth type", CLIENT_AUTH)?)),
+        None => Ok((None, ClientAuth::default())),
     }
 }
 
@@ -188,11 +179,7 @@ fn allowed_sans(
 fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(Version, Version), Problem> {
     let version = |key| -> Result<_, Problem> {
         let Some(field) = section.get(key) else { return Ok(None) };
-        let text = field.text()?;
-        match VERSIONS.iter().find(|(name, _)| *name == text) {
-            Some((_, version)) => Ok(Some((field, *version))),
-            None => Err(field.problem(none_of("TLS version", text, VERSIONS.iter().map(|(name, _)| *name)))),
-        }
+        Ok(Some((field, field.named("TLS version", VERSIONS)?)))
     };
     let min = match version("min_version")? {
         None => Version::Tls12,
