@@ -9,7 +9,7 @@ mod wire;
 use super::format::{Escapings, Format};
 use super::output::Output;
 use super::writer::{Head, Series, Writer};
-use schema::{FAMILY_METRIC, FamilyHead, Fields, Message};
+use schema::{FAMILY_METRIC, Fields, Message};
 use wire::{Size, Wire};
 
 /// The protobuf format.
@@ -36,8 +36,7 @@ impl Writer for Messages {
     }
 
     fn head(&mut self, out: &mut Output<'_>, head: &Head<'_>, bytes: usize) {
-        let head = FamilyHead(head);
-        let size = Size::of(&head);
+        let size = Size::of(head);
         out.line(|line| {
             let mut wire = Wire(line);
             wire.varint((size + bytes) as u64);

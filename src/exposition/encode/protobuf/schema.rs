@@ -27,11 +27,9 @@ pub(super) trait Message {
 pub(super) const FAMILY_METRIC: u32 = 4;
 
 /// The message `MetricFamily` without its metrics.
-pub(super) struct FamilyHead<'h>(pub(super) &'h Head<'h>);
-
-impl Message for FamilyHead<'_> {
+impl Message for Head<'_> {
     fn write(&self, fields: &mut impl Fields) {
-        let Head { name, is_quoted: _, kind, help } = *self.0;
+        let Head { name, is_quoted: _, kind, help } = *self;
         fields.string(1, name);
         if !help.is_empty() {
             fields.string(2, help);
