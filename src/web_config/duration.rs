@@ -24,7 +24,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     if rest.is_empty() {
         return None;
     }
-    let mut nanoseconds = 0;
+    let mut nanoseconds = 0_u128;
     while !rest.is_empty() {
         let whole = digits(&mut rest);
         let fraction = match rest.strip_prefix('.') {
@@ -41,10 +41,10 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         let (unit, after) = rest.split_at(end);
         rest = after;
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        nanoseconds += number(whole)?.checked_mul(*factor)?;
         // Further digits are below a nanosecond, even of an hour.
         let fraction = &fraction[..fraction.len().min(15)];
-        nanoseconds += number(fraction)? * factor / 10_u128.pow(fraction.len() as u32);
+        let fraction = number(fraction)? * factor / 10_u128.pow(fraction.len() as u32);
+        nanoseconds = number(whole)?.checked_mul(*factor)?.checked_add(nanoseconds + fraction)?;
         if nanoseconds > i64::MAX as u128 {
             return None;
         }
@@ -89,6 +89,8 @@ mod tests {
             ("9223372037s", None),
             ("340282366920938463463374607431768211455h", None),
             ("340282366920938463463374607431768211456h", None),
+            ("1h340282366920938463463374607431768211455ns", None),
+            ("340282366920938463463374607431768211.999us", None),
             ("", None),
             ("+", None),
             ("-1s", None),
