@@ -56,9 +56,16 @@ impl Builder {
     /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address, such as
     /// `10.0.0.7`. A request without a `Host`, as HTTP/1.0 allows it, gets the 403.
     ///
+    /// An empty list is an error of [`bind`](Self::bind), because it would admit no host. To allow any, do not set the option.
+    ///
     /// Default: any.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        for host in hosts.into_iter().map(Into::into) {
+        let mut hosts = hosts.into_iter().map(Into::into).peekable();
+        if hosts.peek().is_none() {
+            let fault = "allowed_hosts: an empty list, which would admit no host";
+            self.faults.add("allowed_hosts", fault.to_owned());
+        }
+        for host in hosts {
             if !self.access.allowed_hosts.push(&host) {
                 let fault = format!("allowed_hosts: {host:?} is no host name or address without a port");
                 self.faults.add("allowed_hosts", fault);

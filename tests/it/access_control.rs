@@ -193,6 +193,7 @@ fn bind_rejects_invalid_values() {
         (|builder| builder.allow_network("10.0.0.0/33"), "allow_network: \"10.0.0.0/33\""),
         (|builder| builder.allow_network(""), "allow_network: \"\""),
         (|builder| builder.allowed_hosts(["a:1"]), "allowed_hosts: \"a:1\""),
+        (|builder| builder.allowed_hosts([""; 0]), "allowed_hosts: an empty list"),
         (
             |builder| builder.rate_limit(Duration::ZERO, 1),
             "rate_limit: interval and burst must be above zero",
