@@ -131,13 +131,17 @@ impl<'a> Field<'a> {
         Err(self.problem("neither true nor false"))
     }
 
-    /// Parses a decimal number.
+    /// Parses a decimal number. Upstream's parser reads one with a leading zero as octal, so as another number.
     pub(super) fn number(&self) -> Result<u32, Problem> {
         match &self.node.kind {
-            Kind::Scalar { text, plain: true } => text.parse().ok(),
+            Kind::Scalar { text, plain: true } => {
+                text.parse().ok().filter(|number: &u32| number.to_string() == text.trim_start_matches('+'))
+            }
             _ => None,
         }
-        .ok_or_else(|| self.problem(format!("not a whole number from 0 to {}, without quotes", u32::MAX)))
+        .ok_or_else(|| {
+            self.problem("not a whole number from 0 to 4294967295, without quotes or leading zeros")
+        })
     }
 
     /// Returns the texts of a list with their lines.

@@ -235,7 +235,7 @@ fn errors_of_the_rest() {
     let no_hash = "not a bcrypt hash (expected a $2a$, $2b$ or $2y$ prefix and 60 characters)";
     let no_duration =
         "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)";
-    let no_number = "not a whole number from 0 to 4294967295, without quotes";
+    let no_number = "not a whole number from 0 to 4294967295, without quotes or leading zeros";
     let no_header = "this header cannot be configured; expected one of Strict-Transport-Security, \
                      X-Content-Type-Options, X-Frame-Options, X-XSS-Protection, Content-Security-Policy";
     let headers = "http_server_config:\n  headers:\n    ";
@@ -285,6 +285,9 @@ fn errors_of_the_rest() {
         ("rate_limit:\n  burst: 1.0".to_owned(), format!("2: rate_limit.burst: {no_number}")),
         ("rate_limit:\n  burst: '1'".to_owned(), format!("2: rate_limit.burst: {no_number}")),
         ("rate_limit:\n  burst: 4294967296".to_owned(), format!("2: rate_limit.burst: {no_number}")),
+        // Upstream's parser reads these as octal: 64.
+        ("rate_limit:\n  burst: 0100".to_owned(), format!("2: rate_limit.burst: {no_number}")),
+        ("rate_limit:\n  burst: +0100".to_owned(), format!("2: rate_limit.burst: {no_number}")),
         ("rate_limit:\n  burst: many".to_owned(), format!("2: rate_limit.burst: {no_number}")),
     ];
     for (text, expected) in table {
