@@ -95,6 +95,15 @@ impl LabelNames {
         }
     }
 
+    /// Returns the labels with their names as written, sorted.
+    pub(super) fn written(&self, labels: &[LabelPair]) -> Vec<(String, String)> {
+        let name = |label: &LabelPair| name::label_name(label.name(), self.escaping).into_owned();
+        let mut written: Vec<_> =
+            labels.iter().map(|label| (name(label), label.value().to_owned())).collect();
+        written.sort_unstable();
+        written
+    }
+
     #[cold]
     fn learn(&mut self, labels: &[LabelPair]) -> NameCheck {
         let given: Vec<String> = labels.iter().map(|label| label.name().to_owned()).collect();
@@ -122,12 +131,13 @@ impl LabelNames {
     }
 }
 
-/// Returns whether two metrics with the same label names are the same series.
+/// Returns whether two metrics have the same label values, in the same order.
 #[inline(always)]
 pub(super) fn same_values(one: &Metric, other: &Metric) -> bool {
     // Metrics are sorted by their values, the first label first, so most neighbours differ in the last one.
-    let pairs = one.get_label().iter().zip(other.get_label());
-    pairs.rev().all(|(one, other)| line::same(one.value(), other.value()))
+    let (one, other) = (one.get_label(), other.get_label());
+    let mut pairs = one.iter().zip(other).rev();
+    one.len() == other.len() && pairs.all(|(one, other)| line::same(one.value(), other.value()))
 }
 
 #[cfg(test)]

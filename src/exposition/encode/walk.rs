@@ -1,6 +1,7 @@
 //! Selects the metrics of a family that can be served, with a reason for each skipped one.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 
 use prometheus::proto::{Metric, MetricType};
 
@@ -45,6 +46,9 @@ impl Walk {
     ) {
         let (kind, announced) = self.kinds;
         let mut previous: Option<M> = None;
+        // A registry sorts the metrics of a family by their values, so equal series have only metrics with the same
+        // values between them. These differ in their names, if the names are not uniform.
+        let (mut uniform, mut of_same_values) = (true, HashSet::new());
         for item in metrics {
             let metric = item.borrow();
             let names = self.names.follow(metric.get_label());
@@ -52,10 +56,15 @@ impl Walk {
                 skip(SkipReason::Labels);
                 continue;
             }
-            let repeats = |previous: &M| label::same_values(previous.borrow(), metric);
-            if names == NameCheck::AsBefore && previous.as_ref().is_some_and(repeats) {
-                skip(SkipReason::Repeated);
-                continue;
+            uniform &= names == NameCheck::AsBefore || previous.is_none();
+            match previous.as_ref().map(Borrow::borrow) {
+                Some(previous) if label::same_values(previous, metric) => {
+                    if uniform || self.is_repeated(&mut of_same_values, previous, metric) {
+                        skip(SkipReason::Repeated);
+                        continue;
+                    }
+                }
+                _ => of_same_values.clear(),
             }
             let Some(sample) = reading::sample(kind, metric) else {
                 skip(SkipReason::Unreadable);
@@ -79,5 +88,19 @@ impl Walk {
             serve(&Series { names: &self.names, labels, timestamp, sample, sum });
             previous = Some(item);
         }
+    }
+
+    /// Returns whether a metric has the labels of an earlier one with the same values.
+    #[cold]
+    fn is_repeated(
+        &self,
+        of_same_values: &mut HashSet<Vec<(String, String)>>,
+        previous: &Metric,
+        metric: &Metric,
+    ) -> bool {
+        if of_same_values.is_empty() {
+            of_same_values.insert(self.names.written(previous.get_label()));
+        }
+        !of_same_values.insert(self.names.written(metric.get_label()))
     }
 }

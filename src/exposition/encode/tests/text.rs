@@ -154,6 +154,33 @@ fn skips_and_counts_what_breaks_a_scrape() {
             Some((SkipReason::Repeated, 2)),
             head("a", "a{b=\"1\"} 1\na{c=\"1\"} 3\na{c_=\"1\"} 4\n"),
         ),
+        (
+            "repeated after other names",
+            vec![family(
+                "a",
+                GAUGE,
+                vec![
+                    gauge(&[("b", "1")], 1.0),
+                    gauge(&[("c", "1")], 2.0),
+                    gauge(&[("b", "1")], 3.0),
+                    gauge(&[("b", "2")], 4.0),
+                    gauge(&[("b", "2"), ("c", "2")], 5.0),
+                    gauge(&[("c", "2"), ("b", "2")], 6.0),
+                ],
+            )],
+            Some((SkipReason::Repeated, 2)),
+            head("a", "a{b=\"1\"} 1\na{c=\"1\"} 2\na{b=\"2\"} 4\na{b=\"2\",c=\"2\"} 5\n"),
+        ),
+        (
+            "repeated once escaped",
+            vec![family(
+                "a",
+                GAUGE,
+                vec![gauge(&[("b.c", "1")], 1.0), gauge(&[("b.d", "1")], 2.0), gauge(&[("b_c", "1")], 3.0)],
+            )],
+            Some((SkipReason::Repeated, 1)),
+            head("a", "a{b_c=\"1\"} 1\na{b_d=\"1\"} 2\n"),
+        ),
         ("repeated", vec![family("a", GAUGE, one(&[])), ok()], None, head("a", "a 1\n")),
     ] {
         let mut families = families;
