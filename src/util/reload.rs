@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::util::throttle::Throttle;
 use crate::util::unwind::caught;
 
 /// Minimum time between two checks.
@@ -49,20 +50,22 @@ type Report<T, E> = dyn Fn(&T, Reloaded<'_, T, E>) + Send + Sync;
 pub(crate) enum Reloaded<'a, T, E> {
     /// The new version is in use.
     Good(&'a T),
-    /// The last good version stays in use.
-    Bad(&'a E),
+    /// The last good version stays in use. The error is missing if the same one was reported in the last minute.
+    Bad(Option<&'a E>),
     /// `load` panicked. The last good version stays in use.
     Panicked,
 }
 
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
-    /// Logs the outcome of a new version of `what`, once for each version.
+    /// Logs the outcome of a new version of `what`, once for each version, and the same error once a minute.
     ///
     /// Catches a panic of the subscriber, so that the request that caused the check goes on.
     pub(crate) fn log(&self, what: &str) {
         caught(|| match self {
             Reloaded::Good(_) => tracing::info!("{what} reloaded"),
-            Reloaded::Bad(error) => {
+            // Otherwise a fault of the system that comes and goes, such as EMFILE, would fill the log.
+            Reloaded::Bad(None) => {}
+            Reloaded::Bad(Some(error)) => {
                 tracing::warn!(%error, "failed to load the new {what}; keeping the last good one");
             }
             Reloaded::Panicked => tracing::warn!("panic loading the new {what}; keeping the last good one"),
@@ -77,6 +80,18 @@ struct Watch {
     files: Files,
     /// Another version, which only the last check has read.
     unsettled: Option<Vec<(PathBuf, Seen)>>,
+    /// The last fault, and the limit of its reports.
+    fault: (String, Throttle),
+}
+
+impl Watch {
+    /// Returns whether this fault is the last one, and was reported in the last minute.
+    fn repeats(&mut self, now: Instant, fault: String) -> bool {
+        if self.fault.0 != fault {
+            self.fault = (fault, Throttle::default());
+        }
+        !self.fault.1.allows_at(now)
+    }
 }
 
 /// Reads files, and records their digests.
@@ -90,7 +105,7 @@ pub(crate) struct Files {
 /// A file's digest, or why it could not be read.
 type Seen = Result<u64, io::ErrorKind>;
 
-impl<T, E> Reload<T, E> {
+impl<T, E: fmt::Display> Reload<T, E> {
     /// Loads the first value, which takes effect at once. `report` receives all later versions.
     ///
     /// # Errors
@@ -105,7 +120,7 @@ impl<T, E> Reload<T, E> {
         let first = load(&mut files, None)?;
         Ok(Reload {
             last: Mutex::new(Arc::new(first)),
-            watch: Mutex::new(Watch { looked: now, files, unsettled: None }),
+            watch: Mutex::new(Watch { looked: now, files, unsettled: None, fault: Default::default() }),
             load: Box::new(load),
             report: Box::new(report),
         })
@@ -153,7 +168,11 @@ impl<T, E> Reload<T, E> {
                 *self.last.lock() = Arc::clone(&value);
                 (self.report)(&in_force, Reloaded::Good(&value));
             }
-            Some(Err(error)) => (self.report)(&in_force, Reloaded::Bad(&error)),
+            Some(Err(error)) => {
+                let repeats = watch.repeats(now, error.to_string());
+                (self.report)(&in_force, Reloaded::Bad((!repeats).then_some(&error)));
+            }
+            None if watch.repeats(now, "panic".to_owned()) => (self.report)(&in_force, Reloaded::Bad(None)),
             None => (self.report)(&in_force, Reloaded::Panicked),
         }
     }
@@ -220,7 +239,8 @@ mod tests {
         let report = move |before: &String, reloaded: Reloaded<'_, String, String>| {
             heard.lock().push(match reloaded {
                 Reloaded::Good(text) => format!("{text} after {before}"),
-                Reloaded::Bad(why) => format!("bad {why}, not {before}"),
+                Reloaded::Bad(Some(why)) => format!("bad {why}, not {before}"),
+                Reloaded::Bad(None) => format!("bad again, not {before}"),
                 Reloaded::Panicked => "panicked".to_owned(),
             });
         };
@@ -270,9 +290,24 @@ mod tests {
             (Some("panic"), 26000, "14", &[]),
             (Some("5"), 27000, "14", &[]),
             (Some("5"), 90000, "15", &["15 after 14"]),
+            // A fault that comes and goes, such as EMFILE, is reported in full once a minute. Another one is not affected.
+            (None, 91000, "15", &[]),
+            (None, 92000, "15", &["bad entity not found, not 15"]),
+            (Some("5"), 93000, "15", &[]),
+            (Some("5"), 94000, "15", &["15 after 15"]),
+            (None, 95000, "15", &[]),
+            (None, 151_999, "15", &["bad again, not 15"]),
+            (Some("5"), 153_000, "15", &[]),
+            (Some("5"), 154_000, "15", &["15 after 15"]),
+            (None, 155_000, "15", &[]),
+            (None, 156_000, "15", &["bad entity not found, not 15"]),
+            (Some("panic"), 157_000, "15", &[]),
+            (Some("panic"), 158_000, "15", &["panicked"]),
+            (Some("panic too"), 159_000, "15", &[]),
+            (Some("panic too"), 160_000, "15", &["bad again, not 15"]),
             // The clock is monotonic, but a caller's time may be older than another's.
-            (Some("6"), 89000, "15", &[]),
-            (Some("6"), 89999, "15", &[]),
+            (Some("6"), 159_000, "15", &[]),
+            (Some("6"), 159_999, "15", &[]),
         ];
         for (content, milliseconds, value, expected) in rows {
             match content {

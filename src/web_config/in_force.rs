@@ -56,8 +56,9 @@ pub(crate) fn open(
         }
         // Last, because a layer of the host may panic.
         reloaded.log("web-config file");
-        if let Reloaded::Good(version) = reloaded {
-            warn(version, option);
+        match reloaded {
+            Reloaded::Good(version) if version.warnings != before.warnings => warn(version, option),
+            _ => {}
         }
     };
     let reload = Arc::new(Reload::new(Instant::now(), load, report)?);
