@@ -60,12 +60,14 @@ impl<'t> Cursor<'t> {
         self.at > start
     }
 
-    /// Takes an unquoted name, which is empty if there is none.
+    /// Takes an unquoted name, `[a-zA-Z_:][a-zA-Z0-9_:]*`. It is empty if there is none.
     pub(super) fn name(&mut self, colons: bool) -> &'t str {
         let start = self.at;
-        let is_in = |(at, byte): (usize, &u8)| {
-            let class = CLASSES[usize::from(*byte)];
-            class == LETTER || (class == DIGIT && at > 0) || (class == COLON && colons)
+        let is_in = |(at, byte): (usize, &u8)| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => true,
+            b'0'..=b'9' => at > 0,
+            b':' => colons,
+            _ => false,
         };
         self.at += self.rest().iter().enumerate().take_while(|byte| is_in(*byte)).count();
         self.since(start)
@@ -157,27 +159,6 @@ impl<'t> Cursor<'t> {
         self.at += rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
     }
 }
-
-const OTHER: u8 = 0;
-const LETTER: u8 = 1;
-const DIGIT: u8 = 2;
-const COLON: u8 = 3;
-
-/// The class of each byte in a name: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
-static CLASSES: [u8; 256] = {
-    let mut classes = [OTHER; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        classes[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LETTER,
-            b'0'..=b'9' => DIGIT,
-            b':' => COLON,
-            _ => OTHER,
-        };
-        byte += 1;
-    }
-    classes
-};
 
 /// Returns the number of bytes before the first quotation mark, backslash or control character.
 ///
