@@ -5,13 +5,13 @@ use std::error::Error;
 /// Any error. Hooks and the functions of collectors may return it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Maximum length of a chain in characters. One error may be long, and a chain of sources may never end.
+/// Maximum length of an error or a panic's message in the log, in characters.
 const LONG: usize = 1000;
 
 /// Maximum length of a metric name in the log, in characters.
 const LONG_NAME: usize = 100;
 
-/// Formats an error with its sources: `cannot ask db1: connection refused`.
+/// Formats an error with its sources: `cannot ask db1: connection refused`. Cut, because a chain may never end.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
@@ -19,7 +19,12 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         chain = format!("{chain}: {error}");
         source = error.source();
     }
-    chain.chars().take(LONG).collect()
+    cut(&chain)
+}
+
+/// Returns the beginning of a text of foreign code for the log.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(LONG).collect()
 }
 
 /// Returns the error unless the condition holds.

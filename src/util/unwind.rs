@@ -6,6 +6,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::task::Poll;
 
+use crate::util::error::cut;
+
 /// Returns the result of the call, or `None` if it panics.
 ///
 /// The panic hook still runs. A program built with `panic = "abort"` still aborts.
@@ -31,15 +33,11 @@ pub(crate) async fn caught_in_polls<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Returns the message of a panic, and drops its payload.
+/// Returns the message of a panic, cut for the log, and drops its payload.
 pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let message = if let Some(message) = payload.downcast_ref::<&str>() {
-        (*message).to_owned()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.clone()
-    } else {
-        "panic without a message".to_owned()
-    };
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = cut(text.unwrap_or("panic without a message"));
     caught(|| drop(payload));
     message
 }
@@ -67,5 +65,10 @@ mod tests {
     #[test]
     fn reads_the_message_of_a_panic_whose_payload_panics() {
         assert_eq!(panic_message(Box::new(PanicsOnDrop)), "panic without a message");
+    }
+
+    #[test]
+    fn message_of_a_panic_has_a_maximum_length() {
+        assert_eq!(panic_message(Box::new("\u{e9}".repeat(10_000))), "\u{e9}".repeat(1000));
     }
 }
