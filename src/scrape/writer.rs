@@ -9,7 +9,7 @@ use super::exposition::Representation;
 use crate::exposition::buffer_pool::BufferPool;
 use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
-use crate::exposition::encode::Skipped;
+use crate::exposition::encode::{SkipCount, Skipped};
 use crate::telemetry::{Cause, Reporter, Telemetry};
 
 /// The complete body and its coding.
@@ -56,10 +56,20 @@ impl Writer {
         })
     }
 
+    /// Logs the names of a probe's families at debug, because its target may have chosen them.
     fn report(&self, skipped: &Skipped) {
+        let prefix = self.prefix;
         self.skipped.report(skipped.iter().map(|entry| entry.count).sum(), || {
-            skipped.iter().for_each(|entry| tracing::warn!("{}{entry}", self.prefix));
+            skipped.iter().for_each(|entry| match entry {
+                entry if prefix.is_empty() => tracing::warn!("{entry}"),
+                SkipCount { reason, count, first: _ } => {
+                    tracing::warn!("{prefix}{reason}: {count} skipped; the name is logged at debug");
+                }
+            });
         });
+        if !prefix.is_empty() {
+            skipped.iter().for_each(|entry| tracing::debug!("{prefix}{entry}"));
+        }
     }
 }
 

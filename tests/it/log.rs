@@ -1,10 +1,11 @@
 //! Tests that clients cannot write to the host program's log.
 
-use prometheus_hyper::Server;
+use prometheus_hyper::collector::{exposition, try_from_fn};
 use prometheus_hyper::prometheus::Registry;
+use prometheus_hyper::{ProbeRequest, Server};
 
 use crate::support::client::{Client, get};
-use crate::support::log::logged;
+use crate::support::log::{Log, logged, logged_to};
 
 #[test]
 fn client_faults_log_one_debug_line_each_at_most() {
@@ -46,4 +47,41 @@ fn client_faults_log_one_debug_line_each_at_most() {
     // The connections except two open ones and the served one. A connection that has just ended may still
     // count.
     assert!((silent - 1..=silent + 1).contains(&others.len()), "{} lines: {log}", others.len());
+}
+
+/// The text may quote the target, which the client has named, or names that the target sent.
+#[test]
+fn probes_log_foreign_text_at_debug_only() {
+    let probe = |probe: ProbeRequest| async move {
+        let target = probe.target()?.to_owned();
+        let registry = Registry::new();
+        registry.register(match probe.param("module").unwrap_or_default() {
+            "panics" => panic!("no address in {target}"),
+            "panics in collect" => Box::new(try_from_fn(move |_| panic!("no {target}"))),
+            _ => Box::new(exposition(move |text| {
+                text.push_str(&format!("# TYPE \"{target}.a\" gauge\n{{\"{target}.a\"}} 1\n"));
+                text.push_str(&format!("# TYPE \"{target}/a\" gauge\n{{\"{target}/a\"}} 2\n"));
+                Ok(())
+            })),
+        })?;
+        Ok(registry)
+    };
+    let log = Log::default();
+    log.follow_threads("prometheus-hyper-probe");
+    logged_to(&log, Server::builder().registry(&Registry::new()).probe("/probe", probe), |addr| {
+        for module in ["panics", "panics+in+collect", "skips"] {
+            assert_eq!(get(addr, &format!("/probe?module={module}&target=forged")).status, 200, "{module}");
+        }
+    });
+    let sentences = [
+        "prober: probe panicked",
+        "collector of a probe panicked",
+        "probe: family name used twice: 1 skipped",
+    ];
+    for sentence in sentences {
+        let lines = log.lines_with(sentence);
+        let (quoting, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.contains("forged"));
+        assert!(quoting.len() == 1 && quoting[0].contains(" DEBUG "), "{sentence}: {}", log.text());
+        assert!(others.iter().any(|line| line.contains("at debug")), "{sentence}: {}", log.text());
+    }
 }

@@ -186,7 +186,9 @@ impl Pen {
     }
 
     fn report_panic(&self, message: &str) {
-        self.panics.report(1, || tracing::error!(?message, "collector of a probe panicked"));
+        let what = "collector of a probe panicked";
+        self.panics.report(1, || tracing::error!("{what}; its message is logged at debug"));
+        tracing::debug!(panic = ?message, "{what}");
     }
 }
 

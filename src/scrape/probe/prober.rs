@@ -134,7 +134,9 @@ impl Prober {
         };
         let message = panic_message(payload);
         log.add(format_args!("panic: {message}"));
-        self.panics.report(1, || tracing::error!(path, ?message, "probe panicked"));
+        // Like the reason of an error, the message may quote the target.
+        self.panics.report(1, || tracing::error!(path, "probe panicked; its message is logged at debug"));
+        tracing::debug!(path, panic = ?message, "probe panicked");
         Failure::Failed(ProbeOutcome::Panic)
     }
 }

@@ -21,21 +21,25 @@ thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// The logs that receive the lines of server threads, by thread name.
-static OF_SERVERS: Mutex<BTreeMap<String, Log>> = Mutex::new(BTreeMap::new());
+/// The logs that receive the lines of other threads, by thread name.
+static OF_OTHERS: Mutex<BTreeMap<String, Log>> = Mutex::new(BTreeMap::new());
 
 impl Log {
     /// Captures also the lines of the server at this address. The names of its threads contain the port.
     pub(crate) fn follow(&self, server: SocketAddr) {
-        let name = format!("prometheus-hyper-{}", server.port());
-        OF_SERVERS.lock().unwrap().insert(name, self.clone());
+        self.follow_threads(&format!("prometheus-hyper-{}", server.port()));
+    }
+
+    /// Captures also the lines of the threads with this name.
+    pub(crate) fn follow_threads(&self, name: &str) {
+        OF_OTHERS.lock().unwrap().insert(name.to_owned(), self.clone());
     }
 
     fn of_this_thread() -> Log {
         OF_THIS_THREAD.with_borrow(Clone::clone).unwrap_or_else(|| {
-            let of_servers = OF_SERVERS.lock().unwrap();
-            let of_server = thread::current().name().and_then(|name| of_servers.get(name).cloned());
-            of_server.unwrap_or_default()
+            let of_others = OF_OTHERS.lock().unwrap();
+            let of_other = thread::current().name().and_then(|name| of_others.get(name).cloned());
+            of_other.unwrap_or_default()
         })
     }
 
