@@ -12,6 +12,7 @@ use http::header::AUTHORIZATION;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 #[cfg(feature = "auth")]
 use crate::auth::authenticator::{Authenticator, Decision};
@@ -32,12 +33,11 @@ pub(crate) struct AccessControl {
     pub(crate) hosts: AllowedHosts,
     /// Whether `/-/healthy` and `/-/ready` need credentials too.
     pub(crate) auth_for_health: bool,
-    /// Returns the current policy.
-    pub(crate) policy: PolicyInForce,
+    pub(crate) policies: Arc<dyn Policies>,
     /// Ends connections whose policy has been replaced.
     pub(crate) grants: Grants,
     /// Whether the policy or the certificates come from files that are reloaded.
-    pub(crate) follows_files: bool,
+    pub(crate) has_files: bool,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -79,26 +79,40 @@ impl Policy {
     }
 }
 
-/// Returns the current policy.
-pub(crate) type PolicyInForce = Box<dyn Fn() -> Arc<Policy> + Send + Sync>;
+/// The policy, and the files that it comes from.
+pub(crate) trait Policies: Send + Sync {
+    /// Returns the current policy. Never blocks.
+    fn current(&self) -> Arc<Policy>;
+
+    /// Checks the files, if the last check is a second old and has ended. Reads them on this thread.
+    fn check_files(&self);
+}
 
 impl AccessControl {
     pub(crate) fn policy(&self) -> Arc<Policy> {
-        (self.policy)()
+        self.policies.current()
     }
 
     /// Checks the files once a second, forever. If only requests and handshakes did, a change would not end idle
     /// connections. It would take effect only at the second request after it.
     pub(crate) async fn follow_files(&self) {
-        if !self.follows_files {
+        if !self.has_files {
             std::future::pending::<()>().await;
         }
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
-            // This runs on the task of the accept loop, and logs new versions. A panic in a layer of the host program
-            // must not end the server.
-            caught(|| drop(self.policy()));
+            if let Some(look) = self.look() {
+                let _ = look.await;
+            }
         }
+    }
+
+    /// Checks the files, if there are any, on a blocking thread of the engine's runtime. If the file system hangs, all
+    /// others go on with the last good version, and so does a stop.
+    pub(crate) fn look(&self) -> Option<JoinHandle<()>> {
+        let policies = self.has_files.then(|| Arc::clone(&self.policies))?;
+        // tokio panics if the system refuses the thread. The next check tries again.
+        caught(|| tokio::task::spawn_blocking(move || policies.check_files()))
     }
 
     /// Admits or rejects a request before the deadline.
@@ -167,5 +181,52 @@ impl Authenticate for Authenticator {
                 Decision::TooMany { retry_after } => Err(responses::too_many_requests(retry_after)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// A file system that does not answer before the end.
+    struct Hangs(Mutex<Option<oneshot::Sender<()>>>, Mutex<mpsc::Receiver<()>>);
+
+    impl Policies for Hangs {
+        fn current(&self) -> Arc<Policy> {
+            Arc::default()
+        }
+
+        fn check_files(&self) {
+            if let Some(begun) = self.0.lock().take() {
+                begun.send(()).unwrap();
+            }
+            let _ = self.1.lock().recv();
+        }
+    }
+
+    /// The checks ran on the thread of all connections, so the server also did not stop.
+    #[tokio::test]
+    async fn a_hanging_file_system_blocks_nothing_else() {
+        let (begun, has_begun) = oneshot::channel();
+        let (end, ended) = mpsc::channel();
+        let access = Arc::new(AccessControl {
+            hosts: AllowedHosts::default(),
+            auth_for_health: false,
+            policies: Arc::new(Hangs(Mutex::new(Some(begun)), Mutex::new(ended))),
+            grants: Grants::default(),
+            has_files: true,
+            telemetry: Arc::new(Telemetry::new()),
+        });
+        let followed = Arc::clone(&access);
+        let following = tokio::spawn(async move { followed.follow_files().await });
+        has_begun.await.unwrap();
+        assert!(access.policy().authenticator.is_none());
+        following.abort();
+        assert!(following.await.unwrap_err().is_cancelled());
+        drop(end);
     }
 }

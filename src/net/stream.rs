@@ -23,8 +23,7 @@ pub(crate) trait Secure: Debug + Send + Sync {
     /// client closes before it sends anything.
     fn secure<'a>(&'a self, stream: Stream, hello_complete: &'a (dyn Fn() + Sync)) -> Securing<'a>;
 
-    /// Reloads certificates whose files have changed, at most once a second. Handshakes do so too. Scrapes call this,
-    /// so that the gauges stay correct while the scraper's connection outlives its certificate.
+    /// Reloads certificates whose files have changed, at most once a second. Reads the files on this thread.
     fn look(&self);
 }
 

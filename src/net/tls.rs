@@ -49,6 +49,8 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\
 pub(crate) struct Tls {
     /// Returns the current configuration.
     config: Box<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
+    /// Checks the files, if there are any.
+    look: Box<dyn Fn() + Send + Sync>,
     refusals: Throttle,
 }
 
@@ -70,7 +72,7 @@ impl Tls {
         if config.max_early_data_size > 0 {
             return invalid("max_early_data_size must be 0: early data can be replayed");
         }
-        Ok(Tls::of(move || Arc::clone(&config)))
+        Ok(Tls::of(move || Arc::clone(&config), || ()))
     }
 
     /// Reads certificate, key and client CA from files, and reloads them when they change. Another client CA revokes
@@ -80,13 +82,17 @@ impl Tls {
     ///
     /// Returns the first fault, with the option and the file.
     pub(crate) fn from_files(paths: Paths, telemetry: &Arc<Telemetry>, grants: &Grants) -> io::Result<Tls> {
-        let files = files::open(paths, now(), telemetry, grants)?;
-        Ok(Tls::of(move || Arc::clone(&files.current(now()).loaded.config)))
+        let files = Arc::new(files::open(paths, now(), telemetry, grants)?);
+        let watched = Arc::clone(&files);
+        Ok(Tls::of(move || Arc::clone(&files.last().loaded.config), move || watched.look(now())))
     }
 
     /// Creates TLS settings that call `config` at each handshake.
-    pub(crate) fn of(config: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static) -> Tls {
-        Tls { config: Box::new(config), refusals: Throttle::default() }
+    pub(crate) fn of(
+        config: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static,
+        look: impl Fn() + Send + Sync + 'static,
+    ) -> Tls {
+        Tls { config: Box::new(config), look: Box::new(look), refusals: Throttle::default() }
     }
 }
 
@@ -97,7 +103,7 @@ fn now() -> std::time::Instant {
 
 impl Secure for Tls {
     fn look(&self) {
-        (self.config)();
+        (self.look)();
     }
 
     fn secure<'a>(&'a self, stream: Stream, hello_complete: &'a (dyn Fn() + Sync)) -> Securing<'a> {

@@ -1,11 +1,11 @@
 //! Values that are read from files and reloaded when the files change: web-config, certificates.
 //!
-//! No thread and no timer: a caller that needs the value first checks the files, if the last check is a second old. A
-//! check reads the files and compares digests, because times and lengths are not reliable. Nix and reproducible
+//! No thread and no timer: a caller that may block checks the files, at most once a second, and all others use the last
+//! good value. A check reads the files and compares digests, because times and lengths are not reliable. Nix and reproducible
 //! images set all times alike, `cp -p` keeps them, and a write within one tick of the clock changes neither.
 //!
-//! The files are small: four of 2 KiB take a tenth of a millisecond, once a second at most. If a file system hangs,
-//! the caller that checks hangs with it. All others use the last good value.
+//! The files are small: four of 2 KiB take a tenth of a millisecond. If a file system hangs, the caller that checks
+//! hangs with it.
 //!
 //! A change takes effect after two checks in a row have read the same bytes. An editor or a copy that writes in place
 //! shows an empty file for a moment, and half a file.
@@ -126,18 +126,9 @@ impl<T, E: fmt::Display> Reload<T, E> {
         })
     }
 
-    /// Returns the last good value without checking the files. Never blocks.
+    /// Returns the last good value. Never blocks.
     pub(crate) fn last(&self) -> Arc<T> {
         Arc::clone(&self.last.lock())
-    }
-
-    /// Returns the last good value, after a check if one is due.
-    ///
-    /// The check reads files on the calling thread. On a runtime's thread this is fine for local files. Otherwise,
-    /// call [`Reload::look`] on another thread and [`Reload::last`] here.
-    pub(crate) fn current(&self, now: Instant) -> Arc<T> {
-        self.look(now);
-        self.last()
     }
 
     /// Checks the files if a second has passed and no other caller is checking. A change takes effect at the next
@@ -315,8 +306,8 @@ mod tests {
                 None => drop(fs::remove_file(&b)),
             }
             let now = start + Duration::from_millis(*milliseconds);
-            assert_eq!(*reload.current(now), *value, "{content:?} at {milliseconds}");
-            assert_eq!(*reload.last(), *value);
+            reload.look(now);
+            assert_eq!(*reload.last(), *value, "{content:?} at {milliseconds}");
             assert_eq!(std::mem::take(&mut *reports.lock()), *expected, "{content:?} at {milliseconds}");
         }
     }
@@ -350,8 +341,10 @@ mod tests {
         assert_eq!(*reload.last(), "1");
         symlink("2", folder.0.join("..data_tmp")).unwrap();
         fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
-        assert_eq!(*reload.current(start + LOOK_EVERY), "1");
-        assert_eq!(*reload.current(start + 2 * LOOK_EVERY), "2");
+        reload.look(start + LOOK_EVERY);
+        assert_eq!(*reload.last(), "1");
+        reload.look(start + 2 * LOOK_EVERY);
+        assert_eq!(*reload.last(), "2");
     }
 
     #[test]
@@ -373,17 +366,21 @@ mod tests {
         let start = Instant::now();
         let reload = Reload::new(start, load, |_, _| ()).unwrap();
         folder.write("file", "2");
-        assert_eq!(*reload.current(start + LOOK_EVERY), b"1");
+        let current = |now| {
+            reload.look(now);
+            reload.last()
+        };
+        assert_eq!(*current(start + LOOK_EVERY), b"1");
         let later = start + 5 * LOOK_EVERY;
         thread::scope(|scope| {
-            let slow = scope.spawn(|| reload.current(later));
+            let slow = scope.spawn(|| current(later));
             has_begun.recv().unwrap();
             for _ in 0..10 {
-                assert_eq!(*reload.current(later), b"1");
+                assert_eq!(*current(later), b"1");
             }
             finish.send(()).unwrap();
             assert_eq!(*slow.join().unwrap(), b"2");
         });
-        assert_eq!(*reload.current(later), b"2");
+        assert_eq!(*current(later), b"2");
     }
 }

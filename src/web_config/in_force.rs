@@ -9,7 +9,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::{Policy, PolicyInForce};
+use crate::http::access::{Policies, Policy};
 use crate::net::stream::Secure;
 use crate::net::tls::{self, Part, Settings, Tls};
 use crate::telemetry::Telemetry;
@@ -32,7 +32,7 @@ pub(crate) fn open(
     option: &'static str,
     telemetry: &Arc<Telemetry>,
     grants: &Grants,
-) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)> {
+) -> io::Result<(Arc<dyn Policies>, Option<Arc<dyn Secure>>)> {
     let grants = grants.clone();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files, in_force: Option<&Version>| {
@@ -70,13 +70,22 @@ pub(crate) fn open(
         let (reload, first) = (Arc::clone(&reload), Arc::clone(&first.config));
         // The protection check rejects versions without TLS.
         let config = move || {
-            let version = reload.current(Instant::now());
+            let version = reload.last();
             version.tls.as_ref().map_or_else(|| Arc::clone(&first), |tls| Arc::clone(&tls.config))
         };
-        Arc::new(Tls::of(config)) as Arc<dyn Secure>
+        Arc::new(Tls::of(config, || ())) as Arc<dyn Secure>
     });
-    let policy = move || Arc::clone(&reload.current(Instant::now()).policy);
-    Ok((Box::new(policy), tls))
+    Ok((reload, tls))
+}
+
+impl Policies for Reload<Version, io::Error> {
+    fn current(&self) -> Arc<Policy> {
+        Arc::clone(&self.last().policy)
+    }
+
+    fn check_files(&self) {
+        self.look(Instant::now());
+    }
 }
 
 fn tell(version: &Version, telemetry: &Telemetry) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimit;
-use crate::http::access::{AccessControl, Authenticate, Policy, PolicyInForce};
+use crate::http::access::{AccessControl, Authenticate, Policies, Policy};
 use crate::http::allowed_hosts::AllowedHosts;
 use crate::net::stream::Secure;
 use crate::telemetry::{RejectReason, Telemetry};
@@ -17,7 +17,7 @@ type OpenTls =
     dyn FnOnce(Option<PathBuf>, &Arc<Telemetry>, &Grants) -> io::Result<Arc<dyn Secure>> + Send + Sync;
 
 /// Reads a web-config file.
-type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(PolicyInForce, Option<Arc<dyn Secure>>)>
+type OpenWebConfig = dyn FnOnce(&Arc<Telemetry>, &Grants) -> io::Result<(Arc<dyn Policies>, Option<Arc<dyn Secure>>)>
     + Send
     + Sync;
 
@@ -97,19 +97,20 @@ impl AccessOptions {
         }
         let authenticator = credentials.and_then(|credentials| credentials.authenticator(telemetry));
         let grants = Grants::default();
-        let follows_files = web_config.is_some() || tls_files.is_some();
-        let (policy, tls) = if let Some((_, open)) = web_config {
+        let has_files = web_config.is_some() || tls_files.is_some();
+        let (policies, tls) = if let Some((_, open)) = web_config {
             open(telemetry, &grants)?
         } else {
             let tls = match tls_files {
                 Some(open) => Some(open(tls_client_ca, telemetry, &grants)?),
                 None => tls,
             };
-            (settled(authenticator, rate_limit, tls.clone(), telemetry), tls)
+            let policy = Arc::new(Policy::new(authenticator, rate_limit, Vec::new(), telemetry));
+            (Arc::new(Settled { policy, tls: tls.clone() }) as _, tls)
         };
         let telemetry = Arc::clone(telemetry);
         Ok((
-            AccessControl { hosts: allowed_hosts, auth_for_health, policy, grants, follows_files, telemetry },
+            AccessControl { hosts: allowed_hosts, auth_for_health, policies, grants, has_files, telemetry },
             tls,
         ))
     }
@@ -130,18 +131,19 @@ impl AccessOptions {
 }
 
 /// A policy that does not change while the server runs. Certificates may.
-fn settled(
-    authenticator: Option<Arc<dyn Authenticate>>,
-    rate_limit: Option<RateLimit>,
+struct Settled {
+    policy: Arc<Policy>,
     tls: Option<Arc<dyn Secure>>,
-    telemetry: &Arc<Telemetry>,
-) -> PolicyInForce {
-    let policy = Arc::new(Policy::new(authenticator, rate_limit, Vec::new(), telemetry));
-    Box::new(move || {
-        // A connection that is kept for weeks has no handshake, and the gauges of the certificate must stay true.
-        if let Some(tls) = &tls {
+}
+
+impl Policies for Settled {
+    fn current(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
+    fn check_files(&self) {
+        if let Some(tls) = &self.tls {
             tls.look();
         }
-        Arc::clone(&policy)
-    })
+    }
 }

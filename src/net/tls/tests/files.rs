@@ -24,8 +24,9 @@ fn gauges(telemetry: &Telemetry) -> Vec<f64> {
     ["reload_success", "expiry_timestamp_seconds"].into_iter().filter_map(value).collect()
 }
 
-/// Returns whether a new connection gets this certificate.
+/// Returns whether a new connection gets this certificate after a check.
 async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
+    tls.look();
     let (_server, client) = meet_tls(tls, client(ca, None, ALL_VERSIONS)).await;
     client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
 }
@@ -143,7 +144,10 @@ async fn a_new_client_ca_applies_to_the_next_connection() {
     let tls = Tls::from_files(paths, &Arc::new(Telemetry::new()), &Grants::default()).unwrap();
     // The same client configuration each time, which would resume its session if it could.
     let client = client(&server_ca, Some(&issue(&old, &["prometheus"])), ALL_VERSIONS);
-    let come = async || meet_tls(&tls, client.clone()).await.0.is_ok();
+    let come = async || {
+        tls.look();
+        meet_tls(&tls, client.clone()).await.0.is_ok()
+    };
     assert!(come().await && come().await);
     folder.write("ca.crt", new.pem());
     next_version(&tls).await;
