@@ -1,5 +1,7 @@
 //! The `protobuf` crate decodes our messages to the original families.
 
+use std::collections::HashSet;
+
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Quantile, Summary,
     Untyped,
@@ -61,7 +63,10 @@ fn value() -> impl Strategy<Value = f64> {
 fn metric(kind: MetricType) -> impl Strategy<Value = Metric> {
     let bounds = vec((value(), any::<u64>(), value()), 0..20);
     let timestamp = prop_oneof![Just(0), any::<i64>()];
-    (value(), any::<u64>(), bounds, timestamp).prop_map(move |(value, count, bounds, timestamp)| {
+    (value(), any::<u64>(), bounds, timestamp).prop_map(move |(value, count, mut bounds, timestamp)| {
+        // Only unique ones are served. 0 equals -0.
+        let mut seen = HashSet::new();
+        bounds.retain(|(bound, ..)| seen.insert((bound + 0.0).to_bits()));
         let mut metric = Metric::default();
         match kind {
             MetricType::COUNTER => metric.counter = Some(counter(value)).into(),

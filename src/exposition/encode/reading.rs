@@ -6,7 +6,9 @@
 //! So a private trait has a fallback of each accessor. An inherent method has precedence over it. If there is none,
 //! the fallback calls the accessor that exists.
 
-use prometheus::proto::{Counter, Gauge, Histogram, Metric, MetricType, Summary, Untyped};
+use std::collections::HashSet;
+
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, Metric, MetricType, Quantile, Summary, Untyped};
 
 /// The value of a metric, by the type of its family.
 pub(in crate::exposition) enum Sample<'m> {
@@ -15,6 +17,28 @@ pub(in crate::exposition) enum Sample<'m> {
     Untyped(f64),
     Histogram(&'m Histogram),
     Summary(&'m Summary),
+}
+
+impl Sample<'_> {
+    /// Returns whether two buckets or two quantiles have the same bound, so are the same series.
+    pub(super) fn repeats_a_bound(&self) -> bool {
+        match self {
+            Sample::Histogram(histogram) => repeats(histogram.get_bucket(), Bucket::upper_bound),
+            Sample::Summary(summary) => repeats(summary.get_quantile(), Quantile::quantile),
+            Sample::Counter(_) | Sample::Gauge(_) | Sample::Untyped(_) => false,
+        }
+    }
+}
+
+fn repeats<T>(entries: &[T], bound: impl Fn(&T) -> f64) -> bool {
+    // The usual case, which needs no list.
+    if entries.is_sorted_by(|a, b| bound(a) < bound(b)) {
+        return false;
+    }
+    // Prometheus writes all NaN alike, and -0 like 0.
+    let bits = |bound: f64| if bound.is_nan() { f64::NAN } else { bound + 0.0 }.to_bits();
+    let mut seen = HashSet::new();
+    !entries.iter().all(|entry| seen.insert(bits(bound(entry))))
 }
 
 /// Returns the value of a metric, or `None` if it is untyped and cannot be read.

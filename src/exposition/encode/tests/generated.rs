@@ -1,5 +1,7 @@
 //! Generated families with arbitrary values, labels and help texts.
 
+use std::collections::HashSet;
+
 use proptest::{
     collection::{btree_set, vec},
     prelude::*,
@@ -36,7 +38,10 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 pub(super) fn metric() -> impl Strategy<Value = Metric> {
     let bounds = vec((finite(), observations(), finite()), 0..5);
     let timestamp = prop_oneof![Just(0), any::<i64>()];
-    (finite(), observations(), bounds, timestamp).prop_map(|(value, count, bounds, timestamp)| {
+    (finite(), observations(), bounds, timestamp).prop_map(|(value, count, mut bounds, timestamp)| {
+        // Only unique ones are served. 0 equals -0.
+        let mut seen = HashSet::new();
+        bounds.retain(|(bound, ..)| seen.insert((bound + 0.0).to_bits()));
         let mut counter = Counter::default();
         counter.set_value(value);
         let buckets: Vec<_> = bounds.iter().map(|&(bound, count, _)| (bound, count)).collect();

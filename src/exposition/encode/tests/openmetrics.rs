@@ -109,6 +109,7 @@ fn skips_and_counts_forbidden_metrics() {
     let (nan, infinity) = (f64::NAN, f64::INFINITY);
     let forbidden = Some((SkipReason::Forbidden, 1));
     let without_sum = Some((SkipReason::Sum, 1));
+    let repeated = Some((SkipReason::Repeated, 1));
     let rows = [
         ((COUNTER, counter(&[], nan)), forbidden, ""),
         ((COUNTER, counter(&[], -1.0)), forbidden, ""),
@@ -141,6 +142,13 @@ fn skips_and_counts_forbidden_metrics() {
         (one_summary(&[(-0.1, 1.0)], 1.0), forbidden, ""),
         (one_summary(&[(nan, 1.0)], 1.0), forbidden, ""),
         (one_summary(&[(0.5, -1.0)], 1.0), forbidden, ""),
+        // Quantiles in any order, but not twice.
+        (
+            one_summary(&[(0.5, 1.0), (0.1, 1.0)], nan),
+            without_sum,
+            "_total{quantile=\"0.5\"} 1\nx_total{quantile=\"0.1\"} 1\nx_total_count 1\n",
+        ),
+        (one_summary(&[(0.5, 1.0), (0.1, 1.0), (0.5, 1.0)], 1.0), repeated, ""),
     ];
     for (at, ((kind, metric), skips, expected)) in rows.into_iter().enumerate() {
         let families = [family("x_total", kind, vec![metric])];
@@ -152,8 +160,9 @@ fn skips_and_counts_forbidden_metrics() {
         let expected = if expected.is_empty() { String::new() } else { format!("x{expected}") };
         assert_eq!(lines, format!("{expected}# EOF\n"), "row {at}");
         assert_eq!(counted(&skipped), Vec::from_iter(skips), "row {at}");
-        // The text format serves all of these, and Prometheus accepts them.
+        // The text format serves all of these that repeat no bound, and Prometheus accepts them.
         let (_, skipped) = as_text(FALLBACK, &families);
-        assert!(skipped.is_empty() || kind == SUMMARY || kind == GAUGE, "row {at}: {skipped:?}");
+        let repeats = counted(&skipped) == [(SkipReason::Repeated, 1)];
+        assert!(skipped.is_empty() || repeats || kind == SUMMARY || kind == GAUGE, "row {at}: {skipped:?}");
     }
 }

@@ -36,16 +36,19 @@ fn writes_delimited_messages() {
 fn sizes_exclude_skipped_metrics() {
     let metrics = || vec![gauge(&[("a", "1")], 1.0), gauge(&[("b", "1")], 1.0)];
     let bad = || vec![gauge(&[("a", "1")], 2.0), gauge(&[("__name__", "1")], 1.0)];
+    let mut repeated = labelled(&[]);
+    repeated.set_summary(summary(&[(0.5, 1.0), (0.5, 2.0)], 1.0, 1));
     let with_bad = [metrics()[..1].to_vec(), bad(), metrics()[1..].to_vec()].concat();
     let (expected, _) =
         written(EscapedFormat::plain(&PROTOBUF), &[], &[family("g", MetricType::GAUGE, metrics())]);
     let families = [
         family("g", MetricType::GAUGE, with_bad),
         family("only_bad", MetricType::GAUGE, bad()[1..].to_vec()),
+        family("repeated", MetricType::SUMMARY, vec![repeated]),
     ];
     let (bytes, skipped) = written(EscapedFormat::plain(&PROTOBUF), &[], &families);
     assert_eq!(bytes, expected);
-    assert_eq!(counted(&skipped), [(SkipReason::Repeated, 1), (SkipReason::Labels, 2)]);
+    assert_eq!(counted(&skipped), [(SkipReason::Repeated, 2), (SkipReason::Labels, 2)]);
 }
 
 #[test]

@@ -83,6 +83,11 @@ fn skips_and_counts_what_breaks_a_scrape() {
     let ok = || family("ok", GAUGE, one(&[]));
     let served = "# TYPE ok gauge\nok 1\n";
     let head = |name: &str, text: &str| format!("# TYPE {name} gauge\n{text}");
+    let of_buckets = |value: &str, bounds: &[f64]| {
+        let mut metric = labelled(&[("a", value)]);
+        metric.set_histogram(histogram(&bounds.iter().map(|bound| (*bound, 1)).collect::<Vec<_>>(), 1.0, 1));
+        metric
+    };
     for (what, families, skips, text) in [
         ("nameless", vec![family("", GAUGE, one(&[]))], Some((SkipReason::Nameless, 1)), String::new()),
         ("empty", vec![family("e", GAUGE, vec![])], Some((SkipReason::Empty, 1)), String::new()),
@@ -182,6 +187,25 @@ fn skips_and_counts_what_breaks_a_scrape() {
             head("a", "a{b_c=\"1\"} 1\na{b_d=\"1\"} 2\n"),
         ),
         ("repeated", vec![family("a", GAUGE, one(&[])), ok()], None, head("a", "a 1\n")),
+        (
+            "bounds repeated",
+            vec![family(
+                "h",
+                HISTOGRAM,
+                vec![
+                    of_buckets("1", &[1.0, 1.0]),
+                    of_buckets("2", &[1.0, f64::NAN, 1.0]),
+                    of_buckets("3", &[f64::NAN, -f64::NAN]),
+                    of_buckets("4", &[1.0, f64::INFINITY, f64::INFINITY]),
+                    of_buckets("5", &[-0.0, 0.0]),
+                    of_buckets("6", &[2.0, f64::NAN, 1.0]),
+                ],
+            )],
+            Some((SkipReason::Repeated, 5)),
+            "# TYPE h histogram\nh_bucket{a=\"6\",le=\"2\"} 1\nh_bucket{a=\"6\",le=\"NaN\"} 1\n\
+             h_bucket{a=\"6\",le=\"1\"} 1\nh_bucket{a=\"6\",le=\"+Inf\"} 1\nh_sum{a=\"6\"} 1\nh_count{a=\"6\"} 1\n"
+                .to_owned(),
+        ),
     ] {
         let mut families = families;
         if families.last().map(MetricFamily::name) != Some("ok") {
