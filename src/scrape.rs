@@ -122,7 +122,8 @@ impl Scraper {
     }
 
     /// Returns the exposition in this representation. It comes from a gather that begins after this call, or from a
-    /// running one that is not older than `timeout`. Fails at the deadline.
+    /// running one that is not older than `timeout`. Samples of hooks may be older than the gather, by at most half of
+    /// the default scrape timeout. Fails at the deadline.
     ///
     /// Cancel-safe: a flight without waiters does not begin, and its hooks are cancelled.
     pub(crate) async fn scrape(
