@@ -18,7 +18,7 @@ texts! {
         /// Reserved are `__name__`, `le` on a histogram and `quantile` on a summary. In OpenMetrics all names that
         /// begin with `__` are reserved.
         Labels = "label name used twice or reserved",
-/// A metric with the same labels as one before it, so the same series. Also a histogram or a summary with two
+        /// A metric with the same labels as one before it, so the same series. Also a histogram or a summary with two
         /// equal bounds, except a histogram in OpenMetrics, which is [forbidden](Self::Forbidden).
         Repeated = "series repeated",
         /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
