@@ -226,6 +226,23 @@ mod systemd {
     }
 }
 
+/// Clones of a listener share the mode. A program may set it back, such as a child that inherits the socket.
+#[test]
+fn server_accepts_on_a_listener_set_back_to_blocking() {
+    let folder = Scratch::new("blocking");
+    let (tcp, unix) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), UnixListener::bind(folder.0.join("s")).unwrap());
+    let clones = (tcp.try_clone().unwrap(), unix.try_clone().unwrap());
+    let builder = Server::builder().registry(&Registry::new()).tcp_listener(tcp).unix_listener(unix);
+    let guard = builder.bind().unwrap().start().unwrap();
+    clones.0.set_nonblocking(false).unwrap();
+    clones.1.set_nonblocking(false).unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
+        assert!(get_unix(&folder.0.join("s")).starts_with("HTTP/1.1 200 "));
+    }
+}
+
 #[test]
 fn client_that_closes_raises_no_sigpipe() {
     run_alone("listeners::child_whose_client_closes", "", &[]);

@@ -52,6 +52,9 @@ pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
 
 impl Accept for tokio::net::TcpListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        // Clones share the mode, and the program may have set it back. A blocking accept would stop the server.
+        #[cfg(unix)]
+        let _ = socket2::SockRef::from(self).set_nonblocking(true);
         self.poll_accept(cx).map_ok(|(stream, peer)| {
             // Nagle's algorithm would delay the end of a response until the client has acknowledged the rest. If this
             // call fails, the response is late, not lost.

@@ -48,6 +48,8 @@ fn socket(path: Option<PathBuf>, owned: Owned<UnixListener>) -> Socket {
 
 impl Accept for Owned<tokio::net::UnixListener> {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        // As for TCP sockets.
+        let _ = socket2::SockRef::from(&self.listener).set_nonblocking(true);
         self.listener.poll_accept(cx).map_ok(|(stream, _)| (Box::new(NoSignal(stream)) as Stream, None))
     }
 }
