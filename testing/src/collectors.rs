@@ -93,6 +93,30 @@ impl Collector for Moody {
     }
 }
 
+/// Collects one counter, and calls the closure when it is dropped.
+pub struct OnDrop<F: Fn()>(IntCounter, F);
+
+impl<F: Fn()> OnDrop<F> {
+    pub fn new(call: F) -> Self {
+        OnDrop(IntCounter::new("n", "help").unwrap(), call)
+    }
+}
+
+impl<F: Fn() + Send + Sync> Collector for OnDrop<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.collect()
+    }
+}
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.1();
+    }
+}
+
 /// Reports the call, and never returns.
 pub struct Hangs(Desc, Mutex<mpsc::Sender<()>>);
 

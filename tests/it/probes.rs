@@ -11,6 +11,7 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
 use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get, wait_for};
+use crate::support::collectors::OnDrop;
 use crate::support::server::patient;
 use crate::support::watched::Watched;
 
@@ -324,22 +325,11 @@ fn blocking_registry_of_a_probe_blocks_only_that_probe() {
 /// Otherwise each scrape of a target whose collector hangs in its drop would cost one more thread.
 #[test]
 fn probe_holds_its_permit_until_its_registry_is_dropped() {
-    struct HangsInDrop(IntCounter, Mutex<mpsc::Receiver<()>>);
-    impl Collector for HangsInDrop {
-        fn desc(&self) -> Vec<&Desc> {
-            self.0.desc()
-        }
-        fn collect(&self) -> Vec<MetricFamily> {
-            self.0.collect()
-        }
-    }
-    impl Drop for HangsInDrop {
-        fn drop(&mut self) {
-            let _ = self.1.lock().unwrap().recv();
-        }
-    }
-    let (gate, closed) = mpsc::channel();
-    let hangs = HangsInDrop(IntCounter::new("n", "help").unwrap(), Mutex::new(closed));
+    let (gate, closed) = mpsc::channel::<()>();
+    let closed = Mutex::new(closed);
+    let hangs = OnDrop::new(move || {
+        let _ = closed.lock().unwrap().recv();
+    });
     let builder = patient(Server::builder()).max_probes(1);
     let (_guard, addr) = start(with_collector_in_first(builder, hangs));
     assert_eq!(get(addr, "/probe").status, 200);

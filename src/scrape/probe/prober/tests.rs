@@ -3,11 +3,10 @@
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Waker};
-use std::thread::{self, ThreadId};
+use std::thread;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, Registry};
+use prometheus::Registry;
+use testing::collectors::OnDrop;
 
 use super::*;
 use crate::exposition::compress::Coding;
@@ -16,30 +15,13 @@ use crate::exposition::filter::Names;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Reports the thread that drops it.
-struct Dropped(IntCounter, mpsc::Sender<ThreadId>);
-
-impl Collector for Dropped {
-    fn desc(&self) -> Vec<&Desc> {
-        self.0.desc()
-    }
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.collect()
-    }
-}
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        let _ = self.1.send(thread::current().id());
-    }
-}
-
 /// A collector whose drop hangs would block all connections.
 #[test]
 fn the_thread_of_connections_never_drops_a_registry() {
     let (tell, told) = mpsc::channel();
     let probe = move |_| {
-        let dropped = Dropped(IntCounter::new("n", "help").unwrap(), tell.clone());
+        let tell = tell.clone();
+        let dropped = OnDrop::new(move || tell.send(thread::current().id()).unwrap());
         async move {
             let registry = Registry::new();
             registry.register(Box::new(dropped))?;
