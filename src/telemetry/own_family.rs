@@ -43,7 +43,7 @@ families! {
     HookDuration: GAUGE "hook_duration_seconds" ["hook"] "Duration of the last run of a hook in seconds.",
     HookSuccess: GAUGE "hook_success" ["hook"] "Whether the last run of a hook succeeded.",
     ProbeDuration: HISTOGRAM "probe_duration_seconds" ["path"]
-        "Durations of the probes that were started in seconds, by path.",
+        "Durations of started probes in seconds, by path.",
     Probes: COUNTER "probes_total" ["outcome" "path"] "Probes that were requested, by path and outcome.",
     Ready: GAUGE "ready" [] "Whether the program reports that it is ready, as /-/ready returns it.",
     RegistryUp: GAUGE "registry_up" ["registry"] "Whether the last gather of a registry succeeded.",
