@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn duration_reads_what_go_reads() {
         let table = [
             ("0", Some(0)),
             ("+0", Some(0)),

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn parse_reads_each_kind_of_listen_address() {
         let tcp = |addr: &str| ListenAddress::Tcp(addr.parse().unwrap());
         let named = |host: &str, port| ListenAddress::Named(host.to_owned(), port);
         let unix = |path: &str| ListenAddress::Unix(path.into());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_address_is_refused_with_the_reason() {
+    fn parse_rejects_invalid_address_with_the_reason() {
         let table = [
             ("", "no port"),
             ("9184", "no port"),

@@ -64,8 +64,8 @@ fn rejects_bombs_quickly() {
     }
 }
 
-fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
+fn fragments() -> impl Strategy<Value = String> {
+    let fragment = prop::sample::select(vec![
         "tls_server_config",
         "http_server_config",
         "basic_auth_users",
@@ -122,7 +122,7 @@ fn pieces() -> impl Strategy<Value = String> {
         "@",
         "`",
     ]);
-    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    prop::collection::vec(fragment, 0..60).prop_map(|fragments| fragments.concat())
 }
 
 proptest! {
@@ -132,13 +132,13 @@ proptest! {
     }
 
     #[test]
-    fn any_pieces_are_accepted_or_rejected(text in pieces()) {
+    fn any_fragments_are_accepted_or_rejected(text in fragments()) {
         refuses_well(&text);
     }
 
     /// A valid file of which a part is replaced.
     #[test]
-    fn any_damaged_file_is_accepted_or_rejected(at in 0..400_usize, length in 0..20_usize, other in pieces()) {
+    fn any_damaged_file_is_accepted_or_rejected(at in 0..400_usize, length in 0..20_usize, other in fragments()) {
         let good = format!(
             "tls_server_config:\n  cert_file: a\n  key: |\n    -----BEGIN KEY\n  client_auth_type: NoClientCert\n  \
              cipher_suites:\n  - TLS_AES_128_GCM_SHA256\nhttp_server_config:\n  headers:\n    X-Frame-Options: deny\n\

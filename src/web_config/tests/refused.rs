@@ -18,7 +18,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn errors_of_the_structure() {
+fn parse_rejects_a_wrong_structure_with_line_and_key() {
     let table = [
         ("a", "1: not a section (expected keys with values)"),
         ("\n- a", "2: not a section (expected keys with values)"),
@@ -74,7 +74,7 @@ fn errors_of_the_structure() {
 
 /// The text of these errors is the parser's, so only their line is checked.
 #[test]
-fn errors_of_the_parser() {
+fn parse_rejects_invalid_yaml_with_its_line() {
     let table = [
         ("rate_limit: {", 1),
         ("rate_limit:\n\tinterval: 1s", 2),
@@ -92,7 +92,7 @@ fn errors_of_the_parser() {
 }
 
 #[test]
-fn errors_of_tls() {
+fn parse_rejects_invalid_tls_settings_with_line_and_key() {
     let suites = "expected one of TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, \
                   TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, \
                   TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, \
@@ -231,7 +231,7 @@ fn errors_of_tls() {
 }
 
 #[test]
-fn errors_of_the_rest() {
+fn parse_rejects_other_invalid_values_with_line_and_key() {
     let no_hash = "not a bcrypt hash (expected a $2a$, $2b$ or $2y$ prefix and 60 characters)";
     let no_duration =
         "not a duration such as 1s or 1m30s (expected numbers with units h, m, s, ms, us, ns; 0 is no limit)";

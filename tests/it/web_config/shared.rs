@@ -183,7 +183,7 @@ const ROWS: &[Row] = &[
 
 #[test]
 #[ignore = "needs ../shared: .ci/run shared"]
-fn shared_verdicts() {
+fn bind_accepts_or_rejects_each_shared_file() {
     let shared =
         env::var_os("SHARED").expect("SHARED: the folder that holds web-config/; .ci/run shared sets it");
     let shared = Path::new(&shared).join("web-config");
