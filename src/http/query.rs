@@ -91,9 +91,15 @@ impl fmt::Display for QueryError {
             QueryError::MalformedEscape => {
                 f.write_str("400: malformed query. A % must be followed by two hexadecimal digits.")
             }
-            QueryError::NotUtf8 => f.write_str("400: the query is not UTF-8."),
+            QueryError::NotUtf8 => {
+                f.write_str("400: the query is not UTF-8. Percent-encode names and values as UTF-8.")
+            }
             QueryError::TooMany => {
-                write!(f, "400: more than {} name[] and registry[] in the query.", Query::MAX_SELECTORS)
+                let most = Query::MAX_SELECTORS;
+                write!(
+                    f,
+                    "400: more than {most} name[] and registry[] in the query. Use fewer, or none to get all metrics."
+                )
             }
         }
     }

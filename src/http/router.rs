@@ -243,7 +243,9 @@ impl Router {
             Err(ScrapeError::Unsent) => self.unsent(),
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
-                let sentence = format!("503: no metrics within {timeout:?}. A collector is slow or hangs.\n");
+                let sentence = format!(
+                    "503: no metrics within {timeout:?}. A collector is slow or hangs. See the program's log.\n"
+                );
                 unavailable(Bytes::from(sentence))
             }
         }
@@ -288,7 +290,9 @@ impl Router {
             self.representation(head, query.format.unwrap_or_default(), query.names)
         };
         let Some(runtime) = self.scraper.host().runtime_of_hooks() else {
-            return internal_error("500: no tokio runtime for probes.\n");
+            return internal_error(
+                "500: no tokio runtime for probes. The program must call bind or into_handler in one.\n",
+            );
         };
         match self.prober.probe(place, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),

@@ -136,6 +136,23 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             &[],
         ),
         situation(
+            "query that is not UTF-8",
+            serving(),
+            twice("/metrics?name[]=%ff"),
+            (400, "400: the query is not UTF-8. Percent-encode names and values as UTF-8.\n"),
+            &[],
+        ),
+        situation(
+            "too many selectors",
+            serving(),
+            twice(format!("/metrics?{}", "name[]=a&".repeat(1025)).leak()),
+            (
+                400,
+                "400: more than 1024 name[] and registry[] in the query. Use fewer, or none to get all metrics.\n",
+            ),
+            &[],
+        ),
+        situation(
             "empty explicit registry",
             Server::builder().registry(&Registry::new()),
             twice("/metrics"),
@@ -161,7 +178,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             "hanging collector",
             Server::builder().registry(&hangs).scrape_timeout(Duration::from_millis(200)),
             twice("/metrics"),
-            (503, "503: no metrics within 200ms. A collector is slow or hangs.\n"),
+            (503, "503: no metrics within 200ms. A collector is slow or hangs. See the program's log.\n"),
             &[
                 "WARN collector has not returned; scrapes of its registry time out registry=\"default\" seconds=N",
             ],
