@@ -10,6 +10,7 @@ use std::thread;
 use prometheus_hyper::Builder;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::client::wait_for;
 use super::runtime::current_thread;
 
 /// The log as text.
@@ -109,6 +110,8 @@ pub(crate) fn logged_to(log: &Log, builder: Builder, client: impl FnOnce(SocketA
             scope.spawn(move || {
                 // Dropping it stops the server, even if the client panics.
                 let _stop = stop;
+                // The sockets are open before the first line, so the client could otherwise cause an earlier one.
+                wait_for("the line of the start", || !log.lines_with("serving metrics").is_empty());
                 client(addr);
             });
             current_thread().block_on(server.serve(async { drop(stopping.await) })).unwrap();
