@@ -36,8 +36,8 @@ use running::{End, OF_ENGINE, ReportEnd};
 /// How often the standby checks on the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A size that glibc treats as a large block (1 KiB and more), but too small to return memory to the system (64 KiB
-/// and more).
+/// The size of a block that is large to glibc, which is 1 KiB and more. From 64 KiB on, freeing it would return memory
+/// to the system.
 const LARGE: usize = 4096;
 
 /// Work of the engine's threads, one gather at a time.

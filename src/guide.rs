@@ -100,8 +100,8 @@
 //!
 //! [`write_timeout`](Builder::write_timeout) is the time in which a client must take something of its response. The server sees
 //! progress on its side of the kernel's buffers, which empty in steps of about 64 KiB. Over Unix sockets, and on systems other than
-//! Linux, the steps may be larger. So a client that takes less than 64 KiB within the timeout looks like one that takes nothing,
-//! unless the buffers hold all that is left. With the default of 30 seconds that is 2 KiB a second.
+//! Linux, the steps may be larger. So a client that takes less than 64 KiB within the timeout looks like one that takes nothing.
+//! The exception is a client for which the buffers hold the whole rest. With the default of 30 seconds that is 2 KiB a second.
 //!
 //! Responses that clients have not taken yet have a budget over all connections: [`max_unsent`](Builder::max_unsent). Over it,
 //! the server evicts the client that has been slow for longest. A scrape of a part (`name[]`, `registry[]`) waits up to 2 s for
@@ -133,8 +133,8 @@
 //! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
 //! * A user whose hash has a cost above 16 is a warning, because upstream accepts it. That user cannot log in.
 //!
-//! A new version that takes away a protection, or turns TLS on, cannot be used, because a file that was cut or emptied by mistake
-//! is well-formed. Restart the program for these changes. Everything else follows the file.
+//! A new version cannot be used if it takes away a protection or turns TLS on. A file that was cut or emptied by mistake is
+//! well-formed, and looks the same. Restart the program for these changes. Everything else follows the file.
 //!
 //! | protection | needs a restart | follows the file |
 //! | --- | --- | --- |
@@ -225,8 +225,8 @@
 //!
 //! [`Guard::shutdown_after_scrape`] serves until the final values of a job have been scraped.
 //!
-//! * A scrape counts if it is a GET of the metrics, begins its gather after the call, gets a 200, and its body has been written to
-//!   the socket whole.
+//! * A scrape counts if it is a GET of the metrics, its gather begins after the call, and it gets a 200. Its whole body must have
+//!   been written to the socket.
 //! * The first such scrape ends the wait. The server does not wait for a second Prometheus.
 //! * A browser at the metrics' path, and a scrape of a part (`name[]`, `registry[]`), count. The page at `/` does not: its requests
 //!   carry the header `X-Prometheus-Hyper-Page`.

@@ -26,9 +26,9 @@ use crate::util::unwind::caught;
 ///
 /// # Without a runtime
 ///
-/// If the system refuses a handler, or the future is polled without a tokio runtime that has an I/O driver, the future does
-/// not complete at that signal. The signal keeps its default effect, and an error is logged. tokio reports a missing driver by
-/// a panic. This function catches it, but your panic hook still runs.
+/// The future does not complete at a signal whose handler the system refuses. It completes at neither if it is polled without a
+/// tokio runtime that has an I/O driver. Such a signal keeps its default effect, and an error is logged. tokio reports a missing
+/// driver by a panic. This function catches it, but your panic hook still runs.
 ///
 /// ```no_run
 /// use prometheus_hyper::{prometheus::Registry, shutdown_signal};

@@ -13,17 +13,17 @@ mod soak;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-faults list
+faults list:
     Lists the rows.
-faults [ROW...]
+faults [ROW...]:
     Runs all rows, or those whose names contain one of the words.
-faults --unprotected [ROW...]
+faults --unprotected [ROW...]:
     Runs them without their protection. Each must fail.
-faults suites [--unprotected] [ROW...]
+faults suites [--unprotected] [ROW...]:
     Runs external suites. SCRAPERS_SECONDS=600 takes ten minutes.
-faults soak SECONDS REPORT
+faults soak SECONDS REPORT:
     Runs the soak test and writes its report.
-faults host [OPTION...]
+faults host [OPTION...]:
     Runs a host program with the server in it. It reads orders on stdin.";
 
 fn main() -> ExitCode {

@@ -158,8 +158,8 @@ impl Builder {
     /// Sets whether a probe with `debug=true` in its query returns its log, as text before its metrics. Default: `false`.
     ///
     /// The log has what the probe passes to [`ProbeRequest::log`](crate::ProbeRequest::log), 1,000 characters of its error with its
-    /// sources, and its outcome, each with the seconds since the start. It also has the message of a panic, and the first sample or collector that was
-    /// skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
+    /// sources, and its outcome. Each has the seconds since the start. The log also has the message of a panic, and the first sample
+    /// or collector that was skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
     /// query or credentials.
     pub fn probe_debug(mut self, answer: bool) -> Self {
         self.metrics.probe_debug = answer;

@@ -78,7 +78,7 @@ use crate::util::throttle::Throttle;
 ///
 /// * `collect` runs on the gathering thread, with the deadline of the scrape. To await a value, use
 ///   [`Builder::before_scrape`](crate::Builder::before_scrape) and store the result where `collect` can read it.
-/// * If `collect` panics, the registry is left out of that scrape. A closure of [`try_from_fn`]
+/// * If `collect` panics, the registry is skipped in that scrape. A closure of [`try_from_fn`]
 ///   can return an error instead.
 /// * You can register any number of these collectors. The registry does not check their names: a series that two
 ///   collectors have is served once. If another collector has a name with another type, its values are wrong. Use each

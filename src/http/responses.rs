@@ -29,8 +29,8 @@ pub(super) fn complete<'h>(
         let length = response.body().remaining;
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    // The response to HEAD has the `Content-Length` of the GET and no body (section 9.3.2). hyper omits the body, but
-    // not every server that mounts the handler does.
+    // The response to HEAD has the `Content-Length` of the GET and no body (section 9.3.2). As a server, hyper
+    // omits the body, but not every server that mounts the handler does.
     if method == Method::HEAD {
         *response.body_mut() = Body::default();
     }

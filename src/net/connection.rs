@@ -153,7 +153,7 @@ pub(crate) async fn http1<R: Respond>(
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             // A client that shuts down its writing side after the request still gets its response. The I/O reports
-            // the end of input only if the response is made for this client only. hyper's own setting applies to all
+            // the end of input only if the response is made for this client only. The setting of hyper applies to all
             // responses or none.
             .half_close(false)
             .max_buf_size(MAX_HEAD)

@@ -1,5 +1,5 @@
 //! The lingering close of a connection whose client may still be sending. A reset would discard what the client has
-//! not read yet: a response (RFC 9112, section 9.6), or the TLS alert with the reason for the refusal.
+//! not read yet: a response (RFC 9112, section 9.6), or the TLS alert with the reason for the rejection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -119,7 +119,7 @@ const EMPTY: &str = "\
 /// Comment at the start of such an exposition if registries were configured. `register_*!` registers in none of them.
 const EXPLICITLY_EMPTY: &str = "\
 # The registries of this server have no samples: nothing is registered in them, their metrics have no series yet, or
-# they were skipped (see the log). register_*! registers in another one, the default registry: prometheus_hyper::default_registry()
+# they were skipped (see the log). The macros register_*! use another one, the default registry: prometheus_hyper::default_registry()
 ";
 
 /// Maximum number of conflicting names in the log.
@@ -190,7 +190,7 @@ impl Work {
             gathered.push(index, families);
         }
         let log =
-            || tracing::error!(?panics, "collectors panicked; their registries are left out of this scrape");
+            || tracing::error!(?panics, "collectors panicked; their registries are skipped in this scrape");
         self.collector_panics.report(panics.len() as u64, log);
         // The collectors log skipped series themselves. They cannot count them, because they do not know the server.
         self.telemetry.count_errors(Cause::Skipped, collector::take_skipped());

@@ -47,8 +47,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Returns the text if it looks like a name. With a wrong indent, a line of a private key (64 characters) or a hash
-/// (which begins with a dollar) may be in the position of a name.
+/// Returns the text if it looks like a name. With a wrong indent, a line of a private key or a hash may be in the
+/// position of a name. Such a line has 64 characters, and a hash begins with a dollar.
 pub(super) fn shown(text: &str) -> &str {
     let may_be =
         text.len() <= 48 && !text.is_empty() && !text.contains('$') && !text.contains(char::is_control);

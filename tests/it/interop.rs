@@ -2,7 +2,7 @@
 //! Python client's parsers, curl, OpenSSL, sslscan, Chromium.
 //!
 //! These tests are ignored, because they need the programs. `.ci/run programs` installs them, builds the
-//! examples and runs the tests. To run them by hand, put the programs in the PATH or set `PROMETHEUS`,
+//! examples and runs the tests. To run them by hand, put the programs in the PATH or set these variables: `PROMETHEUS`,
 //! `PROMTOOL`, `VMAGENT`, `PYTHON`, `CURL`, `OPENSSL`, `SSLSCAN`, `REDIS_SERVER`,
 //! `NODE_EXPORTER`, `BLACKBOX_EXPORTER`, `PUSHGATEWAY`, `CADDY`, `NODE` and `CHROMIUM`.
 //! `NODE_PATH` is the folder of playwright-core and axe-core.

@@ -171,7 +171,7 @@ fn three_hundred_wrong_logins_delay_no_correct_one() {
     let most = 10 + u32::try_from(took.as_secs() / 6).unwrap();
     assert!((7..=most).contains(&unauthorized), "{unauthorized} were verified, not 7 to {most}");
 
-    // Afterwards, correct logins succeed, and the metrics count every denial.
+    // Afterwards, correct logins succeed, and the metrics count every rejection.
     let answer = correct_login(HERE, addr, ALICE);
     let [wrong, failures, logins] = denied(&answer);
     assert_eq!((wrong, failures + logins), (f64::from(unauthorized), f64::from(too_many)));

@@ -159,7 +159,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             (
                 200,
                 "# The registries of this server have no samples: nothing is registered in them, their metrics have \
-                 no series yet, or\n# they were skipped (see the log). register_*! registers in another one, the default registry: \
+                 no series yet, or\n# they were skipped (see the log). The macros register_*! use another one, the default registry: \
                  prometheus_hyper::default_registry()\n",
             ),
             &[
@@ -188,7 +188,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             Server::builder().registry(&panics),
             twice("/metrics"),
             (500, "500: a collector or a hook failed. See the program's log.\n"),
-            &["ERROR collectors panicked; their registries are left out of this scrape \
+            &["ERROR collectors panicked; their registries are skipped in this scrape \
                panics=[(\"default\", \"expected panic of this test\")]"],
         ),
         situation(

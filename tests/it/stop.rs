@@ -128,7 +128,7 @@ fn stop_delivers_the_response_to_a_client_that_sent_more() {
     registry.register(Box::new(IntCounter::with_opts(opts).unwrap())).unwrap();
     let (guard, addr) = start(&registry, PATIENCE);
     let mut client = Client::connect(addr);
-    // The client's kernel has no room for the body, so most of it waits in the server's.
+    // The client's kernel cannot hold the body, so most of it waits in the server's.
     SockRef::from(client.stream()).set_recv_buffer_size(4096).unwrap();
     client.send(REQUEST);
     has_begun.recv_timeout(PATIENCE).unwrap();

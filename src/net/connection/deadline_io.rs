@@ -92,8 +92,8 @@ impl<I: Io> DeadlineIo<I> {
         }
     }
 
-    /// Returns pending if the budget is spent, until the next poll of the task. hyper tries to write up to five times
-    /// in one poll, so this must hold for all of them.
+    /// Returns pending if the budget is spent, until the next poll of the task. This must hold for a
+    /// whole poll, in which hyper tries to write up to five times.
     fn poll_budget(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.budget.is_spent() {
             return Poll::Ready(());
@@ -276,7 +276,7 @@ mod tests {
         let deadlines = Deadlines { head: deadline, idle: deadline, write: deadline };
         // The last row is one line with a label of 20 MB.
         for (vectored, piece) in [(true, BUDGET), (true, 1000), (false, BUDGET), (true, SIZE)] {
-            // The pipe has room for the whole response.
+            // The pipe can hold the whole response.
             let (mut client, server) = tokio::io::duplex(2 * SIZE);
             let activity = Arc::new(Activity::new(Arc::default()));
             let budget = WriteBudget::default();

@@ -116,7 +116,7 @@ async fn writes_a_large_response_in_many_polls() {
             let pieces = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
             Response::new(Body::new(pieces))
         };
-        // The pipe has room for the whole response.
+        // The pipe can hold the whole response.
         let (mut client, server) = tokio::io::duplex(4 * SIZE);
         let written = Arc::new(AtomicUsize::new(0));
         let stream = Counting { io: server, written: Arc::clone(&written) };
@@ -248,7 +248,7 @@ async fn write_timeout_applies_to_buffered_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn write_timeout_spares_a_slow_reader_that_makes_progress() {
+async fn write_timeout_keeps_a_slow_reader_that_makes_progress() {
     let (mut client, _task, ..) = connect(64);
     client.write_all(REQUEST).await.unwrap();
     let mut answer = Vec::new();

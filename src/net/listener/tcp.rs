@@ -18,7 +18,7 @@ const BACKLOG: i32 = 1024;
 
 /// Maximum bytes of a response that the kernel keeps unsent. Without a limit, Linux takes up to 4 MiB (tcp_wmem,
 /// tcp(7)) and reports free space again after a third of it is sent. A client that takes 16 KiB a second then makes
-/// no progress for longer than `write_timeout`, and a client that takes nothing costs the host memory.
+/// no progress for longer than `write_timeout`. A client that takes nothing costs the host memory.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 

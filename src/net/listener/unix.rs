@@ -98,7 +98,7 @@ fn make(path: &Path, mode: u32) -> io::Result<Socket> {
     listener.bind(&address)?;
     let absolute = std::path::absolute(path)?;
     // `set_permissions` takes a path and follows links. A program that may write to the directory can still win the
-    // race between these two calls. std has no call that sets the mode of a link.
+    // race between these two calls. There is no call in std that sets the mode of a link.
     let made = fs::symlink_metadata(path)?;
     if !made.file_type().is_socket() {
         return Err(io_error::new(io::ErrorKind::AlreadyExists, "another file has replaced the socket"));

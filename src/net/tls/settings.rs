@@ -1,7 +1,7 @@
 //! Builds rustls configurations, with the provider `ring`, from PEM and options. Reads no file and no clock.
 //!
-//! The provider is always passed explicitly. rustls' default provider belongs to the process, and asking for it
-//! panics if two are compiled in, which any crate in the dependency tree can cause.
+//! The provider is always passed explicitly. The default provider of rustls belongs to the process. Asking
+//! for it panics if two are compiled in, which any crate in the dependency tree can cause.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The same where there is TLS: a refusal is one warning a minute, with its reason.
+//! The same where there is TLS: a rejection is one warning a minute, with its reason.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What plain English is, as far as a program can tell.
 
-/// Words in a sentence at most. The rule for writers is 25.
-const MOST_WORDS: usize = 35;
+/// Words in a sentence at most.
+const MOST_WORDS: usize = 25;
 
 /// Words and phrases that the project does not use, and what it uses.
 const FORBIDDEN: &[(&str, &str)] = &[
@@ -10,6 +10,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("but for", "except"),
     ("can not", "cannot"),
     ("crowd", "concurrent scrapes"),
+    ("denial", "rejection"),
     ("door", "listener"),
     ("doors", "listeners"),
     ("gives way", "is evicted"),
@@ -20,13 +21,22 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("his", "their"),
     ("is told", "returns, logs"),
     ("judge", "the name of the program"),
+    ("judged", "checked, validated"),
     ("judges", "the names of the programs"),
     ("keyring", "credentials"),
     ("leave away", "omit"),
     ("leaves away", "omits"),
+    ("leaves out", "skips"),
     ("left away", "omitted"),
+    ("left out", "skipped"),
+    ("pen", "writer"),
+    ("refusal", "rejection"),
+    ("room", "space"),
+    ("seat", "permit"),
     ("she", "they"),
+    ("spares", "buffer pool"),
     ("the house", "the project"),
+    ("unanswered", "rejected"),
     ("victim", "host program"),
     ("whoever", "a client, a program, a user"),
 ];

@@ -102,9 +102,14 @@ pub(super) fn of_literals(name: &str, source: &str) -> Vec<Text> {
     let tokens: TokenStream = source.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut found = Vec::new();
     literals(tokens, &mut found);
-    // A table of numbers, the configuration of another program, and the words of ../shared/web-config/README.md.
-    let data =
-        ["0.0 0.001", "global ", "a plain HTTP request is told so", "this header can not be configured"];
+    // Tables of numbers, the configuration of another program, and the words of ../shared/web-config/README.md.
+    let data = [
+        "0.0 0.001",
+        "   8       0 sda",
+        "global ",
+        "a plain HTTP request is told so",
+        "this header can not be configured",
+    ];
     let is_data = |text: &str| data.iter().any(|start| text.starts_with(start) || text.ends_with(start));
     let prose = found.into_iter().filter(|text| text.matches(' ').count() >= SPACES && !is_data(text));
     prose.map(|text| Text { place: name.to_owned(), text: without_code(&text), kind: Kind::Prose }).collect()

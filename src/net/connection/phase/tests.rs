@@ -168,8 +168,8 @@ fn grace_period_counts_from_the_last_idle_time() {
 #[test]
 fn evicts_clients_below_the_rate_of_a_scraper() {
     let start = Instant::now();
-    // The bytes that the kernel takes at once, the bytes that the client takes per interval, the interval, and when
-    // the client counts as slow within a minute.
+    // The bytes that the kernel takes at once, the bytes that the client takes per interval, and the interval. The
+    // last column is when the client counts as slow within a minute.
     let table = [
         (300 * KIB, 0, 1.0, Some(2.0)),
         (4096 * KIB, 0, 1.0, Some(2.0)),
