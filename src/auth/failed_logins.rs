@@ -115,23 +115,39 @@ mod tests {
     }
 
     #[test]
-    fn a_successful_login_leaves_no_record() {
+    fn successful_logins_do_not_count() {
         let (mut failures, start) = (FailedLogins::default(), Instant::now());
-        for _ in 0..10 * GUESSES {
-            assert_eq!(failures.count(Origin::Local, start), Ok(()));
+        for login in 0..10 * GUESSES {
+            assert_eq!(failures.count(Origin::Local, start), Ok(()), "{login}");
             failures.take_back(Origin::Local, start);
         }
-        assert!(failures.0.is_empty());
+    }
+
+    /// Counts failures until the limit, and returns their number.
+    fn guesses(failures: &mut FailedLogins, origin: Origin, now: Instant) -> usize {
+        (0..).take_while(|_| failures.count(origin, now).is_ok()).count()
     }
 
     #[test]
-    fn many_addresses_neither_grow_nor_clear_the_records() {
+    fn forgets_the_address_with_the_fewest_failures() {
+        for (addresses, expected) in [(ADDRESSES - 1, GUESSES - 1), (ADDRESSES, GUESSES)] {
+            let (mut failures, start) = (FailedLogins::default(), Instant::now());
+            let least = origin("192.0.2.1");
+            failures.count(least, start).unwrap();
+            for network in 0..addresses as u64 {
+                (0..2).for_each(|_| failures.count(Origin::V6(network), start).unwrap());
+            }
+            assert_eq!(guesses(&mut failures, least, start), expected as usize, "{addresses} others");
+        }
+    }
+
+    #[test]
+    fn many_addresses_do_not_clear_the_records() {
         let (mut failures, start) = (FailedLogins::default(), Instant::now());
         let bad = origin("192.0.2.1");
         (0..GUESSES).for_each(|_| failures.count(bad, start).unwrap());
         for network in 0..10 * ADDRESSES as u64 {
             assert_eq!(failures.count(Origin::V6(network), start), Ok(()), "{network}");
-            assert!(failures.0.len() <= ADDRESSES);
         }
         assert_eq!(failures.count(bad, start), Err(INTERVAL));
     }

@@ -115,8 +115,9 @@ impl fmt::Debug for Workers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::time::Instant;
+    use std::cell::RefCell;
+    use std::collections::HashSet;
+    use std::sync::mpsc::{self, RecvTimeoutError};
 
     use super::*;
 
@@ -126,12 +127,24 @@ mod tests {
         Workers::new("test", max_threads, idle)
     }
 
-    fn until(what: &str, holds: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !holds() {
-            assert!(started.elapsed() < PATIENCE, "{what}");
-            thread::sleep(Duration::from_millis(1));
-        }
+    thread_local! {
+        /// Dropped when the thread ends.
+        static KEPT: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    }
+
+    /// Runs a job that leaves a sender in its thread. So the receiver is disconnected once that thread has ended.
+    fn thread_end(workers: &Workers) -> mpsc::Receiver<()> {
+        let (kept, ended) = mpsc::channel();
+        workers.run(move || KEPT.set(Some(kept))).unwrap();
+        ended
+    }
+
+    fn wait_for_end(ended: &mpsc::Receiver<()>) {
+        assert_eq!(
+            ended.recv_timeout(PATIENCE),
+            Err(RecvTimeoutError::Disconnected),
+            "the thread does not end"
+        );
     }
 
     /// Starts this many jobs, each of which ends when its sender is dropped. The receiver gets a message per started
@@ -168,22 +181,27 @@ mod tests {
         for _ in 0..3 {
             let (ends, begun) = blocked(&workers, 1);
             begun.recv_timeout(PATIENCE).unwrap();
+            let ended = thread_end(&workers);
             drop(ends);
-            until("the end of the thread", || Arc::strong_count(&workers.shared) == 1);
+            wait_for_end(&ended);
         }
     }
 
     #[test]
     fn an_idle_thread_takes_the_next_job() {
-        let workers = workers(8, PATIENCE);
+        const JOBS: usize = 16;
+        let workers = workers(JOBS, PATIENCE);
         let (tell, told) = mpsc::channel();
-        for _ in 0..5 {
+        let mut threads = HashSet::new();
+        // A thread is idle soon after its job. Each pause is twice as long, because the machine may be busy.
+        let reused = (0..JOBS).any(|job| {
             let tell = tell.clone();
             workers.run(move || tell.send(thread::current().id()).unwrap()).unwrap();
-            told.recv_timeout(PATIENCE).unwrap();
-            until("the thread is idle", || workers.shared.queue.lock().idle == 1);
-        }
-        assert_eq!(workers.shared.queue.lock().threads, 1);
+            let is_new = threads.insert(told.recv_timeout(PATIENCE).unwrap());
+            thread::sleep(Duration::from_millis(1 << job.min(12)));
+            !is_new
+        });
+        assert!(reused, "each job has started a thread");
     }
 
     #[test]
@@ -196,12 +214,13 @@ mod tests {
 
     #[test]
     fn dropped_workers_finish_their_jobs_and_end() {
-        let workers = workers(1, PATIENCE);
-        let shared = Arc::downgrade(&workers.shared);
+        // Idle threads would not end in time.
+        let workers = workers(1, 10 * PATIENCE);
         let (ends, begun) = blocked(&workers, 2);
+        let ended = thread_end(&workers);
         drop(workers);
         drop(ends);
         assert_eq!(begun.iter().count(), 2);
-        until("the end of the thread", || shared.strong_count() == 0);
+        wait_for_end(&ended);
     }
 }

@@ -1,5 +1,6 @@
 //! The authenticator under load. No test asserts a speed: each blocks the thread for as long as it needs.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::iter;
 use std::pin::pin;
@@ -44,6 +45,11 @@ fn block(authenticator: &Authenticator) -> mpsc::Sender<()> {
     authenticator.worker.run(job).unwrap();
     begun.recv_timeout(PATIENCE).unwrap();
     end
+}
+
+thread_local! {
+    /// Dropped when the thread ends.
+    static KEPT: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
 }
 
 fn peer(last: u8) -> Option<IpAddr> {
@@ -231,10 +237,11 @@ async fn dropping_the_authenticator_ends_the_thread() {
     let authenticator = with_alice_and_bob();
     let blocked = block(&authenticator);
     begin(pin!(log_in(&authenticator, peer(1), "bob", "x")).as_mut());
-    let shared = Arc::downgrade(&authenticator.shared);
+    let (kept, ended) = mpsc::channel::<()>();
+    authenticator.worker.run(move || KEPT.set(Some(kept))).unwrap();
     drop(authenticator);
     drop(blocked);
-    until("the end of the thread", || shared.strong_count() == 0).await;
+    assert_eq!(ended.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
 }
 
 #[tokio::test]
