@@ -156,28 +156,18 @@ impl<'s> Encoder<'s> {
         // Measuring and writing use the same walk, so both skip the same metrics.
         let mut bytes = 0;
         if let Some(size) = writer.metric_size() {
-            walk.metrics(metrics.as_ref(), &mut |_| {}, |series| {
-                if !series.sample.repeats_a_bound() {
-                    bytes += size(series);
-                }
-            });
+            walk.metrics(metrics.as_ref(), &mut |_| {}, |series| bytes += size(series));
         }
         // The head is written with the first series, because a head without series is useless.
         let mut headed = false;
         let mut skip = |reason| skipped.add(reason, family.name());
-        let mut repeated = 0;
         walk.metrics(metrics, &mut skip, |series| {
-            if series.sample.repeats_a_bound() {
-                repeated += 1;
-                return;
-            }
             if !headed {
                 writer.head(out, &head, bytes);
                 headed = true;
             }
             writer.metric(out, series);
         });
-        (0..repeated).for_each(|_| skip(SkipReason::Repeated));
     }
 
     fn finish(self) -> Skipped {

@@ -139,10 +139,12 @@ impl AccessControl {
         }
         if let Some(authenticator) = &policy.authenticator {
             let authentication = authenticator.authenticate(peer, head);
-            tokio::time::timeout_at(deadline.into(), authentication).await.unwrap_or_else(|_| {
+            let Ok(authenticated) = tokio::time::timeout_at(deadline.into(), authentication).await else {
                 self.telemetry.count_error(Cause::Timeout);
-                Err(responses::unavailable("503: the credentials were not verified in time. Try again.\n"))
-            })?;
+                let sentence = "503: the credentials were not verified in time. Try again.\n";
+                return Err(responses::unavailable(sentence));
+            };
+            authenticated?;
         }
         // The rate limit comes after the credentials. All clients share one bucket, which unauthenticated clients
         // could empty. Their guesses are limited per address.

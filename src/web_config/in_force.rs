@@ -26,13 +26,16 @@ struct Version {
     warnings: Vec<String>,
 }
 
+/// The policy, and the TLS layer if the file has one.
+type Opened = (Arc<dyn Policies>, Option<Arc<dyn Secure>>);
+
 /// Loads the file, and reloads it when it changes. `option` is the option or flag that names it.
 pub(crate) fn open(
     path: PathBuf,
     option: &'static str,
     telemetry: &Arc<Telemetry>,
     grants: &Grants,
-) -> io::Result<(Arc<dyn Policies>, Option<Arc<dyn Secure>>)> {
+) -> io::Result<Opened> {
     let grants = grants.clone();
     let (of_load, of_report) = (Arc::clone(telemetry), Arc::clone(telemetry));
     let load = move |files: &mut Files, in_force: Option<&Version>| {

@@ -19,7 +19,7 @@ texts! {
         /// begin with `__` are reserved.
         Labels = "label name used twice or reserved",
         /// A metric with the same labels as one before it, so the same series. Also a histogram or a summary with two
-        /// equal bounds, except a histogram in OpenMetrics, which is [forbidden](Self::Forbidden).
+        /// equal bounds.
         Repeated = "series repeated",
         /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
         Unreadable = "untyped value not accessible",

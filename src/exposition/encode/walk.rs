@@ -70,6 +70,10 @@ impl Walk {
                 skip(SkipReason::Unreadable);
                 continue;
             };
+            if sample.repeats_a_bound() {
+                skip(SkipReason::Repeated);
+                continue;
+            }
             let mut sum = true;
             if self.openmetrics {
                 match openmetrics::ruling(announced, &sample) {
