@@ -163,10 +163,10 @@ mod levels {
     fn gzip() -> Vec<Level> {
         use flate2::{Compression, write::GzEncoder};
         let level = |level| -> Level {
-            let compress = move |pieces: &[Bytes]| {
+            let compress = move |chunks: &[Bytes]| {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
-                for piece in pieces {
-                    std::io::Write::write_all(&mut encoder, piece).expect("writing to memory succeeds");
+                for chunk in chunks {
+                    std::io::Write::write_all(&mut encoder, chunk).expect("writing to memory succeeds");
                 }
                 (encoder.finish().expect("writing to memory succeeds").len(), None)
             };
@@ -185,15 +185,15 @@ mod levels {
         use zstd::stream::write::Encoder;
         use zstd::zstd_safe::{CCtx, CParameter};
         let level = |(level, window): (i32, Option<u32>)| -> Level {
-            let compress = move |pieces: &[Bytes]| {
+            let compress = move |chunks: &[Bytes]| {
                 let mut context = CCtx::create();
                 context.set_parameter(CParameter::CompressionLevel(level)).expect("a level of zstd");
                 if let Some(window) = window {
                     context.set_parameter(CParameter::WindowLog(window)).expect("a window of zstd");
                 }
                 let mut encoder = Encoder::with_context(Vec::new(), &mut context);
-                for piece in pieces {
-                    std::io::Write::write_all(&mut encoder, piece).expect("writing to memory succeeds");
+                for chunk in chunks {
+                    std::io::Write::write_all(&mut encoder, chunk).expect("writing to memory succeeds");
                 }
                 let size = encoder.finish().expect("writing to memory succeeds").len();
                 (size, Some(context.sizeof()))

@@ -14,8 +14,8 @@ use crate::scrape::Delivery;
 /// is exact and it never fails.
 #[derive(Debug, Default)]
 pub struct Body {
-    pieces: vec::IntoIter<Bytes>,
-    /// The bytes of the pieces.
+    chunks: vec::IntoIter<Bytes>,
+    /// The bytes of the chunks.
     pub(super) remaining: u64,
     /// The delivery to the client, if the body is an exposition. The connection takes it, and completes it when the body
     /// is written.
@@ -23,9 +23,9 @@ pub struct Body {
 }
 
 impl Body {
-    pub(crate) fn new(pieces: Vec<Bytes>) -> Self {
-        let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Body { pieces: pieces.into_iter(), remaining, delivery: None }
+    pub(crate) fn new(chunks: Vec<Bytes>) -> Self {
+        let remaining = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Body { chunks: chunks.into_iter(), remaining, delivery: None }
     }
 }
 
@@ -49,9 +49,9 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.pieces.next().map(|piece| {
-            self.remaining -= piece.len() as u64;
-            Ok(Frame::data(piece))
+        Poll::Ready(self.chunks.next().map(|chunk| {
+            self.remaining -= chunk.len() as u64;
+            Ok(Frame::data(chunk))
         }))
     }
 

@@ -301,8 +301,8 @@ mod tests {
         let plain: usize = document.body(Coding::Identity).0.iter().map(Bytes::len).sum();
         assert!(plain <= 60_000, "{plain} bytes");
         for coding in crate::exposition::compress::codings() {
-            let (pieces, made) = document.body(coding);
-            let size: usize = pieces.iter().map(Bytes::len).sum();
+            let (chunks, made) = document.body(coding);
+            let size: usize = chunks.iter().map(Bytes::len).sum();
             assert_eq!(made, coding);
             assert!(size <= 20_000, "{size} bytes with {coding:?}");
         }

@@ -190,8 +190,8 @@ impl Router {
 
     fn page(&self, page: &Document, head: &Parts) -> Response<Body> {
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.codings);
-        let (pieces, coding) = page.body(coding);
-        let mut response = coded(HTML, pieces, coding);
+        let (chunks, coding) = page.body(coding);
+        let mut response = coded(HTML, chunks, coding);
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page.policy));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -227,11 +227,11 @@ impl Router {
         let timeout = self.scrape_timeouts.of(head);
         match self.scraper.scrape(representation, selection, timeout, deadline).await {
             Ok(exposition) => {
-                let Exposition { pieces, coding, unsent, receipt } = exposition;
+                let Exposition { chunks, coding, unsent, receipt } = exposition;
                 // A scrape by the page must not drop a job's last values before Prometheus has read them. HEAD drops
                 // the receipt with the body.
                 let receipt = (!head.headers.contains_key(FROM_PAGE)).then_some(receipt);
-                let mut response = coded(content_type, pieces, coding);
+                let mut response = coded(content_type, chunks, coding);
                 response.body_mut().delivery = Some(Delivery { unsent, receipt });
                 self.telemetry.set_response_size(response.body().remaining);
                 response
@@ -296,10 +296,10 @@ impl Router {
         };
         match self.prober.probe(place, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
-            Ok((mut pieces, coding)) => {
-                pieces.splice(..0, log.before_metrics().map(Bytes::from));
-                let unsent = self.scraper.unsent().count(pieces.iter().map(Bytes::len).sum());
-                let mut response = coded(content_type, pieces, coding);
+            Ok((mut chunks, coding)) => {
+                chunks.splice(..0, log.before_metrics().map(Bytes::from));
+                let unsent = self.scraper.unsent().count(chunks.iter().map(Bytes::len).sum());
+                let mut response = coded(content_type, chunks, coding);
                 response.body_mut().delivery = Some(Delivery { unsent, receipt: None });
                 response
             }

@@ -29,7 +29,7 @@ impl Representation {
 #[derive(Clone, Debug)]
 pub(crate) struct Exposition {
     /// The complete body.
-    pub(crate) pieces: Vec<Bytes>,
+    pub(crate) chunks: Vec<Bytes>,
     /// The coding of the body, which may be identity instead of the requested one.
     pub(crate) coding: Coding,
     /// Kept as long as the chunks.

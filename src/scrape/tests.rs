@@ -66,7 +66,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
 }
 
 fn text(outcome: Outcome) -> String {
-    String::from_utf8(outcome.unwrap().pieces.concat()).unwrap()
+    String::from_utf8(outcome.unwrap().chunks.concat()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

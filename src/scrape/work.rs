@@ -96,7 +96,7 @@ impl Replies {
     fn largest(&self) -> Option<usize> {
         let whole = self.outcomes.iter().filter(|(group, _)| !group.is_of_a_part());
         let expositions = whole.filter_map(|(_, outcome)| outcome.as_ref().ok());
-        expositions.map(|exposition| exposition.pieces.iter().map(Bytes::len).sum()).max()
+        expositions.map(|exposition| exposition.chunks.iter().map(Bytes::len).sum()).max()
     }
 
     /// Sends the results. Returns values that only need to be dropped.
@@ -277,9 +277,9 @@ impl Work {
         let written = self.writer.write(representation, comment, |body| {
             encode(representation.format, &representation.names, body)
         });
-        let (pieces, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
-        let unsent = self.unsent.count(pieces.iter().map(Bytes::len).sum());
-        Ok(Exposition { pieces, coding, unsent, receipt: receipt.clone() })
+        let (chunks, coding) = written.map_err(|Unwritten| ScrapeError::Gatherer)?;
+        let unsent = self.unsent.count(chunks.iter().map(Bytes::len).sum());
+        Ok(Exposition { chunks, coding, unsent, receipt: receipt.clone() })
     }
 
     /// Counts and logs the findings of a merge. Returns the comment for the exposition.

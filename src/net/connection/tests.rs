@@ -82,8 +82,8 @@ async fn a_delivery_completes_with_the_last_byte() {
     let (of_response, counted) = (deliveries.clone(), unsent.clone());
     let responder = move |_: &Parts| {
         let delivery = Delivery { unsent: counted.count(1), receipt: Some(of_response.receipt(0)) };
-        let pieces = vec![Bytes::from("x".repeat(1000)), Bytes::from("\ng 0\n")];
-        let mut body = Body::new(pieces);
+        let chunks = vec![Bytes::from("x".repeat(1000)), Bytes::from("\ng 0\n")];
+        let mut body = Body::new(chunks);
         body.delivery = Some(delivery);
         Response::new(body)
     };
@@ -113,8 +113,8 @@ async fn writes_a_large_response_in_many_polls() {
     const SIZE: usize = 4 * 1024 * 1024;
     for help in [SIZE, 1000] {
         let responder = move |_: &Parts| {
-            let pieces = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
-            Response::new(Body::new(pieces))
+            let chunks = vec![Bytes::from("x".repeat(help)); SIZE / help + 1];
+            Response::new(Body::new(chunks))
         };
         // The pipe can hold the whole response.
         let (mut client, server) = tokio::io::duplex(4 * SIZE);
