@@ -146,14 +146,14 @@ impl Mounted {
                 if self.no_engine.allows() {
                     tracing::error!(%error, "failed to spawn the threads that serve the metrics");
                 }
-                return Router::refuse(&head);
+                return Router::without_engine(&head);
             }
         };
         let (router, head) = (Arc::clone(&self.router), Arc::new(head));
         let asked = Arc::clone(&head);
         let answer =
             Task::spawn(&runtime, async move { router.respond_mounted(&asked, page.as_deref()).await }).await;
-        answer.unwrap_or_else(|_| Router::refuse(&head))
+        answer.unwrap_or_else(|_| Router::without_engine(&head))
     }
 
     /// Returns the engine's runtime, and starts the engine at the first call.

@@ -59,12 +59,12 @@ impl Telemetry {
     /// Exposes these series now, so that `increase()` counts the first rejection.
     pub(crate) fn show_rejections(&self, reasons: &[RejectReason]) {
         for reason in reasons {
-            self.add(OwnFamily::Denied, &[reason.label()], 0.0);
+            self.add(OwnFamily::Rejections, &[reason.label()], 0.0);
         }
     }
 
     pub(crate) fn count_rejection(&self, reason: RejectReason) {
-        self.add(OwnFamily::Denied, &[reason.label()], 1.0);
+        self.add(OwnFamily::Rejections, &[reason.label()], 1.0);
     }
 
     pub(crate) fn count_scrape(&self) {

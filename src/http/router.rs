@@ -100,8 +100,8 @@ impl Router {
         response
     }
 
-    /// Returns the response of a handler without a runtime.
-    pub(crate) fn refuse(head: &Parts) -> Response<Body> {
+    /// Returns the response of a handler whose engine cannot start or has ended.
+    pub(crate) fn without_engine(head: &Parts) -> Response<Body> {
         let response = internal_error("500: no server thread is running. See the program's log.\n");
         responses::complete(response, &head.method, &[])
     }

@@ -51,7 +51,7 @@ pub(crate) struct Tls {
     config: Box<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
     /// Checks the files, if there are any.
     look: Box<dyn Fn() + Send + Sync>,
-    refusals: Throttle,
+    rejections: Throttle,
 }
 
 impl Tls {
@@ -92,7 +92,7 @@ impl Tls {
         config: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static,
         look: impl Fn() + Send + Sync + 'static,
     ) -> Tls {
-        Tls { config: Box::new(config), look: Box::new(look), refusals: Throttle::default() }
+        Tls { config: Box::new(config), look: Box::new(look), rejections: Throttle::default() }
     }
 }
 
@@ -113,7 +113,7 @@ impl Secure for Tls {
                 (self.config)()
             };
             let secured = handshake(stream, config).await.inspect_err(|error| {
-                if is_refusal(error) && self.refusals.allows() {
+                if is_rejection(error) && self.rejections.allows() {
                     tracing::warn!(%error, "TLS handshake refused; check the scraper's TLS configuration");
                 }
             });
@@ -135,7 +135,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Secures a connection within [`HANDSHAKE_TIMEOUT`]. A refused client gets an alert with the reason. Returns `None`
+/// Secures a connection within [`HANDSHAKE_TIMEOUT`]. A rejected client gets an alert with the reason. Returns `None`
 /// if the client closes before it sends a byte, as a TCP probe does.
 ///
 /// Calls `config` when the whole ClientHello has arrived, so that no silent connection keeps an old certificate in
@@ -159,9 +159,9 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
     Err(error)
 }
 
-/// Returns whether one side has refused the other, as with a misconfigured scraper. Port scanners send garbage or
+/// Returns whether one side has rejected the other, as with a misconfigured scraper. Port scanners send garbage or
 /// nothing, which is no reason for a warning.
-fn is_refusal(error: &io::Error) -> bool {
+fn is_rejection(error: &io::Error) -> bool {
     use Error::{AlertReceived, InvalidCertificate, NoCertificatesPresented, PeerIncompatible};
     match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(AlertReceived(_) | InvalidCertificate(_) | NoCertificatesPresented | PeerIncompatible(_)) => {

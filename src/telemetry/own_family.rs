@@ -37,7 +37,7 @@ pub(super) struct Info {
 
 families! {
     Connections: GAUGE "connections" [] "Open connections to the metrics server.",
-    Denied: COUNTER "denied_total" ["reason"]
+    Rejections: COUNTER "denied_total" ["reason"]
         "Connections and requests that the metrics server rejected, by reason.",
     Errors: COUNTER "errors_total" ["cause"] "Errors of the metrics server, by cause.",
     HookDuration: GAUGE "hook_duration_seconds" ["hook"] "Duration of the last run of a hook in seconds.",

@@ -29,8 +29,8 @@ fn only_listed_addresses_may_connect() {
             client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
             let answer = client.answer(false);
             assert_eq!(answer.status, 200, "from {from}");
-            let denied = "prometheus_exporter_denied_total{reason=\"address\"}";
-            assert!(answer.sample(denied).is_some(), "from {from}: {}", answer.body);
+            let series = "prometheus_exporter_denied_total{reason=\"address\"}";
+            assert!(answer.sample(series).is_some(), "from {from}: {}", answer.body);
         } else {
             assert_eq!(client.closed(), "", "from {from}: closed without a response");
         }
@@ -125,7 +125,7 @@ fn allowed_hosts_apply_to_every_path_except_health() {
         ("/-/healthy", 200, false),
         ("/-/ready", 200, false),
     ];
-    let mut refused = 0;
+    let mut rejected = 0;
     for (path, status, guarded) in paths {
         for (head, allowed) in hosts {
             let head = head.replace("PATH", path);
@@ -135,7 +135,7 @@ fn allowed_hosts_apply_to_every_path_except_health() {
             if guarded && !allowed {
                 assert_eq!(answer.status, 403, "{head}");
                 assert!(!answer.body.contains("rebound"), "{head}: {answer:?}");
-                refused += 1;
+                rejected += 1;
             } else if head.starts_with("GET") || head.starts_with("HEAD") {
                 assert_eq!(answer.status, status, "{head}");
             } else {
@@ -145,8 +145,8 @@ fn allowed_hosts_apply_to_every_path_except_health() {
     }
     let mut client = Client::connect(addr);
     client.send("GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n");
-    let denied = "prometheus_exporter_denied_total{reason=\"host\"}";
-    assert_eq!(client.answer(false).sample(denied), Some(f64::from(refused)));
+    let series = "prometheus_exporter_denied_total{reason=\"host\"}";
+    assert_eq!(client.answer(false).sample(series), Some(f64::from(rejected)));
 }
 
 /// Valid credentials do not help, because a browser sends the ones that it has stored.
@@ -309,15 +309,15 @@ mod credentials {
         // The limit allows one more login each six seconds, and a busy machine may take that long.
         let most = 10 + usize::try_from(begun.elapsed().as_secs() / 6).unwrap();
         let wrong = statuses.iter().filter(|status| **status == 401).count();
-        let refused = statuses.iter().filter(|status| **status == 429).count();
-        assert_eq!((&statuses[..10], wrong + refused), (&[401; 10][..], 21), "{statuses:?}");
+        let limited = statuses.iter().filter(|status| **status == 429).count();
+        assert_eq!((&statuses[..10], wrong + limited), (&[401; 10][..], 21), "{statuses:?}");
         assert!(wrong <= most, "{statuses:?}: {wrong} failed, the limit is {most}");
         let answer = ask(addr, "/metrics", &basic("dave:dave123"));
         assert_eq!(answer.status, 200, "this address has logged in before");
-        let denied =
+        let rejected =
             |reason: &str| answer.sample(&format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}"));
-        let counted = (denied("wrong_credentials"), denied("failures"));
-        assert_eq!(counted, (Some(wrong as f64), Some(refused as f64)));
+        let counted = (rejected("wrong_credentials"), rejected("failures"));
+        assert_eq!(counted, (Some(wrong as f64), Some(limited as f64)));
         assert_eq!(ask(addr, "/metrics", &bearer("new-token")).status, 200, "a correct token is not limited");
     }
 

@@ -103,8 +103,8 @@ fn correct_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &
     answer
 }
 
-/// Returns how many logins were denied: a wrong password, too many failures, a full queue.
-fn denied(answer: &Answer) -> [f64; 3] {
+/// Returns how many logins were rejected: a wrong password, too many failures, a full queue.
+fn rejected(answer: &Answer) -> [f64; 3] {
     ["wrong_credentials", "failures", "logins"].map(|reason| {
         let series = format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}");
         answer.sample(&series).unwrap_or_else(|| panic!("no {series}: {}", answer.body))
@@ -173,7 +173,7 @@ fn three_hundred_wrong_logins_delay_no_correct_one() {
 
     // Afterwards, correct logins succeed, and the metrics count every rejection.
     let answer = correct_login(HERE, addr, ALICE);
-    let [wrong, failures, logins] = denied(&answer);
+    let [wrong, failures, logins] = rejected(&answer);
     assert_eq!((wrong, failures + logins), (f64::from(unauthorized), f64::from(too_many)));
     correct_login(THERE, addr, BOB);
     let answer = login(YONDER, addr, "bob", "wrong-secret");
@@ -199,13 +199,13 @@ fn slow_hash_delays_only_new_logins_of_its_address() {
         let authorization = basic(&format!("{}:wrong-secret-{number}", SLOW.0));
         ask_and_be_heard(addr, "/metrics", &authorization)
     };
-    // One is being verified, and eight wait. Until the thread has taken the first one, the ninth is refused.
+    // One is being verified, and eight wait. Until the thread has taken the first one, the ninth is rejected.
     let mut slow: Vec<Client> = (0..8).map(guess).collect();
-    let mut refused = 0.0;
+    let mut rejected_before = 0.0;
     wait_for("the verification of the first", || {
         let ninth = guess(8);
-        let before = std::mem::replace(&mut refused, denied(&correct_login(HERE, addr, ALICE))[2]);
-        let is_accepted = refused == before;
+        let before = std::mem::replace(&mut rejected_before, rejected(&correct_login(HERE, addr, ALICE))[2]);
+        let is_accepted = rejected_before == before;
         if is_accepted {
             slow.push(ninth);
         }
@@ -217,7 +217,7 @@ fn slow_hash_delays_only_new_logins_of_its_address() {
     assert_eq!(get(addr, "/-/healthy").status, 200);
     // The new login from another address evicts the last of these. It waits only for the first.
     let answer = correct_login(THERE, addr, BOB);
-    assert_eq!(denied(&answer), [1.0, 0.0, 2.0 + refused]);
+    assert_eq!(rejected(&answer), [1.0, 0.0, 2.0 + rejected_before]);
     let mut evicted = slow.pop().unwrap();
     assert_has_retry_after(&evicted.answer(false));
     assert_eq!(slow.remove(0).answer(false).status, 401);

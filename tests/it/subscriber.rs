@@ -77,14 +77,14 @@ fn child_that_evicts() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn server_survives_a_panic_at_a_denied_address() {
-    run_alone("subscriber::child_that_denies", "", &[]);
+fn server_survives_a_panic_at_a_rejected_address() {
+    run_alone("subscriber::child_that_rejects", "", &[]);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "run by another test"]
-fn child_that_denies() {
+fn child_that_rejects() {
     if !set() {
         return;
     }

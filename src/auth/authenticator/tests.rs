@@ -84,7 +84,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn denied(authenticator: &Authenticator) -> Vec<String> {
+fn rejected(authenticator: &Authenticator) -> Vec<String> {
     let families = authenticator.shared.telemetry.families();
     let text = prometheus::TextEncoder::new().encode_to_string(&families).unwrap();
     let series = text.lines().filter_map(|line| line.strip_prefix("prometheus_exporter_denied_total"));
@@ -104,7 +104,10 @@ async fn grants_valid_credentials_and_counts_rejections() {
         assert_eq!(show(&authenticator, None, "Bearer").await, Unauthorized);
         assert_eq!(authenticator.check(None, iter::empty()).await, Unauthorized);
     }
-    assert_eq!(denied(&authenticator), ["{reason=\"no_credentials\"} 4", "{reason=\"wrong_credentials\"} 6"]);
+    assert_eq!(
+        rejected(&authenticator),
+        ["{reason=\"no_credentials\"} 4", "{reason=\"wrong_credentials\"} 6"]
+    );
 }
 
 /// Takes a fixed time, because the limit allows another guess every six seconds.
@@ -210,7 +213,7 @@ async fn the_queue_holds_eight_logins() {
         (0..8).map(|last| Box::pin(log_in(&authenticator, peer(last), "bob", "x"))).collect();
     waiting.iter_mut().for_each(|login| begin(login.as_mut()));
     assert_eq!(in_time("the ninth", log_in(&authenticator, peer(9), "alice", "secret")).await, FULL);
-    assert_eq!(denied(&authenticator), ["{reason=\"logins\"} 1"]);
+    assert_eq!(rejected(&authenticator), ["{reason=\"logins\"} 1"]);
     drop(waiting.pop());
     let mut ninth = Box::pin(log_in(&authenticator, peer(9), "alice", "secret"));
     begin(ninth.as_mut());

@@ -49,7 +49,7 @@ fn garbage(addr: SocketAddr) {
 }
 
 #[test]
-fn a_refused_handshake_is_one_warning_with_its_reason() {
+fn a_rejected_handshake_is_one_warning_with_its_reason() {
     let folder = Scratch::new("messages-tls");
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = folder.write("cert.pem", own.cert.pem());
