@@ -37,7 +37,7 @@ const SCRIPT: &str = concat!(
 /// The hashes are constants, because a build script or a dependency has a cost for every user. A test compares them
 /// with the files.
 const SECURITY_POLICY: &str = concat!(
-    "default-src 'none'; script-src 'sha256-4jGShhQnmH412dNN6oMypw8TFQUaCICuD/Y5CgCXKnY='; ",
+    "default-src 'none'; script-src 'sha256-WtokmxlT2EK4caYV6juFytrw5mvLHQ+M3tYf/Re/9zU='; ",
     "style-src 'sha256-65WEJhchu4fnSdmrOpB/2g8kiBDhWOy5TRN/0U1VOkE='; img-src data:; ",
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );

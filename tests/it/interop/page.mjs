@@ -49,11 +49,11 @@ async function open({ mocked, clock, planted, expected = [], path = "/", hash = 
   });
   // Counts the drawings on a canvas since it was cleared.
   await page.addInitScript(() => {
-    const pen = CanvasRenderingContext2D.prototype, { clearRect, stroke, fill, fillRect } = pen;
-    pen.clearRect = function (...of) { Object.assign(this.canvas, { strokes: 0, fills: 0, widths: [] }); return clearRect.apply(this, of); };
-    pen.stroke = function () { this.canvas.strokes++; this.canvas.widths.push(this.lineWidth); return stroke.apply(this); };
-    pen.fill = function () { this.canvas.fills++; return fill.apply(this); };
-    pen.fillRect = function (...of) { this.canvas.rect = of; return fillRect.apply(this, of); };
+    const context = CanvasRenderingContext2D.prototype, { clearRect, stroke, fill, fillRect } = context;
+    context.clearRect = function (...of) { Object.assign(this.canvas, { strokes: 0, fills: 0, widths: [] }); return clearRect.apply(this, of); };
+    context.stroke = function () { this.canvas.strokes++; this.canvas.widths.push(this.lineWidth); return stroke.apply(this); };
+    context.fill = function () { this.canvas.fills++; return fill.apply(this); };
+    context.fillRect = function (...of) { this.canvas.rect = of; return fillRect.apply(this, of); };
   });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
   if (mocked) await page.route("**/metrics", (route) => mocked(route));

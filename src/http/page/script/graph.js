@@ -10,13 +10,13 @@ function colourOf(canvas, kind) {
 }
 
 // Clears a canvas, sets its size in CSS pixels, and returns its drawing context.
-function penOn(canvas, width, height) {
+function contextOf(canvas, width, height) {
   const ratio = devicePixelRatio || 1, [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== h) canvas.width = w, canvas.height = h;
-  const pen = canvas.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  return pen;
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
 }
 
 // Returns the range of a graph's height. A graph is filled only if it starts at zero, so that its area is a quantity.
@@ -28,67 +28,67 @@ function rangeOf(low, high) {
 }
 
 // Draws lines over `seconds` into a box of this size. Returns the range of its height.
-function drawRuns(pen, runs, { low, high, seconds, width, height, colour, bare, zero }) {
+function drawRuns(context, runs, { low, high, seconds, width, height, colour, bare, zero }) {
   const constant = low === high, [from, to, fill] = rangeOf(zero ? Math.min(0, low) : low, high);
   const x = (then) => width - then / seconds * width;
   const y = (v) => constant ? v ? height / 2 : height - 1 : height - 2 - (height - 4) * (v - from) / (to - from);
-  pen.strokeStyle = pen.fillStyle = colour;
-  pen.lineJoin = pen.lineCap = "round";
-  pen.lineWidth = constant ? 1 : 1.5;
+  context.strokeStyle = context.fillStyle = colour;
+  context.lineJoin = context.lineCap = "round";
+  context.lineWidth = constant ? 1 : 1.5;
   for (const run of runs) {
-    pen.beginPath();
+    context.beginPath();
     // The first point is drawn twice, so that a single point becomes a dot.
-    for (const [then, v] of [run[0], ...run]) pen.lineTo(x(then), y(v));
-    pen.globalAlpha = constant ? .6 : 1;
-    pen.stroke();
+    for (const [then, v] of [run[0], ...run]) context.lineTo(x(then), y(v));
+    context.globalAlpha = constant ? .6 : 1;
+    context.stroke();
     if (!fill || constant || bare) continue;
-    for (const end of [run.at(-1), run[0]]) pen.lineTo(x(end[0]), y(0));
-    pen.globalAlpha = .16;
-    pen.fill();
+    for (const end of [run.at(-1), run[0]]) context.lineTo(x(end[0]), y(0));
+    context.globalAlpha = .16;
+    context.fill();
   }
-  pen.globalAlpha = 1;
+  context.globalAlpha = 1;
   return { from, to, x, y };
 }
 
 // Draws a dashed line at each counter reset.
-function drawResets(pen, s, x, seconds, height) {
+function drawResets(context, s, x, seconds, height) {
   const resets = s.resets.map((then) => ago(tick - then)).filter((then) => then <= seconds);
-  pen.setLineDash([2, 2]);
-  pen.lineWidth = 1;
+  context.setLineDash([2, 2]);
+  context.lineWidth = 1;
   for (const then of resets) {
-    pen.beginPath();
-    pen.moveTo(x(then), 0);
-    pen.lineTo(x(then), height);
-    pen.stroke();
+    context.beginPath();
+    context.moveTo(x(then), 0);
+    context.lineTo(x(then), height);
+    context.stroke();
   }
-  pen.setLineDash([]);
+  context.setLineDash([]);
   return resets;
 }
 
 // Draws the graph of a series. Returns its description as text.
 function sparkline(canvas, s, kind) {
-  const pen = penOn(canvas, graphWidth, HEIGHT), runs = runsOf((back) => s.spark?.[at(back)], LINE);
+  const context = contextOf(canvas, graphWidth, HEIGHT), runs = runsOf((back) => s.spark?.[at(back)], LINE);
   if (!runs.length) return "no values yet";
   const { low, high } = extent(runs), first = runs[0][0][0];
   // The graph spans the history and at least 40 seconds, so that a short history is wide.
   const seconds = Math.max(first, 40);
-  const { x } = drawRuns(pen, runs, { low, high, seconds, width: graphWidth, height: HEIGHT, colour: colourOf(canvas, kind), zero: flows(s.f.type) });
-  const resets = drawResets(pen, s, x, seconds, HEIGHT), of = s.of && !summed(s.f) ? "mean, " : "";
+  const { x } = drawRuns(context, runs, { low, high, seconds, width: graphWidth, height: HEIGHT, colour: colourOf(canvas, kind), zero: flows(s.f.type) });
+  const resets = drawResets(context, s, x, seconds, HEIGHT), of = s.of && !summed(s.f) ? "mean, " : "";
   const reset = resets.length ? `, reset ${duration(Math.round(resets.at(-1)))} ago` : "";
   return `${of}last ${duration(Math.round(first))}: ${onLine(low, s.f)} to ${onLine(high, s.f)}${reset}`;
 }
 
 // Draws a heat map with the time to the right and the bounds upwards. The colour is the rate of a bucket.
 function heatStrip(canvas, s, kind) {
-  const height = 34, pen = penOn(canvas, graphWidth, height), size = s.parts.length, columns = columnsOf(s, STRIP);
+  const height = 34, context = contextOf(canvas, graphWidth, height), size = s.parts.length, columns = columnsOf(s, STRIP);
   if (!columns.length) return "no values yet";
   const began = columns.at(-1)[1], seconds = Math.max(began, 40), x = (then) => graphWidth - Math.round(then / seconds * graphWidth);
   const rates = columns.map(([back, from, to]) => cameIn(s, back).map((count) => count / (from - to)));
   const most = Math.max(...rates.flat());
-  pen.fillStyle = colourOf(canvas, kind);
+  context.fillStyle = colourOf(canvas, kind);
   columns.forEach(([, from, to], i) => rates[i].forEach((rate, j) => {
-    pen.globalAlpha = rate && .15 + .85 * Math.sqrt(rate / most);
-    pen.fillRect(x(from), height - (j + 1) * height / size, x(to) - x(from), height / size);
+    context.globalAlpha = rate && .15 + .85 * Math.sqrt(rate / most);
+    context.fillRect(x(from), height - (j + 1) * height / size, x(to) - x(from), height / size);
   }));
   const bound = (part) => shown(part.bound, s.f.name);
   return `last ${duration(Math.round(began))}, buckets ${bound(s.parts[0])} to ${bound(s.parts[size - 1])}`;

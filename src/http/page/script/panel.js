@@ -82,27 +82,27 @@ function drawPanel() {
 }
 
 function drawChart(s, lines, unit) {
-  const width = chart.clientWidth, pen = penOn(chart, width, CHART), height = CHART - 20, runs = lines.flatMap((line) => line[1]);
+  const width = chart.clientWidth, context = contextOf(chart, width, CHART), height = CHART - 20, runs = lines.flatMap((line) => line[1]);
   const { low, high } = extent(runs), style = getComputedStyle(chart), back = -chart.cursor.value;
   if (!runs.length) return put(chart.reading, "There are no values yet.");
   const seconds = chart.seconds = Math.max(40, ...runs.map((run) => run[0][0]));
   let scale;
-  pen.translate(GUTTER, 4);
+  context.translate(GUTTER, 4);
   lines.forEach(([, of], i) => {
-    pen.setLineDash([[], [6, 3], [2, 3]][i]);
-    scale = drawRuns(pen, of, { low, high, seconds, width: width - GUTTER, height, colour: style.color, bare: lines.length > 1, zero: flows(s.f.type) });
+    context.setLineDash([[], [6, 3], [2, 3]][i]);
+    scale = drawRuns(context, of, { low, high, seconds, width: width - GUTTER, height, colour: style.color, bare: lines.length > 1, zero: flows(s.f.type) });
   });
-  drawResets(pen, s, scale.x, seconds, height);
-  pen.font = "11px system-ui, sans-serif";
-  pen.fillStyle = getComputedStyle(chart.reading).color;
-  pen.textAlign = "right";
+  drawResets(context, s, scale.x, seconds, height);
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = getComputedStyle(chart.reading).color;
+  context.textAlign = "right";
   const marks = low === high ? [low] : [scale.from, (scale.from + scale.to) / 2, scale.to];
-  for (const v of marks) pen.fillText(unit(v), -8, 4 + Math.min(height - 4, Math.max(4, scale.y(v))));
+  for (const v of marks) context.fillText(unit(v), -8, 4 + Math.min(height - 4, Math.max(4, scale.y(v))));
   for (const [then, align] of [[0, "right"], [seconds, "left"]]) {
-    pen.textAlign = align;
-    pen.fillText(clock(last - then * 1000), scale.x(then), CHART - 6);
+    context.textAlign = align;
+    context.fillText(clock(last - then * 1000), scale.x(then), CHART - 6);
   }
-  if (back) pen.fillRect(scale.x(ago(back)), 0, 1, height);
+  if (back) context.fillRect(scale.x(ago(back)), 0, 1, height);
   const values = lines.map(([name, , value]) => `${name} ${isFinite(value(back)) ? unit(value(back)) : "–"}`.trim());
   put(chart.reading, `${clock(last - ago(back) * 1000)}: ${values.join(", ")}`);
   chart.cursor.ariaValueText = chart.reading.was;
