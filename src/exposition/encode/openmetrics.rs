@@ -78,7 +78,7 @@ pub(super) fn counter_base(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 /// The part of a metric that OpenMetrics allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ruling {
+pub(super) enum Validity {
     Whole,
     /// All but the sum, and in a histogram the count.
     WithoutSum,
@@ -89,17 +89,17 @@ pub(super) enum Ruling {
 ///
 /// Prometheus accepts more. Other parsers reject the whole exposition: "partial or invalid expositions MUST be
 /// considered erroneous in their entirety".
-pub(super) fn ruling(kind: MetricType, sample: &Sample<'_>) -> Ruling {
+pub(super) fn validity(kind: MetricType, sample: &Sample<'_>) -> Validity {
     match sample {
         // "A Total is a non-NaN and MUST be monotonically non-decreasing over time, starting from 0."
-        Sample::Counter(value) if kind == MetricType::COUNTER && !counts(*value) => Ruling::Forbidden,
-        Sample::Counter(_) | Sample::Gauge(_) | Sample::Untyped(_) => Ruling::Whole,
-        Sample::Histogram(histogram) => histogram_ruling(histogram),
-        Sample::Summary(summary) => summary_ruling(summary),
+        Sample::Counter(value) if kind == MetricType::COUNTER && !counts(*value) => Validity::Forbidden,
+        Sample::Counter(_) | Sample::Gauge(_) | Sample::Untyped(_) => Validity::Whole,
+        Sample::Histogram(histogram) => histogram_validity(histogram),
+        Sample::Summary(summary) => summary_validity(summary),
     }
 }
 
-fn histogram_ruling(histogram: &Histogram) -> Ruling {
+fn histogram_validity(histogram: &Histogram) -> Validity {
     let buckets = histogram.get_bucket();
     // "Bucket thresholds within a MetricPoint MUST be unique." and "MUST NOT equal NaN"; "Buckets MUST be
     // sorted in number increasing order of "le""; "Buckets MUST be cumulative."
@@ -117,26 +117,26 @@ fn histogram_ruling(histogram: &Histogram) -> Ruling {
     // "Negative threshold buckets MAY be used, but then the Histogram MetricPoint MUST NOT contain a sum value".
     let negative = buckets.first().is_some_and(|first| first.upper_bound() < 0.0);
     if !(ascending && counts_all) {
-        Ruling::Forbidden
+        Validity::Forbidden
     } else if negative || !counts(histogram.get_sample_sum()) {
-        Ruling::WithoutSum
+        Validity::WithoutSum
     } else {
-        Ruling::Whole
+        Validity::Whole
     }
 }
 
-fn summary_ruling(summary: &Summary) -> Ruling {
+fn summary_validity(summary: &Summary) -> Validity {
     // "Quantiles MUST be between 0 and 1 inclusive. Quantile values MUST NOT be negative." Without observations they
     // "MUST be NaN".
     let legal = summary.get_quantile().iter().all(|entry| {
         (0.0..=1.0).contains(&entry.quantile()) && (entry.value().is_nan() || entry.value() >= 0.0)
     });
     if !legal {
-        Ruling::Forbidden
+        Validity::Forbidden
     } else if !counts(summary.sample_sum()) {
-        Ruling::WithoutSum
+        Validity::WithoutSum
     } else {
-        Ruling::Whole
+        Validity::Whole
     }
 }
 

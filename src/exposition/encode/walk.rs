@@ -7,7 +7,7 @@ use prometheus::proto::{Metric, MetricType};
 
 use super::format::EscapedFormat;
 use super::label::{self, LabelNames, Lead, NameCheck};
-use super::openmetrics::{self, Ruling};
+use super::openmetrics::{self, Validity};
 use super::reading;
 use super::skipped::SkipReason;
 use super::writer::{Head, Series};
@@ -76,13 +76,13 @@ impl Walk {
             }
             let mut sum = true;
             if self.openmetrics {
-                match openmetrics::ruling(announced, &sample) {
-                    Ruling::Whole => {}
-                    Ruling::WithoutSum => {
+                match openmetrics::validity(announced, &sample) {
+                    Validity::Whole => {}
+                    Validity::WithoutSum => {
                         skip(SkipReason::Sum);
                         sum = false;
                     }
-                    Ruling::Forbidden => {
+                    Validity::Forbidden => {
                         skip(SkipReason::Forbidden);
                         continue;
                     }
