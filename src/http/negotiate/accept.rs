@@ -12,27 +12,34 @@ use crate::exposition::encode::{EscapedFormat, Escaping, Escapings, FALLBACK, FO
 /// the first of [`FORMATS`]. No header, only unknown formats, or everything excluded gives text 0.0.4 and no 406: "If
 /// no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
 pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static Format]) -> Accepted {
-    let mut bids: [Option<Bid>; FORMATS.len()] = [None; FORMATS.len()];
+    let mut candidates: [Option<Candidate>; FORMATS.len()] = [None; FORMATS.len()];
     for element in elements(lines) {
-        let Some(bid) = Bid::read(element) else { continue };
-        for (best, _) in bids.iter_mut().zip(FORMATS).filter(|(_, format)| **format == bid.format) {
+        let Some(candidate) = Candidate::read(element) else { continue };
+        for (best, _) in candidates.iter_mut().zip(FORMATS).filter(|(_, format)| **format == candidate.format)
+        {
             // "Media ranges can be overridden by more specific media ranges" (RFC 9110, section 12.5.1). Of two
             // equally specific ranges, the higher weight counts.
-            if best.is_none_or(|best| (best.specificity, best.weight) < (bid.specificity, bid.weight)) {
-                *best = Some(bid);
+            if best.is_none_or(|best| {
+                (best.specificity, best.weight) < (candidate.specificity, candidate.weight)
+            }) {
+                *best = Some(candidate);
             }
         }
     }
     // Since 3.4, Prometheus sends its escaping only with the 1.0.0 text formats. It rejects the whole scrape if names
     // have another escaping. So a protobuf clause without an escaping uses that of the text formats.
-    let announces = |bid: &&Bid| matches!(bid.format.escapings, Escapings::Announced(_));
-    let of_text = bids.iter().flatten().filter(announces).find_map(|bid| bid.escaping);
-    bids.into_iter()
+    let announces = |candidate: &&Candidate| matches!(candidate.format.escapings, Escapings::Announced(_));
+    let of_text = candidates.iter().flatten().filter(announces).find_map(|candidate| candidate.escaping);
+    candidates
+        .into_iter()
         .flatten()
-        .filter(|bid| bid.weight > 0 && (offered.contains(&bid.format) || bid.format == FALLBACK.format()))
+        .filter(|candidate| {
+            candidate.weight > 0
+                && (offered.contains(&candidate.format) || candidate.format == FALLBACK.format())
+        })
         // `min_by_key` returns the first of equal items.
-        .min_by_key(|bid| Reverse(bid.weight))
-        .map_or(Accepted::FALLBACK, |bid| bid.accept(of_text))
+        .min_by_key(|candidate| Reverse(candidate.weight))
+        .map_or(Accepted::FALLBACK, |candidate| candidate.accept(of_text))
 }
 
 /// The result of a negotiation.
@@ -50,7 +57,7 @@ impl Accepted {
 
 /// A clause that names one format.
 #[derive(Clone, Copy, Debug)]
-struct Bid {
+struct Candidate {
     format: &'static Format,
     /// The requested escaping.
     escaping: Option<Escaping>,
@@ -67,10 +74,10 @@ enum Specificity {
     Exact,
 }
 
-impl Bid {
+impl Candidate {
     /// Parses a clause. Wildcards mean text 0.0.4 only: a browser or curl shows the response to people, while formats
     /// that need a parser must be requested by name. Unknown parameters (`charset`) are ignored, as in `expfmt`.
-    fn read(element: Element<'_>) -> Option<Bid> {
+    fn read(element: Element<'_>) -> Option<Candidate> {
         let (format, specificity) = if element.is("*/*") {
             (FALLBACK.format(), Specificity::Anything)
         } else if element.is("text/*") {
@@ -83,12 +90,12 @@ impl Bid {
             let known = Escaping::ALL.into_iter().find(|escaping| value.is(escaping.name()));
             known.unwrap_or(Escaping::Underscores)
         });
-        Some(Bid { format, escaping, specificity, weight: element.weight() })
+        Some(Candidate { format, escaping, specificity, weight: element.weight() })
     }
 
     /// Returns the format with its escaping. `of_text` is the escaping of the text formats' clauses.
     fn accept(self, of_text: Option<Escaping>) -> Accepted {
-        let Bid { format, escaping, specificity: _, weight: _ } = self;
+        let Candidate { format, escaping, specificity: _, weight: _ } = self;
         let silent = matches!(format.escapings, Escapings::Silent);
         match escaping.or(of_text.filter(|_| silent)) {
             Some(escaping) => {
