@@ -227,7 +227,7 @@ impl<G: Gather> Engine<G> {
     fn drive(self: &Arc<Self>) -> Option<Role> {
         // Here, not in `start`, whose caller may hold a lock while this logs.
         self.see_to_a_standby();
-        let reign = self.state.lock().takeovers;
+        let takeovers_before = self.state.lock().takeovers;
         let mut done = None;
         loop {
             let job = match self.drive_until_a_gather(done.take()) {
@@ -245,7 +245,7 @@ impl<G: Gather> Engine<G> {
             self.see_to_a_standby();
             let Some(job) = self.leave(job) else { continue };
             let gathered = self.gather(job);
-            if self.state.lock().returned(reign) {
+            if self.state.lock().returned(takeovers_before) {
                 done = gathered;
             } else {
                 self.deliver(gathered);
@@ -392,8 +392,8 @@ struct Panicked;
 impl<J> State<J> {
     /// Records that a driver returns from its gather. Returns whether it is still the driver. If not, it becomes the
     /// standby.
-    fn returned(&mut self, reign: u64) -> bool {
-        let drives = self.takeovers == reign;
+    fn returned(&mut self, takeovers_before: u64) -> bool {
+        let drives = self.takeovers == takeovers_before;
         if drives {
             self.away_since = None;
         } else {

@@ -44,7 +44,7 @@ impl Writer {
         encode: impl FnOnce(&mut dyn Sink) -> Skipped,
     ) -> Result<Written, Unwritten> {
         let mut body =
-            InTurns { compress: Compress::new(representation.coding, &self.buffers), begun: false };
+            YieldingSink { compress: Compress::new(representation.coding, &self.buffers), begun: false };
         if let Some(comment) = comment.filter(|_| representation.format.format().has_comments) {
             body.chunk(&mut comment.as_bytes().to_vec());
         }
@@ -74,12 +74,12 @@ impl Writer {
 }
 
 /// A body under construction. Yields to the host's threads between two chunks.
-struct InTurns {
+struct YieldingSink {
     compress: Compress,
     begun: bool,
 }
 
-impl Sink for InTurns {
+impl Sink for YieldingSink {
     fn buffer(&mut self) -> Vec<u8> {
         self.compress.buffer()
     }
