@@ -6,9 +6,9 @@ mod connections;
 mod lifecycle;
 mod proxies;
 mod scrapers;
-mod strangers;
 mod suites;
 mod system;
+mod unauthenticated;
 mod watch;
 
 use std::process::{Command, ExitCode};
@@ -55,7 +55,7 @@ fn suites() -> Vec<Row> {
 fn rows() -> Vec<Row> {
     [
         connections::ROWS,
-        strangers::ROWS,
+        unauthenticated::ROWS,
         system::ROWS,
         collectors::ROWS,
         clients::ROWS,

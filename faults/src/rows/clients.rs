@@ -13,28 +13,34 @@ use crate::driver::HostProgram;
 
 pub const ROWS: &[Row] = &[
     Row {
-        name: "impatient-beside-hook",
+        name: "impatient-during-hook",
         proves: "hooks have the longest timeout of the waiting clients; a client with 0.1 s shortens no other timeout, and logs nothing",
         unprotected: None,
-        run: |bench| beside(bench, &["current", "hook=0.2"], "calm", &["0.1"], ("10", 15), Some(1.0)),
+        run: |bench| {
+            with_other_scrapes(bench, &["current", "hook=0.2"], "calm", &["0.1"], ("10", 15), Some(1.0))
+        },
     },
     Row {
-        name: "endless-beside-hook",
+        name: "endless-during-hook",
         proves: "a hanging hook has half of the default timeout, even if a client waits for 120 s",
         unprotected: None,
-        run: |bench| beside(bench, &["current", "hook=1000"], "calm", &["120"], ("10", 3), Some(0.0)),
+        run: |bench| {
+            with_other_scrapes(bench, &["current", "hook=1000"], "calm", &["120"], ("10", 3), Some(0.0))
+        },
     },
     Row {
-        name: "impatient-beside-collector",
+        name: "impatient-during-collector",
         proves: "a gather serves all scrapes that joined it, even if the first client has disconnected",
         unprotected: None,
-        run: |bench| beside(bench, &["current"], "sleep 3", &["0.1"], ("5", 5), None),
+        run: |bench| with_other_scrapes(bench, &["current"], "sleep 3", &["0.1"], ("5", 5), None),
     },
     Row {
         name: "selections-120",
         proves: "one flight gathers the selections of all its scrapes",
         unprotected: None,
-        run: |bench| beside(bench, &["current", "registries=8"], "calm", &["10"; 120], ("10", 4), None),
+        run: |bench| {
+            with_other_scrapes(bench, &["current", "registries=8"], "calm", &["10"; 120], ("10", 4), None)
+        },
     },
     Row {
         name: "hangs-log",
@@ -57,7 +63,7 @@ fn scrape(addr: SocketAddr, query: &str, timeout: &str) -> Result<Answer, String
 }
 
 /// Scrapes like Prometheus, with a timeout, that many times, while others scrape repeatedly with their own.
-fn beside(
+fn with_other_scrapes(
     bench: &Bench,
     options: &[&str],
     order: &str,

@@ -72,10 +72,10 @@ pub const ROWS: &[Row] = &[
         run: |bench| unauthorized(bench, 1000),
     },
     Row {
-        name: "unread-forms-127",
+        name: "unread-representations-127",
         proves: "max_unsent: the memory for clients that read nothing is limited",
         unprotected: Some("without=max_unsent"),
-        run: forms,
+        run: representations,
     },
     Row {
         name: "tls-one-byte-1000",
@@ -90,13 +90,13 @@ pub const ROWS: &[Row] = &[
         run: |bench| handshakes(bench, hello),
     },
     Row {
-        name: "strangers-log",
+        name: "unauthenticated-log",
         proves: "actions of a client are logged at debug or below, by all crates",
         unprotected: Some("naive"),
         run: plain_log,
     },
     Row {
-        name: "strangers-log-tls",
+        name: "unauthenticated-log-tls",
         proves: "the same for TLS; a dependency may log by `log`",
         unprotected: Some("naive"),
         run: tls_log,
@@ -117,24 +117,24 @@ const BODY_MIB: u64 = 4;
 /// Descriptors of the connections, and of the rest of a server.
 const MOST_DESCRIPTORS: u64 = 128 + 8;
 
-/// A minute, or `STRANGERS_SECONDS`.
+/// A minute, or `FLOOD_SECONDS`.
 fn seconds() -> u64 {
-    std::env::var("STRANGERS_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60)
+    std::env::var("FLOOD_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60)
 }
 
 fn floods(bench: &Bench, clients: usize, request: &str, reads: usize) -> Outcome {
     let mut host = bench.host(&["current"])?;
-    besiege(&mut host, clients, request, reads, METRICS)
+    flood_and_scrape(&mut host, clients, request, reads, METRICS)
 }
 
 fn unauthorized(bench: &Bench, clients: usize) -> Outcome {
     let mut host = bench.host(&["current", &format!("token={TOKEN}")])?;
     let authorized = METRICS.replace("\r\n\r\n", &format!("\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"));
-    besiege(&mut host, clients, METRICS, 0, &authorized)
+    flood_and_scrape(&mut host, clients, METRICS, 0, &authorized)
 }
 
 /// Each client requests a large exposition in a different representation, and reads nothing.
-fn forms(bench: &Bench) -> Outcome {
+fn representations(bench: &Bench) -> Outcome {
     const REQUEST: &str = "GET /metrics?name[]=unruly_total&name[]=of_CLIENT HTTP/1.1\r\nHost: x\r\n\r\n";
     const CLIENTS: usize = 127;
     /// The budget, one exposition above it, and the memory of its gather.
@@ -159,7 +159,13 @@ fn forms(bench: &Bench) -> Outcome {
     Ok(figures)
 }
 
-fn besiege(host: &mut HostProgram, clients: usize, request: &str, reads: usize, honest: &str) -> Outcome {
+fn flood_and_scrape(
+    host: &mut HostProgram,
+    clients: usize,
+    request: &str,
+    reads: usize,
+    honest: &str,
+) -> Outcome {
     may_open(clients)?;
     host.tell(&format!("body {BODY_MIB}"))?;
     let manner = Manner {
@@ -321,7 +327,7 @@ fn plain_log(bench: &Bench) -> Outcome {
 }
 
 fn tls_log(bench: &Bench) -> Outcome {
-    let (folder, mut host) = secured(bench, "strangers-log")?;
+    let (folder, mut host) = secured(bench, "unauthenticated-log")?;
     let hello = hello(&trusting(&folder)?)?;
     let mut unnamed = hello.clone();
     // Makes the name in it invalid.
