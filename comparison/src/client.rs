@@ -13,7 +13,7 @@ pub(crate) struct Client {
     connection: Option<TcpStream>,
     /// Bytes read, and the decoded body.
     raw: Vec<u8>,
-    room: Vec<u8>,
+    buffer: Vec<u8>,
     body: Vec<u8>,
 }
 
@@ -63,7 +63,7 @@ impl Ask {
 }
 
 /// Buffer size of one read.
-const ROOM: usize = 256 * 1024;
+const BUFFER_SIZE: usize = 256 * 1024;
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
@@ -72,7 +72,7 @@ impl Client {
             patience: PATIENCE,
             connection: None,
             raw: Vec::new(),
-            room: Vec::new(),
+            buffer: Vec::new(),
             body: Vec::new(),
         }
     }
@@ -201,9 +201,9 @@ impl Client {
 
     fn fill(&mut self) -> io::Result<usize> {
         let Some(connection) = &mut self.connection else { return Ok(0) };
-        self.room.resize(ROOM, 0);
-        let read = connection.read(&mut self.room)?;
-        self.raw.extend_from_slice(&self.room[..read]);
+        self.buffer.resize(BUFFER_SIZE, 0);
+        let read = connection.read(&mut self.buffer)?;
+        self.raw.extend_from_slice(&self.buffer[..read]);
         Ok(read)
     }
 }

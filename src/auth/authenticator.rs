@@ -15,7 +15,7 @@ use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::throttle::Throttle;
 use crate::util::worker::Workers;
 
-/// `Retry-After` of a login that finds the queue full. At usual bcrypt costs the queue has a free place by then.
+/// `Retry-After` of a login that finds the queue full. At usual bcrypt costs the queue has a free entry by then.
 const QUEUE_FULL: Duration = Duration::from_secs(1);
 /// How long the thread waits for the next login.
 const IDLE: Duration = Duration::from_secs(10);

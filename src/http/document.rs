@@ -1,4 +1,4 @@
-//! A static document and its compressed forms.
+//! A static document and its compressed bodies.
 
 use std::fmt;
 

@@ -10,22 +10,22 @@ use std::mem;
 /// A line that is being written into a slice. If the slice is too small, the line is written again into a bigger one.
 pub(super) struct Line<'r> {
     /// The part of the slice that is not written yet.
-    room: &'r mut [u8],
+    unfilled: &'r mut [u8],
     /// The number of bytes that did not fit. If it is not zero, nothing more is written.
     missing: usize,
 }
 
-/// Writes a line into `room` and returns its length.
+/// Writes a line into `buffer` and returns its length.
 ///
 /// # Errors
 ///
 /// The number of bytes that did not fit.
 #[inline(always)]
-pub(super) fn within(room: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Result<usize, usize> {
-    let bytes = room.len();
-    let mut line = Line { room, missing: 0 };
+pub(super) fn within(buffer: &mut [u8], write: impl Fn(&mut Line<'_>)) -> Result<usize, usize> {
+    let bytes = buffer.len();
+    let mut line = Line { unfilled: buffer, missing: 0 };
     write(&mut line);
-    if line.missing == 0 { Ok(bytes - line.room.len()) } else { Err(line.missing) }
+    if line.missing == 0 { Ok(bytes - line.unfilled.len()) } else { Err(line.missing) }
 }
 
 /// Replaces the content of `buffer` with a line.
@@ -48,11 +48,11 @@ impl Line<'_> {
 
     #[inline(always)]
     pub(super) fn put(&mut self, text: &[u8]) {
-        let left = self.room.len();
-        match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
+        let left = self.unfilled.len();
+        match mem::take(&mut self.unfilled).split_at_mut_checked(text.len()) {
             Some((to, rest)) => {
                 copy(to, text);
-                self.room = rest;
+                self.unfilled = rest;
             }
             None => self.missing += text.len() - left,
         }
@@ -61,11 +61,11 @@ impl Line<'_> {
     /// Writes a text of `N` to `2 * N` bytes.
     #[inline(always)]
     pub(super) fn put_ends<const N: usize>(&mut self, text: &[u8]) {
-        let left = self.room.len();
-        match mem::take(&mut self.room).split_at_mut_checked(text.len()) {
+        let left = self.unfilled.len();
+        match mem::take(&mut self.unfilled).split_at_mut_checked(text.len()) {
             Some((to, rest)) => {
                 copy_ends::<N>(to, text);
-                self.room = rest;
+                self.unfilled = rest;
             }
             None => self.missing += text.len() - left,
         }
@@ -74,10 +74,10 @@ impl Line<'_> {
     /// Writes the first `len` bytes of `text`.
     #[inline(always)]
     pub(super) fn put_first(&mut self, text: [u8; 8], len: usize) {
-        match self.room.first_chunk_mut() {
+        match self.unfilled.first_chunk_mut() {
             Some(to) => {
                 *to = text;
-                self.room = &mut mem::take(&mut self.room)[len.min(8)..];
+                self.unfilled = &mut mem::take(&mut self.unfilled)[len.min(8)..];
             }
             None => self.put(&text[..len]),
         }
@@ -86,11 +86,11 @@ impl Line<'_> {
     /// Passes a copy of the line to `write`, because a line whose address escapes does not stay in registers.
     #[inline(always)]
     pub(super) fn lend(&mut self, write: impl FnOnce(&mut Line<'_>)) {
-        let bytes = self.room.len();
-        let mut line = Line { room: self.room, missing: self.missing };
+        let bytes = self.unfilled.len();
+        let mut line = Line { unfilled: self.unfilled, missing: self.missing };
         write(&mut line);
-        let (left, missing) = (line.room.len(), line.missing);
-        self.room = &mut mem::take(&mut self.room)[bytes - left..];
+        let (left, missing) = (line.unfilled.len(), line.missing);
+        self.unfilled = &mut mem::take(&mut self.unfilled)[bytes - left..];
         self.missing = missing;
     }
 }
@@ -184,14 +184,14 @@ mod tests {
                 line.lend(|line| line.put(&text.as_bytes()[..len]));
                 line.put_first(*b"> and so", 1);
             };
-            for room in [0, 1, 2, len, len + 1, len + 2, len + 9, 400] {
-                let mut room = vec![b'~'; room];
-                let written = within(&mut room, write);
-                let missing = expected.len().saturating_sub(room.len());
+            for size in [0, 1, 2, len, len + 1, len + 2, len + 9, 400] {
+                let mut buffer = vec![b'~'; size];
+                let written = within(&mut buffer, write);
+                let missing = expected.len().saturating_sub(buffer.len());
                 let fits = if missing == 0 { Ok(expected.len()) } else { Err(missing) };
-                assert_eq!(written, fits, "{len} in {}", room.len());
+                assert_eq!(written, fits, "{len} in {}", buffer.len());
                 if let Ok(bytes) = written {
-                    assert_eq!(room[..bytes], *expected.as_bytes(), "{len}");
+                    assert_eq!(buffer[..bytes], *expected.as_bytes(), "{len}");
                 }
             }
             for mut buffer in [Vec::new(), vec![7; 9], Vec::with_capacity(400)] {

@@ -27,11 +27,11 @@ impl<'s> Output<'s> {
     #[inline(always)]
     pub(super) fn line(&mut self, write: impl Fn(&mut Line<'_>)) {
         loop {
-            let room = self.chunk.get_mut(self.filled..).unwrap_or_default();
+            let unfilled = self.chunk.get_mut(self.filled..).unwrap_or_default();
             // Without `black_box` the compiler hoists the formatting of numbers out of the loop.
-            match line::within(room, black_box(&write)) {
+            match line::within(unfilled, black_box(&write)) {
                 Ok(bytes) => return self.filled += bytes,
-                Err(missing) => self.make_room(missing),
+                Err(missing) => self.grow(missing),
             }
         }
     }
@@ -41,17 +41,17 @@ impl<'s> Output<'s> {
     }
 
     #[cold]
-    fn make_room(&mut self, missing: usize) {
-        let room = self.chunk.len() - self.filled + missing;
-        if self.filled > 0 && self.filled + room > CHUNK_SIZE {
+    fn grow(&mut self, missing: usize) {
+        let needed = self.chunk.len() - self.filled + missing;
+        if self.filled > 0 && self.filled + needed > CHUNK_SIZE {
             self.hand_on();
         }
         if self.chunk.capacity() == 0 {
             self.chunk = self.sink.buffer();
         }
         // A line may be longer than a chunk.
-        let most = (self.filled + room).max(CHUNK_SIZE);
-        let ready = (self.filled + room).max(self.chunk.len() + STEP).min(most);
+        let most = (self.filled + needed).max(CHUNK_SIZE);
+        let ready = (self.filled + needed).max(self.chunk.len() + STEP).min(most);
         self.chunk.truncate(most);
         self.chunk.reserve_exact(most - self.chunk.len());
         self.chunk.resize(ready, 0);

@@ -48,7 +48,7 @@ fn end(activity: &Activity) {
 }
 
 /// Waits until a newcomer can be admitted. Returns the time that took, and the connection that would be evicted.
-async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
+async fn next_eviction(connections: &mut Connections, activities: &[Arc<Activity>]) -> (Duration, usize) {
     let start = Instant::now();
     let Some(id) = connections.ready().await else { panic!("no connection ends on its own in this test") };
     let evicted = &connections.open[&id].activity;
@@ -58,16 +58,16 @@ async fn room(connections: &mut Connections, activities: &[Arc<Activity>]) -> (D
 #[tokio::test(start_paused = true)]
 async fn evicts_the_longest_waiting_but_none_with_a_running_request() {
     let (mut connections, mut activities) = full(3).await;
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 0));
     assert!(request(&activities[0]));
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 1));
     write(&activities[1]);
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 2));
     assert!(connections.evict_for_newcomer(false).await);
     assert!(!request(&activities[2]), "an evicted connection is not answered");
     assert!(!connections.evict_for_newcomer(false).await);
     admit(&mut connections, &mut activities);
-    assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (SECOND / 10, 3));
     assert!(request(&activities[3]));
     assert!(request(&activities[1]));
     let wait = tokio::time::timeout(100 * SCRAPE, connections.ready()).await;
@@ -85,7 +85,7 @@ async fn evicts_clients_that_read_nothing_after_two_seconds() {
         activities[0].on(Event::Taken(64 * 1024));
     }
     // The second and the third client are equally slow. The first keeps up.
-    let (time, evicted) = room(&mut connections, &activities).await;
+    let (time, evicted) = next_eviction(&mut connections, &activities).await;
     assert_eq!((start.elapsed(), evicted != 0), (2 * SECOND, true), "{time:?}");
     assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), 2 * SECOND);
@@ -177,7 +177,7 @@ async fn evicts_clients_that_keep_up_after_a_scrape_timeout_only() {
             }
         }
     });
-    assert_eq!(room(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (SCRAPE - SECOND, 1));
     assert!(connections.evict_for_newcomer(false).await);
     assert_eq!(start.elapsed(), SCRAPE - SECOND);
     keep_up.abort();
@@ -188,24 +188,24 @@ async fn evicts_clients_that_keep_up_after_a_scrape_timeout_only() {
 async fn grants_handshakes_a_grace_period_after_client_hello() {
     let (mut connections, mut activities) = full(3).await;
     // One byte is no ClientHello, so all three have exceeded the first grace period.
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 0));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 0));
     activities[0].on(Event::HelloComplete);
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 1));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 1));
     sleep(SECOND / 2).await;
     activities[1].on(Event::HelloComplete);
     activities[2].on(Event::HelloComplete);
-    assert_eq!(room(&mut connections, &activities).await, (SECOND / 2, 0));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (SECOND / 2, 0));
     assert!(connections.evict_for_newcomer(false).await);
     admit(&mut connections, &mut activities);
-    assert_eq!(room(&mut connections, &activities).await, (SECOND / 10, 3));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (SECOND / 10, 3));
     // The same grace period covers the first request, but no later one.
     activities[1].on(Event::HandshakeComplete);
     activities[3].on(Event::HelloComplete);
     write(&activities[2]);
-    assert_eq!(room(&mut connections, &activities).await, (SECOND - SECOND / 2 - SECOND / 10, 1));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (SECOND - SECOND / 2 - SECOND / 10, 1));
     end(&activities[2]);
     activities[1].on(Event::HelloComplete);
-    assert_eq!(room(&mut connections, &activities).await, (Duration::ZERO, 2));
+    assert_eq!(next_eviction(&mut connections, &activities).await, (Duration::ZERO, 2));
 }
 
 /// A thousand clients that read nothing kept a scrape in the backlog for longer than its timeout.
