@@ -182,7 +182,7 @@ impl Builder {
         faults.of_handler()?;
         metrics.landing_page = None;
         let telemetry = Arc::new(Telemetry::new());
-        telemetry.omit_server();
+        telemetry.hide_server_families();
         let policy = access.open_for_handler(&telemetry)?;
         let router = metrics.router(policy, telemetry);
         let host = Arc::clone(router.scraper.host());

@@ -4,7 +4,7 @@
 //!
 //! [`Builder::registry`] and [`registry_named`](Builder::registry_named) may be called several times.
 //!
-//! * Each registry is gathered separately. If a collector of one panics, that registry is omitted and the others are served.
+//! * Each registry is gathered separately. If a collector of one panics, that registry is skipped and the others are served.
 //!   `prometheus_exporter_registry_up{registry}` shows it.
 //! * Families of the same name become one family.
 //! * A series that occurs twice is served once, from the earlier registry.

@@ -124,7 +124,7 @@
 //! * Concurrent scrapes share a gather: a hundred scrapers at once cost two gathers at most.
 //! * A scrape that times out gets a 503, also while a collector hangs. This costs one thread, and no second gather
 //!   starts.
-//! * A panic is logged, and its registry is omitted. If no registry is left, the scrape gets a 500. With
+//! * A panic is logged, and its registry is skipped. If no registry is left, the scrape gets a 500. With
 //!   `panic = "abort"` a panic ends the program.
 //! * Connections, request heads, idle times, slow readers and stops have limits: see [`Builder`].
 //! * If descriptors run out, the server backs off. Connections use at most a quarter of them.

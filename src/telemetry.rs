@@ -79,9 +79,9 @@ impl Telemetry {
         self.set(OwnFamily::ResponseSize, &[], bytes as f64);
     }
 
-    /// Omits the metrics that a mounted handler cannot know.
-    pub(crate) fn omit_server(&self) {
-        self.0.lock().omitted = &[OwnFamily::Connections, OwnFamily::Ready];
+    /// Hides the metrics that a mounted handler cannot know.
+    pub(crate) fn hide_server_families(&self) {
+        self.0.lock().hidden = &[OwnFamily::Connections, OwnFamily::Ready];
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {

@@ -17,7 +17,7 @@ pub(super) struct Store {
     /// In the order of their label values.
     series: [Vec<Series>; OwnFamily::ALL.len()],
     /// Families that are not exposed.
-    pub(super) omitted: &'static [OwnFamily],
+    pub(super) hidden: &'static [OwnFamily],
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Store {
     /// Returns the families and their metrics in the order in which a registry gathers them.
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let all = OwnFamily::ALL.iter().zip(&self.series);
-        let exposed = all.filter(|(own, series)| !series.is_empty() && !self.omitted.contains(own));
+        let exposed = all.filter(|(own, series)| !series.is_empty() && !self.hidden.contains(own));
         let families = exposed.map(|(own, series)| {
             let info = own.info();
             let metrics = series.iter().map(|series| series.metric(info)).collect();

@@ -189,7 +189,7 @@ impl Recorder<'_> {
             let buckets = BOUNDS.map(|bound| (bound, up_to(bound)));
             let (sum, count) = (OBSERVATIONS.into_iter().sum(), OBSERVATIONS.len() as u64);
             s.histogram("copied_seconds", "A histogram from elsewhere", &[], &buckets, sum, count);
-            s.gauge("copied again", "Left out", &[], 1.0);
+            s.gauge("copied again", "Skipped", &[], 1.0);
         });
         self.registry.register(Box::new(collector)).unwrap();
         at
