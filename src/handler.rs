@@ -101,9 +101,9 @@ impl Handler {
         Handler { mounted: Arc::new(mounted), page: None }
     }
 
-    fn answer(&self, head: Parts) -> ResponseFuture {
+    fn respond(&self, head: Parts) -> ResponseFuture {
         let (mounted, page) = (Arc::clone(&self.mounted), self.page.clone());
-        ResponseFuture(Box::pin(async move { mounted.answer(head, page).await }))
+        ResponseFuture(Box::pin(async move { mounted.respond(head, page).await }))
     }
 }
 
@@ -113,7 +113,7 @@ impl<B> Service<Request<B>> for Handler {
     type Future = ResponseFuture;
 
     fn call(&self, request: Request<B>) -> ResponseFuture {
-        self.answer(request.into_parts().0)
+        self.respond(request.into_parts().0)
     }
 }
 
@@ -128,7 +128,7 @@ impl<B> tower_service::Service<Request<B>> for Handler {
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.answer(request.into_parts().0)
+        self.respond(request.into_parts().0)
     }
 }
 
@@ -139,7 +139,7 @@ impl fmt::Debug for Handler {
 }
 
 impl Mounted {
-    async fn answer(&self, head: Parts, page: Option<Arc<Document>>) -> Response<Body> {
+    async fn respond(&self, head: Parts, page: Option<Arc<Document>>) -> Response<Body> {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -151,9 +151,9 @@ impl Mounted {
         };
         let (router, head) = (Arc::clone(&self.router), Arc::new(head));
         let asked = Arc::clone(&head);
-        let answer =
+        let response =
             Task::spawn(&runtime, async move { router.respond_mounted(&asked, page.as_deref()).await }).await;
-        answer.unwrap_or_else(|_| Router::without_engine(&head))
+        response.unwrap_or_else(|_| Router::without_engine(&head))
     }
 
     /// Returns the engine's runtime, and starts the engine at the first call.

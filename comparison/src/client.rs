@@ -28,7 +28,7 @@ pub(crate) enum Ask {
     Prometheus,
 }
 
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// From before the request, or before the connection, to the last byte.
     pub(crate) took: Duration,
     pub(crate) gzip: bool,
@@ -110,7 +110,7 @@ impl Client {
 
     /// Scrapes on the open connection, or on a new one. A server that closes after each response gets a new
     /// one each time.
-    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Answer> {
+    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Response> {
         let start = Instant::now();
         let reused = self.connection.is_some();
         match self.ask(ask, start) {
@@ -124,7 +124,7 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, ask: Ask, start: Instant) -> Outcome<Answer> {
+    fn ask(&mut self, ask: Ask, start: Instant) -> Outcome<Response> {
         self.connect()?;
         self.raw.clear();
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n{}\r\n", self.address, ask.headers());
@@ -148,7 +148,7 @@ impl Client {
         if !head.keeps {
             self.disconnect();
         }
-        Ok(Answer { took, gzip: head.gzip, kept: head.keeps })
+        Ok(Response { took, gzip: head.gzip, kept: head.keeps })
     }
 
     /// Reads that many bytes, or until the connection ends.

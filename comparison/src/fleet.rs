@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, Ask, Client};
+use crate::client::{Ask, Client, Response};
 use crate::launch::Threads;
 use crate::load::Load;
 use crate::outcome::Outcome;
@@ -133,7 +133,7 @@ impl Fleet<'_> {
 }
 
 impl Member {
-    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Answer> {
+    pub(crate) fn scrape(&mut self, ask: Ask) -> Outcome<Response> {
         self.client.scrape(ask).map_err(|failure| format!("{}: {failure}", self.name).into())
     }
 

@@ -10,14 +10,14 @@ use prometheus_hyper::rustls::{self, ClientConfig, ClientConnection};
 pub const GET: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
     pub took: Duration,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (header, value) = line.split_once(':')?;
@@ -57,7 +57,7 @@ impl Connection {
     }
 
     /// Sends a request and reads one complete response.
-    pub fn ask(&mut self, request: &[u8], limit: Duration) -> io::Result<Answer> {
+    pub fn ask(&mut self, request: &[u8], limit: Duration) -> io::Result<Response> {
         let start = Instant::now();
         self.stream.set_write_timeout(Some(limit))?;
         self.stream.set_read_timeout(Some(limit))?;
@@ -66,14 +66,14 @@ impl Connection {
             None => self.stream.write_all(request)?,
         }
         let (status, head) = self.read_head(start, limit)?;
-        let answer = Answer { status, head, body: Vec::new(), took: Duration::ZERO };
+        let answer = Response { status, head, body: Vec::new(), took: Duration::ZERO };
         let length = answer.header("content-length").and_then(|length| length.parse().ok());
         let length: usize = length.ok_or_else(|| io::Error::other("a response without a length"))?;
         while self.buffer.len() < length {
             self.more(start, limit)?;
         }
         let body = self.buffer.drain(..length).collect();
-        Ok(Answer { body, took: start.elapsed(), ..answer })
+        Ok(Response { body, took: start.elapsed(), ..answer })
     }
 
     fn read_head(&mut self, start: Instant, limit: Duration) -> io::Result<(u16, String)> {
@@ -112,10 +112,10 @@ impl Connection {
 }
 
 /// Scrapes once on a connection of its own. The limit includes connecting.
-pub fn scrape(addr: SocketAddr, limit: Duration) -> io::Result<Answer> {
+pub fn scrape(addr: SocketAddr, limit: Duration) -> io::Result<Response> {
     let start = Instant::now();
     let answer = Connection::open(addr, limit)?.ask(GET.as_bytes(), limit)?;
-    Ok(Answer { took: start.elapsed(), ..answer })
+    Ok(Response { took: start.elapsed(), ..answer })
 }
 
 /// Reads until the server closes or resets. Returns the time that took, and the bytes read. Returns None if

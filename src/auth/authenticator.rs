@@ -57,8 +57,8 @@ pub(crate) enum Decision {
     },
 }
 
-/// A decision, or the channel that will receive it.
-enum Answer {
+/// A check whose decision is made, or is sent through the channel.
+enum Check {
     Now(Decision, Option<RejectReason>),
     Later(oneshot::Receiver<Decision>),
 }
@@ -101,8 +101,8 @@ impl Authenticator {
         authorization: impl Iterator<Item = &'h [u8]>,
     ) -> Decision {
         let (decision, reason) = match self.evaluate(peer, authorization, Instant::now()) {
-            Answer::Now(decision, reason) => (decision, reason),
-            Answer::Later(decision) => {
+            Check::Now(decision, reason) => (decision, reason),
+            Check::Later(decision) => {
                 // The sender is dropped if the login was evicted, or if no thread can be started.
                 let decision = decision.await.unwrap_or(Decision::TooMany { retry_after: QUEUE_FULL });
                 let reason = match decision {
@@ -126,12 +126,12 @@ impl Authenticator {
         peer: Option<IpAddr>,
         authorization: impl Iterator<Item = &'h [u8]>,
         now: Instant,
-    ) -> Answer {
+    ) -> Check {
         // A token is long and random, so guessing is hopeless at any speed. A valid token needs no limit.
         let login = match self.shared.credentials.evaluate(authorization) {
-            Evaluation::Accepted => return Answer::Now(Decision::Granted, None),
+            Evaluation::Accepted => return Check::Now(Decision::Granted, None),
             Evaluation::Missing => {
-                return Answer::Now(Decision::Unauthorized, Some(RejectReason::NoCredentials));
+                return Check::Now(Decision::Unauthorized, Some(RejectReason::NoCredentials));
             }
             Evaluation::Wrong => None,
             Evaluation::Login(login) => Some(login),
@@ -140,15 +140,15 @@ impl Authenticator {
         let mut state = self.shared.state.lock();
         let cached = login.as_ref().map_or(Cached::No, |login| state.cache.find(&login.digest, origin));
         if cached == Cached::Here {
-            return Answer::Now(Decision::Granted, None);
+            return Check::Now(Decision::Granted, None);
         }
         if let Err(retry_after) = state.failed.count(origin, now) {
-            return Answer::Now(Decision::TooMany { retry_after }, Some(RejectReason::Failures));
+            return Check::Now(Decision::TooMany { retry_after }, Some(RejectReason::Failures));
         }
         match login {
             Some(Login { user: Some(user), digest, .. }) if cached == Cached::Elsewhere => {
                 state.grant(origin, user, digest, now);
-                Answer::Now(Decision::Granted, None)
+                Check::Now(Decision::Granted, None)
             }
             Some(login) => {
                 let (reply, decision) = oneshot::channel();
@@ -162,9 +162,9 @@ impl Authenticator {
                 if evicted.is_none() {
                     self.wake();
                 }
-                Answer::Later(decision)
+                Check::Later(decision)
             }
-            None => Answer::Now(Decision::Unauthorized, Some(RejectReason::WrongCredentials)),
+            None => Check::Now(Decision::Unauthorized, Some(RejectReason::WrongCredentials)),
         }
     }
 

@@ -161,8 +161,8 @@ impl Builder {
     /// sources, and its outcome. Each has the seconds since the start. The log also has the message of a panic, and the first sample
     /// or collector that was skipped. The access control is that of the path. Any of these may contain what the client must not read, such as an address, a
     /// query or credentials.
-    pub fn probe_debug(mut self, answer: bool) -> Self {
-        self.metrics.probe_debug = answer;
+    pub fn probe_debug(mut self, serve: bool) -> Self {
+        self.metrics.probe_debug = serve;
         self.faults.of_server("probe_debug");
         self
     }

@@ -16,13 +16,13 @@ pub struct Client {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// Reads one response. `bodiless` is for a response to HEAD.
-    pub fn answer(&mut self, bodiless: bool) -> Answer {
+    pub fn answer(&mut self, bodiless: bool) -> Response {
         let mut answer = self.head();
         if !bodiless {
             answer.body = self.body(&answer);
@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// Reads the head of a response, and nothing of its body.
-    pub fn head(&mut self) -> Answer {
+    pub fn head(&mut self) -> Response {
         let head_end = loop {
             if let Some(at) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -80,16 +80,16 @@ impl Client {
         };
         let head = String::from_utf8(self.rest.drain(..head_end).collect()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head, body: String::new() }
+        Response { status, head, body: String::new() }
     }
 
     /// Reads the body that belongs to a head.
-    pub fn body(&mut self, head: &Answer) -> String {
+    pub fn body(&mut self, head: &Response) -> String {
         String::from_utf8(self.body_bytes(head)).unwrap()
     }
 
     /// Reads the body as bytes.
-    pub fn body_bytes(&mut self, head: &Answer) -> Vec<u8> {
+    pub fn body_bytes(&mut self, head: &Response) -> Vec<u8> {
         let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
         while self.rest.len() < length {
             self.read_some();
@@ -119,7 +119,7 @@ impl Client {
 }
 
 /// Sends one request on a separate connection.
-pub fn get(addr: SocketAddr, path: &str) -> Answer {
+pub fn get(addr: SocketAddr, path: &str) -> Response {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     client.answer(false)

@@ -6,14 +6,14 @@ use std::time::Duration;
 use prometheus_hyper::prometheus::Registry;
 use prometheus_hyper::{Builder, Server};
 
-use crate::support::client::{Answer, Client, connect_from};
+use crate::support::client::{Client, Response, connect_from};
 use crate::support::server::start;
 
 fn server(options: impl FnOnce(Builder) -> Builder) -> (prometheus_hyper::Guard, SocketAddr) {
     start(options(Server::builder().registry(&Registry::new())))
 }
 
-fn ask(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+fn ask(addr: SocketAddr, path: &str, headers: &str) -> Response {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n"));
     client.answer(false)

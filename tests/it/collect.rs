@@ -8,14 +8,14 @@ use prometheus_hyper::collector::Samples;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{BoxError, Builder, ScrapeContext, Server};
 
-use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get, wait_for};
+use crate::support::client::{Client, PATIENCE, Response, ask_and_be_heard, get, wait_for};
 use crate::support::log::{Log, logged_to};
 use crate::support::server::{patient, something, start};
 
 const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
 
 /// Returns the success of a hook and of the registry that it fills.
-fn success(answer: &Answer, name: &str) -> (Option<f64>, Option<f64>) {
+fn success(answer: &Response, name: &str) -> (Option<f64>, Option<f64>) {
     let of = |metric: &str, label: &str| {
         answer.sample(&format!("prometheus_exporter_{metric}{{{label}=\"{name}\"}}"))
     };

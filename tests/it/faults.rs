@@ -16,7 +16,7 @@ use prometheus_hyper::prometheus::{Gauge, IntCounter, IntCounterVec, Opts, Regis
 use prometheus_hyper::{Guard, Server};
 use socket2::SockRef;
 
-use crate::support::client::{Answer, Client, get};
+use crate::support::client::{Client, Response, get};
 use crate::support::log::logged;
 use crate::support::runtime::current_thread;
 use crate::support::server::start;
@@ -370,7 +370,7 @@ fn scrapes_fail_until_a_poisoned_mutex_is_cleared() {
     let registry = Registry::new();
     registry.register(Box::new(Locked(Arc::clone(&shared), desc))).unwrap();
     let (_guard, addr) = start(Server::builder().registry(&registry));
-    let scrape = || -> Answer { get(addr, "/metrics") };
+    let scrape = || -> Response { get(addr, "/metrics") };
 
     assert_eq!(scrape().sample("locked_total"), Some(0.0));
     let poisoner = Arc::clone(&shared);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use prometheus_hyper::prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::support::client::{Answer, Client};
+use crate::support::client::{Client, Response};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,7 +21,7 @@ fn start(options: impl FnOnce(Builder) -> Builder) -> (Guard, SocketAddr) {
     (guard, addr)
 }
 
-fn scrape(addr: SocketAddr, path: &str, headers: &str) -> (Answer, Vec<u8>) {
+fn scrape(addr: SocketAddr, path: &str, headers: &str) -> (Response, Vec<u8>) {
     let mut client = Client::connect(addr);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
     let head = client.head();

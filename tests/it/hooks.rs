@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{Builder, ScrapeContext, Server};
 
-use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+use crate::support::client::{Client, PATIENCE, Response, ask, ask_and_be_heard, get, wait_for};
 use crate::support::error::Caused;
 use crate::support::log::{Log, logged, logged_to};
 use crate::support::server::{patient, start};
@@ -21,7 +21,7 @@ fn gauge(registry: &Registry, name: &str) -> Gauge {
     gauge
 }
 
-fn success(answer: &Answer, hook: &str) -> Option<f64> {
+fn success(answer: &Response, hook: &str) -> Option<f64> {
     answer.sample(&format!("prometheus_exporter_hook_success{{hook=\"{hook}\"}}"))
 }
 

@@ -14,7 +14,7 @@ use prometheus_hyper::{Builder, Server};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 
-use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, basic, get, wait_for};
+use crate::support::client::{Client, PATIENCE, Response, ask_and_be_heard, basic, get, wait_for};
 use crate::support::log::Log;
 use crate::support::server::patient;
 
@@ -90,28 +90,28 @@ fn request(user: &str, password: &str) -> String {
 }
 
 /// Logs in on a separate connection.
-fn login(from: Ipv4Addr, addr: SocketAddr, user: &str, password: &str) -> Answer {
+fn login(from: Ipv4Addr, addr: SocketAddr, user: &str, password: &str) -> Response {
     let mut client = connect(from, addr);
     client.send(request(user, password));
     client.answer(false)
 }
 
 /// Logs in with the right password.
-fn correct_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &str, &str)) -> Answer {
+fn correct_login(from: Ipv4Addr, addr: SocketAddr, (user, password, _): (&str, &str, &str)) -> Response {
     let answer = login(from, addr, user, password);
     assert_eq!(answer.status, 200, "{user} from {from}: {answer:?}");
     answer
 }
 
 /// Returns how many logins were rejected: a wrong password, too many failures, a full queue.
-fn rejected(answer: &Answer) -> [f64; 3] {
+fn rejected(answer: &Response) -> [f64; 3] {
     ["wrong_credentials", "failures", "logins"].map(|reason| {
         let series = format!("prometheus_exporter_denied_total{{reason=\"{reason}\"}}");
         answer.sample(&series).unwrap_or_else(|| panic!("no {series}: {}", answer.body))
     })
 }
 
-fn assert_has_retry_after(answer: &Answer) {
+fn assert_has_retry_after(answer: &Response) {
     let after: Option<u64> = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
     assert!(answer.status == 429 && after.is_some_and(|seconds| (1..=60).contains(&seconds)), "{answer:?}");
 }

@@ -11,7 +11,7 @@ use prometheus_hyper::{Builder, Server};
 
 #[cfg(feature = "auth")]
 use crate::support::client::ask;
-use crate::support::client::{Answer, Client, ask_and_be_heard, get};
+use crate::support::client::{Client, Response, ask_and_be_heard, get};
 use crate::support::collectors::{Gated, Hangs, Moody};
 use crate::support::log::logged;
 use crate::support::server::{patient, printed, something};
@@ -38,7 +38,7 @@ struct Situation {
     name: &'static str,
     builder: Builder,
     /// Returns the last answer.
-    client: Box<dyn FnOnce(SocketAddr) -> Answer + Send>,
+    client: Box<dyn FnOnce(SocketAddr) -> Response + Send>,
     status: u16,
     body: &'static str,
     /// After that of the start.
@@ -48,7 +48,7 @@ struct Situation {
 fn situation(
     name: &'static str,
     builder: Builder,
-    client: impl FnOnce(SocketAddr) -> Answer + Send + 'static,
+    client: impl FnOnce(SocketAddr) -> Response + Send + 'static,
     (status, body): (u16, &'static str),
     log: &'static [&'static str],
 ) -> Situation {
@@ -74,7 +74,7 @@ impl Situation {
 }
 
 /// Asks twice: a fault that occurs twice is logged once.
-fn twice(path: &'static str) -> impl FnOnce(SocketAddr) -> Answer + Send {
+fn twice(path: &'static str) -> impl FnOnce(SocketAddr) -> Response + Send {
     move |addr| {
         get(addr, path);
         get(addr, path)
@@ -208,7 +208,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
         situation(
             "address not allowed",
             serving().allow_network("192.0.2.0/24"),
-            |addr| Answer { status: 0, head: String::new(), body: Client::connect(addr).closed() },
+            |addr| Response { status: 0, head: String::new(), body: Client::connect(addr).closed() },
             (0, ""),
             &[],
         ),

@@ -6,7 +6,7 @@ use prometheus_hyper::prometheus::{
 };
 use prometheus_hyper::{Builder, Guard, Server};
 
-use crate::support::client::{Answer, Client, get};
+use crate::support::client::{Client, Response, get};
 use crate::support::collectors::Moody;
 
 fn start(builder: Builder) -> Guard {
@@ -95,7 +95,7 @@ fn series_of_each_registry_are_counted_as_by_prometheus() {
     panics.store(false, std::sync::atomic::Ordering::SeqCst);
     let guard = start(Server::builder().registry(&registry).registry_named("moody", &moody));
     let addr = guard.local_addr().unwrap();
-    let series = |answer: &Answer, registry: &str| {
+    let series = |answer: &Response, registry: &str| {
         answer.sample(&format!("prometheus_exporter_series{{registry=\"{registry}\"}}"))
     };
     for label in ["a", "b", "c"] {

@@ -10,7 +10,7 @@ use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{Gauge, IntCounter, Registry};
 use prometheus_hyper::{Builder, Guard, ProbeError, ProbeRequest, Server};
 
-use crate::support::client::{Answer, Client, PATIENCE, ask_and_be_heard, get, wait_for};
+use crate::support::client::{Client, PATIENCE, Response, ask_and_be_heard, get, wait_for};
 use crate::support::collectors::OnDrop;
 use crate::support::server::patient;
 use crate::support::watched::Watched;
@@ -150,7 +150,7 @@ fn probe_gets_its_parameters_and_deadline() {
 #[test]
 fn probe_negotiates_format_coding_and_filter_as_metrics() {
     let (_guard, addr) = start(Server::builder().openmetrics(true).probe("/probe", probe));
-    let ask = |query: &str, headers: &str| -> Answer {
+    let ask = |query: &str, headers: &str| -> Response {
         let mut client = Client::connect(addr);
         client.send(format!("GET /probe?target=well{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
         client.answer(false)

@@ -10,12 +10,12 @@ use prometheus_hyper::prometheus::core::{Collector, Desc};
 use prometheus_hyper::prometheus::proto::MetricFamily;
 use prometheus_hyper::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
-use crate::support::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+use crate::support::client::{Client, PATIENCE, Response, ask, ask_and_be_heard, get, wait_for};
 use crate::support::collectors::{Gated, Moody};
 use crate::support::log::{Log, logged, logged_to};
 use crate::support::server::{patient, start};
 
-fn scrape(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+fn scrape(addr: SocketAddr, path: &str, headers: &str) -> Response {
     ask(addr, path, headers).answer(false)
 }
 
@@ -254,7 +254,7 @@ fn panicking_registry_is_skipped_and_has_up_zero() {
     let builder = Server::builder().registry(&good).registry_named("db", &bad).registry(&worse);
     let (_guard, addr) = start(builder);
 
-    let up = |answer: &Answer, name: &str| {
+    let up = |answer: &Response, name: &str| {
         answer.sample(&format!("prometheus_exporter_registry_up{{registry=\"{name}\"}}")).unwrap()
     };
     let answer = scrape(addr, "/metrics", "");

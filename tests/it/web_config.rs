@@ -18,7 +18,7 @@ use prometheus_hyper::{Builder, Server};
 
 use crate::support::Scratch;
 use crate::support::client;
-use crate::support::client::{Answer, Client, ask};
+use crate::support::client::{Client, Response, ask};
 use crate::support::log::logged;
 use crate::support::server::something;
 
@@ -38,12 +38,12 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 /// Sends one request on a separate connection.
-fn fetch(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+fn fetch(addr: SocketAddr, path: &str, headers: &str) -> Response {
     ask(addr, path, headers).answer(false)
 }
 
 /// Sends one request byte for byte on a separate connection.
-fn send(addr: SocketAddr, request: &str) -> Answer {
+fn send(addr: SocketAddr, request: &str) -> Response {
     let mut client = Client::connect(addr);
     client.send(request);
     client.answer(request.starts_with("HEAD "))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::watch::{Over, Watch};
 use super::{Bench, Outcome, Row, check, ms, wait_for};
-use crate::client::{Answer, Connection};
+use crate::client::{Connection, Response};
 use crate::driver::HostProgram;
 
 pub const ROWS: &[Row] = &[
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn scrape(addr: SocketAddr, query: &str, timeout: &str) -> Result<Answer, String> {
+fn scrape(addr: SocketAddr, query: &str, timeout: &str) -> Result<Response, String> {
     let request = format!(
         "GET /metrics{query} HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n\r\n"
     );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
-use crate::client::{Answer, Connection, GET, scrape};
+use crate::client::{Connection, GET, Response, scrape};
 use crate::driver::HostProgram;
 use testing::usage::mib;
 
@@ -90,7 +90,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_millis(20);
 
 /// Sends Prometheus' header with a timeout of two seconds. The deadline is half a second less.
-fn ask_for_two_seconds(host: &HostProgram) -> Result<Answer, String> {
+fn ask_for_two_seconds(host: &HostProgram) -> Result<Response, String> {
     let request = GET.replace("\r\n\r\n", "\r\nX-Prometheus-Scrape-Timeout-Seconds: 2\r\n\r\n");
     let answer =
         Connection::open(host.addr, SECOND).and_then(|mut it| it.ask(request.as_bytes(), 4 * SECOND));

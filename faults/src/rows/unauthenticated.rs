@@ -16,7 +16,7 @@ use super::connections::{connect_narrowly, may_open};
 use super::suites::secured;
 use super::watch::{Over, Watch, most_memory};
 use super::{Bench, Outcome, Row, check, ms};
-use crate::client::{Answer, Connection};
+use crate::client::{Connection, Response};
 use crate::driver::HostProgram;
 use crate::flood::{Flood, Manner};
 use testing::scratch::Scratch;
@@ -212,7 +212,7 @@ fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, String> {
 /// One honest scrape each second, independent of the previous one. All must succeed.
 fn under(
     host: &mut HostProgram,
-    scrape: &(dyn Fn() -> io::Result<Answer> + Sync),
+    scrape: &(dyn Fn() -> io::Result<Response> + Sync),
     begin: impl FnOnce() -> io::Result<Flood>,
 ) -> Outcome {
     let alone = scrape().map_err(|error| format!("before the flood: {error}"))?.took;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{Soak, count};
-use crate::client::{Answer, Connection, GET, until_closed};
+use crate::client::{Connection, GET, Response, until_closed};
 
 /// The limit of a scrape on a busy machine.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ fn scrape(
     addr: SocketAddr,
     request: &[u8],
     kept: Option<Connection>,
-) -> std::io::Result<(Connection, Answer)> {
+) -> std::io::Result<(Connection, Response)> {
     if let Some(mut connection) = kept {
         match connection.ask(request, LIMIT) {
             Ok(answer) => return Ok((connection, answer)),
@@ -111,7 +111,7 @@ fn scrape(
     Ok((connection, answer))
 }
 
-fn verdict(scraper: &Scraper, answer: &Answer) -> Result<(), String> {
+fn verdict(scraper: &Scraper, answer: &Response) -> Result<(), String> {
     if answer.status != 200 {
         return Err(format!("status {}", answer.status));
     }

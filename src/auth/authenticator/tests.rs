@@ -118,8 +118,8 @@ async fn show_at(
     now: Instant,
 ) -> Decision {
     match authenticator.evaluate(peer, iter::once(header.as_bytes()), now) {
-        Answer::Now(decision, _) => decision,
-        Answer::Later(decision) => decision.await.unwrap(),
+        Check::Now(decision, _) => decision,
+        Check::Later(decision) => decision.await.unwrap(),
     }
 }
 

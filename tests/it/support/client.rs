@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
-pub(crate) use testing::client::{Answer, Client, PATIENCE, ask, ask_and_be_heard, get, wait_for};
+pub(crate) use testing::client::{Client, PATIENCE, Response, ask, ask_and_be_heard, get, wait_for};
 
 /// Connects from an address of the loopback network.
 pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Answer, Client, wait_for};
+use crate::support::client::{Client, Response, wait_for};
 use crate::support::log::{Log, logged_to};
 use crate::support::server::start;
 
@@ -23,7 +23,7 @@ fn users(names: &[&str]) -> String {
 }
 
 /// Scrapes as a user whose password is the user name.
-fn scrape(addr: SocketAddr, name: &str) -> Answer {
+fn scrape(addr: SocketAddr, name: &str) -> Response {
     fetch(addr, "/metrics", &basic(name, name))
 }
 

@@ -13,7 +13,7 @@ use prometheus_hyper::rustls::{
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
-use crate::support::client::{Answer, PATIENCE};
+use crate::support::client::{PATIENCE, Response};
 
 use super::Scratch;
 
@@ -163,7 +163,7 @@ impl<'c> TlsClient<'c> {
     }
 
     /// Sends one request over HTTP/1.1. The error is the name of the TLS alert, if there is one.
-    pub(super) fn fetch(&self, addr: SocketAddr, path: &str, headers: &str) -> Result<Answer, String> {
+    pub(super) fn fetch(&self, addr: SocketAddr, path: &str, headers: &str) -> Result<Response, String> {
         let exchange = || -> io::Result<String> {
             let mut stream = self.connect(addr)?;
             // As long as the server may take to check a hash of the highest cost.
@@ -176,7 +176,7 @@ impl<'c> TlsClient<'c> {
         let answer = exchange().map_err(|error| why(&error))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+        Ok(Response { status, head: head.to_owned(), body: body.to_owned() })
     }
 
     /// Returns a connection that stays open.
