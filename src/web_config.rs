@@ -245,8 +245,8 @@ impl TlsSettings {
             Pem::File(path) => {
                 let path = folder.join(path);
                 files.read(&path).map_err(|error| {
-                    let place = format!("{file}:{}: {}", source.problem(String::new()), path.display());
-                    io_error::annotated(error, place)
+                    let location = format!("{file}:{}: {}", source.problem(String::new()), path.display());
+                    io_error::annotated(error, location)
                 })
             }
         };

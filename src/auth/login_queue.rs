@@ -114,9 +114,9 @@ mod tests {
         Waiting { origin, login: login(password), reply }
     }
 
-    fn place(waiting: &Waiting<()>) -> usize {
-        let is_it = |place: &usize| {
-            let password = char::from_digit(u32::try_from(*place).unwrap(), 36).unwrap();
+    fn index(waiting: &Waiting<()>) -> usize {
+        let is_it = |index: &usize| {
+            let password = char::from_digit(u32::try_from(*index).unwrap(), 36).unwrap();
             login(password).digest == waiting.login.digest
         };
         (0..36).find(is_it).unwrap()
@@ -141,12 +141,12 @@ mod tests {
         ];
         for (arrivals, evicted, left) in table {
             let (mut queue, mut replies, mut gone) = (LoginQueue::new(), Replies::new(), Vec::new());
-            let shown = |waiting: &Waiting<()>| arrivals.chars().nth(place(waiting)).unwrap();
+            let shown = |waiting: &Waiting<()>| arrivals.chars().nth(index(waiting)).unwrap();
             for (at, address) in arrivals.chars().enumerate() {
                 gone.extend(queue.push(waiting(at, address, &mut replies)));
             }
             let gone: Vec<String> =
-                gone.iter().map(|waiting| format!("{}{}", shown(waiting), place(waiting))).collect();
+                gone.iter().map(|waiting| format!("{}{}", shown(waiting), index(waiting))).collect();
             assert_eq!(gone.join(" "), evicted, "{arrivals}");
             assert_eq!(queue.clear().iter().map(shown).collect::<String>(), left, "{arrivals}");
         }
@@ -170,7 +170,7 @@ mod tests {
             for (at, address) in arrivals.chars().enumerate() {
                 assert!(queue.push(waiting(at, address, &mut replies)).is_none());
             }
-            let taken = std::iter::from_fn(|| queue.pop()).map(|waiting| place(&waiting).to_string());
+            let taken = std::iter::from_fn(|| queue.pop()).map(|waiting| index(&waiting).to_string());
             assert_eq!(taken.collect::<String>(), order, "{arrivals}");
         }
     }
@@ -183,6 +183,6 @@ mod tests {
         }
         let first = queue.pop().unwrap();
         assert_eq!(queue.take_same(first.login.digest).len(), 2);
-        assert_eq!(queue.clear().iter().map(place).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(queue.clear().iter().map(index).collect::<Vec<_>>(), [2, 3]);
     }
 }

@@ -26,7 +26,7 @@ pub struct Samples {
 impl Samples {
     pub(crate) fn new() -> Self {
         Samples {
-            families: Families { list: Vec::new(), places: HashMap::new() },
+            families: Families { list: Vec::new(), by_name: HashMap::new() },
             last: None,
             skipped: SkippedSamples::default(),
         }
@@ -221,7 +221,7 @@ impl Samples {
     /// Returns the families, with each series once, and the skipped samples.
     fn finish(self) -> (Vec<MetricFamily>, SkippedSamples) {
         let Samples { families, last: _, mut skipped } = self;
-        let Families { list: mut families, places: _ } = families;
+        let Families { list: mut families, by_name: _ } = families;
         for family in &mut families {
             // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
             // kept.
@@ -246,7 +246,7 @@ impl Samples {
 struct Families {
     list: Vec<MetricFamily>,
     /// The index in the list by name.
-    places: HashMap<String, usize>,
+    by_name: HashMap<String, usize>,
 }
 
 impl Families {
@@ -258,16 +258,16 @@ impl Families {
         kind: MetricType,
         metric: Metric,
     ) -> Result<usize, SampleSkipReason> {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
+        let index = match self.by_name.get(name) {
+            Some(index) => *index,
             None => {
                 checks::metric_name(name)?;
-                self.places.insert(name.to_owned(), self.list.len());
+                self.by_name.insert(name.to_owned(), self.list.len());
                 self.list.push(metric::family(name, help, kind, Vec::new()));
                 self.list.len() - 1
             }
         };
-        let family = &mut self.list[place];
+        let family = &mut self.list[index];
         if family.get_metric().is_empty() {
             // All its samples were skipped, so this sample decides the help and the type.
             family.set_help(help.to_owned());
@@ -276,7 +276,7 @@ impl Families {
             return Err(SampleSkipReason::Type);
         }
         family.mut_metric().push(metric);
-        Ok(place)
+        Ok(index)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Handler;
-use crate::http::document::{Places, Program, Render};
+use crate::http::document::{Endpoints, Program, Render};
 use crate::http::page::{Landing, Page};
 use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::util::io_error;
@@ -39,8 +39,8 @@ impl Handler {
         if let Some(fault) = fault {
             return Err(io_error::new(io::ErrorKind::InvalidInput, format!("page: {fault}")));
         }
-        let places = Places { metrics: metrics_path, formats: &[], probes: &[], health: false };
-        let document = Landing(page).render(Program { name: None, version: None }, &places);
+        let endpoints = Endpoints { metrics: metrics_path, formats: &[], probes: &[], health: false };
+        let document = Landing(page).render(Program { name: None, version: None }, &endpoints);
         Ok(Handler { mounted: Arc::clone(&self.mounted), page: Some(Arc::new(document)) })
     }
 }

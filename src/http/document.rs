@@ -11,7 +11,7 @@ use crate::exposition::encode::Format;
 
 /// Renders the page at `/`. Without the feature `page` it has no implementation.
 pub(crate) trait Render: fmt::Debug + Send + Sync {
-    fn render(&self, program: Program<'_>, places: &Places<'_>) -> Document;
+    fn render(&self, program: Program<'_>, endpoints: &Endpoints<'_>) -> Document;
 }
 
 /// The program's name and version, without any configuration.
@@ -22,10 +22,10 @@ pub(crate) struct Program<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
-/// Paths that the page links and scrapes.
+/// The endpoints that the page links and scrapes.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page links them"))]
-pub(crate) struct Places<'a> {
+pub(crate) struct Endpoints<'a> {
     pub(crate) metrics: &'a str,
     /// The formats that a scraper may choose.
     pub(crate) formats: &'a [&'static Format],
@@ -57,9 +57,9 @@ impl Document {
     /// Returns the document in this coding if possible, and the coding that it has.
     pub(crate) fn body(&self, coding: Coding) -> Compressed {
         let plain = || (vec![self.plain.clone()], Coding::Identity);
-        let place =
+        let index =
             Coding::ALL.iter().position(|other| *other == coding).filter(|_| coding != Coding::Identity);
-        let compressed = place.and_then(|place| self.compressed.get(place));
+        let compressed = index.and_then(|index| self.compressed.get(index));
         compressed.map_or_else(plain, |cell| {
             let made = cell.get_or_try_init(|| {
                 let mut compress = Compress::once(coding);

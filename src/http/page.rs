@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use crate::exposition::encode::{Format, TEXT_004};
-use crate::http::document::{Document, Places, Program, Render};
+use crate::http::document::{Document, Endpoints, Program, Render};
 
 use utc::utc;
 
@@ -123,13 +123,13 @@ impl Page {
 pub(crate) struct Landing(pub(crate) Page);
 
 impl Render for Landing {
-    fn render(&self, program: Program<'_>, places: &Places<'_>) -> Document {
-        Document::new(render(&self.0, program, places), SECURITY_POLICY)
+    fn render(&self, program: Program<'_>, endpoints: &Endpoints<'_>) -> Document {
+        Document::new(render(&self.0, program, endpoints), SECURITY_POLICY)
     }
 }
 
-fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
-    let Places { metrics, formats, probes, health } = places;
+fn render(page: &Page, program: Program<'_>, endpoints: &Endpoints<'_>) -> String {
+    let Endpoints { metrics, formats, probes, health } = endpoints;
     let name = escape(page.name.as_deref().or(program.name).unwrap_or("Metrics"));
     let metrics = escape(metrics);
     let version = page.version.as_deref().or(program.version).map(escape);
@@ -138,9 +138,9 @@ fn render(page: &Page, program: Program<'_>, places: &Places<'_>) -> String {
     let (date, time) = utc(SystemTime::now());
 
     let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
-    for (place, part) in DOCUMENT.split("{{").enumerate() {
+    for (index, part) in DOCUMENT.split("{{").enumerate() {
         let (marker, rest) =
-            if place == 0 { ("", part) } else { part.split_once("}}").unwrap_or(("", part)) };
+            if index == 0 { ("", part) } else { part.split_once("}}").unwrap_or(("", part)) };
         // Writing to a String cannot fail.
         let _ = match marker {
             "name" => filled.write_str(&name),
@@ -221,8 +221,8 @@ mod tests {
     const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{script}}";
 
     fn rendered(page: &Page, metrics: &str, probes: &[&str]) -> String {
-        let places = Places { metrics, formats: &[&TEXT_004, &OPENMETRICS_100], probes, health: true };
-        render(page, Program { name: Some("program"), version: Some("1.2.3") }, &places)
+        let endpoints = Endpoints { metrics, formats: &[&TEXT_004, &OPENMETRICS_100], probes, health: true };
+        render(page, Program { name: Some("program"), version: Some("1.2.3") }, &endpoints)
     }
 
     /// Returns the page without its script and its style.
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(html.matches("<script").count(), 1, "{html}");
         assert_eq!(html.matches("<img").count(), 0, "{html}");
         let escaped = "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;{{script}}";
-        for place in [
+        for part in [
             format!("<title>{escaped}</title>"),
             format!("<h1>{escaped} <small>{escaped}</small></h1>"),
             format!("<p>{escaped}</p>"),
@@ -252,7 +252,7 @@ mod tests {
             format!("<a id=\"metrics\" href=\"/{escaped}\">"),
             format!("<form action=\"/{escaped}\" method=\"get\">"),
         ] {
-            assert!(html.contains(&place), "{place}: {html}");
+            assert!(html.contains(&part), "{part}: {html}");
         }
     }
 
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn page_is_small() {
         let page = Page::new("A program of some name").description("And a sentence.").link("Docs", "/docs");
-        let places = Places { metrics: "/metrics", formats: &[&TEXT_004], probes: &[], health: true };
-        let document = Landing(page).render(Program { name: None, version: None }, &places);
+        let endpoints = Endpoints { metrics: "/metrics", formats: &[&TEXT_004], probes: &[], health: true };
+        let document = Landing(page).render(Program { name: None, version: None }, &endpoints);
         let plain: usize = document.body(Coding::Identity).0.iter().map(Bytes::len).sum();
         assert!(plain <= 60_000, "{plain} bytes");
         for coding in crate::exposition::compress::codings() {
@@ -381,9 +381,9 @@ mod tests {
             (Page::unnamed().version("2"), unknown, "Metrics <small>2</small>"),
             (Page::unnamed(), unknown, "Metrics"),
         ];
-        let places = Places { metrics: "/metrics", formats: &[], probes: &[], health: false };
+        let endpoints = Endpoints { metrics: "/metrics", formats: &[], probes: &[], health: false };
         for (page, program, expected) in table {
-            let html = render(&page, program, &places);
+            let html = render(&page, program, &endpoints);
             assert!(html.contains(&format!("<h1>{expected}</h1>")), "{page:?}, {program:?}");
         }
     }

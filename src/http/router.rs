@@ -160,7 +160,7 @@ impl Router {
             Method::GET | Method::HEAD => match endpoint {
                 Endpoint::Metrics => self.metrics(head, deadline).await,
                 // Boxed, because the future of each connection is as large as its largest branch.
-                Endpoint::Probe(place) => Box::pin(self.probe(place, head, deadline)).await,
+                Endpoint::Probe(index) => Box::pin(self.probe(index, head, deadline)).await,
                 Endpoint::Page(page) => self.page(page, head),
                 Endpoint::Healthy => text(StatusCode::OK, "Healthy.\n"),
                 Endpoint::Ready if self.telemetry.is_ready() => text(StatusCode::OK, "Ready.\n"),
@@ -177,8 +177,8 @@ impl Router {
         if path == self.metrics_path {
             return Some(Endpoint::Metrics);
         }
-        if let Some(place) = self.prober.find(path) {
-            return Some(Endpoint::Probe(place));
+        if let Some(index) = self.prober.find(path) {
+            return Some(Endpoint::Probe(index));
         }
         match path {
             PAGE_PATH => self.page.as_ref().map(Endpoint::Page),
@@ -258,14 +258,14 @@ impl Router {
     }
 
     /// Probes a target that the scraper names.
-    async fn probe(&self, place: usize, head: &Parts, deadline: Instant) -> Response<Body> {
+    async fn probe(&self, index: usize, head: &Parts, deadline: Instant) -> Response<Body> {
         let text_of_query = head.uri.query().unwrap_or_default();
         let parsed =
             Query::parse(text_of_query).and_then(|query| Ok((query, query::parameters(text_of_query)?)));
         let mut response = match parsed {
-            Ok((query, parameters)) => self.probe_for(place, parameters, query, head, deadline).await,
+            Ok((query, parameters)) => self.probe_for(index, parameters, query, head, deadline).await,
             Err(error) => {
-                self.prober.count_bad_request(place);
+                self.prober.count_bad_request(index);
                 bad_request(error)
             }
         };
@@ -275,7 +275,7 @@ impl Router {
 
     async fn probe_for(
         &self,
-        place: usize,
+        index: usize,
         parameters: Parameters,
         query: Query,
         head: &Parts,
@@ -294,7 +294,7 @@ impl Router {
                 "500: no tokio runtime for probes. The program must call bind or into_handler in one.\n",
             );
         };
-        match self.prober.probe(place, request, representation, runtime).await {
+        match self.prober.probe(index, request, representation, runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((mut chunks, coding)) => {
                 chunks.splice(..0, log.before_metrics().map(Bytes::from));

@@ -10,7 +10,7 @@ use crate::collector::{BuildInfo, DefaultCollectors, registry_of};
 use crate::exposition::compress;
 use crate::exposition::encode::{Format, TEXT_004, TEXT_100};
 use crate::http::access::AccessControl;
-use crate::http::document::{Places, Program, Render};
+use crate::http::document::{Endpoints, Program, Render};
 #[cfg(feature = "page")]
 use crate::http::page::{Landing, Page};
 use crate::http::router::Router;
@@ -83,11 +83,11 @@ impl MetricsOptions {
         }
     }
 
-    /// Adds a registry. The name of one without is its place.
+    /// Adds a registry. A registry without a name is named `default` if it is the first, else by its index.
     pub(crate) fn push(&mut self, name: Option<String>, registry: Registry) {
         let sources = &mut self.contents.sources;
-        let place = || if sources.is_empty() { DEFAULT.to_owned() } else { sources.len().to_string() };
-        let name = name.unwrap_or_else(place);
+        let default_name = || if sources.is_empty() { DEFAULT.to_owned() } else { sources.len().to_string() };
+        let name = name.unwrap_or_else(default_name);
         sources.push(Source { name, origin: Origin::Registry(registry) });
     }
 
@@ -157,8 +157,8 @@ impl MetricsOptions {
             let registry = prometheus::default_registry().clone();
             contents.sources.push(Source { name: DEFAULT.to_owned(), origin: Origin::Registry(registry) });
         }
-        for (place, hook) in contents.hooks.iter().enumerate().filter(|(_, hook)| hook.collects()) {
-            contents.sources.push(Source { name: hook.name().to_owned(), origin: Origin::Hook(place) });
+        for (index, hook) in contents.hooks.iter().enumerate().filter(|(_, hook)| hook.collects()) {
+            contents.sources.push(Source { name: hook.name().to_owned(), origin: Origin::Hook(index) });
         }
         contents.build_info = build_info.clone().map(registry_of);
 
@@ -170,8 +170,9 @@ impl MetricsOptions {
                 version: build_info.as_ref().map(BuildInfo::version),
             };
             let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
-            let places = Places { metrics: &metrics_path, formats: &formats, probes: &probes, health: true };
-            page.render(program, &places)
+            let endpoints =
+                Endpoints { metrics: &metrics_path, formats: &formats, probes: &probes, health: true };
+            page.render(program, &endpoints)
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
         let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));

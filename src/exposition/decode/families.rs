@@ -22,13 +22,13 @@ pub(super) struct Families<'t> {
     /// The family of the last line.
     current: usize,
     /// The distributions by a hash of family and labels. If another distribution has that hash, the next hash is used.
-    distributions: HashMap<u64, Place>,
+    distributions: HashMap<u64, DistributionIndex>,
     hasher: RandomState,
 }
 
 /// The index of a distribution in its family.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct DistributionIndex {
     pub(super) family: usize,
     pub(super) at: usize,
 }
@@ -66,20 +66,20 @@ impl<'t> Families<'t> {
     /// 2. the family of this name,
     /// 3. the family of this name without its suffix,
     /// 4. a new family.
-    pub(super) fn place(&mut self, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
+    pub(super) fn assign(&mut self, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
         if let Some(role) = self.role(self.current, &name) {
-            return self.placed(self.current, role, name);
+            return self.assigned(self.current, role, name);
         }
         if let Some(&family) = self.by_name.get(&name) {
             let role = self.role(family, &name).ok_or(Fault::Suffix)?;
-            return self.placed(family, role, name);
+            return self.assigned(family, role, name);
         }
         let base = name.rfind('_').and_then(|cut| self.by_name.get(&name[..cut]));
         if let Some((&family, role)) = base.and_then(|base| Some((base, self.role(*base, &name)?))) {
-            return self.placed(family, role, name);
+            return self.assigned(family, role, name);
         }
         let family = self.add(name.clone());
-        self.placed(family, Role::Value, name)
+        self.assigned(family, Role::Value, name)
     }
 
     fn role(&self, family: usize, name: &str) -> Option<Role> {
@@ -87,7 +87,7 @@ impl<'t> Families<'t> {
         family.kind().role(name.strip_prefix(&*family.name)?, self.openmetrics)
     }
 
-    fn placed(&mut self, family: usize, role: Role, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
+    fn assigned(&mut self, family: usize, role: Role, name: Cow<'t, str>) -> Result<(usize, Role), Fault> {
         self.current = family;
         if role != Role::Part {
             return Ok((family, role));
@@ -137,30 +137,40 @@ impl<'t> Families<'t> {
         family.metrics.push(metric(family.kind(), labels, value, timestamp));
     }
 
-    pub(super) fn add_part(&mut self, place: Place, part: Part, timestamp: i64) -> Result<(), Fault> {
-        self.list[place.family].distributions[place.at].add(part, timestamp)
+    pub(super) fn add_part(
+        &mut self,
+        index: DistributionIndex,
+        part: Part,
+        timestamp: i64,
+    ) -> Result<(), Fault> {
+        self.list[index.family].distributions[index.at].add(part, timestamp)
     }
 
-    /// Returns the place of the distribution with these sorted labels. Adds it if there is none.
-    pub(super) fn distribution(&mut self, family: usize, labels: &[Label<'_>], line: u64) -> Place {
+    /// Returns the index of the distribution with these sorted labels. Adds it if there is none.
+    pub(super) fn distribution(
+        &mut self,
+        family: usize,
+        labels: &[Label<'_>],
+        line: u64,
+    ) -> DistributionIndex {
         let mut hash = self.hasher.hash_one((family, labels));
         loop {
             match self.distributions.get(&hash) {
-                Some(&place) if self.has(place, family, labels) => return place,
+                Some(&index) if self.has(index, family, labels) => return index,
                 Some(_) => hash = hash.wrapping_add(1),
                 None => break,
             }
         }
         let distributions = &mut self.list[family].distributions;
-        let place = Place { family, at: distributions.len() };
+        let index = DistributionIndex { family, at: distributions.len() };
         let distribution = Distribution::new(labels, distributions.last(), line);
         distributions.push(distribution);
-        self.distributions.insert(hash, place);
-        place
+        self.distributions.insert(hash, index);
+        index
     }
 
-    fn has(&self, place: Place, family: usize, labels: &[Label<'_>]) -> bool {
-        place.family == family && self.list[family].distributions[place.at].has(labels)
+    fn has(&self, index: DistributionIndex, family: usize, labels: &[Label<'_>]) -> bool {
+        index.family == family && self.list[family].distributions[index.at].has(labels)
     }
 
     /// Returns the families with samples, and skips those that cannot be served.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::distribution::Part;
-use super::families::{Families, Place};
+use super::families::{DistributionIndex, Families};
 use super::family::{Family, metric};
 use super::kind::Role;
 use super::labels::Label;
@@ -127,11 +127,11 @@ impl<'t> Series<'t> {
     #[inline(always)]
     pub(super) fn follow(
         &self,
-        place: Place,
+        index: DistributionIndex,
         cursor: &mut Cursor<'t>,
         families: &mut Families<'t>,
     ) -> Option<()> {
-        let Family { name, distributions, .. } = families.get_mut(place.family)?;
+        let Family { name, distributions, .. } = families.get_mut(index.family)?;
         let part = if !self.head.is_empty() && cursor.take_text(self.head) {
             let bound = cursor.plain()?;
             let bound = match number::plain(bound.as_bytes()) {
@@ -159,7 +159,7 @@ impl<'t> Series<'t> {
             if is_sum { Part::Sum(cursor.value().ok()?) } else { Part::Count(cursor.count().ok()?) }
         };
         // If the sample is repeated, the caller reads the line again and reports the fault.
-        let distribution = distributions.get_mut(place.at).filter(|_| cursor.end_line())?;
+        let distribution = distributions.get_mut(index.at).filter(|_| cursor.end_line())?;
         distribution.add(part, 0).ok()
     }
 }

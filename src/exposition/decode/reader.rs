@@ -10,7 +10,7 @@ use prometheus::proto::MetricFamily;
 
 use super::cursor::{Cursor, unescaped};
 use super::distribution::Part;
-use super::families::{Families, Place};
+use super::families::{DistributionIndex, Families};
 use super::fault::{Fault, Faults};
 use super::kind::{Kind, Role};
 use super::labels::{self, Label};
@@ -31,7 +31,7 @@ pub(super) struct Reader<'t> {
     /// The labels of an exemplar, which are ignored.
     exemplar: Vec<Label<'t>>,
     shape: Shape<'t>,
-    series: Option<(Series<'t>, Place)>,
+    series: Option<(Series<'t>, DistributionIndex)>,
 }
 
 /// Reports that the text is OpenMetrics.
@@ -78,7 +78,7 @@ impl<'t> Reader<'t> {
     fn is_like_the_last(&mut self) -> bool {
         let start = self.cursor.at;
         let is_like = match &self.series {
-            Some((series, place)) => series.follow(*place, &mut self.cursor, &mut self.families),
+            Some((series, index)) => series.follow(*index, &mut self.cursor, &mut self.families),
             None => self.shape.follow(&mut self.cursor, &mut self.families),
         };
         if is_like.is_none() {
@@ -203,7 +203,7 @@ impl<'t> Reader<'t> {
         ensure(!self.is_mistaken, Fault::Suffix)?;
         // "Counter MAY have exemplars", "buckets MAY have exemplars".
         let has_exemplar = self.openmetrics && (name.ends_with("_total") || name.ends_with("_bucket"));
-        let (family, role) = self.families.place(name)?;
+        let (family, role) = self.families.assign(name)?;
         let line = Written { text: self.cursor.text, start, labels, number: self.cursor.at };
         if role == Role::Value {
             self.shape.learn(&line, family, &self.labels);
@@ -228,9 +228,9 @@ impl<'t> Reader<'t> {
             }
         };
         let timestamp = self.timestamp(has_exemplar)?;
-        let place = self.families.distribution(family, &self.labels, self.line);
-        self.families.add_part(place, part, timestamp)?;
-        self.series = Some((series, place));
+        let index = self.families.distribution(family, &self.labels, self.line);
+        self.families.add_part(index, part, timestamp)?;
+        self.series = Some((series, index));
         Ok(())
     }
 

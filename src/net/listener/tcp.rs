@@ -95,9 +95,9 @@ mod tests {
         let most: usize = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
         let socket = bind(vec![([127, 0, 0, 1], 0).into()]).unwrap();
         let Address::Tcp(addr) = socket.address else { unreachable!() };
-        let connect = |place| {
+        let connect = |newcomer| {
             let connected = TcpStream::connect_timeout(&addr, Duration::from_secs(30));
-            connected.unwrap_or_else(|error| panic!("newcomer {place}, of {most} at most: {error}"))
+            connected.unwrap_or_else(|error| panic!("newcomer {newcomer}, of {most} at most: {error}"))
         };
         let burst: Vec<TcpStream> = (0..most.min(300)).map(connect).collect();
         drop(burst);

@@ -134,8 +134,8 @@ fn no_version_removes_a_protection() {
         let outcome = read(to, Some(&in_force));
         let outcome = outcome.map(|new| in_force.protection.is_revoked_by(&new.protection));
         let outcome = outcome.map_err(|error| error.to_string());
-        let place = folder.path("web.yml").display().to_string();
-        let expected = expected.map_err(|why| format!("{place}: {why}; this change needs a restart"));
+        let file = folder.path("web.yml").display().to_string();
+        let expected = expected.map_err(|why| format!("{file}: {why}; this change needs a restart"));
         assert_eq!(outcome, expected, "from {from:?} to {to:?}");
         // At the start, each of these versions is accepted.
         read(to, None).unwrap();

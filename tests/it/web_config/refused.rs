@@ -139,10 +139,10 @@ fn bind_names_file_line_and_key() {
             "no certificate found",
         ),
     ];
-    for (text, kind, place, what) in table {
+    for (text, kind, location, what) in table {
         let path = folder.write("web.yml", &text);
         let what = what.replace("{folder}", &folder.0.display().to_string());
-        let expected = format!("web_config: {}:{place}: {what}", path.display());
+        let expected = format!("web_config: {}:{location}: {what}", path.display());
         let (got, sentence) = refused(path);
         assert!(sentence.starts_with(&expected), "{sentence}\ndoes not begin with\n{expected}\n{text}");
         assert_eq!(got, kind, "{sentence}");

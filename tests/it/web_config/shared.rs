@@ -221,10 +221,10 @@ fn bind_accepts_or_rejects_each_shared_file() {
         println!("{file}: {verdict}");
         let path = stage.folder.write(file, fs::read(shared.join(file)).unwrap());
         match check {
-            Refused(kind, place, words) => {
+            Refused(kind, location, words) => {
                 let error = builder(&path).listen("127.0.0.1:0").bind().unwrap_err();
                 let (sentence, expected) =
-                    (error.to_string(), format!("web_config: {}:{place}: ", path.display()));
+                    (error.to_string(), format!("web_config: {}:{location}: ", path.display()));
                 assert!(sentence.starts_with(&expected), "{sentence}\ndoes not begin with\n{expected}");
                 assert_eq!(error.kind(), *kind, "{sentence}");
                 for word in *words {

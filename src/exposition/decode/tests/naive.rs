@@ -181,7 +181,7 @@ impl Reader {
         })
     }
 
-    fn place(&mut self, name: &str) -> Outcome<(usize, &'static str)> {
+    fn assign(&mut self, name: &str) -> Outcome<(usize, &'static str)> {
         let known = |name: &str| self.families.iter().position(|family| family.name == name);
         let suffixed = || name.rfind('_').and_then(|cut| known(&name[..cut]));
         let mut candidates = [Some(self.current), known(name)].into_iter().flatten();
@@ -232,7 +232,7 @@ impl Reader {
         {
             return Err(Mistaken);
         }
-        let (at, role) = self.place(&name)?;
+        let (at, role) = self.assign(&name)?;
 
         let kind = self.families[at].kind.unwrap_or("untyped");
         let reserved = match (kind, role) {

@@ -372,7 +372,7 @@ proptest! {
             accept(lines, FORMATS)
         };
         let unsorted = choice(&clauses);
-        clauses.sort_by_key(|(_, place)| *place);
+        clauses.sort_by_key(|(_, index)| *index);
         prop_assert_eq!(unsorted, choice(&clauses), "{:?}", clauses);
     }
 }

@@ -54,11 +54,11 @@ fn load(
     let mut seen: Seen = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let (_, shown) = scrape(config, addr).map_err(|error| format!("after {seen:?}: {error}"))?;
-        let place = row.iter().position(|certificate| *certificate == shown);
-        let place = place.ok_or_else(|| format!("after {seen:?}: an unknown certificate"))?;
+        let index = row.iter().position(|certificate| *certificate == shown);
+        let index = index.ok_or_else(|| format!("after {seen:?}: an unknown certificate"))?;
         match seen.last_mut() {
-            Some((last, count)) if *last == place => *count += 1,
-            _ => seen.push((place, 1)),
+            Some((last, count)) if *last == index => *count += 1,
+            _ => seen.push((index, 1)),
         }
     }
     Ok(seen)
@@ -86,15 +86,15 @@ fn certificate_replacement_under_load_loses_no_scrape() {
     let (_guard, addr) = start(|builder| builder.tls_files(current.join("tls.crt"), current.join("tls.key")));
 
     // Waits until the gauges and the handshake show this certificate.
-    let wait_for = |what: &str, success: f64, place: usize| {
-        let expected = [Some(success), Some(pairs[place].not_after as f64)];
+    let wait_for = |what: &str, success: f64, index: usize| {
+        let expected = [Some(success), Some(pairs[index].not_after as f64)];
         poll(what, || {
             let (body, shown) = scrape(&config, addr).map_err(|error| error.to_string())?;
             let (gauges, shown) = (gauges(&body), row.iter().position(|certificate| *certificate == shown));
-            if gauges == expected && shown == Some(place) {
+            if gauges == expected && shown == Some(index) {
                 Ok(())
             } else {
-                Err(format!("gauges {gauges:?}, expected {expected:?}; shown {shown:?}, expected {place}"))
+                Err(format!("gauges {gauges:?}, expected {expected:?}; shown {shown:?}, expected {index}"))
             }
         });
     };
@@ -106,15 +106,15 @@ fn certificate_replacement_under_load_loses_no_scrape() {
             (0..CLIENTS).map(|_| scope.spawn(move || load(config, addr, row, stop))).collect();
         {
             let _stop = Stop(stop);
-            for (place, pair) in (1..).zip(&pairs[1..3]) {
-                put_both(&scratch, &place.to_string(), pair);
-                wait_for("certificate and key in one step", 1.0, place);
+            for (index, pair) in (1..).zip(&pairs[1..3]) {
+                put_both(&scratch, &index.to_string(), pair);
+                wait_for("certificate and key in one step", 1.0, index);
             }
             // One file after the other. The pair does not match in between, and the test waits until the
             // server reports it.
-            for (place, [first, second]) in (3..).zip([["crt", "key"], ["key", "crt"]]) {
-                for (part, success, force) in [(first, 0.0, place - 1), (second, 1.0, place)] {
-                    let Pair { certificate, key, .. } = &pairs[place];
+            for (index, [first, second]) in (3..).zip([["crt", "key"], ["key", "crt"]]) {
+                for (part, success, force) in [(first, 0.0, index - 1), (second, 1.0, index)] {
+                    let Pair { certificate, key, .. } = &pairs[index];
                     put(
                         &scratch,
                         &format!("current/tls.{part}"),
@@ -124,10 +124,10 @@ fn certificate_replacement_under_load_loses_no_scrape() {
                 }
             }
             // One file directly after the other, as certbot does.
-            for (place, pair) in (5..).zip(&pairs[5..]) {
+            for (index, pair) in (5..).zip(&pairs[5..]) {
                 put(&scratch, "current/tls.key", &pair.key);
                 put(&scratch, "current/tls.crt", &pair.certificate);
-                wait_for("one file after the other", 1.0, place);
+                wait_for("one file after the other", 1.0, index);
             }
         }
         clients.into_iter().map(|client| client.join().unwrap()).collect()
