@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::problem::{Problem, shown};
-use super::yaml::{Entry, Kind, Node};
+use super::yaml::{Entry, Node, NodeKind};
 
 /// A map with known keys.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.node.kind, Kind::Scalar { text, plain: true }
+        matches!(&self.node.kind, NodeKind::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
@@ -90,10 +90,10 @@ impl<'a> Field<'a> {
     fn entries(self) -> Result<&'a [Entry], Problem> {
         let what = "not a section (expected keys with values)";
         match &self.node.kind {
-            Kind::Map(entries) => Ok(entries),
+            NodeKind::Map(entries) => Ok(entries),
             _ if self.is_null() => Ok(&[]),
             _ if self.key.is_empty() => Err(Problem::new(self.line, what)),
-            Kind::Scalar { .. } | Kind::List(_) => Err(self.problem(what)),
+            NodeKind::Scalar { .. } | NodeKind::List(_) => Err(self.problem(what)),
         }
     }
 
@@ -101,9 +101,9 @@ impl<'a> Field<'a> {
     pub(super) fn text(&self) -> Result<&'a str, Problem> {
         match &self.node.kind {
             _ if self.is_null() => Ok(""),
-            Kind::Scalar { text, plain: _ } => Ok(text),
-            Kind::List(_) => Err(self.problem("a list (expected text)")),
-            Kind::Map(_) => Err(self.problem("keys and values (expected text)")),
+            NodeKind::Scalar { text, plain: _ } => Ok(text),
+            NodeKind::List(_) => Err(self.problem("a list (expected text)")),
+            NodeKind::Map(_) => Err(self.problem("keys and values (expected text)")),
         }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Field<'a> {
 
     /// Parses all booleans of YAML 1.1, as upstream's parser does.
     pub(super) fn boolean(&self) -> Result<bool, Problem> {
-        if let Kind::Scalar { text, plain: true } = &self.node.kind {
+        if let NodeKind::Scalar { text, plain: true } = &self.node.kind {
             match text.as_str() {
                 "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
                     return Ok(true);
@@ -134,7 +134,7 @@ impl<'a> Field<'a> {
     /// Parses a decimal number. Upstream's parser reads one with a leading zero as octal, so as another number.
     pub(super) fn number(&self) -> Result<u32, Problem> {
         match &self.node.kind {
-            Kind::Scalar { text, plain: true } => {
+            NodeKind::Scalar { text, plain: true } => {
                 text.parse().ok().filter(|number: &u32| number.to_string() == text.trim_start_matches('+'))
             }
             _ => None,
@@ -146,7 +146,7 @@ impl<'a> Field<'a> {
 
     /// Returns the texts of a list with their lines.
     pub(super) fn list(&self) -> Result<Vec<Field<'a>>, Problem> {
-        let Kind::List(nodes) = &self.node.kind else {
+        let NodeKind::List(nodes) = &self.node.kind else {
             return Err(self.problem("not a list"));
         };
         let fields: Vec<Field<'a>> =

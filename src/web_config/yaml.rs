@@ -18,13 +18,13 @@ pub(super) const MAX_DEPTH: usize = 16;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: NodeKind,
     /// One more than the height of its tallest child.
     height: usize,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar {
         text: String,
         /// Whether it has no quotes, so that it may be null, a boolean or a number.
@@ -99,7 +99,7 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let string = is_string(tag, line)?;
                 let plain = style == ScalarStyle::Plain && !string;
-                let kind = Kind::Scalar { text: text.into_owned(), plain };
+                let kind = NodeKind::Scalar { text: text.into_owned(), plain };
                 self.complete(Rc::new(Node { line, kind, height: 1 }), anchor, line)
             }
             Event::SequenceStart(anchor, tag) => self.open(Content::List(Vec::new()), anchor, tag, line),
@@ -145,8 +145,8 @@ impl Builder {
             return Ok(()); // The parser balances these events.
         };
         let kind = match content {
-            Content::List(nodes) => Kind::List(nodes),
-            Content::Map { entries, keys: _, key: _ } => Kind::Map(entries),
+            Content::List(nodes) => NodeKind::List(nodes),
+            Content::Map { entries, keys: _, key: _ } => NodeKind::Map(entries),
         };
         self.complete(Rc::new(Node { line, kind, height }), anchor, line)
     }
@@ -173,13 +173,15 @@ impl Builder {
             Content::Map { entries, keys, key } => match key.take() {
                 Some((key, line)) => entries.push(Entry { key, line, value: node }),
                 None => match &node.kind {
-                    Kind::Scalar { text, plain: _ } if keys.insert(text.clone()) => {
+                    NodeKind::Scalar { text, plain: _ } if keys.insert(text.clone()) => {
                         *key = Some((text.clone(), line))
                     }
-                    Kind::Scalar { text, plain: _ } => {
+                    NodeKind::Scalar { text, plain: _ } => {
                         return Err(Problem::at(line, text, "duplicate key"));
                     }
-                    Kind::List(_) | Kind::Map(_) => return Err(Problem::new(line, "a key that is not text")),
+                    NodeKind::List(_) | NodeKind::Map(_) => {
+                        return Err(Problem::new(line, "a key that is not text"));
+                    }
                 },
             },
         }

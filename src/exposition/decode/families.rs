@@ -8,8 +8,8 @@ use prometheus::proto::{LabelPair, MetricFamily};
 
 use super::distribution::{Distribution, Part};
 use super::family::{Family, metric};
+use super::family_type::{FamilyType, Role};
 use super::fault::{Fault, Faults};
-use super::kind::{Kind, Role};
 use super::labels::Label;
 use crate::exposition::metric::reserved_label;
 
@@ -98,7 +98,7 @@ impl<'t> Families<'t> {
             None => {
                 let part = self.add(name.clone());
                 self.list[part].help = help;
-                self.list[part].kind = Some(Kind::Gauge);
+                self.list[part].kind = Some(FamilyType::Gauge);
                 part
             }
         };
@@ -113,7 +113,7 @@ impl<'t> Families<'t> {
     pub(super) fn is_total(&self, name: &str) -> bool {
         let base = name.strip_suffix("_total").and_then(|base| self.by_name.get(base));
         let base = base.and_then(|base| self.list.get(*base));
-        base.is_some_and(|base| base.kind == Some(Kind::Counter) && !base.is_sampled())
+        base.is_some_and(|base| base.kind == Some(FamilyType::Counter) && !base.is_sampled())
             && !self.by_name.contains_key(name)
     }
 

@@ -6,13 +6,13 @@ use std::mem;
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
 use super::distribution::{Distribution, set_timestamp};
+use super::family_type::FamilyType;
 use super::fault::Faults;
-use super::kind::Kind;
 use crate::exposition::metric::{family, of_value};
 
 /// Returns a metric with one value.
 #[inline]
-pub(super) fn metric(kind: Kind, labels: Vec<LabelPair>, value: f64, timestamp: i64) -> Metric {
+pub(super) fn metric(kind: FamilyType, labels: Vec<LabelPair>, value: f64, timestamp: i64) -> Metric {
     let mut metric = of_value(kind.metric_type(), labels, value);
     set_timestamp(&mut metric, timestamp);
     metric
@@ -23,7 +23,7 @@ pub(super) struct Family<'t> {
     /// The name in its metadata.
     pub(super) name: Cow<'t, str>,
     pub(super) help: Option<Cow<'t, str>>,
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<FamilyType>,
     /// The metrics with one value.
     pub(super) metrics: Vec<Metric>,
     pub(super) distributions: Vec<Distribution>,
@@ -36,8 +36,8 @@ impl<'t> Family<'t> {
         Family { name, help: None, kind: None, metrics: Vec::new(), distributions: Vec::new(), line: 0 }
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind.unwrap_or(Kind::Untyped)
+    pub(super) fn kind(&self) -> FamilyType {
+        self.kind.unwrap_or(FamilyType::Untyped)
     }
 
     pub(super) fn is_sampled(&self) -> bool {
@@ -50,14 +50,14 @@ impl<'t> Family<'t> {
         let mut metrics = mem::take(&mut self.metrics);
         let distributions = mem::take(&mut self.distributions);
         // A summary needs a count, and there is none.
-        if kind == Kind::Summary && distributions.iter().all(Distribution::is_of_quantiles) {
-            kind = Kind::Gauge;
+        if kind == FamilyType::Summary && distributions.iter().all(Distribution::is_of_quantiles) {
+            kind = FamilyType::Gauge;
             metrics.extend(distributions.into_iter().flat_map(Distribution::into_gauges));
         } else {
             metrics.reserve_exact(distributions.len());
             for distribution in distributions {
                 let line = distribution.line;
-                match distribution.finish(kind == Kind::Summary, faults) {
+                match distribution.finish(kind == FamilyType::Summary, faults) {
                     Ok(metric) => metrics.push(metric),
                     Err(fault) => faults.add(fault, line),
                 }

@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::distribution::Part;
 use super::families::{DistributionIndex, Families};
 use super::family::{Family, metric};
-use super::kind::Role;
+use super::family_type::Role;
 use super::labels::Label;
 use super::number;
 use crate::exposition::metric::{label, sort_labels};

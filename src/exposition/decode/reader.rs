@@ -11,8 +11,8 @@ use prometheus::proto::MetricFamily;
 use super::cursor::{Cursor, unescaped};
 use super::distribution::Part;
 use super::families::{DistributionIndex, Families};
+use super::family_type::{FamilyType, Role};
 use super::fault::{Fault, Faults};
-use super::kind::{Kind, Role};
 use super::labels::{self, Label};
 use super::like::{Series, Shape, Written};
 use super::number;
@@ -185,13 +185,13 @@ impl<'t> Reader<'t> {
         ensure(!word.is_empty(), Fault::Metadata)?;
         self.blanks();
         ensure(self.cursor.peek().is_none(), Fault::Rest)?;
-        let kind = Kind::of(word, self.openmetrics);
-        self.is_mistaken = kind.is_none() && !self.openmetrics && Kind::of(word, true).is_some();
+        let kind = FamilyType::of(word, self.openmetrics);
+        self.is_mistaken = kind.is_none() && !self.openmetrics && FamilyType::of(word, true).is_some();
         let kind = kind.ok_or(Fault::Type)?;
         let family = self.families.named(name);
         match family.kind {
             Some(before) if before != kind => return Err(Fault::Contradiction),
-            None if family.is_sampled() && kind != Kind::Untyped => return Err(Fault::LateType),
+            None if family.is_sampled() && kind != FamilyType::Untyped => return Err(Fault::LateType),
             _ => family.kind = Some(kind),
         }
         Ok(())

@@ -4,7 +4,7 @@ use prometheus::proto::MetricType;
 
 /// A type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyType {
     Untyped,
     Counter,
     /// A gauge or a state set, whose samples have the family's name, too.
@@ -40,17 +40,17 @@ impl Role {
     }
 }
 
-impl Kind {
+impl FamilyType {
     /// Returns the type that a word of a TYPE line means.
     pub(super) fn of(word: &str, openmetrics: bool) -> Option<Self> {
         Some(match (word, openmetrics) {
-            ("counter", _) => Kind::Counter,
-            ("gauge", _) | ("stateset", true) => Kind::Gauge,
-            ("histogram", _) => Kind::Histogram,
-            ("summary", _) => Kind::Summary,
-            ("untyped", false) | ("unknown", true) => Kind::Untyped,
-            ("info", true) => Kind::Info,
-            ("gaugehistogram", true) => Kind::GaugeHistogram,
+            ("counter", _) => FamilyType::Counter,
+            ("gauge", _) | ("stateset", true) => FamilyType::Gauge,
+            ("histogram", _) => FamilyType::Histogram,
+            ("summary", _) => FamilyType::Summary,
+            ("untyped", false) | ("unknown", true) => FamilyType::Untyped,
+            ("info", true) => FamilyType::Info,
+            ("gaugehistogram", true) => FamilyType::GaugeHistogram,
             _ => return None,
         })
     }
@@ -58,16 +58,20 @@ impl Kind {
     /// Returns the role of a sample whose name is that of the family with `suffix`.
     pub(super) fn role(self, suffix: &str, openmetrics: bool) -> Option<Role> {
         Some(match (self, suffix) {
-            (Kind::Untyped | Kind::Gauge, "") => Role::Value,
-            (Kind::Counter, "") if !openmetrics => Role::Value,
-            (Kind::Counter, "_total") if openmetrics => Role::Value,
-            (Kind::Info, "_info") => Role::Value,
-            (Kind::Histogram, "_bucket") => Role::Bucket,
-            (Kind::Summary, "") => Role::Quantile,
-            (Kind::Histogram | Kind::Summary, "_sum") => Role::Sum,
-            (Kind::Histogram | Kind::Summary, "_count") => Role::Count,
-            (Kind::Counter | Kind::Histogram | Kind::Summary, "_created") if openmetrics => Role::Created,
-            (Kind::GaugeHistogram, "_bucket" | "_gsum" | "_gcount") => Role::Part,
+            (FamilyType::Untyped | FamilyType::Gauge, "") => Role::Value,
+            (FamilyType::Counter, "") if !openmetrics => Role::Value,
+            (FamilyType::Counter, "_total") if openmetrics => Role::Value,
+            (FamilyType::Info, "_info") => Role::Value,
+            (FamilyType::Histogram, "_bucket") => Role::Bucket,
+            (FamilyType::Summary, "") => Role::Quantile,
+            (FamilyType::Histogram | FamilyType::Summary, "_sum") => Role::Sum,
+            (FamilyType::Histogram | FamilyType::Summary, "_count") => Role::Count,
+            (FamilyType::Counter | FamilyType::Histogram | FamilyType::Summary, "_created")
+                if openmetrics =>
+            {
+                Role::Created
+            }
+            (FamilyType::GaugeHistogram, "_bucket" | "_gsum" | "_gcount") => Role::Part,
             _ => return None,
         })
     }
@@ -75,19 +79,19 @@ impl Kind {
     /// Returns the suffix that is added to the name of the family.
     pub(super) fn suffix(self, openmetrics: bool) -> &'static str {
         match self {
-            Kind::Counter if openmetrics => "_total",
-            Kind::Info => "_info",
+            FamilyType::Counter if openmetrics => "_total",
+            FamilyType::Info => "_info",
             _ => "",
         }
     }
 
     pub(super) fn metric_type(self) -> MetricType {
         match self {
-            Kind::Untyped => MetricType::UNTYPED,
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge | Kind::Info | Kind::GaugeHistogram => MetricType::GAUGE,
-            Kind::Histogram => MetricType::HISTOGRAM,
-            Kind::Summary => MetricType::SUMMARY,
+            FamilyType::Untyped => MetricType::UNTYPED,
+            FamilyType::Counter => MetricType::COUNTER,
+            FamilyType::Gauge | FamilyType::Info | FamilyType::GaugeHistogram => MetricType::GAUGE,
+            FamilyType::Histogram => MetricType::HISTOGRAM,
+            FamilyType::Summary => MetricType::SUMMARY,
         }
     }
 }
