@@ -74,7 +74,7 @@ struct Engine<G: Gather> {
     /// The name of both threads.
     name: String,
     gather: Arc<G>,
-    state: Mutex<State<G::Job>>,
+    state: Mutex<EngineState<G::Job>>,
     /// Notifies the standby of a job, or of the end.
     changed: Condvar,
     /// Cancelled when the server's future has ended.
@@ -82,7 +82,7 @@ struct Engine<G: Gather> {
     no_standby: Throttle,
 }
 
-struct State<J> {
+struct EngineState<J> {
     /// `None` once the engine has ended. A thread that gathers holds no reference.
     runtime: Option<Arc<Runtime>>,
     /// How many times another thread has become the driver.
@@ -147,7 +147,7 @@ where
     let engine = Arc::new(Engine {
         name,
         gather,
-        state: Mutex::new(State {
+        state: Mutex::new(EngineState {
             runtime: Some(Arc::new(runtime)),
             takeovers: 0,
             ticks: 0,
@@ -389,7 +389,7 @@ fn drop_rest<R>(rest: R) {
 
 struct Panicked;
 
-impl<J> State<J> {
+impl<J> EngineState<J> {
     /// Records that a driver returns from its gather. Returns whether it is still the driver. If not, it becomes the
     /// standby.
     fn returned(&mut self, takeovers_before: u64) -> bool {

@@ -26,20 +26,20 @@ const IDLE: Duration = Duration::from_secs(10);
 /// `prometheus-hyper-login` verifies all other passwords, so logins take at most one core of the host.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
-    shared: Arc<Shared>,
+    verifier: Arc<LoginVerifier>,
     worker: Workers,
     no_thread: Throttle,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LoginVerifier {
     credentials: Credentials,
     telemetry: Arc<Telemetry>,
-    state: Mutex<State>,
+    state: Mutex<LoginState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LoginState {
     failed: FailedLogins,
     cache: LoginCache,
     queue: LoginQueue<Decision>,
@@ -78,9 +78,10 @@ impl Authenticator {
         ];
         telemetry.show_rejections(&reasons);
         let cache = LoginCache::new(credentials.users());
-        let state = Mutex::new(State { failed: FailedLogins::default(), cache, queue: LoginQueue::new() });
+        let state =
+            Mutex::new(LoginState { failed: FailedLogins::default(), cache, queue: LoginQueue::new() });
         Authenticator {
-            shared: Arc::new(Shared { credentials, telemetry, state }),
+            verifier: Arc::new(LoginVerifier { credentials, telemetry, state }),
             worker: Workers::new("prometheus-hyper-login", 1, IDLE),
             no_thread: Throttle::default(),
         }
@@ -88,7 +89,7 @@ impl Authenticator {
 
     /// Returns the values of `WWW-Authenticate` for a 401, one per line.
     pub(crate) fn challenges(&self) -> impl Iterator<Item = String> {
-        self.shared.credentials.challenges()
+        self.verifier.credentials.challenges()
     }
 
     /// Checks the `Authorization` lines of a request from this peer. A peer on a Unix socket has no address.
@@ -114,7 +115,7 @@ impl Authenticator {
             }
         };
         if let Some(reason) = reason {
-            self.shared.telemetry.count_rejection(reason);
+            self.verifier.telemetry.count_rejection(reason);
             // Logs neither credentials nor user, because people type their password as the user name.
             tracing::debug!(?peer, ?reason, "request rejected");
         }
@@ -128,7 +129,7 @@ impl Authenticator {
         now: Instant,
     ) -> Check {
         // A token is long and random, so guessing is hopeless at any speed. A valid token needs no limit.
-        let login = match self.shared.credentials.evaluate(authorization) {
+        let login = match self.verifier.credentials.evaluate(authorization) {
             Evaluation::Accepted => return Check::Now(Decision::Granted, None),
             Evaluation::Missing => {
                 return Check::Now(Decision::Unauthorized, Some(RejectReason::NoCredentials));
@@ -137,7 +138,7 @@ impl Authenticator {
             Evaluation::Login(login) => Some(login),
         };
         let origin = Origin::of(peer);
-        let mut state = self.shared.state.lock();
+        let mut state = self.verifier.state.lock();
         let cached = login.as_ref().map_or(Cached::No, |login| state.cache.find(&login.digest, origin));
         if cached == Cached::Here {
             return Check::Now(Decision::Granted, None);
@@ -170,9 +171,9 @@ impl Authenticator {
 
     /// Starts the verification of one more login.
     fn wake(&self) {
-        let shared = Arc::clone(&self.shared);
-        if let Err(error) = self.worker.run(move || shared.verify_next()) {
-            let mut state = self.shared.state.lock();
+        let verifier = Arc::clone(&self.verifier);
+        if let Err(error) = self.worker.run(move || verifier.verify_next()) {
+            let mut state = self.verifier.state.lock();
             let unverified = state.queue.clear();
             // The logins were not verified, so they do not count as failed.
             let now = Instant::now();
@@ -189,12 +190,12 @@ impl Authenticator {
 impl Drop for Authenticator {
     fn drop(&mut self) {
         // The thread ends after its current login.
-        let unverified = self.shared.state.lock().queue.clear();
+        let unverified = self.verifier.state.lock().queue.clear();
         drop(unverified);
     }
 }
 
-impl Shared {
+impl LoginVerifier {
     fn verify_next(&self) {
         let next = self.state.lock().queue.pop();
         // Logins with the same user and password share one verification.
@@ -217,7 +218,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl LoginState {
     fn grant(&mut self, origin: Origin, user: usize, digest: LoginDigest, now: Instant) {
         self.cache.insert(user, digest, origin);
         self.failed.take_back(origin, now);

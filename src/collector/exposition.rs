@@ -116,12 +116,12 @@ pub struct Exposition<F> {
     write: F,
     openmetrics: bool,
     desc: Desc,
-    state: Arc<State>,
+    state: Arc<CollectorState>,
 }
 
 /// The state that is kept between gathers.
 #[derive(Default)]
-struct State {
+struct CollectorState {
     text: Mutex<String>,
     was_logged: Logged,
     failures: Throttle,
@@ -168,7 +168,7 @@ impl<F: Fn(&mut String) -> Result<(), BoxError> + Send + Sync> Collector for Exp
     }
 }
 
-impl State {
+impl CollectorState {
     fn report(&self, faults: Faults) {
         let Some((reason, line)) = faults.first else { return };
         let count = faults.count;

@@ -332,7 +332,7 @@ fn predicts_each_part_separately() {
 
 #[test]
 fn takes_over_at_the_second_tick() {
-    let mut state: State<()> = State {
+    let mut state: EngineState<()> = EngineState {
         runtime: None,
         takeovers: 0,
         ticks: 0,

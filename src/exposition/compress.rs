@@ -73,10 +73,10 @@ pub fn codings() -> Vec<Coding> {
 pub struct Compress {
     /// The requested coding.
     coding: Coding,
-    state: State,
+    state: CompressState,
 }
 
-enum State {
+enum CompressState {
     /// The chunks are the body, uncompressed.
     Plain(PooledChunks),
     /// The beginning of the body, which is not compressed if no more follows.
@@ -103,8 +103,8 @@ impl Compress {
 
     fn with(coding: Coding, effort: Effort, pool: &BufferPool) -> Self {
         let state = match TABLE.iter().find(|(row, _)| *row == coding) {
-            Some(&(_, start)) => State::Begun { start, effort, beginning: Vec::new() },
-            None => State::Plain(PooledChunks::new(pool)),
+            Some(&(_, start)) => CompressState::Begun { start, effort, beginning: Vec::new() },
+            None => CompressState::Plain(PooledChunks::new(pool)),
         };
         Compress { coding, state }
     }
@@ -116,26 +116,28 @@ impl Compress {
     /// Errors of the compressor, which can run out of memory.
     pub fn finish(self) -> io::Result<(Vec<Bytes>, Coding)> {
         match self.state {
-            State::Plain(chunks) => Ok((chunks.into_inner(), Coding::Identity)),
-            State::Begun { beginning: all, .. } if all.is_empty() => Ok((Vec::new(), Coding::Identity)),
-            State::Begun { beginning: all, .. } => Ok((vec![all.into()], Coding::Identity)),
-            State::Compressing(compressor) => Ok((compressor.finish()?.into_chunks(), self.coding)),
-            State::Failed(error) => Err(error),
+            CompressState::Plain(chunks) => Ok((chunks.into_inner(), Coding::Identity)),
+            CompressState::Begun { beginning: all, .. } if all.is_empty() => {
+                Ok((Vec::new(), Coding::Identity))
+            }
+            CompressState::Begun { beginning: all, .. } => Ok((vec![all.into()], Coding::Identity)),
+            CompressState::Compressing(compressor) => Ok((compressor.finish()?.into_chunks(), self.coding)),
+            CompressState::Failed(error) => Err(error),
         }
     }
 
     /// Writes to the compressor, which is started once the body is big enough.
     fn compress(&mut self, chunk: &[u8]) -> io::Result<()> {
-        if let State::Begun { start, effort, beginning } = &mut self.state {
+        if let CompressState::Begun { start, effort, beginning } = &mut self.state {
             if beginning.len() + chunk.len() < WORTHWHILE {
                 beginning.extend_from_slice(chunk);
                 return Ok(());
             }
             let mut compressor = start(*effort)?;
             compressor.write_all(beginning)?;
-            self.state = State::Compressing(compressor);
+            self.state = CompressState::Compressing(compressor);
         }
-        if let State::Compressing(compressor) = &mut self.state {
+        if let CompressState::Compressing(compressor) = &mut self.state {
             compressor.write_all(chunk)?;
         }
         Ok(())
@@ -144,14 +146,14 @@ impl Compress {
 
 impl Sink for Compress {
     fn buffer(&mut self) -> Vec<u8> {
-        if let State::Plain(chunks) = &mut self.state { chunks.buffer() } else { Vec::new() }
+        if let CompressState::Plain(chunks) = &mut self.state { chunks.buffer() } else { Vec::new() }
     }
 
     fn chunk(&mut self, buffer: &mut Vec<u8>) {
-        if let State::Plain(chunks) = &mut self.state {
+        if let CompressState::Plain(chunks) = &mut self.state {
             chunks.chunk(buffer);
         } else if let Err(error) = self.compress(buffer) {
-            self.state = State::Failed(error);
+            self.state = CompressState::Failed(error);
         }
     }
 }

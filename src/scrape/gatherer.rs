@@ -21,7 +21,7 @@ pub(super) struct Gatherer {
     work: Work,
     /// A hook gets at most half of it.
     standard_timeout: Duration,
-    state: Mutex<State>,
+    state: Mutex<GathererState>,
     /// The tasks of the last flight. Only the engine's driver takes them.
     hooks: tokio::sync::Mutex<HookTasks>,
     /// Notified of everything that the next gather may wait for.
@@ -37,7 +37,7 @@ pub(super) struct GatherJob {
 }
 
 #[derive(Debug)]
-struct State {
+struct GathererState {
     coalescer: Coalescer<Recipient>,
     reports: HookReports,
     /// Whether a gather is running, from its start to its delivery.
@@ -47,7 +47,7 @@ struct State {
 impl Gatherer {
     pub(super) fn new(work: Work, standard_timeout: Duration) -> Self {
         let coalescer = Coalescer::new(standard_timeout, work.sources().len());
-        let state = State { coalescer, reports: HookReports::default(), is_busy: false };
+        let state = GathererState { coalescer, reports: HookReports::default(), is_busy: false };
         Gatherer {
             hooks: tokio::sync::Mutex::new(HookTasks::new(work.hooks().len())),
             work,
@@ -147,7 +147,7 @@ impl Gatherer {
     /// hooks are about to be aborted.
     fn end_hooks(
         &self,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, GathererState>,
         unstarted: &[usize],
         tasks: &mut HookTasks,
     ) -> Option<GatherJob> {

@@ -10,10 +10,10 @@ const LEAST: usize = 64 * 1024 * 1024;
 
 /// Counts each exposition once, in full, from its encoding until the last connection that sends it drops it.
 #[derive(Clone, Debug)]
-pub(crate) struct UnsentBudget(Arc<Shared>);
+pub(crate) struct UnsentBudget(Arc<BudgetState>);
 
 #[derive(Debug)]
-struct Shared {
+struct BudgetState {
     limit: Option<usize>,
     /// Size of the largest whole exposition of the last flight with one.
     largest: AtomicUsize,
@@ -30,7 +30,7 @@ pub(crate) struct Unsent {
 #[derive(Debug)]
 struct Counted {
     bytes: usize,
-    budget: Arc<Shared>,
+    budget: Arc<BudgetState>,
 }
 
 impl UnsentBudget {
@@ -39,7 +39,7 @@ impl UnsentBudget {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         let is_exceeded = watch::Sender::new(false);
         let (largest, unsent) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        UnsentBudget(Arc::new(Shared { limit, largest, unsent, is_exceeded }))
+        UnsentBudget(Arc::new(BudgetState { limit, largest, unsent, is_exceeded }))
     }
 
     /// Counts an exposition.
@@ -66,7 +66,7 @@ impl UnsentBudget {
     }
 }
 
-impl Shared {
+impl BudgetState {
     fn look(&self) {
         self.is_exceeded.send_if_modified(|is_exceeded| {
             let largest = self.largest.load(Ordering::Relaxed);

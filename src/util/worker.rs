@@ -17,10 +17,10 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Runs jobs on detached threads, first in, first out. After a drop, the threads finish the remaining jobs and end.
 pub(crate) struct Workers {
-    shared: Arc<Shared>,
+    pool: Arc<Pool>,
 }
 
-struct Shared {
+struct Pool {
     name: &'static str,
     max_threads: usize,
     /// How long a thread waits for the next job.
@@ -42,7 +42,7 @@ struct Queue {
 impl Workers {
     pub(crate) fn new(name: &'static str, max_threads: usize, idle: Duration) -> Self {
         let (queue, changed) = (Mutex::default(), Condvar::new());
-        Workers { shared: Arc::new(Shared { name, max_threads, idle, queue, changed }) }
+        Workers { pool: Arc::new(Pool { name, max_threads, idle, queue, changed }) }
     }
 
     /// Runs the job on an idle thread, on a new one, or on the next free one. A panic ends only the job.
@@ -51,11 +51,10 @@ impl Workers {
     ///
     /// Returns the system's error if there is no thread and none can be started. The job is dropped.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let mut queue = self.shared.queue.lock();
-        if queue.idle <= queue.jobs.len() && queue.threads < self.shared.max_threads {
-            let shared = Arc::clone(&self.shared);
-            let spawned =
-                thread::Builder::new().name(self.shared.name.to_owned()).spawn(move || shared.work());
+        let mut queue = self.pool.queue.lock();
+        if queue.idle <= queue.jobs.len() && queue.threads < self.pool.max_threads {
+            let pool = Arc::clone(&self.pool);
+            let spawned = thread::Builder::new().name(self.pool.name.to_owned()).spawn(move || pool.work());
             match spawned {
                 Ok(_) => queue.threads += 1,
                 // Another thread runs the job, once its own job returns.
@@ -65,19 +64,19 @@ impl Workers {
         }
         queue.jobs.push_back(Box::new(job));
         drop(queue);
-        self.shared.changed.notify_one();
+        self.pool.changed.notify_one();
         Ok(())
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.shared.queue.lock().closed = true;
-        self.shared.changed.notify_all();
+        self.pool.queue.lock().closed = true;
+        self.pool.changed.notify_all();
     }
 }
 
-impl Shared {
+impl Pool {
     fn work(&self) {
         while let Some(job) = self.next_job() {
             caught(job);
@@ -109,7 +108,7 @@ impl Shared {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers").field("name", &self.shared.name).finish_non_exhaustive()
+        f.debug_struct("Workers").field("name", &self.pool.name).finish_non_exhaustive()
     }
 }
 

@@ -85,7 +85,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn rejected(authenticator: &Authenticator) -> Vec<String> {
-    let families = authenticator.shared.telemetry.families();
+    let families = authenticator.verifier.telemetry.families();
     let text = prometheus::TextEncoder::new().encode_to_string(&families).unwrap();
     let series = text.lines().filter_map(|line| line.strip_prefix("prometheus_exporter_denied_total"));
     series.filter(|series| !series.ends_with(" 0")).map(str::to_owned).collect()
