@@ -12,7 +12,7 @@
 //! Neither thread is in the host's blocking pool: a collector that hangs there keeps `#[tokio::main]` from returning.
 
 mod expected;
-mod running;
+mod handle;
 
 use std::future::Future;
 use std::hint::black_box;
@@ -28,10 +28,10 @@ use tokio_util::sync::CancellationToken;
 use crate::util::throttle::Throttle;
 use crate::util::unwind::{caught, caught_in_polls};
 
-pub(crate) use running::Running;
+pub(crate) use handle::EngineHandle;
 
 use expected::Expected;
-use running::{End, OF_ENGINE, ReportEnd};
+use handle::{End, OF_ENGINE, ReportEnd};
 
 /// How often the standby checks on the driver, and measures the host's scheduling delay.
 const TICK: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ pub(crate) fn start<G, F>(
     name: String,
     gather: Arc<G>,
     main: impl FnOnce() -> io::Result<F>,
-) -> io::Result<Running>
+) -> io::Result<EngineHandle>
 where
     G: Gather,
     F: Future<Output = ()> + Send + 'static,
@@ -165,7 +165,7 @@ where
         engine.end();
         return Err(error);
     }
-    Ok(Running { runtime: handle, end, id })
+    Ok(EngineHandle { runtime: handle, end, id })
 }
 
 /// The current role of an engine's thread.

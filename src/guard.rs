@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Running;
+use crate::engine::EngineHandle;
 use crate::http::router::Router;
 use crate::net::listener::Address;
 use crate::scrape::{Deliveries, Epoch};
@@ -44,7 +44,7 @@ pub struct Guard {
     last_scrape: Option<oneshot::Sender<LastScrape>>,
     /// Cancelled to stop the server.
     stop: CancellationToken,
-    running: Running,
+    engine: EngineHandle,
     detached: bool,
 }
 
@@ -63,9 +63,9 @@ impl Guard {
         router: Weak<Router>,
         last_scrape: oneshot::Sender<LastScrape>,
         stop: CancellationToken,
-        running: Running,
+        engine: EngineHandle,
     ) -> Self {
-        Guard { reach, router, last_scrape: Some(last_scrape), stop, running, detached: false }
+        Guard { reach, router, last_scrape: Some(last_scrape), stop, engine, detached: false }
     }
 
     /// Returns the first TCP address that the server listens on, with its real port where 0 was asked for.
@@ -115,7 +115,7 @@ impl Guard {
     /// Its listeners are closed, its connections have ended, and its threads are about to end. A hanging collector
     /// keeps its thread. The future borrows nothing and may outlive the guard.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.running.stopped().clone().cancelled_owned()
+        self.engine.stopped().clone().cancelled_owned()
     }
 
     /// Stops the server and waits until it has [stopped](crate::guide#the-stop). Then the port can be bound again.
@@ -124,7 +124,7 @@ impl Guard {
     /// gives up the wait, not the stop.
     pub async fn shutdown(mut self) {
         self.stop();
-        self.running.stopped().cancelled().await;
+        self.engine.stopped().cancelled().await;
     }
 
     /// Stops the server and blocks until it has stopped: [`shutdown`](Self::shutdown) for synchronous code.
@@ -135,7 +135,7 @@ impl Guard {
     /// [`drain_timeout`](crate::Builder::drain_timeout).
     pub fn shutdown_blocking(mut self) {
         self.stop();
-        self.running.join();
+        self.engine.join();
     }
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until the server has stopped.
@@ -169,7 +169,7 @@ impl Guard {
         // Sealed now and not at the first poll, because the values are final now.
         let asked = self.ask_for_the_last_scrape(limit.into());
         async move {
-            self.running.stopped().cancelled().await;
+            self.engine.stopped().cancelled().await;
             asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
         }
     }
@@ -190,7 +190,7 @@ impl Guard {
     ) -> Result<(), NotScraped> {
         let asked = self.ask_for_the_last_scrape(limit.into());
         // The requested last scrape stops the server, so this guard's drop must not.
-        self.detached = !self.running.join();
+        self.detached = !self.engine.join();
         asked.filter(Asked::is_delivered).map(drop).ok_or(NotScraped)
     }
 

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Running;
+use crate::engine::EngineHandle;
 use crate::http::body::Body;
 use crate::http::document::Document;
 use crate::http::router::Router;
@@ -65,7 +65,7 @@ struct Mounted {
     host: Arc<Host>,
     router: Arc<Router>,
     /// `None` before the first call.
-    engine: Mutex<Option<Running>>,
+    engine: Mutex<Option<EngineHandle>>,
     /// Stops the engine.
     stop: CancellationToken,
     no_engine: Throttle,
@@ -159,14 +159,14 @@ impl Mounted {
     /// Returns the engine's runtime, and starts the engine at the first call.
     fn runtime(&self) -> io::Result<Handle> {
         let mut engine = self.engine.lock();
-        if let Some(running) = &*engine {
-            return Ok(running.runtime().clone());
+        if let Some(handle) = &*engine {
+            return Ok(handle.runtime().clone());
         }
         self.host.run_hooks_here();
         let until = self.stop.clone();
-        let running =
+        let handle =
             self.router.scraper.start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
-        Ok(engine.insert(running).runtime().clone())
+        Ok(engine.insert(handle).runtime().clone())
     }
 }
 

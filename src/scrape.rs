@@ -44,7 +44,7 @@ use coalescer::{Request, WaiterId};
 use exposition::{Outcome, Recipient};
 use gatherer::Gatherer;
 
-use crate::engine::{self, Running};
+use crate::engine::{self, EngineHandle};
 
 /// How long a scrape waits until the budget of unsent bytes is no longer exceeded.
 const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ impl Scraper {
         &self,
         threads: String,
         main: impl FnOnce() -> io::Result<F>,
-    ) -> io::Result<Running>
+    ) -> io::Result<EngineHandle>
     where
         F: Future<Output = ()> + Send + 'static,
     {

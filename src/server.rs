@@ -84,7 +84,7 @@ impl Server {
         router.scraper.host().watch_here();
         let (last_scrape, asked_for_the_last) = oneshot::channel();
         let port = self.local_addr().map(|addr| format!("-{}", addr.port())).unwrap_or_default();
-        let running = router.scraper.start(format!("prometheus-hyper{port}"), || {
+        let engine = router.scraper.start(format!("prometheus-hyper{port}"), || {
             let accepting = self.enter()?;
             let (router, stop) = (Arc::clone(&router), stop.clone());
             Ok(async move {
@@ -95,7 +95,7 @@ impl Server {
         })?;
         // Now that no error can follow.
         caught(|| tracing::info!(at = %reach, "serving metrics"));
-        Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, running))
+        Ok(Guard::new(reach, Arc::downgrade(&router), last_scrape, stop, engine))
     }
 
     /// Serves as [`start`](Self::start) does, until `shutdown` completes; then it drains as [`Guard`] does, and completes.

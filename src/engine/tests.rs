@@ -84,7 +84,7 @@ impl Gather for Closures {
 
 struct Served {
     want: channel::UnboundedSender<(Work, oneshot::Sender<thread::ThreadId>)>,
-    running: Running,
+    running: EngineHandle,
     stop: CancellationToken,
     closures: Arc<Closures>,
 }

@@ -26,21 +26,21 @@ const BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.
 
 /// A task that is woken at each tick, with its series. Dropping this ends both.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct DelayMonitor {
     task: JoinHandle<()>,
     delay: SchedulingDelay,
     registry: Registry,
 }
 
-impl Running {
+impl DelayMonitor {
     /// Spawns the task on `runtime`, and registers the series into `registry`. Returns `None` if it has them already.
-    pub(super) fn begin(runtime: &Handle, registry: &Registry) -> Option<Running> {
+    pub(super) fn begin(runtime: &Handle, registry: &Registry) -> Option<DelayMonitor> {
         let probe = Arc::new(Probe::new());
         let delay = SchedulingDelay::new(&probe);
         registry.register(Box::new(delay.clone())).ok()?;
         // Wakes at once to detect a runtime that is blocked from the start.
         probe.wake();
-        Some(Running { task: runtime.spawn(probe.answer()), delay, registry: registry.clone() })
+        Some(DelayMonitor { task: runtime.spawn(probe.answer()), delay, registry: registry.clone() })
     }
 
     /// Wakes the task. Must be called once a second, from a thread that a blocked runtime does not delay.
@@ -52,7 +52,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for DelayMonitor {
     fn drop(&mut self) {
         self.task.abort();
         // This cannot fail, because the collector is registered. If it did, the series would end with the task.

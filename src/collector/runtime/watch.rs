@@ -6,7 +6,7 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 use super::RuntimeCollector;
-use super::scheduling_delay::Running;
+use super::scheduling_delay::DelayMonitor;
 use crate::collector::default_collector::DefaultCollector;
 use crate::collector::family::registry_of;
 
@@ -22,7 +22,7 @@ pub(super) struct Watch {
 enum Delay {
     #[default]
     Unmeasured,
-    Measured(Running),
+    Measured(DelayMonitor),
     Ended,
 }
 
@@ -59,7 +59,7 @@ impl DefaultCollector for Watch {
         let mut delay = self.delay.lock();
         match &*delay {
             Delay::Unmeasured => {
-                *delay = Running::begin(runtime, registry).map_or(Delay::Ended, Delay::Measured)
+                *delay = DelayMonitor::begin(runtime, registry).map_or(Delay::Ended, Delay::Measured)
             }
             Delay::Measured(running) => running.tick(),
             Delay::Ended => {}

@@ -11,13 +11,13 @@ use crate::util::unwind::caught;
 
 /// A running engine.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct EngineHandle {
     pub(super) runtime: Handle,
     pub(super) end: Arc<End>,
     pub(super) id: usize,
 }
 
-impl Running {
+impl EngineHandle {
     /// Returns the engine's own runtime.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
