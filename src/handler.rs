@@ -22,7 +22,7 @@ use crate::engine::EngineHandle;
 use crate::http::body::Body;
 use crate::http::document::Document;
 use crate::http::router::Router;
-use crate::scrape::Host;
+use crate::scrape::HostRuntimes;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
@@ -62,7 +62,7 @@ pub struct Handler {
 }
 
 struct Mounted {
-    host: Arc<Host>,
+    host: Arc<HostRuntimes>,
     router: Arc<Router>,
     /// `None` before the first call.
     engine: Mutex<Option<EngineHandle>>,
@@ -90,7 +90,7 @@ impl fmt::Debug for ResponseFuture {
 }
 
 impl Handler {
-    pub(crate) fn new(router: Router, host: Arc<Host>) -> Self {
+    pub(crate) fn new(router: Router, host: Arc<HostRuntimes>) -> Self {
         let mounted = Mounted {
             host,
             router: Arc::new(router),

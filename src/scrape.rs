@@ -10,7 +10,7 @@ mod gatherer;
 mod groups;
 mod hook_tasks;
 mod hooks;
-mod host;
+mod host_runtimes;
 pub(crate) mod probe;
 mod progress;
 mod selection;
@@ -34,7 +34,7 @@ pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Delivery};
 pub(crate) use exposition::{Exposition, Representation, ScrapeError};
 pub(crate) use hooks::Hook;
-pub(crate) use host::Host;
+pub(crate) use host_runtimes::HostRuntimes;
 pub(crate) use selection::Selection;
 pub(crate) use unsent::UnsentBudget;
 pub(crate) use work::{Contents, Origin, Source, Work};
@@ -91,7 +91,7 @@ impl Scraper {
     }
 
     /// Returns the runtimes of the host program.
-    pub(crate) fn host(&self) -> &Arc<Host> {
+    pub(crate) fn host(&self) -> &Arc<HostRuntimes> {
         self.gatherer.work().host()
     }
 

@@ -13,7 +13,7 @@ use super::exposition::{Exposition, Outcome, Recipient, Representation, ScrapeEr
 use super::gathered::{Gathered, Merged};
 use super::groups::{Group, group};
 use super::hooks::{Ended, Failure, Hook};
-use super::host::Host;
+use super::host_runtimes::HostRuntimes;
 use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::unsent::UnsentBudget;
@@ -57,7 +57,7 @@ pub(crate) struct Contents {
     pub(crate) hooks: Vec<Hook>,
     /// Every selection contains its default collectors and `build_info`. They take precedence over equal series of a
     /// source.
-    pub(crate) host: Arc<Host>,
+    pub(crate) host: Arc<HostRuntimes>,
     pub(crate) build_info: Option<Registry>,
     /// Whether every selection contains the server's own metrics too.
     pub(crate) self_metrics: bool,
@@ -155,7 +155,7 @@ impl Work {
         &self.hooks
     }
 
-    pub(super) fn host(&self) -> &Arc<Host> {
+    pub(super) fn host(&self) -> &Arc<HostRuntimes> {
         &self.contents.host
     }
 

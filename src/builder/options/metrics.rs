@@ -16,7 +16,7 @@ use crate::http::page::{Landing, Page};
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
-use crate::scrape::{Contents, Host, Origin, Scraper, Source, Work};
+use crate::scrape::{Contents, HostRuntimes, Origin, Scraper, Source, Work};
 use crate::telemetry::{RejectReason, Telemetry};
 
 /// The name of the first registry that is given none.
@@ -124,9 +124,10 @@ impl MetricsOptions {
 
     /// Returns the host program as it is where this is called: hooks run on the runtime around the call, and the default
     /// collectors watch it.
-    fn host(&self) -> Host {
+    fn host(&self) -> HostRuntimes {
         let serve = self.default_collectors.unwrap_or(self.contents.sources.is_empty());
-        let host = Host::new(if serve { DefaultCollectors::all() } else { DefaultCollectors::default() });
+        let host =
+            HostRuntimes::new(if serve { DefaultCollectors::all() } else { DefaultCollectors::default() });
         host.run_hooks_here();
         host.watch_here();
         host

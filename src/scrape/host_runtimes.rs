@@ -8,14 +8,14 @@ use crate::collector::DefaultCollectors;
 
 /// The runtime of hooks and probes, and the runtime that the default collectors watch.
 #[derive(Debug, Default)]
-pub(crate) struct Host {
+pub(crate) struct HostRuntimes {
     hooks: OnceLock<Handle>,
     watched: DefaultCollectors,
 }
 
-impl Host {
+impl HostRuntimes {
     pub(crate) fn new(watched: DefaultCollectors) -> Self {
-        Host { hooks: OnceLock::new(), watched }
+        HostRuntimes { hooks: OnceLock::new(), watched }
     }
 
     /// Makes hooks and probes run on the current runtime, if there is one and none was set before.
