@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::auth::rate_limit::RateLimit;
+use crate::auth::rate_limit::RateLimiter;
 
 /// Failed logins that an address may make at once. It allows for typing errors, and for a fleet that restarts with an
 /// old password.
@@ -40,7 +40,7 @@ impl Origin {
 /// A bucket for each address with recent failures. There is no common bucket, so that one address cannot lock out
 /// others.
 #[derive(Debug, Default)]
-pub(super) struct FailedLogins(HashMap<Origin, RateLimit>);
+pub(super) struct FailedLogins(HashMap<Origin, RateLimiter>);
 
 impl FailedLogins {
     /// Counts a login as failed before its result is known, so that many concurrent ones cannot all pass.
@@ -52,7 +52,7 @@ impl FailedLogins {
         if self.0.len() >= ADDRESSES && !self.0.contains_key(&origin) {
             self.forget_one(now);
         }
-        self.0.entry(origin).or_insert_with(|| RateLimit::new(INTERVAL, GUESSES)).take(now)
+        self.0.entry(origin).or_insert_with(|| RateLimiter::new(INTERVAL, GUESSES)).take(now)
     }
 
     /// Takes a count back, after a login that did not fail.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 ///
 /// It counts the debt and not the tokens left, so that all values are whole nanoseconds and no interval is too long.
 #[derive(Clone, Debug)]
-pub(crate) struct RateLimit {
+pub(crate) struct RateLimiter {
     interval: Duration,
     burst: u32,
     /// The time from `at` until the bucket would be full.
@@ -14,13 +14,13 @@ pub(crate) struct RateLimit {
     at: Option<Instant>,
 }
 
-impl RateLimit {
+impl RateLimiter {
     /// Creates a bucket. An interval of zero means no limit, whatever the burst. A burst of zero rejects everything.
     /// Both as in Go.
     pub(crate) fn new(interval: Duration, burst: u32) -> Self {
         // Limited, so that the debt of a whole burst does not overflow.
         let interval = interval.min(Duration::MAX / burst.max(1));
-        RateLimit { interval, burst, debt: Duration::ZERO, at: None }
+        RateLimiter { interval, burst, debt: Duration::ZERO, at: None }
     }
 
     /// Takes a token.
@@ -101,7 +101,7 @@ mod tests {
         ];
         let start = Instant::now();
         for (row, (interval, burst, takes)) in table.iter().enumerate() {
-            let mut bucket = RateLimit::new(*interval * MS, *burst);
+            let mut bucket = RateLimiter::new(*interval * MS, *burst);
             for (take, (at, expected)) in takes.iter().enumerate() {
                 let taken = bucket.take(start + *at * MS);
                 assert_eq!(taken, expected.map_err(|retry| retry * MS), "row {row}, take {take}");
@@ -113,7 +113,7 @@ mod tests {
     fn no_interval_is_too_long() {
         let start = Instant::now();
         for burst in [1, 2, 3, u32::MAX] {
-            let mut bucket = RateLimit::new(Duration::MAX, burst);
+            let mut bucket = RateLimiter::new(Duration::MAX, burst);
             for take in 0..burst.min(3) {
                 assert_eq!(bucket.take(start), Ok(()), "{burst} {take}");
             }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_returned_token_can_be_taken_again() {
         let start = Instant::now();
-        let mut bucket = RateLimit::new(1000 * MS, 1);
+        let mut bucket = RateLimiter::new(1000 * MS, 1);
         assert_eq!(bucket.take(start), Ok(()));
         bucket.give_back(start);
         bucket.give_back(start);
@@ -146,7 +146,7 @@ mod tests {
         #[test]
         fn counts_like_go(interval in 1u32..5000, burst in 0u32..6, steps in prop::collection::vec(0u32..4000, 0..60)) {
             let start = Instant::now();
-            let mut bucket = RateLimit::new(interval * MS, burst);
+            let mut bucket = RateLimiter::new(interval * MS, burst);
             // In units of 1/interval of a token.
             let (mut tokens, full) = (u64::from(burst * interval), u64::from(burst * interval));
             let mut at = 0;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Builder;
-use crate::auth::rate_limit::RateLimit;
+use crate::auth::rate_limit::RateLimiter;
 
 impl Builder {
     /// Admits only clients of this network, such as `10.0.0.0/8` or `2001:db8::1`; repeatable.
@@ -43,7 +43,7 @@ impl Builder {
         let is_zero = interval.is_zero() || burst == 0;
         let fault = is_zero.then(|| "rate_limit: interval and burst must be above zero".to_owned());
         self.faults.check("rate_limit", fault);
-        self.access.rate_limit = Some(RateLimit::new(interval, burst));
+        self.access.rate_limit = Some(RateLimiter::new(interval, burst));
         self
     }
 

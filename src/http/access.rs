@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 #[cfg(feature = "auth")]
 use crate::auth::authenticator::{Authenticator, Decision};
 use crate::auth::grants::Grants;
-use crate::auth::rate_limit::RateLimit;
+use crate::auth::rate_limit::RateLimiter;
 use crate::http::allowed_hosts::AllowedHosts;
 use crate::http::body::Body;
 use crate::http::responses;
@@ -55,7 +55,7 @@ pub(crate) struct Policy {
     /// `None`: requests need no credentials.
     pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
     /// Shared by all clients.
-    pub(crate) rate_limit: Option<Mutex<RateLimit>>,
+    pub(crate) rate_limit: Option<Mutex<RateLimiter>>,
     /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) fn new(
         authenticator: Option<Arc<dyn Authenticate>>,
-        rate_limit: Option<RateLimit>,
+        rate_limit: Option<RateLimiter>,
         headers: Vec<(&'static str, String)>,
         telemetry: &Telemetry,
     ) -> Self {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::credentials::Credentials;
 use crate::auth::grants::Grants;
-use crate::auth::rate_limit::RateLimit;
+use crate::auth::rate_limit::RateLimiter;
 use crate::http::access::{Policies, Policy};
 use crate::net::stream::Secure;
 use crate::net::tls::{self, Part, Settings, Tls};
@@ -128,7 +128,7 @@ fn load(
         Some(in_force) => in_force.policy.authenticator.clone(),
         None => Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _),
     };
-    let rate_limit = rate_limit.map(|limit| RateLimit::new(limit.interval, limit.burst));
+    let rate_limit = rate_limit.map(|limit| RateLimiter::new(limit.interval, limit.burst));
     let policy = Policy::new(authenticator, rate_limit, headers, telemetry);
     Ok(Version { policy: Arc::new(policy), tls, protection, warnings })
 }

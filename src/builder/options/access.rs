@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::grants::Grants;
-use crate::auth::rate_limit::RateLimit;
+use crate::auth::rate_limit::RateLimiter;
 use crate::http::access::{AccessControl, Authenticate, Policies, Policy};
 use crate::http::allowed_hosts::AllowedHosts;
 use crate::net::stream::Secure;
@@ -37,7 +37,7 @@ pub(crate) trait CredentialOptions: Send + Sync {
 #[derive(Default)]
 pub(crate) struct AccessOptions {
     pub(crate) credentials: Option<Box<dyn CredentialOptions>>,
-    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) rate_limit: Option<RateLimiter>,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) auth_for_health: bool,
     /// The user's own configuration.
