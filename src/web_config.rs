@@ -62,7 +62,7 @@ pub(crate) struct RateLimit {
 
 /// A web-config file with the content of all files that it names.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedConfig {
     pub(crate) config: WebConfig,
     /// Set if `config.tls` is set.
     pub(crate) pem: Option<PemBytes>,
@@ -112,7 +112,7 @@ pub fn check(text: &str) -> Result<(usize, bool), String> {
 /// # Errors
 ///
 /// Returns the first fault, with the file, the line and the key. Returns the system's error if a file cannot be read.
-pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
+pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<LoadedConfig> {
     let file = path.display().to_string();
     let bytes = files.read(path).map_err(|error| io_error::annotated(error, &file))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -126,7 +126,7 @@ pub(crate) fn load(path: &Path, files: &mut Files) -> io::Result<Loaded> {
     if !pem.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         config.check(&file)?;
     }
-    Ok(Loaded { pem: pem?, config })
+    Ok(LoadedConfig { pem: pem?, config })
 }
 
 /// Parses a text without the checks of [`WebConfig::check`].

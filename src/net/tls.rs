@@ -28,9 +28,9 @@ use crate::util::throttle::Throttle;
 
 pub(crate) use files::Paths;
 #[cfg(any(test, feature = "web-config"))]
-pub(crate) use settings::{ClientAuth, Settings, Version, load};
+pub(crate) use settings::{ClientAuth, Settings, TlsVersion, load};
 #[cfg(feature = "web-config")]
-pub(crate) use settings::{Loaded, Part};
+pub(crate) use settings::{LoadedTls, TlsPart};
 
 use settings::HTTP11;
 

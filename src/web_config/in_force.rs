@@ -11,17 +11,17 @@ use crate::auth::grants::Grants;
 use crate::auth::rate_limit::RateLimiter;
 use crate::http::access::{Policies, Policy};
 use crate::net::stream::Secure;
-use crate::net::tls::{self, Part, Settings, Tls};
+use crate::net::tls::{self, Settings, Tls, TlsPart};
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
 use crate::util::reload::{Files, Reload, Reloaded};
 use crate::util::unwind::caught;
-use crate::web_config::{self, Loaded, PemBytes, Protection, Secret, TlsSettings, WebConfig};
+use crate::web_config::{self, LoadedConfig, PemBytes, Protection, Secret, TlsSettings, WebConfig};
 
 /// A version of the file.
 struct Version {
     policy: Arc<Policy>,
-    tls: Option<tls::Loaded>,
+    tls: Option<tls::LoadedTls>,
     protection: Protection,
     warnings: Vec<String>,
 }
@@ -113,7 +113,7 @@ fn load(
     let loaded = web_config::load(path, files)?;
     let credentials = credentials(&loaded.config.users);
     let protection = Protection::of(&loaded, &credentials);
-    let Loaded { config, pem } = loaded;
+    let LoadedConfig { config, pem } = loaded;
     let WebConfig { tls, headers, users: _, rate_limit, warnings } = config;
     let tls = match (tls, pem) {
         (Some(settings), Some(pem)) => Some(secure(path, settings, pem)?),
@@ -143,7 +143,7 @@ fn credentials(users: &[(String, Secret)]) -> Credentials {
     credentials
 }
 
-fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::Loaded> {
+fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::LoadedTls> {
     let PemBytes { cert, key, client_ca } = pem;
     let settings = Settings {
         client_auth: options.client_auth,
@@ -157,8 +157,8 @@ fn secure(path: &Path, options: TlsSettings, pem: PemBytes) -> io::Result<tls::L
         ..Settings::new(cert, key)
     };
     tls::load(settings).map_err(|fault| match (fault.part, &options.client_ca) {
-        (Part::Key, _) => options.key.error(path, &fault.what),
-        (Part::ClientCa, Some(client_ca)) => client_ca.error(path, &fault.what),
+        (TlsPart::Key, _) => options.key.error(path, &fault.what),
+        (TlsPart::ClientCa, Some(client_ca)) => client_ca.error(path, &fault.what),
         _ => options.cert.error(path, &fault.what),
     })
 }

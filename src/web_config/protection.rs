@@ -4,7 +4,7 @@
 //! protections needs a restart, and so does one that admits no user. A version with other users or clients is a
 //! normal change.
 
-use super::{Loaded, Secret};
+use super::{LoadedConfig, Secret};
 use crate::auth::credentials::Credentials;
 use crate::net::tls::ClientAuth;
 
@@ -28,8 +28,8 @@ struct Clients {
 
 impl Protection {
     /// Returns the protections of a version whose users have these credentials.
-    pub(crate) fn of(loaded: &Loaded, credentials: &Credentials) -> Protection {
-        let Loaded { config, pem } = loaded;
+    pub(crate) fn of(loaded: &LoadedConfig, credentials: &Credentials) -> Protection {
+        let LoadedConfig { config, pem } = loaded;
         let clients = config.tls.as_ref().map(|tls| Clients {
             auth: tls.client_auth,
             ca: pem.as_ref().and_then(|pem| pem.client_ca.clone()),

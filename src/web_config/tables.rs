@@ -2,7 +2,7 @@
 //!
 //! The numbers are IANA's, which rustls uses too. So its configuration can be built by comparing numbers.
 
-use crate::net::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, TlsVersion};
 
 /// A cipher suite by its name in Go's `crypto/tls`.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,8 +78,12 @@ pub(crate) static CURVES: &[Curve] = &[
 ];
 
 /// rustls supports no version below 1.2.
-pub(super) const VERSIONS: &[(&str, Option<Version>)] =
-    &[("TLS10", None), ("TLS11", None), ("TLS12", Some(Version::Tls12)), ("TLS13", Some(Version::Tls13))];
+pub(super) const VERSIONS: &[(&str, Option<TlsVersion>)] = &[
+    ("TLS10", None),
+    ("TLS11", None),
+    ("TLS12", Some(TlsVersion::Tls12)),
+    ("TLS13", Some(TlsVersion::Tls13)),
+];
 
 /// The five forms, one of which has two names.
 pub(super) const CLIENT_AUTH: &[(&str, ClientAuth)] = &[

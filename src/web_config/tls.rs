@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::secret::Secret;
 use super::section::{Field, Section, none_of};
 use super::tables::{CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, Curve, VERSIONS};
-use crate::net::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, TlsVersion};
 
 /// The checked `tls_server_config`.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ pub(crate) struct TlsSettings {
     pub(crate) client_ca: Option<Source>,
     /// Names of which a client's certificate must have one exactly. Empty: no name is required.
     pub(crate) client_allowed_sans: Vec<String>,
-    pub(crate) min_version: Version,
+    pub(crate) min_version: TlsVersion,
     /// Never below the minimum.
-    pub(crate) max_version: Version,
+    pub(crate) max_version: TlsVersion,
     /// Allowed suites in order of preference. Empty: those of rustls. They include the suites of TLS 1.3, which Go
     /// always offers, if that version is enabled.
     pub(crate) cipher_suites: Vec<&'static CipherSuite>,
@@ -176,21 +176,21 @@ fn allowed_sans(
     names.iter().map(|name| name.text().map(str::to_owned)).collect()
 }
 
-fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(Version, Version), Problem> {
+fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(TlsVersion, TlsVersion), Problem> {
     let version = |key| -> Result<_, Problem> {
         let Some(field) = section.get(key) else { return Ok(None) };
         Ok(Some((field, field.named("TLS version", VERSIONS)?)))
     };
     let min = match version("min_version")? {
-        None => Version::Tls12,
+        None => TlsVersion::Tls12,
         Some((_, Some(version))) => version,
         Some((field, None)) => {
             warnings.push(field.problem("rustls supports no version below TLS12; using TLS12"));
-            Version::Tls12
+            TlsVersion::Tls12
         }
     };
     match version("max_version")? {
-        None => Ok((min, Version::Tls13)),
+        None => Ok((min, TlsVersion::Tls13)),
         Some((field, None)) => Err(field.problem("rustls supports no version below TLS12")),
         Some((field, Some(max))) if max < min => Err(field.problem("below min_version")),
         Some((_, Some(max))) => Ok((min, max)),
@@ -199,8 +199,8 @@ fn versions(section: &Section<'_>, warnings: &mut Vec<Problem>) -> Result<(Versi
 
 fn cipher_suites(
     section: &Section<'_>,
-    min: Version,
-    max: Version,
+    min: TlsVersion,
+    max: TlsVersion,
     warnings: &mut Vec<Problem>,
 ) -> Result<Vec<&'static CipherSuite>, Problem> {
     let Some(field) = section.get("cipher_suites") else { return Ok(Vec::new()) };
@@ -231,11 +231,11 @@ fn cipher_suites(
     }
     // Go's TLS 1.3 has three suites, whose order cannot be configured.
     let mut suites = Vec::new();
-    if max >= Version::Tls13 {
+    if max >= TlsVersion::Tls13 {
         suites.extend(named.iter().copied().filter(|suite| suite.tls13));
         suites.extend(CIPHER_SUITES.iter().filter(|suite| suite.tls13 && !named.contains(suite)));
     }
-    if min <= Version::Tls12 {
+    if min <= TlsVersion::Tls12 {
         suites.extend(named.iter().copied().filter(|suite| !suite.tls13));
     }
     if suites.is_empty() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::settings::{self, ClientAuth, Loaded, Part, Settings};
+use super::settings::{self, ClientAuth, LoadedTls, Settings, TlsPart};
 use crate::auth::grants::Grants;
 use crate::telemetry::Telemetry;
 use crate::util::io_error;
@@ -22,7 +22,7 @@ pub(crate) struct Paths {
 
 /// The last good content of the files.
 pub(super) struct FromFiles {
-    pub(super) loaded: Loaded,
+    pub(super) loaded: LoadedTls,
     /// The text of the CA's file, unparsed.
     client_ca: Option<Vec<u8>>,
 }
@@ -71,10 +71,10 @@ fn load(paths: &Paths, files: &mut reload::Files) -> io::Result<FromFiles> {
     }
     let loaded = settings::load(settings).map_err(|fault| {
         let (option, path) = match fault.part {
-            Part::Certificates => ("tls_files", Some(&paths.certificates)),
-            Part::Key => ("tls_files", Some(&paths.key)),
-            Part::ClientCa => ("tls_client_ca", paths.client_ca.as_ref()),
-            Part::Options => ("tls_files", None),
+            TlsPart::Certificates => ("tls_files", Some(&paths.certificates)),
+            TlsPart::Key => ("tls_files", Some(&paths.key)),
+            TlsPart::ClientCa => ("tls_client_ca", paths.client_ca.as_ref()),
+            TlsPart::Options => ("tls_files", None),
         };
         let path = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
         io_error::new(io::ErrorKind::InvalidData, format!("{option}: {path}{}", fault.what))

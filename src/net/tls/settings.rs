@@ -29,8 +29,8 @@ pub(crate) struct Settings {
     /// DNS names, e-mail addresses, IP addresses and URIs. A client's certificate must have one of them exactly.
     /// Empty: no name is required.
     pub(crate) allowed_sans: Vec<String>,
-    pub(crate) min_version: Version,
-    pub(crate) max_version: Version,
+    pub(crate) min_version: TlsVersion,
+    pub(crate) max_version: TlsVersion,
     /// Allowed cipher suites by their IANA numbers, in order of preference. Empty: those of `ring`.
     pub(crate) suites: Vec<u16>,
     /// Whether the server's order of suites takes precedence over the client's.
@@ -73,13 +73,13 @@ impl ClientAuth {
 
 /// TLS versions that rustls supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Version {
+pub(crate) enum TlsVersion {
     Tls12,
     Tls13,
 }
 
 /// A configuration, and the end of its certificate's validity.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedTls {
     pub(crate) config: Arc<ServerConfig>,
     /// The last second in which the server's certificate is valid, since the epoch.
     pub(crate) not_after: i64,
@@ -87,14 +87,14 @@ pub(crate) struct Loaded {
 
 /// A fault, and the part that it is in. Contains no part of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) part: Part,
+pub(crate) struct TlsFault {
+    pub(crate) part: TlsPart,
     pub(crate) what: String,
 }
 
 /// Parts that a fault may be in: three that come from files, and the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum TlsPart {
     Certificates,
     Key,
     ClientCa,
@@ -110,8 +110,8 @@ impl Settings {
             client_auth: ClientAuth::default(),
             client_ca: None,
             allowed_sans: Vec::new(),
-            min_version: Version::Tls12,
-            max_version: Version::Tls13,
+            min_version: TlsVersion::Tls12,
+            max_version: TlsVersion::Tls13,
             suites: Vec::new(),
             prefer_own_order: false,
             groups: Vec::new(),
@@ -127,7 +127,7 @@ impl Settings {
 /// # Errors
 ///
 /// Returns the first fault.
-pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
+pub(crate) fn load(settings: Settings) -> Result<LoadedTls, TlsFault> {
     let Settings {
         certificates,
         key,
@@ -140,13 +140,14 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
         prefer_own_order,
         groups,
     } = settings;
-    let chain = certificates_in(&certificates, Part::Certificates)?;
+    let chain = certificates_in(&certificates, TlsPart::Certificates)?;
     let own = chain.first().and_then(|own| certificate::not_after(own));
-    let not_after = own.ok_or_else(|| Part::Certificates.fault("the first certificate cannot be parsed"))?;
+    let not_after =
+        own.ok_or_else(|| TlsPart::Certificates.fault("the first certificate cannot be parsed"))?;
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| key_fault(&error, &key))?;
 
     let provider = Arc::new(provider(&suites, &groups)?);
-    let versions: Vec<_> = [(Version::Tls13, &version::TLS13), (Version::Tls12, &version::TLS12)]
+    let versions: Vec<_> = [(TlsVersion::Tls13, &version::TLS13), (TlsVersion::Tls12, &version::TLS12)]
         .into_iter()
         .filter(|(version, _)| (min_version..=max_version).contains(version))
         .map(|(_, version)| version)
@@ -154,38 +155,40 @@ pub(crate) fn load(settings: Settings) -> Result<Loaded, Fault> {
     let verifier = verifier(client_auth, client_ca, allowed_sans, &provider)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
-        .map_err(|_| Part::Options.fault("no cipher suite fits the allowed TLS versions"))?;
+        .map_err(|_| TlsPart::Options.fault("no cipher suite fits the allowed TLS versions"))?;
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            Part::Key.fault("the key does not match the certificate")
+            TlsPart::Key.fault("the key does not match the certificate")
         }
         Error::InvalidCertificate(error) => {
-            Part::Certificates.fault(format!("the first certificate cannot be used: {error}"))
+            TlsPart::Certificates.fault(format!("the first certificate cannot be used: {error}"))
         }
         // Omits rustls' error, because it is about the key.
-        _ => Part::Key
+        _ => TlsPart::Key
             .fault("unsupported key (expected RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519)"),
     })?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.ignore_client_order = prefer_own_order;
     config.alpn_protocols = vec![HTTP11.to_vec()];
-    Ok(Loaded { config: Arc::new(config), not_after })
+    Ok(LoadedTls { config: Arc::new(config), not_after })
 }
 
-fn provider(suites: &[u16], groups: &[u16]) -> Result<CryptoProvider, Fault> {
+fn provider(suites: &[u16], groups: &[u16]) -> Result<CryptoProvider, TlsFault> {
     let mut provider = ring::default_provider();
     if !suites.is_empty() {
         provider.cipher_suites = choose(suites, &provider.cipher_suites, |suite| suite.suite().into())
-            .map_err(|id| Part::Options.fault(format!("no cipher suite has the number {id:#06x}")))?;
+            .map_err(|id| TlsPart::Options.fault(format!("no cipher suite has the number {id:#06x}")))?;
     }
     if !groups.is_empty() {
-        provider.kx_groups = choose(groups, &provider.kx_groups, |group| group.name().into())
-            .map_err(|id| Part::Options.fault(format!("no key exchange group has the number {id:#06x}")))?;
+        provider.kx_groups =
+            choose(groups, &provider.kx_groups, |group| group.name().into()).map_err(|id| {
+                TlsPart::Options.fault(format!("no key exchange group has the number {id:#06x}"))
+            })?;
     }
     Ok(provider)
 }
@@ -201,14 +204,14 @@ fn verifier(
     ca: Option<Vec<u8>>,
     allowed_sans: Vec<String>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Option<Verifier>, Fault> {
+) -> Result<Option<Verifier>, TlsFault> {
     if auth == ClientAuth::NoClientCert && ca.is_some() {
-        return Err(Part::Options.fault("a client CA is set, but clients are not asked for certificates"));
+        return Err(TlsPart::Options.fault("a client CA is set, but clients are not asked for certificates"));
     }
     let (mandatory, verified) = (auth.is_mandatory(), auth.is_verified());
     if !mandatory && !allowed_sans.is_empty() {
         let what = "allowed names are set, but client certificates are optional";
-        return Err(Part::Options.fault(what));
+        return Err(TlsPart::Options.fault(what));
     }
     if auth == ClientAuth::NoClientCert {
         return Ok(None);
@@ -218,30 +221,32 @@ fn verifier(
     let chain = match ca {
         _ if !verified => Chain::Any,
         None if mandatory => {
-            return Err(Part::Options.fault("client certificates must be verified, but no client CA is set"));
+            return Err(
+                TlsPart::Options.fault("client certificates must be verified, but no client CA is set")
+            );
         }
         None => Chain::Nobody,
         Some(roots) => {
             let verifier =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-            Chain::Of(verifier.map_err(|error| Part::ClientCa.fault(error.to_string()))?)
+            Chain::Of(verifier.map_err(|error| TlsPart::ClientCa.fault(error.to_string()))?)
         }
     };
     let algorithms = provider.signature_verification_algorithms;
     Ok(Some(Verifier { chain, mandatory, allowed_sans, algorithms }))
 }
 
-fn roots(pem: &[u8]) -> Result<RootCertStore, Fault> {
+fn roots(pem: &[u8]) -> Result<RootCertStore, TlsFault> {
     let mut roots = RootCertStore::empty();
-    for (n, certificate) in certificates_in(pem, Part::ClientCa)?.into_iter().enumerate() {
+    for (n, certificate) in certificates_in(pem, TlsPart::ClientCa)?.into_iter().enumerate() {
         roots.add(certificate).map_err(|error| {
-            Part::ClientCa.fault(format!("certificate {} cannot be used: {error}", n + 1))
+            TlsPart::ClientCa.fault(format!("certificate {} cannot be used: {error}", n + 1))
         })?;
     }
     Ok(roots)
 }
 
-fn certificates_in(pem: &[u8], part: Part) -> Result<Vec<CertificateDer<'static>>, Fault> {
+fn certificates_in(pem: &[u8], part: TlsPart) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(part.fault("no certificate found")),
@@ -251,10 +256,10 @@ fn certificates_in(pem: &[u8], part: Part) -> Result<Vec<CertificateDer<'static>
     }
 }
 
-fn key_fault(error: &pem::Error, pem: &[u8]) -> Fault {
+fn key_fault(error: &pem::Error, pem: &[u8]) -> TlsFault {
     let has = |marker: &[u8]| pem.windows(marker.len()).any(|window| window == marker);
     let encrypted = has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED");
-    Part::Key.fault(match error {
+    TlsPart::Key.fault(match error {
         _ if encrypted => "the key is encrypted (expected an unencrypted key)",
         pem::Error::NoItemsFound => "no private key found",
         // Omits the PEM error, which quotes the text.
@@ -262,8 +267,8 @@ fn key_fault(error: &pem::Error, pem: &[u8]) -> Fault {
     })
 }
 
-impl Part {
-    fn fault(self, what: impl Into<String>) -> Fault {
-        Fault { part: self, what: what.into() }
+impl TlsPart {
+    fn fault(self, what: impl Into<String>) -> TlsFault {
+        TlsFault { part: self, what: what.into() }
     }
 }

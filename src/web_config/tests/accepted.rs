@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::tables::CIPHER_SUITES;
 use super::super::*;
 use super::HASH;
-use crate::net::tls::{ClientAuth, Version};
+use crate::net::tls::{ClientAuth, TlsVersion};
 
 fn accepted(text: &str) -> WebConfig {
     parse("web.yml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -96,7 +96,7 @@ rate_limit: {{interval: 1m30s, burst: 7}}
     assert_eq!(ca.expose(), "-----BEGIN CERTIFICATE-----\nBBBB\n");
     assert_eq!(tls.client_auth, ClientAuth::RequireAndVerifyClientCert);
     assert_eq!(tls.client_allowed_sans, ["one", "two"]);
-    assert_eq!((tls.min_version, tls.max_version), (Version::Tls12, Version::Tls13));
+    assert_eq!((tls.min_version, tls.max_version), (TlsVersion::Tls12, TlsVersion::Tls13));
     assert_eq!(
         names(&tls),
         [
@@ -139,7 +139,7 @@ fn missing_keys_have_upstreams_defaults() {
     let (tls, warnings) = tls("");
     assert_eq!(tls.client_auth, ClientAuth::NoClientCert);
     assert!(tls.client_ca.is_none() && tls.client_allowed_sans.is_empty());
-    assert_eq!((tls.min_version, tls.max_version), (Version::Tls12, Version::Tls13));
+    assert_eq!((tls.min_version, tls.max_version), (TlsVersion::Tls12, TlsVersion::Tls13));
     assert!(tls.cipher_suites.is_empty() && tls.curve_preferences.is_empty());
     assert!(tls.prefer_server_cipher_suites);
     assert_eq!(warnings, [""; 0]);

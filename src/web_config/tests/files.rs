@@ -5,7 +5,7 @@ use std::fs;
 use super::super::*;
 use crate::scratch::Scratch;
 
-fn load(path: &Path) -> io::Result<Loaded> {
+fn load(path: &Path) -> io::Result<LoadedConfig> {
     super::super::load(path, &mut Files::default())
 }
 

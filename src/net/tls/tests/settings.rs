@@ -1,7 +1,7 @@
 //! Configurations built from settings, and the errors of inconsistent ones.
 
 use super::*;
-use crate::net::tls::settings::Part;
+use crate::net::tls::settings::TlsPart;
 use tokio_rustls::rustls::version;
 
 #[test]
@@ -66,17 +66,17 @@ fn errors_name_the_fault_and_quote_no_key() {
         (Settings { groups: vec![0x0019], ..good() }, "no key exchange group has the number 0x0019"),
         // A suite of TLS 1.2 only, on a server that allows only 1.3.
         (
-            Settings { suites: vec![0xc02b], min_version: Version::Tls13, ..good() },
+            Settings { suites: vec![0xc02b], min_version: TlsVersion::Tls13, ..good() },
             "no cipher suite fits the allowed TLS versions",
         ),
     ];
     for (settings, expected) in table {
         let fault = load(settings).err().unwrap();
         let part = match fault.part {
-            Part::Certificates => "certificate: ",
-            Part::Key => "key: ",
-            Part::ClientCa => "client CA: ",
-            Part::Options => "",
+            TlsPart::Certificates => "certificate: ",
+            TlsPart::Key => "key: ",
+            TlsPart::ClientCa => "client CA: ",
+            TlsPart::Options => "",
         };
         assert_eq!(format!("{part}{}", fault.what), expected);
         assert!(!format!("{fault:?}").contains(&secret[..8]));
@@ -107,14 +107,14 @@ async fn negotiates_only_the_configured_versions_and_suites() {
     let (v12, v13) = (&[&version::TLS12][..], &[&version::TLS13][..]);
     // Minimum, maximum, suites, groups, the client's versions, and the negotiated suite. `None`: the handshake fails.
     let table: [(_, _, &[u16], &[u16], _, Option<u16>); 8] = [
-        (Version::Tls12, Version::Tls13, &[], &[], v12, Some(0xc02c)),
-        (Version::Tls12, Version::Tls13, &[], &[], v13, Some(0x1302)),
-        (Version::Tls13, Version::Tls13, &[], &[], v12, None),
-        (Version::Tls12, Version::Tls12, &[], &[], v13, None),
-        (Version::Tls12, Version::Tls13, &[0x1303, 0xcca9], &[], v13, Some(0x1303)),
-        (Version::Tls12, Version::Tls13, &[0x1303, 0xcca9], &[], v12, Some(0xcca9)),
-        (Version::Tls12, Version::Tls13, &[0xc02b], &[], v13, None),
-        (Version::Tls12, Version::Tls13, &[], &[0x0018], v13, Some(0x1302)),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[], &[], v12, Some(0xc02c)),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[], &[], v13, Some(0x1302)),
+        (TlsVersion::Tls13, TlsVersion::Tls13, &[], &[], v12, None),
+        (TlsVersion::Tls12, TlsVersion::Tls12, &[], &[], v13, None),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[0x1303, 0xcca9], &[], v13, Some(0x1303)),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[0x1303, 0xcca9], &[], v12, Some(0xcca9)),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[0xc02b], &[], v13, None),
+        (TlsVersion::Tls12, TlsVersion::Tls13, &[], &[0x0018], v13, Some(0x1302)),
     ];
     for (min_version, max_version, suites, groups, speaks, expected) in table {
         let settings = Settings {
