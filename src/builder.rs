@@ -45,7 +45,7 @@ pub use web_args::WebArgs;
 
 pub(crate) use server::resolve;
 
-use faults::Faults;
+use faults::OptionFaults;
 use options::access::AccessOptions;
 use options::metrics::MetricsOptions;
 
@@ -89,7 +89,7 @@ pub struct Builder {
     unix_socket_mode: u32,
     server: ServerOptions,
     access: AccessOptions,
-    faults: Faults,
+    faults: OptionFaults,
 }
 
 /// Opens sockets. The file of a Unix socket gets this mode.
@@ -229,7 +229,7 @@ impl Default for Builder {
             unix_socket_mode: Self::DEFAULT_UNIX_SOCKET_MODE,
             server,
             access: AccessOptions::default(),
-            faults: Faults::default(),
+            faults: OptionFaults::default(),
         }
     }
 }

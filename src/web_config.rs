@@ -29,7 +29,7 @@ use crate::util::reload::Files;
 pub(crate) use in_force::open;
 pub(crate) use protection::Protection;
 pub(crate) use secret::Secret;
-pub(crate) use tls::{Pem, Source, TlsSettings};
+pub(crate) use tls::{Pem, PemSource, TlsSettings};
 
 use problem::{Problem, error_of};
 use section::{Field, Section};
@@ -240,7 +240,7 @@ impl WebConfig {
 
 impl TlsSettings {
     fn pem(&self, file: &str, folder: &Path, files: &mut Files) -> io::Result<PemBytes> {
-        let mut bytes = |source: &Source| match &source.pem {
+        let mut bytes = |source: &PemSource| match &source.pem {
             Pem::Inline(secret) => Ok(secret.expose().as_bytes().to_vec()),
             Pem::File(path) => {
                 let path = folder.join(path);
@@ -258,7 +258,7 @@ impl TlsSettings {
     }
 }
 
-impl Source {
+impl PemSource {
     /// Returns the error of a fault in the PEM of this source. `what` must not quote the PEM.
     pub(crate) fn error(&self, path: &Path, what: impl Into<String>) -> io::Error {
         error_of(&path.display().to_string(), &self.problem(what))

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::credentials::{Credentials, Evaluation, Login};
 use super::failed_logins::{FailedLogins, Origin};
 use super::login_cache::{Cached, LoginCache, LoginDigest};
-use super::login_queue::{LoginQueue, Waiting};
+use super::login_queue::{LoginQueue, QueuedLogin};
 use crate::telemetry::{RejectReason, Telemetry};
 use crate::util::throttle::Throttle;
 use crate::util::worker::Workers;
@@ -153,8 +153,8 @@ impl Authenticator {
             }
             Some(login) => {
                 let (reply, decision) = oneshot::channel();
-                let evicted = state.queue.push(Waiting { origin, login, reply });
-                if let Some(Waiting { origin, .. }) = &evicted {
+                let evicted = state.queue.push(QueuedLogin { origin, login, reply });
+                if let Some(QueuedLogin { origin, .. }) = &evicted {
                     // The login was not verified, so it does not count as failed.
                     state.failed.take_back(*origin, now);
                 }
@@ -204,7 +204,7 @@ impl LoginVerifier {
         let now = Instant::now();
         let mut state = self.state.lock();
         let same = state.queue.take_same(first.login.digest);
-        for Waiting { origin, login, reply } in std::iter::once(first).chain(same) {
+        for QueuedLogin { origin, login, reply } in std::iter::once(first).chain(same) {
             let decision = match user {
                 Some(user) => {
                     state.grant(origin, user, login.digest, now);

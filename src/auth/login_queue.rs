@@ -12,14 +12,14 @@ pub(super) const MAX_WAITING: usize = 8;
 /// A queue of logins, first in, first out, alternating between addresses.
 #[derive(Debug)]
 pub(super) struct LoginQueue<R> {
-    waiting: Vec<Waiting<R>>,
+    waiting: Vec<QueuedLogin<R>>,
     /// The origin of the last login taken.
     last: Option<Origin>,
 }
 
 /// A login, and the channel for its result.
 #[derive(Debug)]
-pub(super) struct Waiting<R> {
+pub(super) struct QueuedLogin<R> {
     pub(super) origin: Origin,
     pub(super) login: Login,
     pub(super) reply: oneshot::Sender<R>,
@@ -32,7 +32,7 @@ impl<R> LoginQueue<R> {
 
     /// Adds a login. If the queue is full, returns the evicted one: a login whose client is gone, else the last one
     /// of the address with the most logins, else the new one. So one address cannot fill the queue.
-    pub(super) fn push(&mut self, new: Waiting<R>) -> Option<Waiting<R>> {
+    pub(super) fn push(&mut self, new: QueuedLogin<R>) -> Option<QueuedLogin<R>> {
         let evicted = if self.waiting.len() < MAX_WAITING {
             None
         } else if let Some(index) = self.evictable(new.origin) {
@@ -59,7 +59,7 @@ impl<R> LoginQueue<R> {
     ///
     /// Logins whose client is gone come last, but are verified. A scraper whose timeout is shorter than bcrypt takes
     /// then succeeds from the cache at its next try.
-    pub(super) fn pop(&mut self) -> Option<Waiting<R>> {
+    pub(super) fn pop(&mut self) -> Option<QueuedLogin<R>> {
         let order = |index: &usize| {
             let login = &self.waiting[*index];
             (login.reply.is_closed(), Some(login.origin) == self.last, *index)
@@ -71,14 +71,14 @@ impl<R> LoginQueue<R> {
     }
 
     /// Takes all logins with the same user and password.
-    pub(super) fn take_same(&mut self, digest: LoginDigest) -> Vec<Waiting<R>> {
+    pub(super) fn take_same(&mut self, digest: LoginDigest) -> Vec<QueuedLogin<R>> {
         let all = std::mem::take(&mut self.waiting).into_iter();
         let (same, others) = all.partition(|waiting| waiting.login.digest == digest);
         self.waiting = others;
         same
     }
 
-    pub(super) fn clear(&mut self) -> Vec<Waiting<R>> {
+    pub(super) fn clear(&mut self) -> Vec<QueuedLogin<R>> {
         std::mem::take(&mut self.waiting)
     }
 }
@@ -104,17 +104,17 @@ mod tests {
 
     /// Each letter is an address. A capital letter marks a login whose client is gone. The password identifies the
     /// login.
-    fn waiting(at: usize, address: char, replies: &mut Replies) -> Waiting<()> {
+    fn waiting(at: usize, address: char, replies: &mut Replies) -> QueuedLogin<()> {
         let (reply, receiver) = oneshot::channel();
         if address.is_lowercase() {
             replies.push(receiver);
         }
         let origin = Origin::V6(u64::from(address.to_ascii_lowercase()));
         let password = char::from_digit(u32::try_from(at).unwrap(), 36).unwrap();
-        Waiting { origin, login: login(password), reply }
+        QueuedLogin { origin, login: login(password), reply }
     }
 
-    fn index(waiting: &Waiting<()>) -> usize {
+    fn index(waiting: &QueuedLogin<()>) -> usize {
         let is_it = |index: &usize| {
             let password = char::from_digit(u32::try_from(*index).unwrap(), 36).unwrap();
             login(password).digest == waiting.login.digest
@@ -141,7 +141,7 @@ mod tests {
         ];
         for (arrivals, evicted, left) in table {
             let (mut queue, mut replies, mut gone) = (LoginQueue::new(), Replies::new(), Vec::new());
-            let shown = |waiting: &Waiting<()>| arrivals.chars().nth(index(waiting)).unwrap();
+            let shown = |waiting: &QueuedLogin<()>| arrivals.chars().nth(index(waiting)).unwrap();
             for (at, address) in arrivals.chars().enumerate() {
                 gone.extend(queue.push(waiting(at, address, &mut replies)));
             }

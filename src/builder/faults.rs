@@ -5,14 +5,14 @@ use std::io;
 use crate::util::io_error;
 
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(super) struct OptionFaults {
     /// By option: a sentence that begins with its name.
     wrong: Vec<(&'static str, String)>,
     /// Options, or flags, that only a server with connections and paths of its own can have.
     of_server: Vec<&'static str>,
 }
 
-impl Faults {
+impl OptionFaults {
     /// Adds what is wrong with one value of an option that may be repeated.
     pub(super) fn add(&mut self, option: &'static str, fault: String) {
         self.wrong.push((option, fault));

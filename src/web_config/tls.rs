@@ -11,11 +11,11 @@ use crate::net::tls::{ClientAuth, TlsVersion};
 /// The checked `tls_server_config`.
 #[derive(Debug)]
 pub(crate) struct TlsSettings {
-    pub(crate) cert: Source,
-    pub(crate) key: Source,
+    pub(crate) cert: PemSource,
+    pub(crate) key: PemSource,
     pub(crate) client_auth: ClientAuth,
     /// Set if certificates are verified.
-    pub(crate) client_ca: Option<Source>,
+    pub(crate) client_ca: Option<PemSource>,
     /// Names of which a client's certificate must have one exactly. Empty: no name is required.
     pub(crate) client_allowed_sans: Vec<String>,
     pub(crate) min_version: TlsVersion,
@@ -31,7 +31,7 @@ pub(crate) struct TlsSettings {
 
 /// The origin of a PEM, and the key that sets it.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct PemSource {
     pub(crate) pem: Pem,
     pub(super) line: usize,
     pub(super) key: &'static str,
@@ -122,21 +122,21 @@ fn source(
     section: &Section<'_>,
     inline: &'static str,
     file: &'static str,
-) -> Result<Option<Source>, Problem> {
+) -> Result<Option<PemSource>, Problem> {
     match (section.filled(inline)?, section.filled(file)?) {
         (Some(_), Some((field, _))) => Err(field.problem(format!("{inline} and {file} exclude each other"))),
         (Some((field, text)), None) => {
             if !text.contains("-----BEGIN ") {
                 return Err(field.problem(format!("not PEM; a path belongs in {file}")));
             }
-            Ok(Some(Source { pem: Pem::Inline(Secret::new(text)), line: field.line, key: inline }))
+            Ok(Some(PemSource { pem: Pem::Inline(Secret::new(text)), line: field.line, key: inline }))
         }
         (None, Some((field, text))) => {
             // Errors show paths, so a path must not contain PEM.
             if text.contains("-----BEGIN ") || text.contains(char::is_control) {
                 return Err(field.problem(format!("not a path; PEM text belongs in {inline}")));
             }
-            Ok(Some(Source { pem: Pem::File(PathBuf::from(text)), line: field.line, key: file }))
+            Ok(Some(PemSource { pem: Pem::File(PathBuf::from(text)), line: field.line, key: file }))
         }
         (None, None) => Ok(None),
     }

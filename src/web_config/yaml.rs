@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> Result<Option<Rc<Node>>, Problem> {
         let line = 1 + text[..at].matches('\n').count();
         return Err(Problem::new(line, "a character that YAML does not allow"));
     }
-    let mut builder = Builder::default();
+    let mut builder = TreeBuilder::default();
     for event in Parser::new_from_str(text) {
         // The parser's messages quote nothing of the text, except one character in one of them.
         let (event, span) = event.map_err(|error| Problem::new(error.marker().line(), error.info()))?;
@@ -68,7 +68,7 @@ fn is_printable(c: char) -> bool {
 }
 
 #[derive(Debug, Default)]
-struct Builder {
+struct TreeBuilder {
     root: Option<Rc<Node>>,
     /// Lists and maps that are not complete.
     open: Vec<Open>,
@@ -90,7 +90,7 @@ enum Content {
     Map { entries: Vec<Entry>, keys: HashSet<String>, key: Option<(String, usize)> },
 }
 
-impl Builder {
+impl TreeBuilder {
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), Problem> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {

@@ -92,7 +92,7 @@ rate_limit: {{interval: 1m30s, burst: 7}}
     assert!(matches!(&tls.cert.pem, Pem::File(path) if path == Path::new("tls/server.crt")));
     let Pem::Inline(key) = &tls.key.pem else { panic!() };
     assert_eq!(key.expose(), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
-    let Some(Source { pem: Pem::Inline(ca), .. }) = &tls.client_ca else { panic!() };
+    let Some(PemSource { pem: Pem::Inline(ca), .. }) = &tls.client_ca else { panic!() };
     assert_eq!(ca.expose(), "-----BEGIN CERTIFICATE-----\nBBBB\n");
     assert_eq!(tls.client_auth, ClientAuth::RequireAndVerifyClientCert);
     assert_eq!(tls.client_allowed_sans, ["one", "two"]);
