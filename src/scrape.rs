@@ -1,6 +1,7 @@
 //! Scrapes: hooks, gather, encoding and compression, outside the runtime. Concurrent scrapes share a gather, each
 //! with its own deadline. No HTTP, no sockets.
 
+mod body_writer;
 mod coalescer;
 mod delivery;
 mod exposition;
@@ -18,7 +19,6 @@ mod selection;
 mod tests;
 mod unsent;
 mod work;
-mod writer;
 
 use std::future::Future;
 use std::io;
@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 pub use crate::util::error::BoxError;
 pub use hooks::ScrapeContext;
 
+pub(crate) use body_writer::{BodyWriter, Unwritten, Written};
 pub(crate) use coalescer::Epoch;
 pub(crate) use delivery::{Deliveries, Delivery};
 pub(crate) use exposition::{Exposition, Representation, ScrapeError};
@@ -37,11 +38,10 @@ pub(crate) use hooks::Hook;
 pub(crate) use host_runtimes::HostRuntimes;
 pub(crate) use selection::Selection;
 pub(crate) use unsent::UnsentBudget;
-pub(crate) use work::{Contents, Origin, Source, Work};
-pub(crate) use writer::{Unwritten, Writer, Written};
+pub(crate) use work::{Contents, Source, SourceOrigin, Work};
 
 use coalescer::{Request, WaiterId};
-use exposition::{Outcome, Recipient};
+use exposition::{Recipient, ScrapeResult};
 use gatherer::Gatherer;
 
 use crate::engine::{self, EngineHandle};
@@ -142,7 +142,8 @@ impl Scraper {
         let request = Request { registries, timeout, deadline };
         let id = self.gatherer.join(request, Recipient { representation, reply });
         let waiting = Waiting { gatherer: &self.gatherer, id };
-        let outcome: Result<Result<Outcome, _>, _> = tokio::time::timeout_at(deadline.into(), outcome).await;
+        let outcome: Result<Result<ScrapeResult, _>, _> =
+            tokio::time::timeout_at(deadline.into(), outcome).await;
         drop(waiting);
         match outcome {
             Ok(Ok(outcome)) => outcome,

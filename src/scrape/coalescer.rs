@@ -72,7 +72,7 @@ struct Waiter<W> {
 
 /// Input of a flight's gather.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Gather {
+pub(super) struct GatherInput {
     pub(super) registries: Selection,
     /// Whether a waiter has the standard timeout. Otherwise a hook that was cut off is not at fault.
     pub(super) has_standard_waiter: bool,
@@ -144,12 +144,12 @@ impl<W> Coalescer<W> {
 
     /// Ends the time of the hooks, finished or not, and begins the gather. Returns `None` and drops the flight if it
     /// has no waiters.
-    pub(super) fn begin_gather(&mut self, now: Instant, hooks_are_done: bool) -> Option<Gather> {
+    pub(super) fn begin_gather(&mut self, now: Instant, hooks_are_done: bool) -> Option<GatherInput> {
         let flight = self.current.take().filter(|flight| !flight.waiters.is_empty())?;
         let requests = || flight.waiters.iter().map(|waiter| &waiter.request);
         let registries = Selection::union(requests().map(|request| &request.registries), self.registries);
         let has_standard_waiter = requests().any(|request| request.timeout >= self.standard_timeout);
-        let gather = Gather { registries: registries.clone(), has_standard_waiter };
+        let gather = GatherInput { registries: registries.clone(), has_standard_waiter };
         let hooks_cut_after = (!hooks_are_done).then(|| now.saturating_duration_since(flight.began));
         let stage = Stage::Gather { registries, began: now, last_of_begin: self.last_id, hooks_cut_after };
         self.current = Some(Flight { stage, ..flight });

@@ -51,11 +51,11 @@ pub(crate) enum ScrapeError {
     Unsent,
 }
 
-pub(super) type Outcome = Result<Exposition, ScrapeError>;
+pub(super) type ScrapeResult = Result<Exposition, ScrapeError>;
 
 /// The representation that a waiter requests, and its channel.
 #[derive(Debug)]
 pub(super) struct Recipient {
     pub(super) representation: Representation,
-    pub(super) reply: oneshot::Sender<Outcome>,
+    pub(super) reply: oneshot::Sender<ScrapeResult>,
 }

@@ -7,11 +7,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::coalescer::{Coalescer, Epoch, Gather, Landed, Request, WaiterId, suffices};
+use super::coalescer::{Coalescer, Epoch, GatherInput, Landed, Request, WaiterId, suffices};
 use super::delivery::Deliveries;
 use super::exposition::Recipient;
 use super::hook_tasks::{HookReports, HookTasks};
-use super::hooks::{Ended, Failure};
+use super::hooks::{Ended, HookFailure};
 use super::selection::Selection;
 use super::work::{Collected, Replies, Work};
 use crate::engine;
@@ -160,7 +160,7 @@ impl Gatherer {
         let mut collected = Vec::with_capacity(reports.len());
         for (index, ended) in reports.into_iter().enumerate() {
             let began = tasks.began(index).filter(|_| !unstarted.contains(&index));
-            let cut = |gather: &Gather| self.cut(began.unwrap_or(now), now, gather);
+            let cut = |gather: &GatherInput| self.cut(began.unwrap_or(now), now, gather);
             // A hook that was cut off because no waiters are left has neither succeeded nor failed.
             let ended = ended.or_else(|| gather.as_ref().map(cut));
             if let Some(ended) = &ended {
@@ -172,10 +172,10 @@ impl Gatherer {
     }
 
     /// Returns the outcome of a hook that was cut off.
-    fn cut(&self, began: Instant, now: Instant, gather: &Gather) -> Ended {
+    fn cut(&self, began: Instant, now: Instant, gather: &GatherInput) -> Ended {
         let duration = now.saturating_duration_since(began);
         let had_its_time = gather.has_standard_waiter && suffices(duration, self.standard_timeout / 2);
-        Ended { duration, result: Err(if had_its_time { Failure::Late } else { Failure::CutShort }) }
+        Ended { duration, result: Err(if had_its_time { HookFailure::Late } else { HookFailure::CutShort }) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::exposition::{Outcome, Recipient, Representation};
+use super::exposition::{Recipient, Representation, ScrapeResult};
 use super::selection::Selection;
 
 /// The waiters for one representation of one selection.
@@ -13,7 +13,7 @@ use super::selection::Selection;
 pub(super) struct Group {
     pub(super) registries: Selection,
     pub(super) representation: Representation,
-    replies: Vec<oneshot::Sender<Outcome>>,
+    replies: Vec<oneshot::Sender<ScrapeResult>>,
 }
 
 impl Group {
@@ -21,7 +21,7 @@ impl Group {
         !self.replies.iter().all(oneshot::Sender::is_closed)
     }
 
-    pub(super) fn reply(self, outcome: &Outcome) {
+    pub(super) fn reply(self, outcome: &ScrapeResult) {
         for reply in self.replies {
             let _ = reply.send(outcome.clone());
         }

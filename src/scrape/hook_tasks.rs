@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::hooks::{self, Ended, Failure, Hook};
+use super::hooks::{self, Ended, Hook, HookFailure};
 
 /// How long an aborted task may take to end, because aborting needs a runtime that polls the task.
 const GRACE: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ impl HookReports {
 
     /// Records that a hook was not started, because an earlier run continues.
     pub(super) fn give_up(&mut self, index: usize) {
-        let ended = Ended { duration: Duration::ZERO, result: Err(Failure::StillRunning) };
+        let ended = Ended { duration: Duration::ZERO, result: Err(HookFailure::StillRunning) };
         if let Some(slot) = self.ended.get_mut(index) {
             *slot = Some(ended);
         }

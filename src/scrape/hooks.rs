@@ -109,12 +109,12 @@ impl fmt::Debug for Hook {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) duration: Duration,
-    pub(super) result: HookResult<Failure>,
+    pub(super) result: HookResult<HookFailure>,
 }
 
 /// Reason why a hook did not finish.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum HookFailure {
     Error(String),
     Panic,
     /// It did not finish in the full time of a hook.
@@ -127,15 +127,15 @@ pub(super) enum Failure {
     Cancelled,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HookFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Error(error) => f.write_str(error),
-            Failure::Panic => f.write_str("it panicked"),
-            Failure::Late => f.write_str("it did not finish in time"),
-            Failure::CutShort => f.write_str("no waiting client had enough time left"),
-            Failure::StillRunning => f.write_str("it is still running from an earlier scrape"),
-            Failure::Cancelled => f.write_str("its runtime has shut down"),
+            HookFailure::Error(error) => f.write_str(error),
+            HookFailure::Panic => f.write_str("it panicked"),
+            HookFailure::Late => f.write_str("it did not finish in time"),
+            HookFailure::CutShort => f.write_str("no waiting client had enough time left"),
+            HookFailure::StillRunning => f.write_str("it is still running from an earlier scrape"),
+            HookFailure::Cancelled => f.write_str("its runtime has shut down"),
         }
     }
 }
@@ -151,23 +151,23 @@ pub(super) fn start(
 ) -> JoinHandle<()> {
     let hooks = Arc::clone(hooks);
     let reporting =
-        Reporting { started: Instant::now(), result: Err(Failure::Cancelled), report: Some(report) };
+        Reporting { started: Instant::now(), result: Err(HookFailure::Cancelled), report: Some(report) };
     runtime.spawn(async move {
         let result = (hooks[index].run)(ScrapeContext { deadline }).await;
         // Within the task, because formatting and dropping the error is the host's code, which may panic.
-        reporting.end(result.map_err(|error| Failure::Error(chain(&*error))));
+        reporting.end(result.map_err(|error| HookFailure::Error(chain(&*error))));
     })
 }
 
 /// Reports when it is dropped, so that the report cannot be skipped.
 struct Reporting<R: FnOnce(Ended)> {
     started: Instant,
-    result: HookResult<Failure>,
+    result: HookResult<HookFailure>,
     report: Option<R>,
 }
 
 impl<R: FnOnce(Ended)> Reporting<R> {
-    fn end(mut self, result: HookResult<Failure>) {
+    fn end(mut self, result: HookResult<HookFailure>) {
         self.result = result;
     }
 }
@@ -175,7 +175,7 @@ impl<R: FnOnce(Ended)> Reporting<R> {
 impl<R: FnOnce(Ended)> Drop for Reporting<R> {
     fn drop(&mut self) {
         let result = if thread::panicking() {
-            Err(Failure::Panic)
+            Err(HookFailure::Panic)
         } else {
             std::mem::replace(&mut self.result, Ok(None))
         };

@@ -32,9 +32,9 @@ pub(super) struct Stuck {
 
 impl Progress {
     /// Records that the gather of a registry begins. It ends when the return value is dropped.
-    pub(super) fn begin(&self, registry: usize, now: Instant) -> Gathering<'_> {
+    pub(super) fn begin(&self, registry: usize, now: Instant) -> RegistryGather<'_> {
         *self.step.lock() = Some(Step { registry, began: now, is_reported: false });
-        Gathering { progress: self }
+        RegistryGather { progress: self }
     }
 
     /// Returns the current registry if its gather has taken this long and a report is due. Due at once, then once a
@@ -54,11 +54,11 @@ impl Progress {
 }
 
 /// A registry that is being gathered.
-pub(super) struct Gathering<'p> {
+pub(super) struct RegistryGather<'p> {
     progress: &'p Progress,
 }
 
-impl Gathering<'_> {
+impl RegistryGather<'_> {
     /// Records the end of the gather. Returns its duration if it was reported.
     pub(super) fn end(self, now: Instant) -> Option<Stuck> {
         let step = self.progress.step.lock().take().filter(|step| step.is_reported)?;
@@ -66,7 +66,7 @@ impl Gathering<'_> {
     }
 }
 
-impl Drop for Gathering<'_> {
+impl Drop for RegistryGather<'_> {
     fn drop(&mut self) {
         // After a panic the gather has ended too.
         *self.progress.step.lock() = None;

@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Scraper {
     /// Scrapes all registries with this timeout.
-    async fn ask(&self, timeout: Duration) -> Outcome {
+    async fn ask(&self, timeout: Duration) -> ScrapeResult {
         self.ask_until(timeout, Instant::now() + timeout).await
     }
 
-    async fn ask_until(&self, timeout: Duration, deadline: Instant) -> Outcome {
+    async fn ask_until(&self, timeout: Duration, deadline: Instant) -> ScrapeResult {
         let representation =
             Representation { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
         self.scrape(representation, Selection::All, timeout, deadline).await
@@ -57,7 +57,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
         (IntCounter::new("gathers", "help").unwrap(), mpsc::channel(), mpsc::channel());
     let registry = Registry::new();
     registry.register(Box::new(Gate(gathers.clone(), tell.into(), opened.into()))).unwrap();
-    let sources = vec![Source { name: "default".to_owned(), origin: Origin::Registry(registry) }];
+    let sources = vec![Source { name: "default".to_owned(), origin: SourceOrigin::Registry(registry) }];
     let contents = Contents { sources, hooks, ..Contents::default() };
     contents.host.run_hooks_here();
     let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
@@ -65,7 +65,7 @@ fn gated(hooks: Vec<Hook>) -> Gated {
     Gated { scraper, gathers, begun, open }
 }
 
-fn text(outcome: Outcome) -> String {
+fn text(outcome: ScrapeResult) -> String {
     String::from_utf8(outcome.unwrap().chunks.concat()).unwrap()
 }
 
@@ -235,7 +235,7 @@ async fn a_panicking_error_display_fails_no_scrape() {
 fn selects_registries_by_name() {
     let names = ["a", "b", "c"];
     let sources = names
-        .map(|name| Source { name: name.to_owned(), origin: Origin::Registry(Registry::new()) })
+        .map(|name| Source { name: name.to_owned(), origin: SourceOrigin::Registry(Registry::new()) })
         .into_iter()
         .collect();
     let contents = Contents { sources, self_metrics: true, ..Contents::default() };

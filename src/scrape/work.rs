@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use prometheus::Registry;
 
+use super::body_writer::{BodyWriter, Unwritten};
 use super::delivery::Receipt;
-use super::exposition::{Exposition, Outcome, Recipient, Representation, ScrapeError};
+use super::exposition::{Exposition, Recipient, Representation, ScrapeError, ScrapeResult};
 use super::gathered::{Gathered, Merged};
 use super::groups::{Group, group};
-use super::hooks::{Ended, Failure, Hook};
+use super::hooks::{Ended, Hook, HookFailure};
 use super::host_runtimes::HostRuntimes;
 use super::progress::{Progress, Stuck};
 use super::selection::Selection;
 use super::unsent::UnsentBudget;
-use super::writer::{Unwritten, Writer};
 use crate::collector::{self, Samples};
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode::{self, EscapedFormat, Skipped};
@@ -30,12 +30,12 @@ use crate::util::throttle::Throttle;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
-    pub(crate) origin: Origin,
+    pub(crate) origin: SourceOrigin,
 }
 
 /// The origin of a source's families.
 #[derive(Debug)]
-pub(crate) enum Origin {
+pub(crate) enum SourceOrigin {
     Registry(Registry),
     /// The samples of the hook with this index.
     Hook(usize),
@@ -72,7 +72,7 @@ pub(crate) struct Work {
     contents: Contents,
     hooks: Arc<[Hook]>,
     telemetry: Arc<Telemetry>,
-    writer: Writer,
+    writer: BodyWriter,
     unsent: UnsentBudget,
     progress: Progress,
     scrape_panics: Reporter,
@@ -86,7 +86,7 @@ pub(crate) struct Work {
 /// The results of a flight for its waiters.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    outcomes: Vec<(Group, Outcome)>,
+    outcomes: Vec<(Group, ScrapeResult)>,
     /// Families that no encoding consumed.
     families: Vec<Families>,
 }
@@ -135,7 +135,7 @@ impl Work {
             empty: AtomicBool::default(),
             hook_failures: hooks.iter().map(|_| Throttle::default()).collect(),
             hooks: hooks.into(),
-            writer: Writer::new(&telemetry, ""),
+            writer: BodyWriter::new(&telemetry, ""),
             unsent: UnsentBudget::new(contents.max_unsent),
             contents,
             telemetry,
@@ -167,7 +167,7 @@ impl Work {
             self.contents.sources.iter().enumerate().filter(|(index, _)| registries.contains(*index));
         for (index, source) in selected {
             let (families, is_up) = match &source.origin {
-                Origin::Registry(registry) => {
+                SourceOrigin::Registry(registry) => {
                     let progress = self.progress.begin(index, Instant::now());
                     let result = gather::gather(registry);
                     if let Some(Stuck { time, .. }) = progress.end(Instant::now()) {
@@ -177,7 +177,7 @@ impl Work {
                     let is_up = result.is_ok();
                     (result.map_err(|message| panics.push((&source.name, message))).ok(), is_up)
                 }
-                Origin::Hook(hook) => {
+                SourceOrigin::Hook(hook) => {
                     let samples = collected.get_mut(*hook).and_then(Option::take);
                     let is_up = samples.is_some();
                     (self.hooks.get(*hook).and_then(|hook| hook.families(samples)), is_up)
@@ -273,7 +273,7 @@ impl Work {
         comment: Option<&'static str>,
         receipt: &Receipt,
         encode: impl FnOnce(EscapedFormat, &Names, &mut dyn Sink) -> Skipped,
-    ) -> Outcome {
+    ) -> ScrapeResult {
         let written = self.writer.write(representation, comment, |body| {
             encode(representation.format, &representation.names, body)
         });
@@ -334,7 +334,7 @@ impl Work {
         match &ended.result {
             Ok(_) => {}
             // Caused by a client, so it is logged at debug.
-            Err(failure @ Failure::CutShort) => {
+            Err(failure @ HookFailure::CutShort) => {
                 tracing::debug!(hook = ?hook.name(), %failure, "hook cancelled; {then}");
             }
             Err(failure) => {

@@ -16,7 +16,7 @@ use crate::http::page::{Landing, Page};
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
-use crate::scrape::{Contents, HostRuntimes, Origin, Scraper, Source, Work};
+use crate::scrape::{Contents, HostRuntimes, Scraper, Source, SourceOrigin, Work};
 use crate::telemetry::{RejectReason, Telemetry};
 
 /// The name of the first registry that is given none.
@@ -88,7 +88,7 @@ impl MetricsOptions {
         let sources = &mut self.contents.sources;
         let default_name = || if sources.is_empty() { DEFAULT.to_owned() } else { sources.len().to_string() };
         let name = name.unwrap_or_else(default_name);
-        sources.push(Source { name, origin: Origin::Registry(registry) });
+        sources.push(Source { name, origin: SourceOrigin::Registry(registry) });
     }
 
     /// What is wrong with all of it together.
@@ -156,10 +156,12 @@ impl MetricsOptions {
         contents.may_be_empty = !probes.is_empty();
         if contents.by_default {
             let registry = prometheus::default_registry().clone();
-            contents.sources.push(Source { name: DEFAULT.to_owned(), origin: Origin::Registry(registry) });
+            contents
+                .sources
+                .push(Source { name: DEFAULT.to_owned(), origin: SourceOrigin::Registry(registry) });
         }
         for (index, hook) in contents.hooks.iter().enumerate().filter(|(_, hook)| hook.collects()) {
-            contents.sources.push(Source { name: hook.name().to_owned(), origin: Origin::Hook(index) });
+            contents.sources.push(Source { name: hook.name().to_owned(), origin: SourceOrigin::Hook(index) });
         }
         contents.build_info = build_info.clone().map(registry_of);
 

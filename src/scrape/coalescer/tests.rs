@@ -40,7 +40,7 @@ impl Table {
         self.coalescer.begin(self.at(at))
     }
 
-    fn gather(&mut self, at: u64, hooks_are_done: bool) -> Option<Gather> {
+    fn gather(&mut self, at: u64, hooks_are_done: bool) -> Option<GatherInput> {
         self.coalescer.begin_gather(self.at(at), hooks_are_done)
     }
 

@@ -14,7 +14,7 @@ use crate::collector::{self, registry_of};
 use crate::exposition::chunk::Sink;
 use crate::exposition::encode;
 use crate::scrape::gather::Gathering;
-use crate::scrape::{Representation, Unwritten, Writer, Written};
+use crate::scrape::{BodyWriter, Representation, Unwritten, Written};
 use crate::telemetry::{Cause, ProbeOutcome, Reporter, Telemetry};
 use crate::util::unwind::panic_message;
 use crate::util::worker::Workers;
@@ -83,7 +83,7 @@ struct Job {
 
 impl Exposer {
     pub(super) fn new(telemetry: &Arc<Telemetry>) -> Self {
-        let writer = Writer::new(telemetry, "probe: ");
+        let writer = BodyWriter::new(telemetry, "probe: ");
         let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::Skipped));
         Exposer {
             workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE),
@@ -132,7 +132,7 @@ impl Exposer {
 /// Writes expositions, and reports skipped metrics.
 #[derive(Debug)]
 struct Pen {
-    writer: Writer,
+    writer: BodyWriter,
     panics: Reporter,
     skipped: Reporter,
 }

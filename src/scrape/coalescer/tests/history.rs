@@ -133,8 +133,8 @@ fn step(oracle: &mut Oracle, coalescer: &mut Coalescer<WaiterId>, now: Instant, 
             let union = oracle.on_board().iter().fold(0, |union, scrape| union | scrape.registries);
             let has_standard_waiter =
                 oracle.on_board().iter().any(|scrape| scrape.timeout >= STANDARD.as_secs());
-            let expected =
-                (!on_board.is_empty()).then(|| Gather { registries: selection(union), has_standard_waiter });
+            let expected = (!on_board.is_empty())
+                .then(|| GatherInput { registries: selection(union), has_standard_waiter });
             assert_eq!(coalescer.begin_gather(now, hooks_are_done), expected);
             let flight = oracle.flights.last_mut().unwrap();
             flight.is_over = expected.is_none();

@@ -21,7 +21,7 @@ pub(crate) struct Unwritten;
 
 /// Writes expositions. Log lines are limited, because a faulty family is faulty at every scrape.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct BodyWriter {
     /// Prefix of each log line.
     prefix: &'static str,
     skipped: Reporter,
@@ -29,10 +29,10 @@ pub(crate) struct Writer {
     buffers: BufferPool,
 }
 
-impl Writer {
+impl BodyWriter {
     pub(crate) fn new(telemetry: &Arc<Telemetry>, prefix: &'static str) -> Self {
         let (skipped, compressor) = (telemetry.reporter(Cause::Skipped), telemetry.reporter(Cause::Gather));
-        Writer { prefix, skipped, compressor, buffers: BufferPool::default() }
+        BodyWriter { prefix, skipped, compressor, buffers: BufferPool::default() }
     }
 
     /// Writes a body in this representation: the comment, if the format supports comments, and the output of
