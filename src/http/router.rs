@@ -25,7 +25,7 @@ use crate::http::path::{HEALTHY_PATH, READY_PATH};
 use crate::http::query::{self, Query};
 use crate::http::responses::{self, HTML, TEXT, bad_request, coded, internal_error, text, unavailable};
 use crate::http::scrape_timeout::{ScrapeTimeouts, deadline};
-use crate::scrape::probe::{Parameters, Prober, Unanswered};
+use crate::scrape::probe::{NoExposition, Parameters, Prober};
 use crate::scrape::{Delivery, Exposition, Representation, ScrapeError, Scraper};
 use crate::telemetry::{Cause, RejectReason, Telemetry};
 
@@ -303,9 +303,9 @@ impl Router {
                 response.body_mut().delivery = Some(Delivery { unsent, receipt: None });
                 response
             }
-            Err(Unanswered::BadRequest(reason)) => bad_request(reason),
-            Err(Unanswered::Busy) => unavailable("503: max_probes probes are running. Try again.\n"),
-            Err(Unanswered::Unwritten) => internal_error("500: the probe failed. See the program's log.\n"),
+            Err(NoExposition::BadRequest(reason)) => bad_request(reason),
+            Err(NoExposition::Busy) => unavailable("503: max_probes probes are running. Try again.\n"),
+            Err(NoExposition::Unwritten) => internal_error("500: the probe failed. See the program's log.\n"),
         }
     }
 

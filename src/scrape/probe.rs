@@ -8,6 +8,6 @@ mod request;
 
 pub use request::{ProbeError, ProbeRequest};
 
-pub(crate) use exposer::Unanswered;
+pub(crate) use exposer::NoExposition;
 pub(crate) use prober::Prober;
 pub(crate) use request::{Parameters, ProbePath};

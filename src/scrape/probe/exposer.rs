@@ -27,24 +27,24 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Result of a probe besides its registry.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(super) struct ProbeStatus {
     pub(super) success: bool,
     pub(super) seconds: f64,
 }
 
 /// The written registry, or why there is none.
-type Outcome = Result<Written, Failure>;
+type WriteResult = Result<Written, ProbeFailure>;
 
 /// Reason why a probe has no metrics of its target.
-pub(super) enum Failure {
+pub(super) enum ProbeFailure {
     /// `probe_success` is 0.
     Failed(ProbeOutcome),
-    Unanswered(Unanswered),
+    NoExposition(NoExposition),
 }
 
 /// Reason why a probe returns no exposition.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unanswered {
+pub(crate) enum NoExposition {
     /// With the sentence for the scraper.
     BadRequest(String),
     /// The limit of running probes is reached.
@@ -53,12 +53,12 @@ pub(crate) enum Unanswered {
     Unwritten,
 }
 
-impl Unanswered {
+impl NoExposition {
     pub(super) fn outcome(&self) -> ProbeOutcome {
         match self {
-            Unanswered::BadRequest(_) => ProbeOutcome::BadRequest,
-            Unanswered::Busy => ProbeOutcome::Rejected,
-            Unanswered::Unwritten => ProbeOutcome::Failure,
+            NoExposition::BadRequest(_) => ProbeOutcome::BadRequest,
+            NoExposition::Busy => ProbeOutcome::Rejected,
+            NoExposition::Unwritten => ProbeOutcome::Failure,
         }
     }
 }
@@ -67,88 +67,94 @@ impl Unanswered {
 pub(super) struct Exposer {
     workers: Workers,
     no_thread: Reporter,
-    pen: Arc<Pen>,
+    writer: Arc<RegistryWriter>,
 }
 
 /// A registry to write for a waiter.
 struct Job {
-    found: Registry,
-    verdict: Verdict,
-    form: Representation,
+    registry: Registry,
+    status: ProbeStatus,
+    representation: Representation,
     log: ProbeLog,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<WriteResult>,
     /// The probe's permit, held until the job is done.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Exposer {
     pub(super) fn new(telemetry: &Arc<Telemetry>) -> Self {
-        let writer = BodyWriter::new(telemetry, "probe: ");
+        let body_writer = BodyWriter::new(telemetry, "probe: ");
         let (panics, skipped) = (telemetry.reporter(Cause::Panic), telemetry.reporter(Cause::Skipped));
         Exposer {
             workers: Workers::new("prometheus-hyper-probe", usize::MAX, IDLE),
             no_thread: telemetry.reporter(Cause::Gather),
-            pen: Arc::new(Pen { writer, panics, skipped }),
+            writer: Arc::new(RegistryWriter { body_writer, panics, skipped }),
         }
     }
 
     /// Writes the result of a probe without a registry on the calling thread, because it is only some bytes.
-    pub(super) fn write_verdict(
+    pub(super) fn write_status(
         &self,
-        verdict: Verdict,
-        form: &Representation,
+        status: ProbeStatus,
+        representation: &Representation,
     ) -> Result<Written, Unwritten> {
-        self.pen.write(Gathering::default(), verdict, form)
+        self.writer.write(Gathering::default(), status, representation)
     }
 
     /// Hands a registry to an idle thread, or to a new one. A missing thread is logged.
     pub(super) fn write(
         &self,
-        found: Registry,
-        verdict: Verdict,
-        form: Representation,
+        registry: Registry,
+        status: ProbeStatus,
+        representation: Representation,
         log: ProbeLog,
         permit: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Outcome>, Failure> {
+    ) -> Result<oneshot::Receiver<WriteResult>, ProbeFailure> {
         let (reply, written) = oneshot::channel();
-        let job = Job { found, verdict, form, log, reply, _permit: permit };
-        let pen = Arc::clone(&self.pen);
+        let job = Job { registry, status, representation, log, reply, _permit: permit };
+        let writer = Arc::clone(&self.writer);
         let handed = self.workers.run(move || {
             // A probe's collectors are new each time, so they cannot know what was logged before.
             collector::keep_skipped();
             // Dropping a registry runs foreign code too.
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| pen.work(job))) {
-                pen.report_panic(&panic_message(payload));
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| writer.work(job))) {
+                writer.report_panic(&panic_message(payload));
             }
         });
         handed.map(|()| written).map_err(|error| {
             let what = "failed to spawn the thread that writes the metrics of probes";
             self.no_thread.report(1, || tracing::error!(%error, "{what}"));
-            Failure::Unanswered(Unanswered::Unwritten)
+            ProbeFailure::NoExposition(NoExposition::Unwritten)
         })
     }
 }
 
 /// Writes expositions, and reports skipped metrics.
 #[derive(Debug)]
-struct Pen {
-    writer: BodyWriter,
+struct RegistryWriter {
+    body_writer: BodyWriter,
     panics: Reporter,
     skipped: Reporter,
 }
 
-impl Pen {
+impl RegistryWriter {
     fn work(&self, job: Job) {
         // The permit is dropped last, because the drop of a registry may hang.
-        let Job { _permit, found, verdict, form, log, reply } = job;
+        let Job { _permit, registry, status, representation, log, reply } = job;
         if !reply.is_closed() {
-            let _ = reply.send(self.expose(&found, verdict, &form, &log));
+            let _ = reply.send(self.expose(&registry, status, &representation, &log));
         }
     }
 
-    fn expose(&self, found: &Registry, verdict: Verdict, form: &Representation, log: &ProbeLog) -> Outcome {
+    fn expose(
+        &self,
+        registry: &Registry,
+        status: ProbeStatus,
+        representation: &Representation,
+        log: &ProbeLog,
+    ) -> WriteResult {
         let mut gathering = Gathering::default();
-        let gathered = gathering.add(found);
+        let gathered = gathering.add(registry);
         let first = collector::take_first_skipped();
         // The detail may quote the target, which the client has named.
         if let Some(first) = &first {
@@ -161,28 +167,31 @@ impl Pen {
         if let Err(message) = gathered {
             self.report_panic(&message);
             log.add(format_args!("panic in a collector: {message}"));
-            return Err(Failure::Failed(ProbeOutcome::Panic));
+            return Err(ProbeFailure::Failed(ProbeOutcome::Panic));
         }
-        self.write(gathering, verdict, form).map_err(|Unwritten| Failure::Unanswered(Unanswered::Unwritten))
+        self.write(gathering, status, representation)
+            .map_err(|Unwritten| ProbeFailure::NoExposition(NoExposition::Unwritten))
     }
 
-    /// Writes the gathered families and the verdict.
+    /// Writes the gathered families and the status.
     fn write(
         &self,
         mut gathering: Gathering,
-        verdict: Verdict,
-        form: &Representation,
+        status: ProbeStatus,
+        representation: &Representation,
     ) -> Result<Written, Unwritten> {
         // An exporter may set these metrics itself.
-        let values = [(SUCCESS, f64::from(u8::from(verdict.success))), (DURATION, verdict.seconds)];
+        let values = [(SUCCESS, f64::from(u8::from(status.success))), (DURATION, status.seconds)];
         let is_known = |name: &str| gathering.names().any(|known| known == name);
         let ours: Vec<_> = values.into_iter().filter(|((name, _), _)| !is_known(name)).collect();
         for ((name, help), value) in ours {
             let _ = gathering.add(&registry_of(gauge(name, help, value)));
         }
         let (families, _) = gathering.merge();
-        let encode = |body: &mut dyn Sink| encode::encode_consuming(form.format, &form.names, families, body);
-        self.writer.write(form, None, encode)
+        let encode = |body: &mut dyn Sink| {
+            encode::encode_consuming(representation.format, &representation.names, families, body)
+        };
+        self.body_writer.write(representation, None, encode)
     }
 
     fn report_panic(&self, message: &str) {

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-use super::exposer::{Exposer, Failure, Unanswered, Verdict};
+use super::exposer::{Exposer, NoExposition, ProbeFailure, ProbeStatus};
 use super::log::ProbeLog;
 use super::request::{Parameters, ProbeError, ProbePath, ProbeRequest, Reason};
 use crate::scrape::{Representation, Unwritten, Written};
@@ -23,7 +23,7 @@ pub(crate) struct Prober {
     /// Limits the number of running probes.
     limit: Arc<Semaphore>,
     /// Whether `debug=true` returns the probe's log.
-    answers_debug: bool,
+    serves_debug: bool,
     exposer: Arc<Exposer>,
     telemetry: Arc<Telemetry>,
     panics: Reporter,
@@ -33,7 +33,7 @@ impl Prober {
     pub(crate) fn new(
         paths: Vec<ProbePath>,
         max_probes: usize,
-        answers_debug: bool,
+        serves_debug: bool,
         telemetry: Arc<Telemetry>,
     ) -> Self {
         for path in &paths {
@@ -42,7 +42,7 @@ impl Prober {
         Prober {
             paths: paths.into(),
             limit: Arc::new(Semaphore::new(max_probes.min(Semaphore::MAX_PERMITS))),
-            answers_debug,
+            serves_debug,
             exposer: Arc::new(Exposer::new(&telemetry)),
             panics: telemetry.reporter(Cause::Panic),
             telemetry,
@@ -55,13 +55,13 @@ impl Prober {
     }
 
     /// Counts a request that is rejected before the probe starts.
-    pub(crate) fn count_bad_request(&self, place: usize) {
-        self.telemetry.probe_ended(self.paths[place].path(), ProbeOutcome::BadRequest, Duration::ZERO);
+    pub(crate) fn count_bad_request(&self, index: usize) {
+        self.telemetry.probe_ended(self.paths[index].path(), ProbeOutcome::BadRequest, Duration::ZERO);
     }
 
     /// Creates the request of a probe with these parameters and this deadline.
     pub(crate) fn request(&self, parameters: Parameters, deadline: Instant) -> ProbeRequest {
-        let is_debugged = self.answers_debug && parameters.get("debug") == Some("true");
+        let is_debugged = self.serves_debug && parameters.get("debug") == Some("true");
         let log = if is_debugged { ProbeLog::kept() } else { ProbeLog::default() };
         ProbeRequest { parameters, deadline, log }
     }
@@ -70,82 +70,83 @@ impl Prober {
     /// dropped.
     pub(crate) async fn probe(
         &self,
-        place: usize,
+        index: usize,
         request: ProbeRequest,
-        form: Representation,
+        representation: Representation,
         runtime: &Handle,
-    ) -> Result<Written, Unanswered> {
+    ) -> Result<Written, NoExposition> {
         let (deadline, log) = (request.deadline, request.kept_log());
-        let path = self.paths[place].path();
-        let mut running = Running {
+        let path = self.paths[index].path();
+        let mut running = RunningProbe {
             telemetry: &self.telemetry,
             path,
             started: Instant::now(),
             outcome: ProbeOutcome::Cancelled,
         };
-        let attempt = self.attempt(place, request, &form, runtime);
+        let attempt = self.attempt(index, request, &representation, runtime);
         let attempted = tokio::time::timeout_at(deadline.into(), attempt).await;
-        let (outcome, answer) = match attempted.unwrap_or(Err(Failure::Failed(ProbeOutcome::Timeout))) {
+        let (outcome, result) = match attempted.unwrap_or(Err(ProbeFailure::Failed(ProbeOutcome::Timeout))) {
             Ok(written) => (ProbeOutcome::Success, Ok(written)),
-            Err(Failure::Failed(outcome)) => {
-                let verdict = Verdict { success: false, seconds: running.started.elapsed().as_secs_f64() };
-                let written = self.exposer.write_verdict(verdict, &form);
-                (outcome, written.map_err(|Unwritten| Unanswered::Unwritten))
+            Err(ProbeFailure::Failed(outcome)) => {
+                let status = ProbeStatus { success: false, seconds: running.started.elapsed().as_secs_f64() };
+                let written = self.exposer.write_status(status, &representation);
+                (outcome, written.map_err(|Unwritten| NoExposition::Unwritten))
             }
-            Err(Failure::Unanswered(why)) => (why.outcome(), Err(why)),
+            Err(ProbeFailure::NoExposition(why)) => (why.outcome(), Err(why)),
         };
         running.outcome = outcome;
         log.add(format_args!("outcome: {}", outcome.label()));
-        answer
+        result
     }
 
     async fn attempt(
         &self,
-        place: usize,
+        index: usize,
         request: ProbeRequest,
-        form: &Representation,
+        representation: &Representation,
         runtime: &Handle,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, ProbeFailure> {
         let Ok(permit) = Arc::clone(&self.limit).try_acquire_owned() else {
-            return Err(Failure::Unanswered(Unanswered::Busy));
+            return Err(ProbeFailure::NoExposition(NoExposition::Busy));
         };
         let started = Instant::now();
         let (paths, exposer) = (Arc::clone(&self.paths), Arc::clone(&self.exposer));
-        let (form, log, log_of_task) = (form.clone(), request.kept_log(), request.kept_log());
+        let (representation, log, log_of_task) =
+            (representation.clone(), request.kept_log(), request.kept_log());
         // The task holds the permit, not this future. On a blocked runtime the tasks would otherwise accumulate. It
         // also drops the probe's error, or hands its registry over. Both may run the exporter's code, so the thread
         // that polls this future must not drop them.
         let task = Task::spawn(runtime, async move {
-            let ProbePath { path, probe } = &paths[place];
-            let found = probe(request).await.map_err(|error| told(path, error, &log_of_task))?;
-            let verdict = Verdict { success: true, seconds: started.elapsed().as_secs_f64() };
-            exposer.write(found, verdict, form, log_of_task, permit)
+            let ProbePath { path, probe } = &paths[index];
+            let registry = probe(request).await.map_err(|error| failure_of(path, error, &log_of_task))?;
+            let status = ProbeStatus { success: true, seconds: started.elapsed().as_secs_f64() };
+            exposer.write(registry, status, representation, log_of_task, permit)
         });
-        let written = task.await.map_err(|error| self.died(place, error, &log))??;
-        written.await.unwrap_or(Err(Failure::Failed(ProbeOutcome::Panic)))
+        let written = task.await.map_err(|error| self.failure_of_task(index, error, &log))??;
+        written.await.unwrap_or(Err(ProbeFailure::Failed(ProbeOutcome::Panic)))
     }
 
     /// Returns the failure of a probe that ended without a result: it panicked, or its runtime is gone.
-    fn died(&self, place: usize, error: JoinError, log: &ProbeLog) -> Failure {
-        let path = self.paths[place].path();
+    fn failure_of_task(&self, index: usize, error: JoinError, log: &ProbeLog) -> ProbeFailure {
+        let path = self.paths[index].path();
         let Ok(payload) = error.try_into_panic() else {
             tracing::debug!(path, "probe cancelled; its runtime has shut down");
-            return Failure::Failed(ProbeOutcome::Failure);
+            return ProbeFailure::Failed(ProbeOutcome::Failure);
         };
         let message = panic_message(payload);
         log.add(format_args!("panic: {message}"));
         // Like the reason of an error, the message may quote the target.
         self.panics.report(1, || tracing::error!(path, "probe panicked; its message is logged at debug"));
         tracing::debug!(path, panic = ?message, "probe panicked");
-        Failure::Failed(ProbeOutcome::Panic)
+        ProbeFailure::Failed(ProbeOutcome::Panic)
     }
 }
 
 /// Converts a probe's error: a bad request becomes a response, all others a log line.
-fn told(path: &str, error: ProbeError, log: &ProbeLog) -> Failure {
+fn failure_of(path: &str, error: ProbeError, log: &ProbeLog) -> ProbeFailure {
     let error = match error.0 {
         Reason::BadRequest(reason) => {
-            return Failure::Unanswered(Unanswered::BadRequest(reason));
+            return ProbeFailure::NoExposition(NoExposition::BadRequest(reason));
         }
         Reason::Failed(error) => error,
     };
@@ -153,18 +154,18 @@ fn told(path: &str, error: ProbeError, log: &ProbeLog) -> Failure {
     // The reason may quote the target, or text that the target sent. `Debug` keeps it on one line.
     tracing::debug!(path, ?reason, "probe failed");
     log.add(format_args!("error: {reason}"));
-    Failure::Failed(ProbeOutcome::Failure)
+    ProbeFailure::Failed(ProbeOutcome::Failure)
 }
 
 /// Counts the end of a probe when dropped, so that the count cannot be skipped.
-struct Running<'p> {
+struct RunningProbe<'p> {
     telemetry: &'p Telemetry,
     path: &'p str,
     started: Instant,
     outcome: ProbeOutcome,
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningProbe<'_> {
     fn drop(&mut self) {
         self.telemetry.probe_ended(self.path, self.outcome, self.started.elapsed());
     }

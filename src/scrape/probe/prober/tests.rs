@@ -32,10 +32,11 @@ fn the_thread_of_connections_never_drops_a_registry() {
         Prober::new(vec![ProbePath::new("/probe".to_owned(), probe)], 1, false, Arc::new(Telemetry::new()));
     let host = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _context = host.enter();
-    let form = Representation { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
+    let representation =
+        Representation { format: FALLBACK, coding: Coding::Identity, names: Names::default() };
     let request = prober.request(Parameters::default(), Instant::now() + PATIENCE);
     {
-        let mut probe = pin!(prober.probe(0, request, form, host.handle()));
+        let mut probe = pin!(prober.probe(0, request, representation, host.handle()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(probe.as_mut().poll(&mut context).is_pending());
         // The probe completes on another thread, and its client gives up before the connection is polled.
