@@ -47,7 +47,7 @@ use gatherer::Gatherer;
 use crate::engine::{self, EngineHandle};
 
 /// How long a scrape waits until the budget of unsent bytes is no longer exceeded.
-const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(2);
+const MAX_BUDGET_WAIT: Duration = Duration::from_secs(2);
 
 /// Accepts scrapes, and gathers for them on an engine.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Scraper {
     ) -> Result<Exposition, ScrapeError> {
         // Meanwhile the connection limit evicts slow clients.
         if self.unsent().is_exceeded() && representation.is_of_a_part(&registries) {
-            let until = deadline.min(Instant::now() + PATIENCE_FOR_ROOM);
+            let until = deadline.min(Instant::now() + MAX_BUDGET_WAIT);
             let _ = tokio::time::timeout_at(until.into(), self.unsent().until_exceeded(false)).await;
         }
         let (reply, outcome) = oneshot::channel();

@@ -138,7 +138,7 @@ async fn evicts_only_slow_clients_with_unsent_expositions() {
 /// At the connection limit, the server did not check the budget of unsent bytes.
 #[tokio::test(start_paused = true)]
 async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
-    for room_only in [true, false] {
+    for ready_only in [true, false] {
         let unsent = UnsentBudget::new(Some(10));
         let mut connections = Connections::new(2, SCRAPE, unsent.clone(), Arc::new(Telemetry::new()));
         let mut activities = Vec::new();
@@ -146,7 +146,7 @@ async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
         assert!(request(&activities[0]));
         let holding = admit_with_exposition(&mut connections, &unsent, 11);
         let start = Instant::now();
-        if room_only {
+        if ready_only {
             connections.ready().await;
         } else {
             assert!(!connections.evict_for_newcomer(false).await, "the eviction was not for the newcomer");

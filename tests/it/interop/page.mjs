@@ -27,10 +27,10 @@ const OFFLINE = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: OFFLINE });
 
 /** Errors, warnings, dialogs and foreign requests of the pages, which fail the scenario. */
-const complaints = [];
+const problems = [];
 
 /**
- * Opens a page and records its complaints. `mocked` answers requests for the metrics. The console may contain the texts
+ * Opens a page and records its problems. `mocked` answers requests for the metrics. The console may contain the texts
  * in `expected`. `planted` is the message of a fault that the scenario injects.
  */
 async function open({ mocked, clock, planted, expected = [], path = "/", hash = "", ...options } = {}) {
@@ -38,14 +38,14 @@ async function open({ mocked, clock, planted, expected = [], path = "/", hash = 
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   page.scrapes = 0;
-  const complain = (text) => expected.some((e) => text.includes(e)) || complaints.push(text);
-  page.on("console", (m) => ["error", "warning"].includes(m.type()) && complain(`${m.type()}: ${m.text()}`));
-  page.on("pageerror", (error) => planted && error.message.includes(planted) || complaints.push(`error: ${error.stack}`));
-  page.on("dialog", (dialog) => { complain(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  const report = (text) => expected.some((e) => text.includes(e)) || problems.push(text);
+  page.on("console", (m) => ["error", "warning"].includes(m.type()) && report(`${m.type()}: ${m.text()}`));
+  page.on("pageerror", (error) => planted && error.message.includes(planted) || problems.push(`error: ${error.stack}`));
+  page.on("dialog", (dialog) => { report(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   page.on("request", (request) => {
     const asked = new URL(request.url());
     if (asked.pathname === "/metrics") page.scrapes++;
-    if (asked.origin !== origin && asked.protocol !== "data:") complain(`asks elsewhere: ${asked}`);
+    if (asked.origin !== origin && asked.protocol !== "data:") report(`asks elsewhere: ${asked}`);
   });
   // Counts the drawings on a canvas since it was cleared.
   await page.addInitScript(() => {
@@ -660,9 +660,9 @@ try {
   process.exitCode = 1;
 } finally {
   await browser.close();
-  // Also after another failure, because a complaint may be its cause.
-  if (complaints.length) {
-    console.error("The page complains:", complaints);
+  // Also after another failure, because a problem may be its cause.
+  if (problems.length) {
+    console.error("The page has problems:", problems);
     process.exitCode = 1;
   }
 }

@@ -30,8 +30,8 @@ impl<'x> Tag<'x> {
 }
 
 /// Returns the weaknesses in sslscan's report.
-fn complaints(xml: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+fn findings(xml: &str) -> Vec<String> {
+    let mut findings = Vec::new();
     let protocols: Vec<(String, &str)> = Tag::all(xml, "protocol")
         .iter()
         .map(|tag| (tag.attribute("type").to_owned() + tag.attribute("version"), tag.attribute("enabled")))
@@ -40,12 +40,12 @@ fn complaints(xml: &str) -> Vec<String> {
         [("ssl2", "0"), ("ssl3", "0"), ("tls1.0", "0"), ("tls1.1", "0"), ("tls1.2", "1"), ("tls1.3", "1")]
             .map(|(protocol, enabled)| (protocol.to_owned(), enabled));
     if protocols != expected {
-        complaints.push(format!("protocols: {protocols:?}"));
+        findings.push(format!("protocols: {protocols:?}"));
     }
     let ciphers = Tag::all(xml, "cipher");
     let versions = |version| ciphers.iter().filter(|tag| tag.attribute("sslversion") == version).count();
     if versions("TLSv1.2") == 0 || versions("TLSv1.3") == 0 {
-        complaints.push("ciphers: sslscan has found none".to_owned());
+        findings.push("ciphers: sslscan has found none".to_owned());
     }
     for tag in ciphers {
         let (version, name) = (tag.attribute("sslversion"), tag.attribute("cipher"));
@@ -53,24 +53,24 @@ fn complaints(xml: &str) -> Vec<String> {
         let authenticated = name.contains("GCM") || name.contains("CHACHA20");
         let strong = ["strong", "acceptable"].contains(&tag.attribute("strength"));
         if !forward_secret || !authenticated || !strong {
-            complaints.push(format!("cipher: {version} {name} {}", tag.attribute("strength")));
+            findings.push(format!("cipher: {version} {name} {}", tag.attribute("strength")));
         }
     }
     for (name, attribute) in [("heartbleed", "vulnerable"), ("compression", "supported")] {
         for tag in Tag::all(xml, name).iter().filter(|tag| tag.attribute(attribute) != "0") {
-            complaints.push(format!("{name}: {}", tag.0));
+            findings.push(format!("{name}: {}", tag.0));
         }
     }
     if Tag::all(xml, "heartbleed").is_empty() {
-        complaints.push("heartbleed: sslscan has not checked it".to_owned());
+        findings.push("heartbleed: sslscan has not checked it".to_owned());
     }
     // sslscan requests a renegotiation in TLS 1.2.
     let renegotiation: Vec<&str> =
         Tag::all(xml, "renegotiation").iter().map(|tag| tag.attribute("supported")).collect();
     if renegotiation != ["0"] {
-        complaints.push(format!("renegotiation: {renegotiation:?}"));
+        findings.push(format!("renegotiation: {renegotiation:?}"));
     }
-    complaints
+    findings
 }
 
 /// OpenSSL's server with every weak option.
@@ -128,11 +128,11 @@ fn sslscan_finds_no_weakness() {
     };
     let report = scan(addr);
     println!("{report}");
-    assert_eq!(complaints(&report), [""; 0], "{report}");
+    assert_eq!(findings(&report), [""; 0], "{report}");
 
     let mut weak = Weak::start(&scratch);
     let report = scan(weak.addr);
-    let complaints = complaints(&report);
+    let findings = findings(&report);
     for expected in [
         r#"("tls1.0", "1"), ("tls1.1", "1")"#,
         r#"renegotiation: ["1"]"#,
@@ -140,8 +140,8 @@ fn sslscan_finds_no_weakness() {
         "cipher: TLSv1.2 ECDHE-ECDSA-AES128-SHA ",
         "cipher: TLSv1.2 ADH-AES128-SHA anonymous",
     ] {
-        let found = complaints.iter().any(|complaint| complaint.contains(expected));
-        assert!(found, "{expected}: not in {complaints:#?}\n{report}");
+        let found = findings.iter().any(|finding| finding.contains(expected));
+        assert!(found, "{expected}: not in {findings:#?}\n{report}");
     }
     weak.process.end();
 }
