@@ -1,21 +1,27 @@
 //! Tests the public API as a user's code calls it.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body::Body as _;
 #[cfg(feature = "page")]
 use prometheus_hyper::Page;
-use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples};
+#[cfg(feature = "cli")]
+use prometheus_hyper::WebArgs;
+#[cfg(feature = "process")]
+use prometheus_hyper::collector::ProcessCollector;
+#[cfg(feature = "runtime")]
+use prometheus_hyper::collector::RuntimeCollector;
+use prometheus_hyper::collector::{BuildInfo, Exposition, FromFn, Samples, exposition, from_fn, try_from_fn};
+use prometheus_hyper::prometheus::core::Collector;
 use prometheus_hyper::prometheus::{IntCounter, Registry, register_int_counter};
 use prometheus_hyper::{
-    Body, BoxError, Builder, Guard, Handler, NotScraped, ProbeError, ProbeRequest, Readiness, RegistryFn,
-    ResponseFuture, ScrapeContext, Server, build_info,
+    Body, BoxError, Builder, CancellationToken, Guard, Handler, IntoRegistry, NotScraped, ProbeError,
+    ProbeRequest, Readiness, RegistryFn, ResponseFuture, Run, ScrapeContext, Server, build_info,
 };
 use tokio::sync::Notify;
 
@@ -24,7 +30,10 @@ use crate::support::client::get;
 #[test]
 fn public_types_are_send_sync_and_unwind_safe() {
     fn goes_anywhere<T: Debug + Send + Sync + Unpin + 'static>() {}
+    fn moves<T: Debug + Send + Unpin + 'static>() {}
     fn outlives_panics<T: UnwindSafe + RefUnwindSafe>() {}
+    moves::<ResponseFuture>();
+    moves::<Run<std::future::Pending<()>>>();
     goes_anywhere::<Body>();
     goes_anywhere::<Builder>();
     goes_anywhere::<Guard>();
@@ -42,12 +51,12 @@ fn public_types_are_send_sync_and_unwind_safe() {
     goes_anywhere::<FromFn<fn(&mut Samples)>>();
     goes_anywhere::<FromFn<fn(&mut Samples) -> Result<(), BoxError>>>();
     #[cfg(feature = "process")]
-    goes_anywhere::<prometheus_hyper::collector::ProcessCollector>();
+    goes_anywhere::<ProcessCollector>();
     #[cfg(feature = "runtime")]
-    goes_anywhere::<prometheus_hyper::collector::RuntimeCollector>();
+    goes_anywhere::<RuntimeCollector>();
     goes_anywhere::<Samples>();
     #[cfg(feature = "cli")]
-    goes_anywhere::<prometheus_hyper::WebArgs>();
+    goes_anywhere::<WebArgs>();
     outlives_panics::<NotScraped>();
     #[cfg(feature = "page")]
     outlives_panics::<Page>();
@@ -57,7 +66,7 @@ fn public_types_are_send_sync_and_unwind_safe() {
     outlives_panics::<Samples>();
 }
 
-/// Uses each exported item once. Other tests check what the options of the builder do.
+/// Uses most exported items once. Other tests check what the options of the builder do.
 #[test]
 fn each_exported_item_is_usable() {
     let registry = Registry::new();
@@ -72,7 +81,7 @@ fn each_exported_item_is_usable() {
     };
     let builder = Server::builder()
         .registry(&registry)
-        .registry_named("named", Registry::new())
+        .registry_named("named", Registry::new().into_registry())
         .before_scrape("hook", hook)
         .collect("collected", |_: ScrapeContext, samples: Samples| async { Ok(samples) })
         .collect_with_up("shown", |_, samples| async { Ok(samples) })
@@ -120,16 +129,26 @@ fn each_exported_item_is_usable() {
     guard.set_ready(false);
     assert_eq!(get(addr, "/-/ready").status, 503);
     assert_eq!(get(addr, "/probe?target=x").body, "no\n");
-    let (readiness, stopped, token) = (guard.readiness(), guard.stopped(), guard.cancellation_token());
+    let (readiness, stopped) = (guard.readiness(), guard.stopped());
+    let token: CancellationToken = guard.cancellation_token();
     let error: NotScraped = guard.shutdown_after_scrape_blocking(Duration::from_millis(1)).unwrap_err();
     assert_eq!(error.to_string(), "the server stopped before its final values were scraped");
     assert!(token.is_cancelled());
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(stopped);
     readiness.set(true);
 
+    let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
+    let (token, stopped) = (guard.cancellation_token(), guard.stopped());
+    guard.detach();
+    assert!(!token.is_cancelled());
+    token.cancel();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(stopped);
+
     let handler: Handler = Server::builder().registry(registry).into_handler().unwrap();
     let answer: ResponseFuture = hyper::service::Service::call(&handler, http::Request::new(()));
     drop(answer);
+    #[cfg(feature = "tower")]
+    drop::<ResponseFuture>(tower_service::Service::call(&mut handler.clone(), http::Request::new(())));
     #[cfg(feature = "page")]
     drop::<Handler>(handler.page(page(), "/metrics").unwrap());
     assert_eq!(Body::from("body").size_hint().exact(), Some(4));
@@ -138,6 +157,68 @@ fn each_exported_item_is_usable() {
 #[cfg(feature = "page")]
 fn page() -> Page {
     Page::new("Page").version("1").description("What it is for.").link("Manual", "https://example.org")
+}
+
+#[test]
+fn each_public_collector_can_be_registered() {
+    let samples = from_fn(|samples| {
+        samples.counter("api_total", "help", &[], 1.0).gauge("api_gauge", "help", &[], 1.0);
+        samples.info("api_info", "help", &[("a", "b")]).untyped("api_untyped", "help", &[], 1.0);
+        samples.histogram("api_histogram", "help", &[], &[(1.0, 1)], 1.0, 1);
+        samples.summary("api_summary", "help", &[], &[(0.5, 1.0)], 1.0, 1).timestamp(SystemTime::now());
+    });
+    let tried = try_from_fn(|samples| {
+        samples.gauge("api_tried", "help", &[], 1.0);
+        Ok(())
+    });
+    let written = exposition(|text| {
+        text.push_str("api_written 1\n# EOF\n");
+        Ok(())
+    });
+    #[allow(unused_mut, reason = "only some features add collectors")]
+    let mut collectors: Vec<Box<dyn Collector>> = vec![
+        Box::new(samples),
+        Box::new(tried),
+        Box::new(written.openmetrics()),
+        Box::new(BuildInfo::new("api", "1")),
+    ];
+    #[cfg(feature = "process")]
+    collectors.push(Box::new(ProcessCollector::new()));
+    #[cfg(feature = "runtime")]
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    #[cfg(feature = "runtime")]
+    collectors.push(Box::new(RuntimeCollector::new(runtime.handle()).named(RuntimeCollector::DEFAULT_NAME)));
+    let registry = Registry::new();
+    for collector in collectors {
+        registry.register(collector).unwrap();
+    }
+    let gathered = registry.gather();
+    for kind in
+        ["total", "gauge", "info", "untyped", "histogram", "summary", "tried", "written", "build_info"]
+    {
+        assert!(gathered.iter().any(|family| family.name() == format!("api_{kind}")), "{kind}");
+    }
+}
+
+/// The tests of each feature check what these options do.
+#[test]
+fn bind_checks_the_options_of_features() {
+    let builder = Server::builder().listen_unix("/absent/metrics.sock");
+    #[cfg(unix)]
+    let _: fn(Builder, std::os::unix::net::UnixListener) -> Builder = Builder::unix_listener;
+    #[cfg(feature = "auth")]
+    let builder = builder.basic_auth("user", "no hash").bearer_token("token");
+    #[cfg(feature = "systemd")]
+    let builder = builder.listen_systemd();
+    #[cfg(feature = "tls")]
+    let _: fn(Builder, Arc<prometheus_hyper::rustls::ServerConfig>) -> Builder = Builder::tls_config;
+    #[cfg(feature = "tls")]
+    let builder = builder.tls_files("/absent/cert.pem", "/absent/key.pem").tls_client_ca("/absent/ca.pem");
+    #[cfg(feature = "web-config")]
+    let builder = builder.web_config("/absent/web.yml");
+    #[cfg(feature = "cli")]
+    let builder = builder.web_args(&WebArgs::default());
+    assert!(builder.bind().is_err());
 }
 
 /// Owned, borrowed, shared, or in a static.
@@ -165,12 +246,15 @@ fn futures_are_send_if_their_arguments_are() {
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     assert_send(&Server::run(registry, addr, std::future::pending()));
     let server = Server::builder().listen("127.0.0.1:0").bind().unwrap();
+    assert_eq!(server.local_addr(), server.local_addrs().first().copied());
     assert_send(&server.serve(std::future::pending()));
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     assert_send(&guard.stopped());
     assert_send(&guard.shutdown_after_scrape(None));
     let guard = prometheus_hyper::start("127.0.0.1:0").unwrap();
     assert_send(&guard.shutdown());
+    #[cfg(feature = "signal")]
+    assert_send(&prometheus_hyper::shutdown_signal());
 }
 
 /// Regression: the future captured the borrow, although the registry is cloned at once. `spawn` did not
@@ -185,7 +269,8 @@ async fn run_borrows_registry_and_address_only_for_the_call() {
     }
     let registry = Registry::new();
     let text = "127.0.0.1:0".to_owned();
-    let one = tokio::spawn(prometheus_hyper::run(&registry, Address(&text), std::future::ready(())));
+    let run: Run<_> = prometheus_hyper::run(&registry, Address(&text), std::future::ready(()));
+    let one = tokio::spawn(run);
     let two = tokio::spawn(Server::run(&registry, Address(&text), std::future::ready(())));
     drop((registry, text));
     one.await.unwrap().unwrap();
@@ -359,29 +444,4 @@ async fn shutdown_future_may_borrow_and_need_not_be_send() {
     let served = prometheus_hyper::run(&registry, ([127, 0, 0, 1], 0), shutdown);
     let (served, ()) = tokio::join!(served, async { notify.notify_one() });
     served.unwrap();
-}
-
-#[test]
-fn serve_works_without_a_runtime_and_its_drivers() {
-    let addr_of = |server: &Server| server.local_addr().unwrap();
-    let bind = || Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
-
-    let server = bind();
-    let addr = addr_of(&server);
-    let mut serving = Box::pin(server.serve(std::future::pending()));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(serving.as_mut().poll(&mut context).is_pending());
-    assert_eq!(get(addr, "/metrics").status, 200);
-    drop(serving);
-
-    let (server, notify) = (bind(), Arc::new(Notify::new()));
-    let (addr, asked) = (addr_of(&server), Arc::clone(&notify));
-    let client = std::thread::spawn(move || {
-        let status = get(addr, "/metrics").status;
-        asked.notify_one();
-        status
-    });
-    let without_drivers = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    without_drivers.block_on(server.serve(notify.notified())).unwrap();
-    assert_eq!(client.join().unwrap(), 200);
 }

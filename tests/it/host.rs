@@ -1,9 +1,12 @@
 //! Tests that the server does not harm its host program.
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_hyper::Server;
 use prometheus_hyper::prometheus::{Registry, default_registry};
+use tokio::sync::Notify;
 
 use crate::support::client::{Client, PATIENCE, get};
 use crate::support::collectors::Hangs;
@@ -36,6 +39,31 @@ fn start_works_inside_and_outside_of_a_runtime() {
         drop(guard);
         current_thread().block_on(closed);
     }
+}
+
+#[test]
+fn serve_works_without_a_runtime_and_its_drivers() {
+    let addr_of = |server: &Server| server.local_addr().unwrap();
+    let bind = || Server::builder().registry(&Registry::new()).listen("127.0.0.1:0").bind().unwrap();
+
+    let server = bind();
+    let addr = addr_of(&server);
+    let mut serving = Box::pin(server.serve(std::future::pending()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(serving.as_mut().poll(&mut context).is_pending());
+    assert_eq!(get(addr, "/metrics").status, 200);
+    drop(serving);
+
+    let (server, notify) = (bind(), Arc::new(Notify::new()));
+    let (addr, asked) = (addr_of(&server), Arc::clone(&notify));
+    let client = std::thread::spawn(move || {
+        let status = get(addr, "/metrics").status;
+        asked.notify_one();
+        status
+    });
+    let without_drivers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    without_drivers.block_on(server.serve(notify.notified())).unwrap();
+    assert_eq!(client.join().unwrap(), 200);
 }
 
 #[test]

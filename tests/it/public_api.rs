@@ -22,6 +22,22 @@ fn public_api_equals_the_list() {
     assert!(LIST.lines().is_sorted(), "tests/it/public_api.txt is not sorted");
 }
 
+/// A name occurs in code, not only in a comment. Members of equal names are not told apart.
+#[test]
+fn api_rs_names_each_item_of_the_list() {
+    let code = include_str!("api.rs").lines().filter(|line| !line.trim_start().starts_with("//"));
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let used: BTreeSet<&str> = code.flat_map(|line| line.split(|c| !is_part(c))).collect();
+    let mut unused = Vec::new();
+    for line in LIST.lines() {
+        // `collector::Samples: gauge: pub fn gauge(…)` has two names, `collector::Samples: impl …` has one.
+        let mut parts = line.trim_start_matches("collector::").trim_end_matches('!').split(": ");
+        let names = parts.by_ref().take(2).filter(|name| name.chars().all(is_part));
+        unused.extend(names.filter(|name| !used.contains(name)).map(|name| format!("{name}, of {line}")));
+    }
+    assert!(unused.is_empty(), "tests/it/api.rs does not use:\n{}", unused.join("\n"));
+}
+
 #[test]
 fn reader_finds_items_members_and_traits() {
     let source = "\
