@@ -56,20 +56,20 @@ impl Builder {
     /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address, such as
     /// `10.0.0.7`. A request without a `Host`, as HTTP/1.0 allows it, gets the 403.
     ///
-    /// An empty list is an error of [`bind`](Self::bind), because it would admit no host. To allow any, do not set the option.
+    /// An empty list is an error of [`bind`](Self::bind) and [`into_handler`](Self::into_handler). To allow any host, do not set the
+    /// option.
     ///
     /// Default: any.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        let mut hosts = hosts.into_iter().map(Into::into).peekable();
-        if hosts.peek().is_none() {
-            let fault = "allowed_hosts: an empty list, which would admit no host";
-            self.faults.add("allowed_hosts", fault.to_owned());
-        }
-        for host in hosts {
+        for host in hosts.into_iter().map(Into::into) {
             if !self.access.allowed_hosts.push(&host) {
                 let fault = format!("allowed_hosts: {host:?} is no host name or address without a port");
                 self.faults.add("allowed_hosts", fault);
             }
+        }
+        if self.access.allowed_hosts.is_empty() {
+            let fault = "allowed_hosts: an empty list (expected at least one name)";
+            self.faults.add("allowed_hosts", fault.to_owned());
         }
         self
     }
