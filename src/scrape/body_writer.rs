@@ -58,16 +58,17 @@ impl BodyWriter {
 
     /// Logs the names of a probe's families at debug, because its target may have chosen them.
     fn report(&self, skipped: &Skipped) {
-        let prefix = self.prefix;
+        let (prefix, is_of_probe) = (self.prefix, !self.prefix.is_empty());
         self.skipped.report(skipped.iter().map(|entry| entry.count).sum(), || {
-            skipped.iter().for_each(|entry| match entry {
-                entry if prefix.is_empty() => tracing::warn!("{entry}"),
-                SkipCount { reason, count, first: _ } => {
+            for entry @ SkipCount { reason, count, first: _ } in skipped.iter() {
+                if is_of_probe {
                     tracing::warn!("{prefix}{reason}: {count} skipped; the name is logged at debug");
+                } else {
+                    tracing::warn!("{entry}");
                 }
-            });
+            }
         });
-        if !prefix.is_empty() {
+        if is_of_probe {
             skipped.iter().for_each(|entry| tracing::debug!("{prefix}{entry}"));
         }
     }

@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 #[cfg(not(target_vendor = "apple"))]
 const FLAGS: i32 = libc::MSG_NOSIGNAL;
-/// std sets the option `SO_NOSIGPIPE` of a listener, and accepted sockets inherit it.
+/// std sets the option `SO_NOSIGPIPE` of the listeners that it makes, and accepted sockets inherit it.
 #[cfg(target_vendor = "apple")]
 const FLAGS: i32 = 0;
 
