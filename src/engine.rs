@@ -122,9 +122,7 @@ where
     G: Gather,
     F: Future<Output = ()> + Send + 'static,
 {
-    // The name is that of its blocking threads.
-    let runtime =
-        runtime::Builder::new_current_thread().thread_name(&name).enable_io().enable_time().build()?;
+    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let future = {
         let _context = runtime.enter();
         main()

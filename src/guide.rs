@@ -110,7 +110,7 @@
 //! # Files that change
 //!
 //! Certificates, keys, client CAs and the web-config file are read again when they change. The server looks once a second; a
-//! mounted handler looks when it is asked.
+//! mounted handler does so from its first request on.
 //!
 //! * A new version counts once two looks in a row have seen the same bytes, so a file that is being written does not count.
 //!   The first version counts at once.

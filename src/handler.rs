@@ -163,9 +163,14 @@ impl Mounted {
             return Ok(handle.runtime().clone());
         }
         self.host.run_hooks_here();
-        let until = self.stop.clone();
-        let handle =
-            self.router.scraper.start("prometheus-hyper".to_owned(), || Ok(until.cancelled_owned()))?;
+        let (until, router) = (self.stop.clone(), Arc::clone(&self.router));
+        let main = async move {
+            tokio::select! {
+                () = until.cancelled() => {}
+                () = router.access.follow_files() => {}
+            }
+        };
+        let handle = self.router.scraper.start("prometheus-hyper".to_owned(), || Ok(main))?;
         Ok(engine.insert(handle).runtime().clone())
     }
 }

@@ -1,9 +1,11 @@
 //! Access control of requests: host, credentials, rate limit.
 
+use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Response;
@@ -12,7 +14,7 @@ use http::header::AUTHORIZATION;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 #[cfg(feature = "auth")]
 use crate::auth::authenticator::{Authenticator, Decision};
@@ -22,10 +24,15 @@ use crate::http::allowed_hosts::AllowedHosts;
 use crate::http::body::Body;
 use crate::http::responses;
 use crate::telemetry::{Cause, RejectReason, Telemetry};
+use crate::util::throttle::Throttle;
 use crate::util::unwind::caught;
+use crate::util::worker::Workers;
 
-/// How often the server checks its files between requests.
+/// How often the server checks its files.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// Time after which a check is logged as hanging. The files are small.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
 
 /// The access control of a server.
 pub(crate) struct AccessControl {
@@ -94,25 +101,39 @@ impl AccessControl {
     }
 
     /// Checks the files once a second, forever. If only requests and handshakes did, a change would not end idle
-    /// connections. It would take effect only at the second request after it.
+    /// connections.
+    ///
+    /// The checks run on a thread of their own. If the file system hangs, all others go on with the last good version.
     pub(crate) async fn follow_files(&self) {
         if !self.has_files {
             std::future::pending::<()>().await;
         }
+        // With the name of the server's other threads.
+        let workers =
+            Workers::new(thread::current().name().unwrap_or("prometheus-hyper"), 1, 2 * FOLLOW_EVERY);
+        let throttle = Throttle::default();
+        let warn = |reason: &dyn fmt::Display| {
+            if throttle.allows() {
+                caught(
+                    || tracing::warn!(%reason, "failed to check the files of the configuration for changes"),
+                );
+            }
+        };
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
-            if let Some(look) = self.look() {
-                let _ = look.await;
+            let policies = Arc::clone(&self.policies);
+            let (end, mut ended) = oneshot::channel::<()>();
+            let checks = workers.run(move || {
+                let _end = end;
+                policies.check_files();
+            });
+            if let Err(error) = checks {
+                warn(&error);
+            } else if tokio::time::timeout(HANGS_AFTER, &mut ended).await.is_err() {
+                warn(&"the file system does not answer");
+                let _ = ended.await;
             }
         }
-    }
-
-    /// Checks the files, if there are any, on a blocking thread of the engine's runtime. If the file system hangs, all
-    /// others go on with the last good version, and so does a stop.
-    pub(crate) fn look(&self) -> Option<JoinHandle<()>> {
-        let policies = self.has_files.then(|| Arc::clone(&self.policies))?;
-        // tokio panics if the system refuses the thread. The next check tries again.
-        caught(|| tokio::task::spawn_blocking(move || policies.check_files()))
     }
 
     /// Admits or rejects a request before the deadline.
@@ -190,8 +211,6 @@ impl Authenticate for Authenticator {
 mod tests {
     use std::sync::mpsc;
 
-    use tokio::sync::oneshot;
-
     use super::*;
 
     /// A file system that does not answer before the end.
@@ -210,7 +229,7 @@ mod tests {
         }
     }
 
-    /// The checks ran on the thread of all connections, so the server also did not stop.
+    /// The checks ran on the thread of all connections.
     #[tokio::test]
     async fn a_hanging_file_system_blocks_nothing_else() {
         let (begun, has_begun) = oneshot::channel();

@@ -84,7 +84,6 @@ impl Router {
     /// has routed it. Checks the Host only against the allowed hosts, if any.
     pub(crate) async fn respond_mounted(&self, head: &Parts, page: Option<&Document>) -> Response<Body> {
         let endpoint = page.map_or(Endpoint::Metrics, Endpoint::Page);
-        drop(self.access.look());
         let policy = self.access.policy();
         // The surrounding server knows the peer's address, and the handler does not.
         let served = async {

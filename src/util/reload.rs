@@ -59,7 +59,7 @@ pub(crate) enum Reloaded<'a, T, E> {
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
     /// Logs the outcome of a new version of `what`, once for each version, and the same error once a minute.
     ///
-    /// Catches a panic of the subscriber, so that the request that caused the check goes on.
+    /// Catches a panic of the subscriber, so that the check ends.
     pub(crate) fn log(&self, what: &str) {
         caught(|| match self {
             Reloaded::Good(_) => tracing::info!("{what} reloaded"),

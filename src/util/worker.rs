@@ -21,7 +21,7 @@ pub(crate) struct Workers {
 }
 
 struct Pool {
-    name: &'static str,
+    name: String,
     max_threads: usize,
     /// How long a thread waits for the next job.
     idle: Duration,
@@ -40,7 +40,8 @@ struct Queue {
 }
 
 impl Workers {
-    pub(crate) fn new(name: &'static str, max_threads: usize, idle: Duration) -> Self {
+    pub(crate) fn new(name: &str, max_threads: usize, idle: Duration) -> Self {
+        let name = name.to_owned();
         let (queue, changed) = (Mutex::default(), Condvar::new());
         Workers { pool: Arc::new(Pool { name, max_threads, idle, queue, changed }) }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, Response, wait_for};
 use crate::support::log::{Log, logged_to};
+use crate::support::runtime::current_thread;
 use crate::support::server::start;
 
 use super::tls::{Ca, TlsClient};
@@ -121,6 +122,26 @@ fn reload_keeps_the_failed_logins_of_unchanged_users() {
         answer.header("x-frame-options") == Some("deny")
     });
     assert!((0..8).any(|_| guess() == 429), "the limit allows one more login each six seconds");
+}
+
+#[test]
+fn mounted_handler_follows_its_file() {
+    use hyper::service::Service;
+
+    let folder = Scratch::new("handler-reload");
+    let path = folder.write("web.yml", users(&["one"]));
+    let handler = builder(&path).into_handler().unwrap();
+    let runtime = current_thread();
+    let status = |name: &str| {
+        let header = basic(name, name);
+        let credentials = header.trim_end().strip_prefix("Authorization: ").unwrap();
+        let request = http::Request::get("/").header("authorization", credentials).body(()).unwrap();
+        runtime.block_on(handler.call(request)).unwrap().status().as_u16()
+    };
+    assert_eq!((status("one"), status("two")), (200, 401));
+    folder.write("web.yml", users(&["two"]));
+    wait_for("the new user", || status("two") == 200);
+    assert_eq!(status("one"), 401);
 }
 
 #[test]
