@@ -145,7 +145,7 @@ const NAME_FEATURES: &[&str] = &[
 /// Including tests.
 const MOST_LINES: usize = 450;
 /// Without blank lines, comments and tests.
-const MOST_CODE: usize = 14_850;
+const MOST_CODE: usize = 14_620;
 const MEDIAN_CODE: usize = 120;
 
 fn root() -> PathBuf {
