@@ -37,6 +37,64 @@
 //! The samples of `collect` are served as a registry of that name, which `registry[]` selects. If only that registry is selected,
 //! and the hook has failed, the response is a 500.
 //!
+//! # Skipped samples
+//!
+//! An invalid sample of [`collector::from_fn`] or [`Builder::collect`] is skipped, and the rest is served. These are invalid:
+//!
+//! * a metric name that does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`;
+//! * a label name that does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or is used twice in a sample;
+//! * the label `le` on a histogram, and the label `quantile` on a summary;
+//! * a counter that is negative or NaN;
+//! * a histogram or a summary that violates the rules of [`Samples::histogram`](collector::Samples::histogram) or
+//!   [`Samples::summary`](collector::Samples::summary);
+//! * a type that differs from that of the first valid sample with this name in this gather;
+//! * a series that is repeated in this gather, with its labels in any order;
+//! * a timestamp that cannot be served, see [`Samples::timestamp`](collector::Samples::timestamp).
+//!
+//! At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
+//! invalid sample of a collector is logged at level warn, with its name and the reason. Later ones are not logged. If
+//! your program calls [`Registry::gather`](prometheus::Registry::gather), they are logged but not counted.
+//!
+//! # Expositions of other libraries
+//!
+//! [`collector::exposition`] reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in
+//! `# EOF`, or if one of its lines is valid only there:
+//!
+//! * UNIT,
+//! * a type such as `info`,
+//! * an exemplar,
+//! * a sample with the suffix `_total` that the name of its counter lacks.
+//!
+//! If your text may have none of these, call [`Exposition::openmetrics`](collector::Exposition::openmetrics). A function must
+//! always write the same format.
+//!
+//! | in OpenMetrics | served |
+//! | --- | --- |
+//! | counter `a` with the sample `a_total` | counter `a_total` |
+//! | timestamps in seconds | in milliseconds, rounded down |
+//! | info `a` with the sample `a_info` | gauge `a_info` |
+//! | state set | gauge |
+//! | gauge histogram `a` | gauges `a_bucket`, `a_gsum` and `a_gcount` |
+//! | unknown | untyped |
+//! | exemplars, units, samples with `_created` | not |
+//!
+//! In both formats the lines of a histogram or a summary become one metric, in any order. A family may have several
+//! parts. A summary of quantiles alone becomes a gauge. A missing sum becomes NaN, which OpenMetrics does not allow: its clients get
+//! the histogram without sum and count.
+//!
+//! If a series has several points, one is served. That is the first of a histogram or a summary, and else the one with the
+//! earliest timestamp.
+//!
+//! A line that does not follow the grammar is skipped, and the rest is read. These are skipped, too:
+//!
+//! * a histogram or a summary without a count,
+//! * a sample with a timestamp of zero or with a reserved label name,
+//! * a second HELP or TYPE that differs from the first,
+//! * a TYPE after a sample.
+//!
+//! At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
+//! skipped line of a collector is logged at level warn, with its number and the reason.
+//!
 //! # Time of a scrape
 //!
 //! A scrape has the time that its client sends in `X-Prometheus-Scrape-Timeout-Seconds`, less a
@@ -235,4 +293,4 @@
 //!   dropping the future.
 
 #[cfg(doc)]
-use crate::{Builder, Guard, ProbeError, ProbeRequest, ScrapeContext};
+use crate::{Builder, Guard, ProbeError, ProbeRequest, ScrapeContext, collector};

@@ -46,46 +46,8 @@ use crate::util::throttle::Throttle;
 /// | [prometheus-client](https://docs.rs/prometheus-client) | `move \|text\| Ok(encode(text, &registry)?)` |
 /// | [metrics-exporter-prometheus](https://docs.rs/metrics-exporter-prometheus) | `move \|text\| { text.push_str(&handle.render()); Ok(()) }`, and a timer must call `run_upkeep` of the handle |
 ///
-/// # Formats
-///
-/// The collector reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. A text is OpenMetrics if it ends in
-/// `# EOF`, or if one of its lines is valid only there:
-///
-/// * UNIT,
-/// * a type such as `info`,
-/// * an exemplar,
-/// * a sample with the suffix `_total` that the name of its counter lacks.
-///
-/// If your text may have none of these, call [`Exposition::openmetrics`]. A function must always write the same format.
-///
-/// | in OpenMetrics | served |
-/// | --- | --- |
-/// | counter `a` with the sample `a_total` | counter `a_total` |
-/// | timestamps in seconds | in milliseconds, rounded down |
-/// | info `a` with the sample `a_info` | gauge `a_info` |
-/// | state set | gauge |
-/// | gauge histogram `a` | gauges `a_bucket`, `a_gsum` and `a_gcount` |
-/// | unknown | untyped |
-/// | exemplars, units, samples with `_created` | not |
-///
-/// In both formats the lines of a histogram or a summary become one metric, in any order. A family may have several
-/// parts. A summary of quantiles alone becomes a gauge. A missing sum becomes NaN, which OpenMetrics does not allow: its clients get
-/// the histogram without sum and count.
-///
-/// If a series has several points, one is served. That is the first of a histogram or a summary, and else the one with the
-/// earliest timestamp.
-///
-/// # Skipped lines
-///
-/// A line that does not follow the grammar is skipped, and the rest is read. These are skipped, too:
-///
-/// * a histogram or a summary without a count,
-/// * a sample with a timestamp of zero or with a reserved label name,
-/// * a second HELP or TYPE that differs from the first,
-/// * a TYPE after a sample.
-///
-/// At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
-/// skipped line of a collector is logged at level warn, with its number and the reason.
+/// The collector reads the text formats 0.0.4 and 1.0.0, and OpenMetrics 1.0. The guide says how it
+/// [tells them apart, and what is served and skipped](crate::guide#expositions-of-other-libraries).
 ///
 /// # Errors
 ///

@@ -57,22 +57,7 @@ use crate::util::throttle::Throttle;
 /// # }
 /// ```
 ///
-/// # Skipped samples
-///
-/// An invalid sample is skipped, and the rest is served. These are invalid:
-///
-/// * a metric name that does not match `[a-zA-Z_:][a-zA-Z0-9_:]*`;
-/// * a label name that does not match `[a-zA-Z_][a-zA-Z0-9_]*`, begins with `__`, or is used twice in a sample;
-/// * the label `le` on a histogram, and the label `quantile` on a summary;
-/// * a counter that is negative or NaN;
-/// * a histogram or a summary that violates the rules of [`Samples::histogram`] or [`Samples::summary`];
-/// * a type that differs from that of the first valid sample with this name in this gather;
-/// * a series that is repeated in this gather, with its labels in any order;
-/// * a timestamp that cannot be served, see [`Samples::timestamp`].
-///
-/// At each gather the server adds their number to `prometheus_exporter_errors_total{cause="skipped"}`. The first
-/// invalid sample of a collector is logged at level warn, with its name and the reason. Later ones are not logged. If
-/// your program calls [`Registry::gather`](prometheus::Registry::gather), they are logged but not counted.
+/// An [invalid sample](crate::guide#skipped-samples) is skipped, logged and counted, and the rest is served.
 ///
 /// # Limits
 ///
