@@ -12,7 +12,7 @@ macro_rules! texts {
     ) => {
         $(#[$of_enum])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        $public enum $name { $(#[doc = $value] #[doc = ""] $(#[$of_variant])* $variant,)* }
+        $public enum $name { $(#[doc = concat!("`", $value, "`")] #[doc = ""] $(#[$of_variant])* $variant,)* }
 
         impl $name {
             /// All variants, in the order of their declaration.
