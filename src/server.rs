@@ -72,7 +72,8 @@ impl Server {
         &self.reach.local_addrs
     }
 
-    /// Serves on two threads of its own, named `prometheus-hyper-<port>`, until the [`Guard`] is dropped.
+    /// Serves on two threads of its own, named `prometheus-hyper-<port>`, until the [`Guard`] is dropped. Reloaded files take a
+    /// third.
     ///
     /// It works with and without a tokio runtime around it, and even while the program's runtime is blocked.
     ///

@@ -121,6 +121,7 @@ mod tests {
             assert_eq!(failures.count(Origin::Local, start), Ok(()), "{login}");
             failures.take_back(Origin::Local, start);
         }
+        assert!(failures.0.is_empty());
     }
 
     /// Counts failures until the limit, and returns their number.

@@ -61,13 +61,15 @@ impl Builder {
     ///
     /// Default: any.
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        let mut is_empty = self.access.allowed_hosts.is_empty();
         for host in hosts.into_iter().map(Into::into) {
+            is_empty = false;
             if !self.access.allowed_hosts.push(&host) {
                 let fault = format!("allowed_hosts: {host:?} is no host name or address without a port");
                 self.faults.add("allowed_hosts", fault);
             }
         }
-        if self.access.allowed_hosts.is_empty() {
+        if is_empty {
             let fault = "allowed_hosts: an empty list (expected at least one name)";
             self.faults.add("allowed_hosts", fault.to_owned());
         }

@@ -116,8 +116,8 @@ impl fmt::Debug for Workers {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::HashSet;
     use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::Instant;
 
     use super::*;
 
@@ -189,19 +189,19 @@ mod tests {
 
     #[test]
     fn an_idle_thread_takes_the_next_job() {
-        const JOBS: usize = 16;
-        let workers = workers(JOBS, PATIENCE);
+        let workers = workers(8, PATIENCE);
         let (tell, told) = mpsc::channel();
-        let mut threads = HashSet::new();
-        // A thread is idle soon after its job. Each pause is twice as long, because the machine may be busy.
-        let reused = (0..JOBS).any(|job| {
+        for _ in 0..5 {
             let tell = tell.clone();
             workers.run(move || tell.send(thread::current().id()).unwrap()).unwrap();
-            let is_new = threads.insert(told.recv_timeout(PATIENCE).unwrap());
-            thread::sleep(Duration::from_millis(1 << job.min(12)));
-            !is_new
-        });
-        assert!(reused, "each job has started a thread");
+            told.recv_timeout(PATIENCE).unwrap();
+            let told_at = Instant::now();
+            while workers.pool.queue.lock().idle == 0 {
+                assert!(told_at.elapsed() < PATIENCE, "the thread does not become idle");
+                thread::yield_now();
+            }
+        }
+        assert_eq!(workers.pool.queue.lock().threads, 1);
     }
 
     #[test]
