@@ -163,6 +163,8 @@ where
         engine.end();
         return Err(error);
     }
+    // If this fails, the driver tries again and logs the error. The caller may hold a lock.
+    let _ = engine.start_standby();
     Ok(EngineHandle { runtime: handle, end, id })
 }
 
@@ -198,19 +200,23 @@ impl<G: Gather> Engine<G> {
         thread::Builder::new().name(self.name.clone()).spawn(life).map(drop)
     }
 
-    /// Starts the standby if there is none, at most one attempt a minute.
-    fn see_to_a_standby(self: &Arc<Self>) {
+    /// Starts the standby if there is none.
+    fn start_standby(self: &Arc<Self>) -> io::Result<()> {
         let mut state = self.state.lock();
-        if !matches!(state.standby, Standby::Absent) || !self.no_standby.allows() {
-            return;
-        }
-        // Under the lock, so that the state is correct before the standby runs.
-        let spawned = self.spawn(Role::Standby);
-        if spawned.is_ok() {
+        if matches!(state.standby, Standby::Absent) {
+            // Under the lock, so that the state is correct before the standby runs.
+            self.spawn(Role::Standby)?;
             state.standby = Standby::Idle;
         }
-        drop(state);
-        if let Err(error) = spawned {
+        Ok(())
+    }
+
+    /// Starts the standby if there is none, at most one attempt a minute. Logs its error.
+    fn see_to_a_standby(self: &Arc<Self>) {
+        if !matches!(self.state.lock().standby, Standby::Absent) || !self.no_standby.allows() {
+            return;
+        }
+        if let Err(error) = self.start_standby() {
             // A panic of the subscriber would end the driver and the server.
             caught(|| {
                 tracing::warn!(
@@ -223,7 +229,6 @@ impl<G: Gather> Engine<G> {
 
     /// Drives the runtime until the engine ends or the standby takes over.
     fn drive(self: &Arc<Self>) -> Option<Role> {
-        // Here, not in `start`, whose caller may hold a lock while this logs.
         self.see_to_a_standby();
         let takeovers_before = self.state.lock().takeovers;
         let mut done = None;
