@@ -184,9 +184,7 @@ impl Builder {
         let telemetry = Arc::new(Telemetry::new());
         telemetry.hide_server_families();
         let policy = access.open_for_handler(&telemetry)?;
-        let router = metrics.router(policy, telemetry);
-        let host = Arc::clone(router.scraper.host());
-        Ok(Handler::new(router, host))
+        Ok(Handler::new(metrics.router(policy, telemetry)))
     }
 
     /// With what is wrong with options that do not fit together.

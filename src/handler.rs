@@ -22,7 +22,6 @@ use crate::engine::EngineHandle;
 use crate::http::body::Body;
 use crate::http::document::Document;
 use crate::http::router::Router;
-use crate::scrape::HostRuntimes;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
 
@@ -62,7 +61,6 @@ pub struct Handler {
 }
 
 struct Mounted {
-    host: Arc<HostRuntimes>,
     router: Arc<Router>,
     /// `None` before the first call.
     engine: Mutex<Option<EngineHandle>>,
@@ -90,9 +88,8 @@ impl fmt::Debug for ResponseFuture {
 }
 
 impl Handler {
-    pub(crate) fn new(router: Router, host: Arc<HostRuntimes>) -> Self {
+    pub(crate) fn new(router: Router) -> Self {
         let mounted = Mounted {
-            host,
             router: Arc::new(router),
             engine: Mutex::default(),
             stop: CancellationToken::new(),
@@ -162,7 +159,7 @@ impl Mounted {
         if let Some(handle) = &*engine {
             return Ok(handle.runtime().clone());
         }
-        self.host.run_hooks_here();
+        self.router.scraper.host().run_hooks_here();
         let (until, router) = (self.stop.clone(), Arc::clone(&self.router));
         let main = async move {
             tokio::select! {

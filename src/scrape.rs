@@ -91,7 +91,7 @@ impl Scraper {
     }
 
     /// Returns the runtimes of the host program.
-    pub(crate) fn host(&self) -> &Arc<HostRuntimes> {
+    pub(crate) fn host(&self) -> &HostRuntimes {
         self.gatherer.work().host()
     }
 

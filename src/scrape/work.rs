@@ -57,7 +57,7 @@ pub(crate) struct Contents {
     pub(crate) hooks: Vec<Hook>,
     /// Every selection contains its default collectors and `build_info`. They take precedence over equal series of a
     /// source.
-    pub(crate) host: Arc<HostRuntimes>,
+    pub(crate) host: HostRuntimes,
     pub(crate) build_info: Option<Registry>,
     /// Whether every selection contains the server's own metrics too.
     pub(crate) self_metrics: bool,
@@ -155,7 +155,7 @@ impl Work {
         &self.hooks
     }
 
-    pub(super) fn host(&self) -> &Arc<HostRuntimes> {
+    pub(super) fn host(&self) -> &HostRuntimes {
         &self.contents.host
     }
 

@@ -134,7 +134,7 @@ impl MetricsOptions {
     }
 
     pub(crate) fn router(mut self, access: AccessControl, telemetry: Arc<Telemetry>) -> Router {
-        self.contents.host = Arc::new(self.host());
+        self.contents.host = self.host();
         let MetricsOptions {
             mut contents,
             metrics_path,
