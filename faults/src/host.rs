@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use peak_alloc::PeakAlloc;
 use prometheus_hyper::prometheus::{Gauge, Registry};
 use prometheus_hyper::{CancellationToken, Guard, ProbeRequest, Server};
 use serde_json::{Value, json};
@@ -27,6 +28,10 @@ use tokio::sync::oneshot;
 use heartbeat::Heart;
 use naive::Naive;
 use testing::collectors::unruly::{Manner, Unruly};
+
+/// Counts live bytes, except those of zstd, a C library.
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
 
 /// The command line.
 struct Options {
@@ -169,6 +174,7 @@ impl Host {
                 report["gathers"] = json!(self.unruly.gathers());
                 return Ok(report);
             }
+            ["allocated"] => return Ok(json!({"bytes": ALLOCATED.current_usage()})),
             ["reset"] => {
                 self.heart.reset();
                 log::reset();

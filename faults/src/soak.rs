@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use crate::driver::HostProgram;
+use crate::driver::{HostProgram, number};
 use testing::usage::Usage;
 
 use report::Sample;
@@ -118,7 +118,7 @@ fn soak(time: Duration) -> Result<(String, bool), String> {
         ended
     });
     ended?;
-    let after = wait_for_calm(pid)?;
+    let after = Sample { at: time, usage: wait_for_calm(pid)?, allocated: allocated(&mut host)? };
     let (report, control) = (host.report()?, control.report()?);
     let faults = soak.faults.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(report::of(time, &samples, after, (report, control), &soak.counts, &faults))
@@ -155,7 +155,7 @@ fn watch(
     let mut minutes = 0;
     while start.elapsed() < time {
         thread::sleep(Duration::from_secs(1));
-        samples.push(Sample { at: start.elapsed(), usage: host.usage()? });
+        samples.push(Sample { at: start.elapsed(), usage: host.usage()?, allocated: allocated(host)? });
         if start.elapsed().as_secs() / 60 == minutes {
             continue;
         }
@@ -166,7 +166,7 @@ fn watch(
         soak.generation.fetch_add(1, Ordering::Relaxed);
         drop(alone);
         count(&soak.counts.restarts);
-        let took = crate::driver::number(&stop, "us");
+        let took = number(&stop, "us");
         soak.counts.slowest_stop_us.fetch_max(took, Ordering::Relaxed);
         if let Some(sample) = samples.last() {
             let (usage, failed) = (sample.usage, soak.counts.failed.load(Ordering::Relaxed));
@@ -174,6 +174,11 @@ fn watch(
         }
     }
     Ok(())
+}
+
+/// Returns the live bytes of the host program.
+fn allocated(host: &mut HostProgram) -> Result<u64, String> {
+    Ok(number(&host.tell("allocated")?, "bytes"))
 }
 
 /// Waits until all clients have disconnected, including the write timeout of the last one that reads nothing.
