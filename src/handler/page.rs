@@ -39,8 +39,9 @@ impl Handler {
         if let Some(fault) = fault {
             return Err(io_error::new(io::ErrorKind::InvalidInput, format!("page: {fault}")));
         }
-        let endpoints = Endpoints { metrics: metrics_path, formats: &[], probes: &[], health: false };
-        let document = Landing(page).render(Program { name: None, version: None }, &endpoints);
+        let metrics = metrics_path.to_owned();
+        let endpoints = Endpoints { metrics, formats: Vec::new(), probes: Vec::new(), health: false };
+        let document = Box::new(Landing(page)).document(Program { name: None, version: None }, endpoints);
         Ok(Handler { mounted: Arc::clone(&self.mounted), page: Some(Arc::new(document)) })
     }
 }

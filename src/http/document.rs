@@ -3,43 +3,43 @@
 use std::fmt;
 
 use bytes::Bytes;
-use once_cell::sync::OnceCell;
+use once_cell::sync::{Lazy, OnceCell};
 
 use crate::exposition::chunk::Sink;
 use crate::exposition::compress::{Coding, Compress};
 use crate::exposition::encode::Format;
 
-/// Renders the page at `/`. Without the feature `page` it has no implementation.
+/// Makes the page at `/`. Without the feature `page` it has no implementation.
 pub(crate) trait Render: fmt::Debug + Send + Sync {
-    fn render(&self, program: Program<'_>, endpoints: &Endpoints<'_>) -> Document;
+    fn document(self: Box<Self>, program: Program, endpoints: Endpoints) -> Document;
 }
 
 /// The program's name and version, without any configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page shows it"))]
-pub(crate) struct Program<'a> {
-    pub(crate) name: Option<&'a str>,
-    pub(crate) version: Option<&'a str>,
+pub(crate) struct Program {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 /// The endpoints that the page links and scrapes.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page links them"))]
-pub(crate) struct Endpoints<'a> {
-    pub(crate) metrics: &'a str,
+pub(crate) struct Endpoints {
+    pub(crate) metrics: String,
     /// The formats that a scraper may choose.
-    pub(crate) formats: &'a [&'static Format],
+    pub(crate) formats: Vec<&'static Format>,
     /// The paths of the probes, each of which needs a `target`.
-    pub(crate) probes: &'a [&'a str],
+    pub(crate) probes: Vec<String>,
     /// Whether the server also has health and readiness checks.
     pub(crate) health: bool,
 }
 
-/// A rendered document. Rendered once, and independent of requests.
+/// A document that does not depend on requests. It is rendered and compressed at the first request, because most servers
+/// never show their page.
 #[derive(Debug)]
 pub(crate) struct Document {
-    plain: Bytes,
-    /// Compressed at the first request, because most servers never show their page.
+    plain: Lazy<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
     compressed: [OnceCell<Compressed>; Coding::ALL.len()],
     /// The value of `Content-Security-Policy`.
     pub(crate) policy: &'static str,
@@ -50,8 +50,9 @@ type Compressed = (Vec<Bytes>, Coding);
 
 impl Document {
     #[cfg(feature = "page")]
-    pub(crate) fn new(plain: String, policy: &'static str) -> Self {
-        Document { plain: plain.into(), compressed: Default::default(), policy }
+    pub(crate) fn new(render: impl FnOnce() -> String + Send + 'static, policy: &'static str) -> Self {
+        let plain = Lazy::new(Box::new(|| Bytes::from(render())) as _);
+        Document { plain, compressed: Default::default(), policy }
     }
 
     /// Returns the document in this coding if possible, and the coding that it has.

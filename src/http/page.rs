@@ -123,19 +123,19 @@ impl Page {
 pub(crate) struct Landing(pub(crate) Page);
 
 impl Render for Landing {
-    fn render(&self, program: Program<'_>, endpoints: &Endpoints<'_>) -> Document {
-        Document::new(render(&self.0, program, endpoints), SECURITY_POLICY)
+    fn document(self: Box<Self>, program: Program, endpoints: Endpoints) -> Document {
+        let since = SystemTime::now();
+        Document::new(move || render(&self.0, &program, &endpoints, since), SECURITY_POLICY)
     }
 }
 
-fn render(page: &Page, program: Program<'_>, endpoints: &Endpoints<'_>) -> String {
+fn render(page: &Page, program: &Program, endpoints: &Endpoints, since: SystemTime) -> String {
     let Endpoints { metrics, formats, probes, health } = endpoints;
-    let name = escape(page.name.as_deref().or(program.name).unwrap_or("Metrics"));
+    let name = escape(page.name.as_ref().or(program.name.as_ref()).map_or("Metrics", String::as_str));
     let metrics = escape(metrics);
-    let version = page.version.as_deref().or(program.version).map(escape);
+    let version = page.version.as_ref().or(program.version.as_ref()).map(|version| escape(version));
     let description = page.description.as_deref().map(escape);
-    // The document is rendered at `bind`, so this is the start of the server.
-    let (date, time) = utc(SystemTime::now());
+    let (date, time) = utc(since);
 
     let mut filled = String::with_capacity(DOCUMENT.len() + STYLE.len() + SCRIPT.len() + 1024);
     for (index, part) in DOCUMENT.split("{{").enumerate() {
@@ -220,9 +220,18 @@ mod tests {
 
     const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{script}}";
 
+    fn program(name: Option<&str>, version: Option<&str>) -> Program {
+        Program { name: name.map(str::to_owned), version: version.map(str::to_owned) }
+    }
+
     fn rendered(page: &Page, metrics: &str, probes: &[&str]) -> String {
-        let endpoints = Endpoints { metrics, formats: &[&TEXT_004, &OPENMETRICS_100], probes, health: true };
-        render(page, Program { name: Some("program"), version: Some("1.2.3") }, &endpoints)
+        let endpoints = Endpoints {
+            metrics: metrics.to_owned(),
+            formats: vec![&TEXT_004, &OPENMETRICS_100],
+            probes: probes.iter().map(|path| (*path).to_owned()).collect(),
+            health: true,
+        };
+        render(page, &program(Some("program"), Some("1.2.3")), &endpoints, SystemTime::now())
     }
 
     /// Returns the page without its script and its style.
@@ -296,8 +305,13 @@ mod tests {
     #[test]
     fn page_is_small() {
         let page = Page::new("A program of some name").description("And a sentence.").link("Docs", "/docs");
-        let endpoints = Endpoints { metrics: "/metrics", formats: &[&TEXT_004], probes: &[], health: true };
-        let document = Landing(page).render(Program { name: None, version: None }, &endpoints);
+        let endpoints = Endpoints {
+            metrics: "/metrics".to_owned(),
+            formats: vec![&TEXT_004],
+            probes: Vec::new(),
+            health: true,
+        };
+        let document = Box::new(Landing(page)).document(program(None, None), endpoints);
         let plain: usize = document.body(Coding::Identity).0.iter().map(Bytes::len).sum();
         assert!(plain <= 60_000, "{plain} bytes");
         for coding in crate::exposition::compress::codings() {
@@ -372,18 +386,18 @@ mod tests {
 
     #[test]
     fn options_of_the_page_override_those_of_the_program() {
-        let known = Program { name: Some("known"), version: Some("1") };
-        let unknown = Program { name: None, version: None };
+        let (known, unknown) = (program(Some("known"), Some("1")), program(None, None));
         let table = [
-            (Page::new("said").version("2"), known, "said <small>2</small>"),
-            (Page::new("said"), known, "said <small>1</small>"),
-            (Page::unnamed(), known, "known <small>1</small>"),
-            (Page::unnamed().version("2"), unknown, "Metrics <small>2</small>"),
-            (Page::unnamed(), unknown, "Metrics"),
+            (Page::new("said").version("2"), &known, "said <small>2</small>"),
+            (Page::new("said"), &known, "said <small>1</small>"),
+            (Page::unnamed(), &known, "known <small>1</small>"),
+            (Page::unnamed().version("2"), &unknown, "Metrics <small>2</small>"),
+            (Page::unnamed(), &unknown, "Metrics"),
         ];
-        let endpoints = Endpoints { metrics: "/metrics", formats: &[], probes: &[], health: false };
+        let metrics = "/metrics".to_owned();
+        let endpoints = Endpoints { metrics, formats: Vec::new(), probes: Vec::new(), health: false };
         for (page, program, expected) in table {
-            let html = render(&page, program, &endpoints);
+            let html = render(&page, program, &endpoints, SystemTime::now());
             assert!(html.contains(&format!("<h1>{expected}</h1>")), "{page:?}, {program:?}");
         }
     }

@@ -166,16 +166,14 @@ impl MetricsOptions {
         contents.build_info = build_info.clone().map(registry_of);
 
         let page = landing_page.map(|page| {
-            // Read where nothing else has the name.
-            let executable = if build_info.is_none() { executable() } else { None };
+            let name = build_info.as_ref().map(|info| info.program().to_owned());
             let program = Program {
-                name: build_info.as_ref().map(BuildInfo::program).or(executable.as_deref()),
-                version: build_info.as_ref().map(BuildInfo::version),
+                name: name.or_else(executable),
+                version: build_info.as_ref().map(|info| info.version().to_owned()),
             };
-            let probes: Vec<&str> = probes.iter().map(ProbePath::path).collect();
-            let endpoints =
-                Endpoints { metrics: &metrics_path, formats: &formats, probes: &probes, health: true };
-            page.render(program, &endpoints)
+            let probes = probes.iter().map(|probe| probe.path().to_owned()).collect();
+            let (metrics, formats) = (metrics_path.clone(), formats.clone());
+            page.document(program, Endpoints { metrics, formats, probes, health: true })
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
         let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));
