@@ -128,7 +128,8 @@ where
         main()
     };
     let future = match future {
-        Ok(future) => future,
+        // Boxed, because tokio moves a task's future several times, and each move takes that much of the stack.
+        Ok(future) => Box::pin(future),
         Err(error) => {
             // Dropping a runtime within the context of another one panics.
             runtime.shutdown_background();

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,8 @@ impl Router {
     /// Responds to one request from this peer. A peer on a Unix socket has no address.
     pub(crate) async fn respond(&self, head: &Parts, peer: Option<IpAddr>) -> Response<Body> {
         let policy = self.access.policy();
-        self.complete(&policy, head, self.route(head, peer, &policy, self.deadline(head))).await
+        let routed = pin!(self.route(head, peer, &policy, self.deadline(head)));
+        self.complete(&policy, head, routed).await
     }
 
     /// Responds to one request with the metrics or with this page, whatever its path, because the surrounding server
@@ -86,13 +88,13 @@ impl Router {
         let endpoint = page.map_or(Endpoint::Metrics, Endpoint::Page);
         let policy = self.access.policy();
         // The surrounding server knows the peer's address, and the handler does not.
-        let served = async {
+        let served = pin!(async {
             let deadline = self.deadline(head);
             match self.access.admit(&policy, None, head, false, deadline).await {
                 Ok(()) => self.serve(endpoint, head, deadline).await,
                 Err(rejection) => rejection,
             }
-        };
+        });
         let mut response = self.complete(&policy, head, served).await;
         // No code waits for the delivery there, and the surrounding server evicts no slow clients.
         response.body_mut().delivery = None;
@@ -115,11 +117,12 @@ impl Router {
         deadline(self.scrape_timeouts.of(head))
     }
 
+    /// Awaits the response by reference, because a future contains each argument twice if it awaits it.
     async fn complete(
         &self,
         policy: &Policy,
         head: &Parts,
-        response: impl Future<Output = Response<Body>>,
+        response: Pin<&mut impl Future<Output = Response<Body>>>,
     ) -> Response<Body> {
         let _in_flight = self.telemetry.request_in_flight();
         let started = Instant::now();
