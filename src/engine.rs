@@ -161,7 +161,8 @@ where
     });
     let id = Arc::as_ptr(&engine).addr();
     if let Err(error) = engine.spawn(Role::Driver) {
-        engine.end();
+        // Without the end of the gather, because a handler starts another engine for it at its next call.
+        engine.shut_down();
         return Err(error);
     }
     // If this fails, the driver tries again and logs the error. The caller may hold a lock.
@@ -369,17 +370,19 @@ impl<G: Gather> Engine<G> {
     }
 
     fn end(&self) {
-        let (runtime, ending) = {
-            let mut state = self.state.lock();
-            (state.runtime.take(), state.ending.take())
-        };
+        self.shut_down();
+        caught(|| self.gather.end());
+        // Dropped without the lock.
+        let _ending = self.state.lock().ending.take();
+    }
+
+    fn shut_down(&self) {
+        let runtime = self.state.lock().runtime.take();
         self.changed.notify_one();
         // Only the driver may hold another reference. The shutdown does not wait for blocking tasks.
         if let Some(runtime) = runtime.and_then(Arc::into_inner) {
             runtime.shutdown_background();
         }
-        caught(|| self.gather.end());
-        drop(ending);
     }
 }
 

@@ -79,7 +79,7 @@ impl Scraper {
         F: Future<Output = ()> + Send + 'static,
     {
         engine::start(threads, Arc::clone(&self.gatherer), || {
-            self.host().run_hooks_here();
+            self.host().run_hooks_on_engine();
             main()
         })
     }

@@ -296,7 +296,7 @@ impl Router {
                 "500: no tokio runtime for probes. The program must call bind or into_handler in one.\n",
             );
         };
-        match self.prober.probe(index, request, representation, runtime).await {
+        match self.prober.probe(index, request, representation, &runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
             Ok((mut chunks, coding)) => {
                 chunks.splice(..0, log.before_metrics().map(Bytes::from));

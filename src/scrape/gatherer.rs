@@ -93,7 +93,7 @@ impl Gatherer {
     /// `None` if no waiters are left.
     async fn run_hooks(self: &Arc<Self>, tasks: &mut HookTasks) -> Option<GatherJob> {
         let count = self.work.hooks().len();
-        let Some(runtime) = self.work.host().runtime_of_hooks().filter(|_| count > 0) else {
+        let Some(runtime) = (count > 0).then(|| self.work.host().runtime_of_hooks()).flatten() else {
             let gather = self.state.lock().coalescer.begin_gather(Instant::now(), true)?;
             return Some(GatherJob { registries: gather.registries, collected: Vec::new() });
         };
@@ -104,7 +104,7 @@ impl Gatherer {
             unstarted.retain(|index| {
                 let can_start = tasks.busy_until(*index).is_none();
                 if can_start {
-                    self.start_hook(*index, flight, tasks, runtime);
+                    self.start_hook(*index, flight, tasks, &runtime);
                 }
                 !can_start
             });

@@ -231,6 +231,25 @@ async fn a_panicking_error_display_fails_no_scrape() {
     assert_eq!(outcomes, [true, true]);
 }
 
+/// Regression: hooks ran on the runtime of the failed start, which was gone.
+#[test]
+fn hooks_run_after_a_failed_start() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let hook = Hook::new("counted".to_owned(), move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { Ok(()) }
+    });
+    let contents = Contents { hooks: vec![hook], ..Contents::default() };
+    let scraper = Scraper::new(Work::new(contents, Arc::new(Telemetry::new())), PATIENCE);
+    let failed = || Err::<std::future::Pending<()>, _>(io::Error::other("no thread"));
+    assert!(scraper.start("test".to_owned(), failed).is_err());
+    scraper.start("test".to_owned(), || Ok(std::future::pending())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(runtime.block_on(scraper.ask(PATIENCE)).is_ok());
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn selects_registries_by_name() {
     let names = ["a", "b", "c"];

@@ -16,9 +16,10 @@ use prometheus_hyper::Page;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Body, Builder, Handler, Server};
 
-use crate::support::client::{Client, PATIENCE, get};
+use crate::support::client::{Client, PATIENCE, get, wait_for};
 use crate::support::collectors::Gated;
 use crate::support::runtime::current_thread;
+use crate::support::{CHILD, run_alone};
 
 fn registry() -> Registry {
     let registry = Registry::new();
@@ -304,5 +305,46 @@ fn abandoned_scrape_releases_its_permit() {
         drop(given_up);
         gated.open();
         assert_eq!(call(&handler, Request::new(())).await.0, StatusCode::OK);
+    });
+}
+
+/// Regression: the runtime was not watched any more after a failed start.
+#[test]
+#[cfg(target_os = "linux")]
+fn handler_watches_the_runtime_after_a_failed_start() {
+    // A thread's stack reserves 200 MB and touches none of it.
+    run_alone("handler::child_without_memory", "", &["env", "RUST_MIN_STACK=200000000"]);
+}
+
+/// Runs in a child process of the test above, first without memory for a thread.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "run by another test"]
+fn child_without_memory() {
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let limit = |bytes: &str| {
+        let process = format!("--pid={}", std::process::id());
+        let limited =
+            std::process::Command::new("prlimit").args([process, format!("--as={bytes}:")]).status();
+        assert!(limited.unwrap().success());
+    };
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
+    let runtime = current_thread();
+    let handler = {
+        let _context = runtime.enter();
+        Server::builder().registry(&registry()).default_collectors(true).into_handler().unwrap()
+    };
+    let status = || runtime.block_on(call(&handler, Request::new(()))).0;
+    limit(&(size + 150_000_000).to_string());
+    assert_eq!(status(), 500);
+    limit("unlimited");
+    assert_eq!(status(), 200);
+    wait_for("the scheduling delay", || {
+        let (_, _, body) = runtime.block_on(call(&handler, Request::new(())));
+        body.contains("\ntokio_scheduling_delay_seconds")
     });
 }

@@ -12,7 +12,7 @@ use crate::exposition::encode::{Format, TEXT_004, TEXT_100};
 use crate::http::access::AccessControl;
 use crate::http::document::{Endpoints, Program, Render};
 #[cfg(feature = "page")]
-use crate::http::page::{Landing, Page};
+use crate::http::page::Page;
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
@@ -46,7 +46,7 @@ pub(crate) struct MetricsOptions {
 /// The page that is served unless another one is set.
 #[cfg(feature = "page")]
 fn default_page() -> Option<Box<dyn Render>> {
-    Some(Box::new(Landing(Page::unnamed())))
+    Some(Box::new(Page::unnamed()))
 }
 
 #[cfg(not(feature = "page"))]
@@ -166,14 +166,11 @@ impl MetricsOptions {
         contents.build_info = build_info.clone().map(registry_of);
 
         let page = landing_page.map(|page| {
-            let name = build_info.as_ref().map(|info| info.program().to_owned());
-            let program = Program {
-                name: name.or_else(executable),
-                version: build_info.as_ref().map(|info| info.version().to_owned()),
-            };
+            let version = build_info.as_ref().map(|info| info.version().to_owned());
+            let name = build_info.map(|info| info.program().to_owned()).or_else(executable);
             let probes = probes.iter().map(|probe| probe.path().to_owned()).collect();
             let (metrics, formats) = (metrics_path.clone(), formats.clone());
-            page.document(program, Endpoints { metrics, formats, probes, health: true })
+            page.document(Program { name, version }, Endpoints { metrics, formats, probes, health: true })
         });
         let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
         let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));
