@@ -1,5 +1,10 @@
 //! Explains what the options do in detail. The items' own docs are short and link here.
 //!
+//! * A *gather* collects the samples of the registries once.
+//! * A *hook* is async work before a gather.
+//! * A *family* consists of all series of one metric name.
+//! * An *exposition* is what a scrape returns, in a format.
+//!
 //! # Several registries
 //!
 //! [`Builder::registry`] and [`registry_named`](Builder::registry_named) may be called several times.
@@ -19,13 +24,14 @@
 //! # Work before a scrape
 //!
 //! Collectors of `prometheus` are synchronous. Work that needs `.await` runs in a hook. [`Builder::collect`] serves the samples that
-//! the hook returns, and [`Builder::before_scrape`] serves nothing of its own.
+//! the hook returns, and [`Builder::collect_with_up`] also serves `<name>_up`. [`Builder::before_scrape`] serves nothing of its own.
 //!
 //! * All hooks run at the same time, once per gather, however many scrapes share that gather.
-//! * Hooks run on the runtime on which [`bind`](Builder::bind) was called, because their sockets and timers belong there.
+//! * Hooks run on the runtime in which you call [`bind`](Builder::bind), because their sockets and timers belong there.
 //!   Without a runtime they run on the server's own, which a hook must not block.
-//! * Hooks have half of the time of the client that waits longest, and at most half of the default
-//!   [`scrape_timeout`](Builder::scrape_timeout): [`ScrapeContext::deadline`]. Set `scrape_timeout` to that of your Prometheus.
+//! * The server cancels a hook after half of the time that the client which waits longest has left.
+//!   [`ScrapeContext::deadline`] is the latest such time: half of the default [`scrape_timeout`](Builder::scrape_timeout) less the
+//!   [margin](Builder::scrape_timeout_margin). Set `scrape_timeout` to that of your Prometheus.
 //! * A hook that fails, panics or is late is cancelled, and a warning is logged. The scrape goes on: without the samples of
 //!   `collect`, with the last values of what `before_scrape` sets.
 //! * A late hook is logged at debug level if all clients waited for less than the default timeout.
@@ -82,8 +88,8 @@
 //! parts. A summary of quantiles alone becomes a gauge. A missing sum becomes NaN, which OpenMetrics does not allow: its clients get
 //! the histogram without sum and count.
 //!
-//! If a series has several points, one is served. That is the first of a histogram or a summary, and else the one with the
-//! earliest timestamp.
+//! If a series has several points, one is served. For a histogram or a summary it is the first point. For other types it is
+//! the point with the earliest timestamp.
 //!
 //! A line that does not follow the grammar is skipped, and the rest is read. These are skipped, too:
 //!
@@ -123,9 +129,9 @@
 //! * The server counts probes in `prometheus_exporter_probes_total{path,outcome}` and measures them in
 //!   `prometheus_exporter_probe_duration_seconds{path}`.
 //! * A probe is a task on the runtime of the hooks. It is cancelled at its deadline, and when its client closes the connection.
-//!   If the client has sent more after the request, the close goes unseen, and the deadline ends the probe.
+//!   If the client has pipelined another request, the server does not see the close, and the deadline ends the probe.
 //! * The registry is gathered on a thread of the server, where a collector may block until the deadline.
-//! * Clean up in the probe what it leaves in the target, or in tasks that it has spawned.
+//! * The server does not clean up. Close sessions on the target, and abort tasks that the probe has spawned, in `Drop`.
 //! * Two scrapes of a target are two probes. HEAD probes, too.
 //! * `name[]` and `format` work as for the metrics, except that an unknown `format` is ignored. A malformed query is a 400.
 //! * With [`Builder::probe_debug`], `debug=true` in the query answers with the log of the probe, its error and its outcome, as text
@@ -136,22 +142,22 @@
 //!
 //! # Connections at the limit
 //!
-//! [`max_connections`](Builder::max_connections) connections may be open. At the limit the server evicts one for each newcomer, the
-//! first of these that it finds:
+//! [`max_connections`](Builder::max_connections) connections may be open. At the limit the server evicts one for each new connection,
+//! the first of these that it finds:
 //!
 //! 1. a connection that has been answered and is being closed
 //! 2. the one that has waited longest without a complete request; a new connection is safe for 100 ms
-//! 3. the slowest client, if it is 2 s behind one that takes 64 KiB of its responses each second
+//! 3. the slowest client, if it is 2 s behind a rate of 64 KiB/s
 //! 4. the longest TLS handshake, 1 s after its ClientHello
 //! 5. the client to which the server has been writing longest, after [`scrape_timeout`](Builder::scrape_timeout)
 //!
 //! The server never evicts a connection between a complete request and the first byte of the response. If it can evict nothing,
-//! newcomers wait in the backlog.
+//! new connections wait in the backlog.
 //!
-//! The times of 2, 3 and 4 shrink while newcomers queue: with 128 connections down to a seventeenth. So a thousand clients that
-//! read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
+//! The times of 2, 3 and 4 get shorter while new connections queue. With the default limit they shrink to at most a seventeenth. So
+//! a thousand clients that read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
 //!
-//! While newcomers find the limit reached, responses carry `Connection: close`. Otherwise a client could keep its connection by
+//! While new connections find the limit reached, responses carry `Connection: close`. Otherwise a client could keep its connection by
 //! asking again and again. A scraper connects again.
 //!
 //! # Slow clients
@@ -189,10 +195,10 @@
 //! * It is strict: an unknown key or an invalid value is an error that names file, line and key. A setting without effect is a
 //!   warning.
 //! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
-//! * A user whose hash has a cost above 16 is a warning, because upstream accepts it. That user cannot log in.
+//! * A hash with a cost above 16 causes a warning, because upstream accepts it. Its user cannot log in.
 //!
-//! A new version cannot be used if it takes away a protection or turns TLS on. A file that was cut or emptied by mistake is
-//! well-formed, and looks the same. Restart the program for these changes. Everything else follows the file.
+//! A new version cannot be used if it removes a protection or turns TLS on. The server cannot tell an intended removal from a file
+//! that was cut or emptied by mistake. So these changes need a restart, and everything else follows the file:
 //!
 //! | protection | needs a restart | follows the file |
 //! | --- | --- | --- |
@@ -210,10 +216,11 @@
 //! * A socket that is there is replaced if nobody answers on it, because a process that was killed leaves its own behind. If
 //!   somebody answers, `bind` fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse).
 //! * Any other file stays, and `bind` fails with [`AlreadyExists`](std::io::ErrorKind::AlreadyExists).
-//! * Use a directory of your own, as `RuntimeDirectory=` of systemd makes it. Any other program that may write there can replace the socket.
+//! * Use a directory of your own, as `RuntimeDirectory=` of systemd makes it. Any program that can write to the directory can replace the socket.
 //! * If two servers replace the same socket at the same moment, both may succeed. The last one keeps the path.
 //!
-//! Prometheus scrapes Unix sockets from 3.15 on. `curl --unix-socket PATH http://localhost/metrics` does, too.
+//! Prometheus scrapes Unix sockets from 3.15 on: targets that begin with `unix:`.
+//! `curl --unix-socket PATH http://localhost/metrics` reads them, too.
 //!
 //! # Sockets of systemd
 //!
@@ -227,7 +234,7 @@
 //! * The server takes all sockets, once in a process. Their files belong to systemd.
 //! * `bind` fails with [`NotFound`](std::io::ErrorKind::NotFound) if `LISTEN_PID` or `LISTEN_FDS` is missing or wrong.
 //! * It fails with [`InvalidInput`](std::io::ErrorKind::InvalidInput), and the name in `LISTEN_FDNAMES`, if a socket is of another
-//!   kind or does not listen (`Accept=yes`). On other systems than Linux it fails with
+//!   kind or does not listen (`Accept=yes`). On systems other than Linux it fails with
 //!   [`Unsupported`](std::io::ErrorKind::Unsupported).
 //!
 //! # The command line
@@ -258,8 +265,8 @@
 //!
 //! # A runtime that is stuck
 //!
-//! With the default collectors the server watches the tokio runtime on which it was started. It serves that runtime's
-//! `RuntimeCollector`, and two families more:
+//! With the default collectors the server watches the tokio runtime in which you call `bind` or `start`. It serves that runtime's
+//! `RuntimeCollector`, and two more families:
 //!
 //! | name | type | |
 //! | --- | --- | --- |
@@ -271,6 +278,60 @@
 //! from scrape to scrape. On a multi-thread runtime any worker can run the task, so the gauge shows that all of them are blocked.
 //! With several scrapers each sees the maximum since any of them asked. The two families disappear when the runtime or the server ends.
 //! The task counts among `tokio_alive_tasks`.
+//!
+//! # The server's own metrics
+//!
+//! These metrics are in no registry. [`self_metrics(false)`](Builder::self_metrics) disables them.
+//!
+//! | `prometheus_exporter_…` | type | |
+//! | --- | --- | --- |
+//! | `requests_total` | counter | requests of the metrics |
+//! | `request_duration_seconds` | histogram | durations of requests of all paths |
+//! | `requests_in_flight` | gauge | requests of all paths whose response is not ready yet |
+//! | `response_size_bytes` | gauge | exact size of the last exposition |
+//! | `connections`, `ready` | gauge | open connections; 1 if the program is ready, else 0; not in a mounted handler |
+//! | `series{registry}` | gauge | series of a registry in its last gather |
+//! | `registry_up{registry}` | gauge | 1 if the last gather of a registry succeeded, else 0; only with several registries |
+//! | `hook_success{hook}`, `hook_duration_seconds{hook}` | gauge | result and duration of the last run of a hook |
+//! | `probes_total{path,outcome}` | counter | probes that were requested |
+//! | `probe_duration_seconds{path}` | histogram | durations of the probes that have started |
+//! | `errors_total{cause}` | counter | errors |
+//! | `denied_total{reason}` | counter | connections and requests that access control or a limit rejected |
+//! | `tls_certificate_reload_success`, `web_config_reload_success` | gauge | 1 if the last reload succeeded, else 0 |
+//! | `tls_certificate_expiry_timestamp_seconds` | gauge | when the certificate in use expires |
+//!
+//! The labels have these values:
+//!
+//! | `cause` | |
+//! | --- | --- |
+//! | `accept` | accepting a connection failed |
+//! | `connection` | a connection ended with an error, or at a deadline during a request or a response |
+//! | `evicted` | a connection was closed to admit a new one |
+//! | `gather` | the server failed to serve a scrape or a probe: a panic outside collectors, no thread, no compression |
+//! | `handshake` | a TLS handshake failed: too slow, plain HTTP, or a rejected client |
+//! | `panic` | a collector, a probe, or a subscriber of `tracing` panicked |
+//! | `skipped` | a family, a sample or a failed collector was skipped |
+//! | `timeout` | a scrape or a login did not finish by its deadline |
+//! | `type_conflict` | two registries have one name with two types |
+//!
+//! | `reason` | |
+//! | --- | --- |
+//! | `address` | the address is not allowed |
+//! | `failures` | the address has too many recent failed logins |
+//! | `host` | the `Host` is not allowed |
+//! | `logins` | the queue of logins is full |
+//! | `max_requests` | too many scrapes are in flight |
+//! | `no_credentials`, `wrong_credentials` | the credentials are missing or unreadable, or wrong |
+//! | `rate` | the rate limit is exceeded |
+//! | `unsent` | the budget of unsent bytes is exceeded |
+//!
+//! | `outcome` | |
+//! | --- | --- |
+//! | `success`, `failure`, `panic` | the probe succeeded, failed or panicked |
+//! | `bad_request` | the parameters are invalid |
+//! | `cancelled` | the client closed its connection |
+//! | `rejected` | too many probes were running |
+//! | `timeout` | the probe did not finish by its deadline |
 //!
 //! # The stop
 //!

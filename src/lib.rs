@@ -17,7 +17,7 @@
 //! This serves the default registry, which the `register_*!` macros of `prometheus` fill, at
 //! `http://localhost:9184/metrics`, until the [`Guard`] is dropped. Open `http://localhost:9184/` in a browser to see
 //! the values change. The server runs on its own threads. It needs no tokio runtime, and it answers while yours is
-//! blocked. It adds the metrics that Go and Python clients export by default: see [`collector`].
+//! blocked. It adds `process_*`, as the Go and Python clients do, and within a tokio runtime `tokio_*`: see [`collector`].
 //!
 //! # Recipes
 //!
@@ -26,9 +26,9 @@
 //! | the metrics on their own port | [`start`] | [`hello.rs`] |
 //! | the metrics inside your axum or hyper server | [`Builder::into_handler`] | [`axum.rs`], [`hyper.rs`] |
 //! | a service in Kubernetes: second port, readiness, SIGTERM | [`Builder::ready`], [`Guard::readiness`], `shutdown_signal` | [`kubernetes.rs`] |
-//! | an explicit registry, or the API of 0.1 and 0.2 | [`run`], [`Server::run`], [`Builder::registry`] | [`registry.rs`] |
+//! | an explicit registry, or the API of 0.1 and 0.2 | [`Builder::registry`], [`Server::run`] | [`registry.rs`] |
 //! | the last values of a job that ends | [`Guard::shutdown_after_scrape`] | [`cron.rs`], [`batch_job.rs`] |
-//! | an exporter with the flags of Prometheus' own | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
+//! | an exporter with the `--web.*` flags of Prometheus' exporters | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
 //! | an exporter that awaits its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
 //! | an exporter of many targets, `/probe?target=…` | [`Builder::probe`] | [`redis_exporter.rs`] |
 //! | values that a closure makes, without instruments | [`collector::from_fn`], [`collector::try_from_fn`] | |
@@ -55,15 +55,17 @@
 //! # The types
 //!
 //! ```text
-//! Builder ──bind()──▶ Server ──start()──▶ Guard          (own threads)
-//! configured          bound      └─serve(shutdown).await  (the same threads)
+//! Builder ──bind()──▶ Server ──start()──▶ Guard          (on its own threads)
+//!    │                           └─serve(shutdown).await  (also on its own threads)
+//!    └─into_handler()──▶ Handler                          (in your HTTP server)
 //! ```
 //!
-//! [`Server::builder`] has the options, each with its default. [`Builder`] lists them by task. Only [`Builder::bind`]
-//! uses the network. It reports all faults of the options at once. [`Builder::start`] does both steps. The [`guide`]
-//! explains the options in detail.
+//! [`Server::builder`] returns a [`Builder`], which lists the options by task, each with its default. Only
+//! [`Builder::bind`] uses the network. It reports all faults of the options at once. [`Builder::start`] binds and starts.
+//! The [`guide`] explains the options in detail.
 //!
-//! [`run`] and [`Server::run`] are futures, as in prometheus-hyper 0.1 and 0.2. They start the same threads, and wait:
+//! [`Server::run`] is the future of prometheus-hyper 0.1 and 0.2, and [`run`] does the same. Both start such threads, and
+//! wait:
 //!
 //! ```no_run
 //! use prometheus_hyper::prometheus::Registry;
@@ -83,13 +85,16 @@
 //! | you see | because | do |
 //! | --- | --- | --- |
 //! | no log lines | logs go to `tracing`, target `prometheus_hyper` | install a subscriber: `tracing_subscriber::fmt::init();` |
-//! | `# The default registry … has no samples` | nothing is registered, or the build has two versions of `prometheus` | use [`prometheus_hyper::prometheus`](prometheus); `cargo tree -d` must not list `prometheus` |
+//! | no debug lines, to which a text refers | the subscriber shows info and above | `tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).init();` |
+//! | `# The default registry … has no samples` | nothing is registered, a `Vec` has no label values yet, or the build has two versions of `prometheus` | use [`prometheus_hyper::prometheus`](prometheus); `cargo tree -d` must not list `prometheus` |
+//! | `# The registries of this server have no samples` | `register_*!` fills the default registry, and you serve another | register into yours, or add `.registry(default_registry())` |
 //! | `connection refused` soon after the start | the guard was dropped | `let _guard = …`, not `let _ = …` |
 //! | `listen: cannot listen on …: Address already in use` | another program uses the port | choose another port |
 //! | a 400, 401, 403, 404, 405, 429 or 503 | the request, credentials, `allowed_hosts`, a limit, a slow collector | read the body, which names the fix |
-//! | a 500 | each registry has a collector that panicked, or its `collect` failed | read the log, which has the message |
+//! | a 500 | every selected registry failed: a collector panicked, or the hook of [`Builder::collect`] failed | read the log, which has the message |
 //! | a family or a series is missing | it was skipped, or its registry panicked | see `prometheus_exporter_errors_total{cause}` and the log |
-//! | Prometheus: `context deadline exceeded` | a collector or a hook is slower than the scrape timeout | read the log; see [time of a scrape](guide#time-of-a-scrape) |
+//! | Prometheus: `server returned HTTP status …` | see the rows of that status | `curl -i` the URL: the body says which fault it is |
+//! | Prometheus: `context deadline exceeded` | the network or a firewall, or the first hang of a collector, whose 503 is up to 2 s late | try `curl -i` from the host of Prometheus; see [time of a scrape](guide#time-of-a-scrape) |
 //! | Prometheus: `x509` or `tls` errors | one side refuses the other | read the log, which has one warning a minute with the reason |
 //! | `trait bound Handler: Service<…>` in axum | feature `tower` is disabled | enable it; it is on by default |
 //!
@@ -100,28 +105,25 @@
 //! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if enabled; gzip, zstd |
 //! | `/metrics?name[]=…` | only families with these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; ignored if disabled; 400 for unknown formats |
+//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; for a disabled format `Accept` decides; 400 for unknown formats |
 //! | GET, HEAD a path of [`Builder::probe`] | the metrics of the target that the request names; with `debug=true` also its log: [`Builder::probe_debug`] |
 //! | GET, HEAD `/` | a page that shows the metrics live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |
-//! | GET, HEAD `/-/ready` | 200, or 503 if [`Guard::set_ready`] or [`Builder::ready`] reports false |
+//! | GET, HEAD `/-/ready` | 200, or 503 after [`Guard::set_ready`] or [`Builder::ready`] with `false` |
 //! | OPTIONS on these | 204 with `Allow` |
 //! | another method on these | 405 with `Allow` |
 //! | another path | 404 |
 //!
-//! The server also serves its own metrics: `prometheus_exporter_requests_total`, `…_request_duration_seconds`,
-//! `…_response_size_bytes`, `…_requests_in_flight`, `…_connections`, `…_ready`, `…_errors_total{cause}`, and
-//! `…_series{registry}`, the series of a registry in the last gather. Several registries add `…_registry_up{registry}`. Hooks add `…_hook_success{hook}` and `…_hook_duration_seconds{hook}`.
-//! Probes add `…_probes_total{path,outcome}` and `…_probe_duration_seconds{path}`. Access control and limits add
-//! `…_denied_total{reason}`. Files add `…_tls_certificate_reload_success`,
-//! `…_tls_certificate_expiry_timestamp_seconds` and `…_web_config_reload_success`. These metrics are in no registry. The
-//! server registers nothing into yours.
+//! The server also serves its own metrics, `prometheus_exporter_*`. The guide lists
+//! [them and the values of their labels](guide#the-servers-own-metrics). They are in no registry: the server registers
+//! nothing into yours.
 //!
 //! # Your program comes first
 //!
 //! * Collectors run on a thread of the server, which also encodes the exposition. A slow or hanging collector neither
 //!   blocks a runtime nor prevents the process from exiting.
-//! * Concurrent scrapes share a gather: a hundred scrapers at once cost two gathers at most.
+//! * Concurrent scrapes share a gather, one collection of all registries. A hundred scrapers at once cost two gathers at
+//!   most.
 //! * A scrape that times out gets a 503, also while a collector hangs. This costs one thread, and no second gather
 //!   starts.
 //! * A panic is logged, and its registry is skipped. If no registry is left, the scrape gets a 500. With
