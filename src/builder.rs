@@ -166,8 +166,8 @@ impl Builder {
     /// Returns the same metrics as a service that an HTTP server of your program can mount.
     ///
     /// It serves the metrics wherever you mount it. Tokens, users, the rate limit and the allowed hosts hold there, too, and all
-    /// clients count as one address. The default collectors watch the runtime around this call, and hooks run on it. Without one,
-    /// hooks run on the runtime of the first request, and there are no `tokio_*` metrics.
+    /// clients count as one address. The default collectors watch the tokio runtime in which you call this, and hooks run on it.
+    /// Without one, hooks run on the runtime of the first request, or else on the handler's own, and there are no `tokio_*` metrics.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Collectors to use in addition to yours.
 //!
-//! * The collectors of the process and of tokio's runtime have the metrics that Go and Python clients export by
-//!   default. The server serves them with the default registry
+//! * The collector of the process has the metrics `process_*` of the Go and Python clients, that of a tokio runtime has
+//!   `tokio_*`. The server serves them with the default registry
 //!   ([`Builder::default_collectors`](crate::Builder::default_collectors)). You can register them into any other
 //!   registry.
 //! * [`from_fn()`] and [`try_from_fn()`] return a collector that calls a closure, which copies values from elsewhere.

@@ -22,7 +22,7 @@ use crate::util::unwind::caught;
 /// runtime is gone, and while unwinding.
 ///
 /// * To wait for the end, call [`shutdown`](Self::shutdown) or [`shutdown_blocking`](Self::shutdown_blocking).
-/// * To be scraped once more before it, call [`shutdown_after_scrape`](Self::shutdown_after_scrape).
+/// * To serve one more scrape before the stop, call [`shutdown_after_scrape`](Self::shutdown_after_scrape).
 /// * To let the server run on, call [`detach`](Self::detach).
 ///
 /// Its `Display` is the URL of the metrics: `http://localhost:9184/metrics`, `http://unix:/run/app.sock:/metrics`.
@@ -130,7 +130,7 @@ impl Guard {
     /// Stops the server and blocks until it has stopped: [`shutdown`](Self::shutdown) for synchronous code.
     ///
     /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has its own threads. On
-    /// those, it returns at once: in a collector, and in a hook on the server's own runtime. A hook elsewhere, or a
+    /// the server's own threads it returns at once: in a collector, and in a hook on the server's own runtime. A hook elsewhere, or a
     /// probe, keeps its own scrape in flight while it waits, so the stop takes the whole
     /// [`drain_timeout`](crate::Builder::drain_timeout).
     pub fn shutdown_blocking(mut self) {
@@ -140,8 +140,8 @@ impl Guard {
 
     /// Serves until the metrics have been scraped once more, then stops, and waits until the server has stopped.
     ///
-    /// The final values of a finished job are then not lost. The first scrape counts whose gather begins after
-    /// this call and whose body is written whole; the [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server
+    /// The final values of a finished job are then not lost. The first scrape counts that begins after this call
+    /// and is written completely; the [guide](crate::guide#the-last-scrape) has the rules. If there is none within `limit`, the server
     /// stops without it. `None` waits forever, zero stops at once. Choose a limit a little above the scrape interval.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ use crate::util::unwind::{caught, caught_in_polls};
 /// spin nor fill the host's standard error.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
-/// Holds open ports: a bound server, whose connections queue until you start it.
+/// Holds open ports: a bound server. Connections queue until you start it.
 ///
 /// It runs on threads of its own. [`start`](Self::start) returns a guard, [`serve`](Self::serve) a future. Dropping it closes its
 /// ports.
@@ -226,7 +226,7 @@ impl Accepting {
                 let service = Service { stop: grants.current(), ..service.clone() };
                 connections.admit(|activity| connection::serve(stream, peer, activity, service));
                 if evicted {
-                    tracing::debug!("connection limit reached; evicted a connection for a newcomer");
+                    tracing::debug!("connection limit reached; evicted a connection to admit a new one");
                 }
             };
             tokio::select! {

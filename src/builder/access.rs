@@ -25,7 +25,7 @@ impl Builder {
 
     /// Sets whether `/-/healthy` and `/-/ready` need credentials and count for the [rate limit](Self::rate_limit), too.
     ///
-    /// Default: `false`, because an orchestrator has no credentials, and a program that is asked often is not unhealthy.
+    /// Default: `false`, because an orchestrator has no credentials, and frequent checks must not fail.
     pub fn auth_for_health(mut self, required: bool) -> Self {
         self.access.auth_for_health = required;
         self.faults.of_server("auth_for_health");
@@ -49,8 +49,8 @@ impl Builder {
 
     /// Answers only requests whose `Host` is one of these names, without case and port; others get a 403.
     ///
-    /// This prevents DNS rebinding, by which a page elsewhere makes a browser inside your network read what is served here. The `Host`
-    /// that such a browser sends is the page's own name.
+    /// This prevents DNS rebinding, which lets a foreign web page read the metrics through a browser in your network. The `Host` that
+    /// such a browser sends is the page's own name.
     ///
     /// The names hold for every path except `/-/healthy` and `/-/ready`, before the credentials are checked, and for a
     /// [mounted handler](Self::into_handler). List what your scrapers ask by, too: Prometheus sends the target's address, such as

@@ -7,9 +7,9 @@ use super::Builder;
 impl Builder {
     /// Sets the timeout of scrapes without an `X-Prometheus-Scrape-Timeout-Seconds` header, which Prometheus sends.
     ///
-    /// A scrape that takes longer gets a 503. [Hooks](Self::before_scrape) have at most half of this time, whatever clients send. If a
-    /// scrape times out while a registry has been gathered for nine tenths of this time, a warning names the registry. `None` leaves
-    /// [`max_scrape_timeout`](Self::max_scrape_timeout).
+    /// A scrape that takes longer gets a 503. [Hooks](Self::before_scrape) have at most half of this time less the
+    /// [margin](Self::scrape_timeout_margin), whatever clients send. If a scrape times out while a registry has been gathered for nine
+    /// tenths of that time, a warning names the registry. With `None`, only [`max_scrape_timeout`](Self::max_scrape_timeout) applies.
     ///
     /// Default: [`DEFAULT_SCRAPE_TIMEOUT`](Self::DEFAULT_SCRAPE_TIMEOUT), 10 seconds.
     pub fn scrape_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
@@ -41,8 +41,8 @@ impl Builder {
     /// Sets how many scrapes may be answered at once; `None` is no limit.
     ///
     /// Beyond the limit the response is a 503 with `Retry-After`, counted in
-    /// `prometheus_exporter_denied_total{reason="max_requests"}`. A scrape counts from its credentials to the head of its response. This
-    /// limits GET and HEAD of the metrics, here and in [`into_handler`](Self::into_handler).
+    /// `prometheus_exporter_denied_total{reason="max_requests"}`. A scrape counts after its credentials are accepted and
+    /// until its response starts. This limits GET and HEAD of the metrics, here and in [`into_handler`](Self::into_handler).
     ///
     /// Scrapes share a gather, so many of them cost little more than one. The limit is for clients that prefer a 503 to a wait.
     ///
@@ -81,7 +81,7 @@ impl Builder {
 
     /// Sets how many connections may be open at once; `None` is no limit.
     ///
-    /// At the limit the server evicts a connection for each newcomer: first one that is idle or slow, never one between a complete
+    /// At the limit the server evicts a connection for each new one: first one that is idle or slow, never one between a complete
     /// request and its response. Responses carry `Connection: close` meanwhile. See
     /// [connections at the limit](crate::guide#connections-at-the-limit).
     ///

@@ -73,9 +73,9 @@ impl Builder {
 
     /// Runs async work before each gather; repeatable, with another name each time.
     ///
-    /// Hooks run all at once, once per gather, on the runtime on which [`bind`](Self::bind) was called, or else on the server's own.
-    /// They have at most half of the time of the scrape: [`ScrapeContext::deadline`]. A hook that fails, panics or is late is
-    /// cancelled and logged, and the scrape goes on with the last values. The [guide](crate::guide#work-before-a-scrape) has the rules.
+    /// Hooks run all at once, once per gather, on the runtime in which you call [`bind`](Self::bind), or else on the server's own.
+    /// The server cancels them after half of the time of the scrape, and at [`ScrapeContext::deadline`] at the latest. A hook that
+    /// fails, panics or is late is logged, and the scrape goes on with the last values. The [guide](crate::guide#work-before-a-scrape) has the rules.
     ///
     /// Default: none.
     ///
@@ -190,9 +190,8 @@ impl Builder {
 
     /// Sets whether the default collectors are served: `process_*` (feature `process`) and `tokio_*` (feature `runtime`).
     ///
-    /// `tokio_*` is about the runtime within which [`bind`](Self::bind), [`start`](crate::Server::start),
-    /// [`serve`](crate::Server::serve) or [`into_handler`](Self::into_handler) is called. The collectors live in registries of their own,
-    /// and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is served. See
+    /// The server watches the tokio runtime in which you call [`bind`](Self::bind) or [`start`](Self::start), and a handler that of
+    /// [`into_handler`](Self::into_handler). The collectors are in registries of their own, and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is served. See
     /// [`collector`](crate::collector).
     ///
     /// Default: `true` with the default registry, `false` with explicit ones.

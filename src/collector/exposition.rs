@@ -51,8 +51,8 @@ use crate::util::throttle::Throttle;
 ///
 /// # Errors
 ///
-/// If `write` returns an `Err`, the collector is skipped in this gather. The error is counted in the same way, and
-/// logged at most once a minute.
+/// If `write` returns an `Err`, the collector is skipped in this gather. The server counts the error in
+/// `prometheus_exporter_errors_total{cause="skipped"}`, and logs it at most once a minute.
 ///
 /// # Limits
 ///

@@ -82,7 +82,8 @@ where
 ///
 /// If `collect` returns an error, the collector has no series in that gather. Samples that it added before are dropped.
 /// The server counts the failure in `prometheus_exporter_errors_total{cause="skipped"}`. It logs the error and its
-/// sources at level warn, at most once a minute for each collector.
+/// sources at level warn, at most once a minute for each collector. Name the collector in the error, because the log does
+/// not.
 ///
 /// ```
 /// use prometheus_hyper::collector::{Samples, try_from_fn};

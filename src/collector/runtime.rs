@@ -22,9 +22,9 @@ const WORKER: &str = "worker";
 
 /// Collects the metrics of a tokio runtime.
 ///
-/// If [`bind`](crate::Builder::bind) is called inside a runtime, as [`start`](crate::start) does, the server watches
-/// that runtime with [two more families](crate::guide#a-runtime-that-is-stuck). Use this collector for other runtimes:
-/// register it into a served registry, with a unique [name](Self::named).
+/// The server watches the tokio runtime in which you call [`bind`](crate::Builder::bind) or [`start`](crate::start), with
+/// [two more families](crate::guide#a-runtime-that-is-stuck). Use this collector for other runtimes: register it into a
+/// served registry, with a unique [name](Self::named).
 ///
 /// ```
 /// use prometheus_hyper::{collector::RuntimeCollector, prometheus::Registry};
