@@ -54,7 +54,7 @@ impl Builder {
         let name = name.into();
         let up = format!("{name}_up");
         if !encode::is_metric_name(&name) {
-            let fault = format!("collect_with_up: {name:?} must be [a-zA-Z_:][a-zA-Z0-9_:]*");
+            let fault = format!("collect_with_up: {name:?} must match [a-zA-Z_:][a-zA-Z0-9_:]*");
             self.faults.add("collect_with_up", fault);
         }
         self.metrics.contents.hooks.push(Hook::collecting(name, Some(up), collect));

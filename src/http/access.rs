@@ -115,7 +115,7 @@ impl AccessControl {
         let warn = |reason: &dyn fmt::Display| {
             if throttle.allows() {
                 caught(
-                    || tracing::warn!(%reason, "failed to check the files of the configuration for changes"),
+                    || tracing::warn!(%reason, "failed to check the certificate and web-config files for changes"),
                 );
             }
         };
@@ -173,7 +173,7 @@ impl AccessControl {
         let taken = rate_limit.lock().take(Instant::now());
         taken.map_err(|retry_after| {
             self.telemetry.count_rejection(RejectReason::Rate);
-            responses::too_many_requests(retry_after)
+            responses::too_many("requests", retry_after)
         })
     }
 
@@ -201,7 +201,9 @@ impl Authenticate for Authenticator {
                     let has_credentials = head.headers.contains_key(AUTHORIZATION);
                     Err(responses::unauthorized(challenges.collect(), has_credentials))
                 }
-                Decision::TooMany { retry_after } => Err(responses::too_many_requests(retry_after)),
+                Decision::TooMany { retry_after } => {
+                    Err(responses::too_many("logins, or failed logins from this address", retry_after))
+                }
             }
         })
     }

@@ -116,9 +116,9 @@ pub(super) fn method_not_allowed() -> Response<Body> {
     response
 }
 
-pub(super) fn too_many_requests(retry_after: Duration) -> Response<Body> {
+pub(super) fn too_many(what: &str, retry_after: Duration) -> Response<Body> {
     let seconds = whole_seconds(retry_after);
-    let sentence = format!("429: too many requests. Try again in {seconds} s.\n");
+    let sentence = format!("429: too many {what}. Try again in {seconds} s.\n");
     let mut response = respond(StatusCode::TOO_MANY_REQUESTS, TEXT, Bytes::from(sentence));
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response

@@ -207,7 +207,7 @@ impl Router {
             Ok(_permit) => self.scrape(head, deadline).await,
             Err(_) => {
                 self.telemetry.count_rejection(RejectReason::MaxRequests);
-                unavailable("503: max_requests scrapes are in flight. Try again in a second.\n")
+                unavailable("503: the limit max_requests is reached. Try again in a second.\n")
             }
         };
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -246,7 +246,7 @@ impl Router {
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
                 let sentence = format!(
-                    "503: no metrics within {timeout:?}. A collector is slow or hangs. See the program's log.\n"
+                    "503: no metrics within {timeout:?}. A collector is slow or hangs. After scrape_timeout, the log names its registry.\n"
                 );
                 unavailable(Bytes::from(sentence))
             }
@@ -292,9 +292,7 @@ impl Router {
             self.representation(head, query.format.unwrap_or_default(), query.names)
         };
         let Some(runtime) = self.scraper.host().runtime_of_hooks() else {
-            return internal_error(
-                "500: no tokio runtime for probes. The program must call bind or into_handler in one.\n",
-            );
+            return internal_error("500: the server has no runtime for probes. Restart the program.\n");
         };
         match self.prober.probe(index, request, representation, &runtime).await {
             Ok(_) if self.scraper.unsent().is_exceeded() => self.unsent(),
@@ -306,7 +304,7 @@ impl Router {
                 response
             }
             Err(NoExposition::BadRequest(reason)) => bad_request(reason),
-            Err(NoExposition::Busy) => unavailable("503: max_probes probes are running. Try again.\n"),
+            Err(NoExposition::Busy) => unavailable("503: the limit max_probes is reached. Try again.\n"),
             Err(NoExposition::Unwritten) => internal_error("500: the probe failed. See the program's log.\n"),
         }
     }

@@ -289,7 +289,7 @@ impl Work {
             tracing::warn!(
                 names = ?conflicts.get(..MOST_NAMES).unwrap_or(conflicts),
                 count = conflicts.len(),
-                "two registries have these names with different types; serving the first one's only"
+                "two registries have these names with different types; serving only those of the first registry"
             );
         });
         if !*is_empty || self.contents.may_be_empty || !self.contents.by_default && *has_families {

@@ -224,9 +224,9 @@ fn bind_rejects_duplicate_and_invalid_names() {
             sound().collect("a", collect).before_scrape("a", |_| async { Ok(()) }),
             "before_scrape: \"a\" is the name of two hooks",
         ),
-        (sound().collect_with_up("a b", collect), "collect_with_up: \"a b\" must be"),
-        (sound().collect_with_up("1", collect), "collect_with_up: \"1\" must be"),
-        (sound().collect_with_up("", collect), "collect_with_up: \"\" must be"),
+        (sound().collect_with_up("a b", collect), "collect_with_up: \"a b\" must match [a-zA-Z_:]"),
+        (sound().collect_with_up("1", collect), "collect_with_up: \"1\" must match [a-zA-Z_:]"),
+        (sound().collect_with_up("", collect), "collect_with_up: \"\" must match [a-zA-Z_:]"),
     ];
     for (builder, sentence) in table {
         let error = builder.bind().unwrap_err().to_string();

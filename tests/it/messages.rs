@@ -178,7 +178,11 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             "hanging collector",
             Server::builder().registry(&hangs).scrape_timeout(Duration::from_millis(200)),
             twice("/metrics"),
-            (503, "503: no metrics within 200ms. A collector is slow or hangs. See the program's log.\n"),
+            (
+                503,
+                "503: no metrics within 200ms. A collector is slow or hangs. After scrape_timeout, \
+                 the log names its registry.\n",
+            ),
             &[
                 "WARN collector has not returned; scrapes of its registry time out registry=\"default\" seconds=N",
             ],
@@ -230,7 +234,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
                 assert_eq!(first.answer(false).status, 200);
                 second
             },
-            (503, "503: max_requests scrapes are in flight. Try again in a second.\n"),
+            (503, "503: the limit max_requests is reached. Try again in a second.\n"),
             &[],
         ),
     ];

@@ -118,7 +118,7 @@ fn each_probe_outcome_has_its_response() {
             assert!(answer.sample("probe_duration_seconds") >= Some(0.0), "{query}: {}", answer.body);
         }
     }
-    assert_eq!(get(addr, "/probe").body, "Target parameter is missing\n");
+    assert_eq!(get(addr, "/probe").body, "400: parameter target is missing. Use ?target=NAME.\n");
     let well = get(addr, "/probe?target=well&target=odd");
     assert_eq!(well.sample("found"), Some(7.0), "the first target counts");
     let count =
@@ -362,9 +362,9 @@ fn bind_rejects_invalid_values() {
         (at("probe"), "probe: \"probe\""),
         (at("/probe?x"), "probe: \"/probe?x\""),
         (at("/-/ready"), "probe: \"/-/ready\""),
-        (at("/metrics"), "probe: \"/metrics\" is taken"),
-        (at("/m").metrics_path("/m"), "probe: \"/m\" is taken"),
-        (at("/probe").probe("/probe", probe), "probe: \"/probe\" is taken"),
+        (at("/metrics"), "probe: \"/metrics\" is the path of the metrics or of another probe"),
+        (at("/m").metrics_path("/m"), "probe: \"/m\" is the path"),
+        (at("/probe").probe("/probe", probe), "probe: \"/probe\" is the path"),
         (at("/probe").max_probes(0), "max_probes: "),
     ];
     for (builder, sentence) in table {

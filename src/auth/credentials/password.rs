@@ -89,7 +89,7 @@ impl fmt::Display for UnusableHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             UnusableHash::Prefix => "expected a $2a$, $2b$ or $2y$ prefix",
-            UnusableHash::Cost => "expected a cost of two digits, 04 to 31",
+            UnusableHash::Cost => "expected a cost of two digits, 04 to 16",
             UnusableHash::Salt => "expected a salt of 22 characters of bcrypt's base64",
             UnusableHash::Digest => "expected 31 characters of bcrypt's base64 after the salt",
             UnusableHash::TooCostly(cost) => {

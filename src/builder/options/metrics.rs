@@ -116,7 +116,7 @@ impl MetricsOptions {
             if path == self.metrics_path && self.metrics_path_option.starts_with("--") {
                 format!("{}: {path:?} is the path of a probe", self.metrics_path_option)
             } else {
-                format!("probe: {path:?} is taken")
+                format!("probe: {path:?} is the path of the metrics or of another probe")
             }
         }));
         faults

@@ -47,7 +47,7 @@ pub(super) fn parse(value: &str) -> Result<ListenAddress, &'static str> {
     }
     // An abstract socket's name, or whatever else a path is not.
     if value.contains('\0') {
-        return Err("there is a zero byte in it");
+        return Err("must not contain a zero byte");
     }
     if value.contains('/') {
         return Ok(ListenAddress::Unix(value.into()));
@@ -56,18 +56,18 @@ pub(super) fn parse(value: &str) -> Result<ListenAddress, &'static str> {
         return Ok(ListenAddress::Tcp(addr));
     }
     if value.parse::<Ipv6Addr>().is_ok() {
-        return Err("an IPv6 address is in brackets, and a port follows, as in [::1]:9184");
+        return Err("an IPv6 address needs brackets and a port, such as [::1]:9184");
     }
     let Some((host, port)) = value.rsplit_once(':') else {
         return Err("it has no port: give HOST:PORT, :PORT or the path of a Unix socket, which has a slash");
     };
-    let port = port_number(port).ok_or("its port is no number up to 65535")?;
+    let port = port_number(port).ok_or("the port must be a number from 0 to 65535")?;
     if host.is_empty() {
         return Ok(ListenAddress::Port(port));
     }
     let zoned = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).filter(|host| is_zoned(host));
     let named = zoned.or(Some(host).filter(|host| is_name(host)));
-    let host = named.ok_or("its host is neither an address nor a name")?;
+    let host = named.ok_or("the host is neither an address nor a name")?;
     Ok(ListenAddress::Named(host.to_owned(), port))
 }
 
@@ -133,17 +133,17 @@ mod tests {
             ("localhost", "no port"),
             ("127.0.0.1", "no port"),
             ("metrics.sock", "slash"),
-            (":", "no number"),
-            (":+1", "no number"),
-            (":-1", "no number"),
-            (":65536", "no number"),
-            (":http", "no number"),
-            (": 9184", "no number"),
-            ("localhost:", "no number"),
-            ("::1", "in brackets"),
-            ("::", "in brackets"),
-            ("fe80::1:9184", "in brackets"),
-            ("[::1]", "no number"),
+            (":", "must be a number"),
+            (":+1", "must be a number"),
+            (":-1", "must be a number"),
+            (":65536", "must be a number"),
+            (":http", "must be a number"),
+            (": 9184", "must be a number"),
+            ("localhost:", "must be a number"),
+            ("::1", "needs brackets"),
+            ("::", "needs brackets"),
+            ("fe80::1:9184", "needs brackets"),
+            ("[::1]", "must be a number"),
             ("[]:1", "neither"),
             ("[localhost]:1", "neither"),
             ("[127.0.0.1]:1", "neither"),

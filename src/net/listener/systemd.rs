@@ -39,7 +39,7 @@ pub(crate) fn sockets() -> io::Result<Vec<Socket>> {
             io_error::annotated(error, format_args!("descriptor {descriptor} of LISTEN_FDS is not open"))
         })?;
         if !open.as_os_str().as_bytes().starts_with(b"socket:") {
-            let sentence = format!("descriptor {descriptor} of LISTEN_FDS is no socket");
+            let sentence = format!("descriptor {descriptor} of LISTEN_FDS is not a socket");
             return Err(io_error::new(io::ErrorKind::InvalidInput, sentence));
         }
     }

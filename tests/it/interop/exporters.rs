@@ -105,7 +105,7 @@ fn redis_exporter_serves_the_values_of_redis() {
         assert_eq!(sample(&body, "probe_success"), Some(0.0), "{target}: {body}");
     }
     let error = http_get(exporter.addr, "/probe").unwrap_err().to_string();
-    assert!(error.contains("400") && error.contains("Target parameter is missing"), "{error}");
+    assert!(error.contains("400") && error.contains("parameter target is missing"), "{error}");
 }
 
 #[test]
