@@ -1,6 +1,7 @@
 //! A single-target exporter whose target answers over HTTP: the counts of nginx' `stub_status`.
 //!
 //! Run `cargo run --example async_exporter -- 0.0.0.0:9113 127.0.0.1:80`, and `curl localhost:9113/metrics` in another terminal.
+//! nginx needs `location /stub_status { stub_status; }` at that address.
 //!
 //! Await everything that waits, connect, write and read, in the closure. It runs for each gather and has a deadline; what you
 //! spawn has none and is not cancelled. No instrument is set per scrape: without an answer the exposition has `nginx_up 0`, and

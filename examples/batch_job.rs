@@ -26,7 +26,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("{guard}");
     println!("{}", guard.page_urls().join(", "));
 
-    // A signal ends the wait for the last scrape. It does not interrupt the work.
+    // A signal stops the server, and so ends the wait. The work continues without metrics.
     let token = guard.cancellation_token();
     tokio::spawn(async move {
         shutdown.await;

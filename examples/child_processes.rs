@@ -78,9 +78,9 @@ async fn parent(addr: &str) -> Result<(), Box<dyn Error>> {
         .collect("children", move |scrape, mut samples| {
             let endpoints = endpoints.clone();
             async move {
-                // What no scrape has taken is out of date.
+                // Drops the expositions that no scrape has served, because they are out of date.
                 endpoints.iter().for_each(|(_, exposition)| put(exposition, None));
-                // Something is left for those that answered if one does not.
+                // Stops before the deadline, so that a slow child does not lose the answers of the others.
                 let deadline = scrape.deadline() - (scrape.deadline() - Instant::now()) / 4;
                 let fetching = endpoints.iter().map(|(endpoint, _)| tokio::spawn(fetch(*endpoint, deadline)));
                 let fetching: Vec<_> = fetching.collect();

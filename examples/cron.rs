@@ -1,8 +1,8 @@
 //! A cron job without async code: it serves its metrics while it works, and until they have been scraped once more.
 //!
-//! Run `cargo run --example cron`, and `curl localhost:9193/metrics` within 20 seconds. In a container, a program without a
-//! handler ignores SIGTERM, so keep the wait below the grace period, which is 30 seconds in Kubernetes. `batch_job.rs` ends its
-//! wait at SIGTERM.
+//! Run `cargo run --example cron`, and `curl localhost:9193/metrics` within 20 seconds. As process 1 of a container, this program
+//! ignores SIGTERM. So keep the wait below the grace period, which is 30 seconds in Kubernetes. `batch_job.rs` ends its wait at
+//! SIGTERM.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};

@@ -7,7 +7,7 @@
 //!   - name: app
 //!     ports: [{name: http, containerPort: 8080}, {name: metrics, containerPort: 9184}]
 //!     readinessProbe: {httpGet: {path: /-/ready, port: metrics}, periodSeconds: 2, failureThreshold: 1}
-//!     # At the port of the app: the metrics are served also while the app's runtime is blocked.
+//!     # Use the app's port: `/-/healthy` of the metrics server returns 200 even while the app's runtime is blocked.
 //!     livenessProbe: {httpGet: {path: /live, port: http}, timeoutSeconds: 5}
 //! ```
 //!

@@ -5,7 +5,7 @@
 //! * `cargo run --example metrics_facade` reads what `metrics-exporter-prometheus` renders. Histograms are summaries there
 //!   unless its builder has buckets.
 //! * `cargo run --example metrics_facade -- 0.0.0.0:9188 registry` lets `metrics-prometheus` make metrics of `prometheus` in a
-//!   registry. No text is written and read.
+//!   registry. No text is written or read.
 //!
 //! Run `curl localhost:9188/metrics` in another terminal. Ctrl-c ends the program.
 

@@ -1,4 +1,4 @@
-//! A program to look at: a shop whose requests, queue and disk move, and the page at `/` that shows them.
+//! A shop with changing values (requests, queues, cache, stock), and the page at `/` that shows them.
 //!
 //! `cargo run --example page`, and in a browser <http://localhost:9184/>. The address may be given:
 //! `cargo run --example page -- 127.0.0.1:9999`.

@@ -1,5 +1,5 @@
-//! Serves an explicit registry until ctrl-c or SIGTERM: the API of prometheus-hyper 0.1 and 0.2. `run` is a future; the
-//! server runs on threads of its own.
+//! Serves an explicit registry until ctrl-c or SIGTERM: the API of prometheus-hyper 0.1 and 0.2. `Server::run` is a future;
+//! the server runs on threads of its own.
 //!
 //! Run `cargo run --example registry`, and `curl localhost:8080/metrics` in another terminal.
 
@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use prometheus_hyper::prometheus::{IntCounter, Registry};
-use prometheus_hyper::shutdown_signal;
+use prometheus_hyper::{Server, shutdown_signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -29,7 +29,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     println!("http://{addr}/metrics");
     println!("http://{addr}/");
-    prometheus_hyper::run(&registry, addr, shutdown).await?;
+    Server::run(&registry, addr, shutdown).await?;
     println!("stopped");
     Ok(())
 }

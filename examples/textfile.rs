@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
 fn read(directory: &Path, text: &mut String) -> Result<(), BoxError> {
     let (mut times, mut error) = (String::new(), 0);
     for path in prom_files(directory)? {
-        // A file that cannot be read, or is not text 0.0.4 in UTF-8, costs no other file its samples.
+        // Skips unreadable files and those of OpenMetrics, so that the other files are read as text 0.0.4.
         match read_file(&path) {
             Ok((file, seconds)) if !is_openmetrics(&file) => {
                 text.push_str(&file);
@@ -58,7 +58,7 @@ fn read(directory: &Path, text: &mut String) -> Result<(), BoxError> {
     }
     writeln!(text, "# HELP textfile_mtime_seconds When a file was last written.")?;
     writeln!(text, "# TYPE textfile_mtime_seconds gauge\n{times}")?;
-    writeln!(text, "# HELP textfile_scrape_error Whether a file could not be read.")?;
+    writeln!(text, "# HELP textfile_scrape_error Whether a file was skipped.")?;
     writeln!(text, "# TYPE textfile_scrape_error gauge\ntextfile_scrape_error {error}")?;
     Ok(())
 }
@@ -69,7 +69,8 @@ fn read_file(path: &Path) -> Result<(String, f64), BoxError> {
     Ok((fs::read_to_string(path)?, modified.duration_since(UNIX_EPOCH)?.as_secs_f64()))
 }
 
-/// Returns whether a line is valid in OpenMetrics only. It would make OpenMetrics of the joined text.
+/// Returns whether `# EOF`, UNIT or a type marks OpenMetrics, which would make OpenMetrics of the joined text. So would an
+/// exemplar, which this example does not look for.
 fn is_openmetrics(file: &str) -> bool {
     let types = [" info", " stateset", " unknown", " gaugehistogram"];
     file.lines().any(|line| {
