@@ -9,7 +9,7 @@ use super::Builder;
 use crate::collector::BuildInfo;
 use crate::exposition::encode;
 #[cfg(feature = "page")]
-use crate::http::page::Page;
+use crate::http::page::{Landing, Page};
 use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::scrape::probe::{ProbeError, ProbePath, ProbeRequest};
 use crate::scrape::{BoxError, Hook, ScrapeContext};
@@ -243,7 +243,7 @@ impl Builder {
         if page.is_some() {
             self.faults.of_server("landing_page");
         }
-        self.metrics.landing_page = page.map(|page| Box::new(page) as _);
+        self.metrics.landing_page = page.map(|page| Box::new(Landing(page)) as _);
         self
     }
 

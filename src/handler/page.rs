@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Handler;
 use crate::http::document::{Endpoints, Program, Render};
-use crate::http::page::Page;
+use crate::http::page::{Landing, Page};
 use crate::http::path::{INVALID_PATH, path_is_valid};
 use crate::util::io_error;
 
@@ -41,7 +41,7 @@ impl Handler {
         }
         let metrics = metrics_path.to_owned();
         let endpoints = Endpoints { metrics, formats: Vec::new(), probes: Vec::new(), health: false };
-        let document = Box::new(page).document(Program { name: None, version: None }, endpoints);
+        let document = Box::new(Landing(page)).document(Program { name: None, version: None }, endpoints);
         Ok(Handler { mounted: Arc::clone(&self.mounted), page: Some(Arc::new(document)) })
     }
 }

@@ -118,10 +118,14 @@ impl Page {
     }
 }
 
-impl Render for Page {
+/// The page before `bind`, which determines the paths.
+#[derive(Debug)]
+pub(crate) struct Landing(pub(crate) Page);
+
+impl Render for Landing {
     fn document(self: Box<Self>, program: Program, endpoints: Endpoints) -> Document {
         let since = SystemTime::now();
-        Document::new(move || render(&self, &program, &endpoints, since), SECURITY_POLICY)
+        Document::new(move || render(&self.0, &program, &endpoints, since), SECURITY_POLICY)
     }
 }
 
@@ -307,7 +311,7 @@ mod tests {
             probes: Vec::new(),
             health: true,
         };
-        let document = Box::new(page).document(program(None, None), endpoints);
+        let document = Box::new(Landing(page)).document(program(None, None), endpoints);
         let plain: usize = document.body(Coding::Identity).0.iter().map(Bytes::len).sum();
         assert!(plain <= 60_000, "{plain} bytes");
         for coding in crate::exposition::compress::codings() {

@@ -12,7 +12,7 @@ use crate::exposition::encode::{Format, TEXT_004, TEXT_100};
 use crate::http::access::AccessControl;
 use crate::http::document::{Endpoints, Program, Render};
 #[cfg(feature = "page")]
-use crate::http::page::Page;
+use crate::http::page::{Landing, Page};
 use crate::http::router::Router;
 use crate::http::scrape_timeout::ScrapeTimeouts;
 use crate::scrape::probe::{ProbePath, Prober};
@@ -46,7 +46,7 @@ pub(crate) struct MetricsOptions {
 /// The page that is served unless another one is set.
 #[cfg(feature = "page")]
 fn default_page() -> Option<Box<dyn Render>> {
-    Some(Box::new(Page::unnamed()))
+    Some(Box::new(Landing(Page::unnamed())))
 }
 
 #[cfg(not(feature = "page"))]
