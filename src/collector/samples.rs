@@ -186,6 +186,9 @@ impl Samples {
     /// The sample is skipped if the time does not fit into `i64` milliseconds. It is also skipped in the first
     /// millisecond after the Unix epoch, because [`prometheus`] takes zero for no timestamp.
     ///
+    /// The text format skips a time before the Unix epoch, because Prometheus would reject the whole scrape. OpenMetrics and
+    /// protobuf serve it.
+    ///
     /// ```
     /// # use std::time::{Duration, UNIX_EPOCH};
     /// # use prometheus_hyper::prometheus::core::Collector;

@@ -20,6 +20,8 @@ texts! {
         Labels = "label name used twice or reserved",
         /// A metric with the same labels as one before it, so the same series. Also a histogram or a summary with two
         /// equal bounds.
+        /// A metric with a timestamp before 1970 in a text format. OpenMetrics and protobuf allow it.
+        Timestamp = "timestamp before 1970 not allowed in the text format",
         Repeated = "series repeated",
         /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
         Unreadable = "untyped value not accessible",

@@ -17,6 +17,8 @@ use crate::exposition::metric::reserved_label;
 pub(super) struct Walk {
     names: LabelNames,
     openmetrics: bool,
+    /// The earliest timestamp that scrapers accept in this format.
+    earliest: i64,
     /// The type by which the values are read, and the type in the exposition.
     kinds: (MetricType, MetricType),
 }
@@ -27,6 +29,8 @@ impl Walk {
         Self {
             names: LabelNames::new(format.escaping(), openmetrics),
             openmetrics,
+            // The text lexer of Prometheus has `<sTimestamp>{D}+` (`promlex.l`), so a minus fails the whole scrape.
+            earliest: if format.format().media_type == "text/plain" { 0 } else { i64::MIN },
             kinds: Default::default(),
         }
     }
@@ -52,7 +56,12 @@ impl Walk {
         let (mut uniform, mut of_same_values) = (true, HashSet::new());
         for item in metrics {
             let metric = item.borrow();
-            let names = self.names.follow(metric.get_label());
+            let (labels, timestamp) = (metric.get_label(), metric.timestamp_ms());
+            if timestamp < self.earliest {
+                skip(SkipReason::Timestamp);
+                continue;
+            }
+            let names = self.names.follow(labels);
             if names == NameCheck::Unusable {
                 skip(SkipReason::Labels);
                 continue;
@@ -89,7 +98,6 @@ impl Walk {
                     }
                 }
             }
-            let (labels, timestamp) = (metric.get_label(), metric.timestamp_ms());
             serve(&Series { names: &self.names, labels, timestamp, sample, sum });
             previous = Some(item);
         }

@@ -217,6 +217,24 @@ fn skips_and_counts_what_breaks_a_scrape() {
     }
 }
 
+/// Prometheus' lexer of the text formats has no minus in a timestamp, so one such sample made the whole scrape fail.
+#[test]
+fn text_formats_skip_timestamps_before_1970() {
+    let mut before = gauge(&[("a", "1")], 1.0);
+    before.set_timestamp_ms(-1);
+    let families = [family("x", MetricType::GAUGE, vec![before, gauge(&[("a", "2")], 2.0)])];
+    for format in FORMATS {
+        let (bytes, skipped) = written(EscapedFormat::plain(format), &[], &families);
+        let served = bytes.windows(3).filter(|three| *three == b"a=\"" || *three == b"\x0a\x01a").count();
+        let expected = if format.media_type == "text/plain" {
+            (1, vec![(SkipReason::Timestamp, 1)])
+        } else {
+            (2, vec![])
+        };
+        assert_eq!((served, counted(&skipped)), expected, "{format:?}");
+    }
+}
+
 /// Labels of 20 MB exist. Their line and the lines of its group are one chunk, without other lines.
 #[test]
 fn writes_a_line_longer_than_a_chunk() {
