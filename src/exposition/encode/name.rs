@@ -59,9 +59,10 @@ fn in_label_name((at, character): (usize, char)) -> bool {
 fn escaped(name: &str, escaping: Escaping, allowed: fn((usize, char)) -> bool) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(name.len());
     match escaping {
-        Escaping::AllowUtf8 => return Cow::Borrowed(name),
+        // The lexers of Prometheus accept no NUL in a quoted name (`promlex.l`, `openmetricslex.l`).
+        Escaping::AllowUtf8 if !name.contains('\0') => return Cow::Borrowed(name),
         Escaping::Values => escaped.push_str("U__"),
-        Escaping::Underscores | Escaping::Dots => {}
+        Escaping::AllowUtf8 | Escaping::Underscores | Escaping::Dots => {}
     }
     for (at, character) in name.char_indices() {
         match (escaping, character) {

@@ -80,6 +80,17 @@ fn escapes_names_where_utf8_is_not_allowed() {
     }
 }
 
+/// The lexers of Prometheus accept no NUL in a quoted name, so one such name made the whole scrape fail.
+#[test]
+fn escapes_names_with_nul_in_every_scheme() {
+    let families = [family("a\0b", MetricType::GAUGE, vec![gauge(&[("c\0d", "\0")], 1.0)])];
+    for format in [&TEXT_100, &OPENMETRICS_100] {
+        let (text, skipped) = as_text(EscapedFormat::new(format, Escaping::AllowUtf8), &families);
+        assert!(text.starts_with("# TYPE a_b gauge\na_b{c_d=\"\0\"} 1\n"), "{text:?}");
+        assert!(skipped.is_empty(), "{skipped:?}");
+    }
+}
+
 #[test]
 fn writes_names_longer_than_a_chunk() {
     let name = "\"".repeat(CHUNK_SIZE);
