@@ -8,9 +8,9 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::Metric;
 
-/// Sorts series. Equal ones keep their order. The pointer to a function saves a second instance of the sort.
-pub(crate) fn sort_series(metrics: &mut [Metric], by: fn(&Metric, &Metric) -> Ordering) {
-    metrics.sort_by(by);
+/// Sorts series by [`by_series`]. Equal ones keep their order.
+pub(crate) fn sort_series(metrics: &mut [Metric]) {
+    metrics.sort_by(by_series);
 }
 
 /// Returns the description of a family. `by` are its variable labels, `of` is its constant label, if there is one.
@@ -35,10 +35,11 @@ pub(super) fn unique_desc() -> Desc {
     desc("prometheus_hyper_samples", help, &[], Some(("collector", &number)))
 }
 
-/// Compares metrics in the order of the registry, without the timestamp.
+/// Compares metrics as `prometheus::Registry::gather` does (`registry.rs`), but by label names instead of timestamps.
 ///
-/// Two metrics are equal if they are the same series. Their labels must be sorted by name.
-pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
+/// The names are equal within a registry. Two metrics are equal if they are the same series. Their labels must be
+/// sorted by name.
+pub(super) fn by_series(a: &Metric, b: &Metric) -> Ordering {
     let (labels_a, labels_b) = (a.get_label(), b.get_label());
     labels_a
         .len()

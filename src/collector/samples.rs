@@ -229,7 +229,7 @@ impl Samples {
             // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
             // kept.
             let mut metrics = std::mem::take(family.mut_metric());
-            sort_series(&mut metrics, by_series);
+            sort_series(&mut metrics);
             metrics.dedup_by(|later, first| {
                 let is_repeated = by_series(later, first).is_eq();
                 if is_repeated {

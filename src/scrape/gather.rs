@@ -1,12 +1,11 @@
 //! Merges the families of several sources into one sorted list. Pure: no async, no clock, no I/O.
 
-use std::cmp::Ordering;
 use std::panic::{self, AssertUnwindSafe};
 
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::collector::{by_series, sort_series};
+use crate::collector::sort_series;
 use crate::exposition::metric;
 use crate::util::error::beginning;
 use crate::util::unwind::panic_message;
@@ -62,8 +61,8 @@ impl Gathering {
     /// Merges the families of all sources. Also returns the names that were skipped, because an earlier source
     /// without precedence has them with another type.
     ///
-    /// Two sources with the same name make one family. Its metrics are sorted as [`Registry::gather`] sorts them, and
-    /// among equal ones the earlier source comes first.
+    /// Two sources with the same name make one family. Its metrics are sorted as [`Registry::gather`] sorts them, but
+    /// among equal series the earlier source comes first at any timestamp.
     pub(crate) fn merge(self) -> (Families, Vec<String>) {
         let Gathering { families, first: mut sorted } = self;
         let hiding: Vec<String> = sorted.iter().map(|family| family.name().to_owned()).collect();
@@ -95,7 +94,8 @@ impl Gathering {
             }
             if merged {
                 family.mut_metric().iter_mut().for_each(sort_labels_of);
-                sort_series(family.mut_metric(), as_the_registry_sorts);
+                // Not by timestamp, because the first of equal series is served.
+                sort_series(family.mut_metric());
             }
             families.push(family);
         }
@@ -157,13 +157,6 @@ fn sort_labels_of(metric: &mut Metric) {
         metric::sort_labels(&mut labels);
         metric.set_label(labels);
     }
-}
-
-/// Orders metrics as `prometheus::Registry::gather` does (`registry.rs`): by number of labels, label values and
-/// timestamp. Label names come before the timestamp. They are equal within a registry, and make equal series
-/// neighbours.
-fn as_the_registry_sorts(a: &Metric, b: &Metric) -> Ordering {
-    by_series(a, b).then_with(|| a.timestamp_ms().cmp(&b.timestamp_ms()))
 }
 
 #[cfg(test)]
@@ -285,6 +278,27 @@ mod tests {
         let expected = [("m", vec!["0", "0", "1", "2", "2"]), ("only_ours", vec!["1"])];
         assert_eq!(shape(&families), expected);
         assert!(conflicts.is_empty());
+    }
+
+    /// The sort by timestamps put the sample without one, or else the older one, before that of the first registry.
+    #[test]
+    fn first_registry_has_precedence_at_any_timestamp() {
+        let of_values = |value: f64, timestamp: u64| {
+            let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(timestamp);
+            let collector = crate::collector::from_fn(move |samples| {
+                let sample = samples.gauge("m", "help", &[], value);
+                if timestamp > 0 {
+                    sample.timestamp(at);
+                }
+            });
+            registry(vec![Box::new(collector)])
+        };
+        for (first, second) in [(2, 0), (2, 1), (0, 1), (1, 2)] {
+            let (families, _) = gather([&of_values(1.0, first), &of_values(2.0, second)]);
+            let timestamps: Vec<_> =
+                families[0].get_metric().iter().map(|metric| metric.timestamp_ms()).collect();
+            assert_eq!(timestamps, [first as i64, second as i64]);
+        }
     }
 
     #[test]
