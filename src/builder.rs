@@ -172,9 +172,10 @@ impl Builder {
     /// # Errors
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput), as for [`bind`](Self::bind).
-    /// * `InvalidInput`, naming each of them, if options are set that the surrounding server must have instead: listeners, connections,
-    ///   TLS, [`allow_network`](Self::allow_network), [`max_unsent`](Self::max_unsent), [`auth_for_health`](Self::auth_for_health), the
-    ///   path of the metrics, the page, probes, readiness. A web-config file must have no `tls_server_config`.
+    /// * `InvalidInput`, naming each of them, if options were set that the surrounding server must have instead, even if they were
+    ///   reset: listeners, connections, TLS, [`allow_network`](Self::allow_network), [`max_unsent`](Self::max_unsent),
+    ///   [`auth_for_health`](Self::auth_for_health), the path of the metrics, the page, probes, readiness. A web-config file must have
+    ///   no `tls_server_config`.
     /// * The error of reading a web-config file, which is named.
     pub fn into_handler(self) -> io::Result<Handler> {
         let Builder { mut metrics, listeners, access, mut faults, .. } = self.checked();

@@ -45,6 +45,7 @@ impl Builder {
 
     /// Serves samples as [`collect`](Self::collect) does, and `<name>_up`: 1 in each scrape that has the samples, else 0.
     ///
+    /// If the samples have a gauge of that name without labels, it is served instead.
     /// [`bind`](Self::bind) refuses a name that no metric can begin with.
     pub fn collect_with_up<F, Fut>(mut self, name: impl Into<String>, collect: F) -> Self
     where

@@ -142,8 +142,9 @@ impl Builder {
     /// Applies the flags of a command line: see [`WebArgs`].
     ///
     /// Call it last. Flags override what was set before, and options set later override the flags. Addresses and
-    /// `--web.systemd-socket` replace all listeners of the builder. Without [`max_requests`](Self::max_requests) the limit is 40 from
-    /// here on, as in node_exporter. The [guide](crate::guide#the-command-line) has the rules.
+    /// `--web.systemd-socket` replace all listeners of the builder, and a later [`listen`](Self::listen) adds one. Without
+    /// [`max_requests`](Self::max_requests) the limit is 40 from here on, as in node_exporter. The
+    /// [guide](crate::guide#the-command-line) has the rules.
     pub fn web_args(mut self, web: &WebArgs) -> Self {
         let flags = &web.0;
         if flags.systemd_socket || !flags.listen_addresses.is_empty() {

@@ -14,7 +14,7 @@ use crate::exposition::metric;
 /// Receives the samples of one gather from the closure of [`from_fn`](super::from_fn()).
 ///
 /// Each call adds one sample, in any order. The samples of a name become one family, whose help is that of the first
-/// sample. The families are sorted as a registry sorts them. Help and the values of labels may be any text.
+/// sample. The registry sorts the families. Help and the values of labels may be any text.
 #[derive(Debug)]
 pub struct Samples {
     families: Families,

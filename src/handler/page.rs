@@ -18,7 +18,8 @@ impl Handler {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path is not absolute, or if a link of the page would run a script.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the path breaks a rule of [`metrics_path`](crate::Builder::metrics_path), or if
+    /// a link of the page would run a script.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
