@@ -55,12 +55,8 @@ impl Coding {
     }
 
     /// Returns the value of `Content-Encoding`, or `None` for the identity, which must not appear there.
-    pub const fn content_encoding(self) -> Option<&'static str> {
-        match self {
-            Coding::Identity => None,
-            Coding::Gzip => Some("gzip"),
-            Coding::Zstd => Some("zstd"),
-        }
+    pub fn content_encoding(self) -> Option<&'static str> {
+        (self != Coding::Identity).then(|| self.names()[0])
     }
 }
 

@@ -172,8 +172,8 @@ impl MetricsOptions {
             let (metrics, formats) = (metrics_path.clone(), formats.clone());
             page.document(Program { name, version }, Endpoints { metrics, formats, probes, health: true })
         });
-        let max_probes = max_probes.unwrap_or(Semaphore::MAX_PERMITS);
-        let prober = Prober::new(probes, max_probes, probe_debug, Arc::clone(&telemetry));
+        let prober =
+            Prober::new(probes, max_probes.unwrap_or(usize::MAX), probe_debug, Arc::clone(&telemetry));
         // Zero is no limit, as in the flag.
         let scrape_limit = max_requests
             .filter(|most| *most > 0)

@@ -1,7 +1,6 @@
 //! Collects the metrics of a family and converts them.
 
 use std::borrow::Cow;
-use std::mem;
 
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
@@ -45,10 +44,9 @@ impl<'t> Family<'t> {
     }
 
     /// Returns the family with the new `name`, if there is one. Returns `None` if it has no metrics.
-    pub(super) fn finish(mut self, name: Option<String>, faults: &mut Faults) -> Option<MetricFamily> {
+    pub(super) fn finish(self, name: Option<String>, faults: &mut Faults) -> Option<MetricFamily> {
         let mut kind = self.kind();
-        let mut metrics = mem::take(&mut self.metrics);
-        let distributions = mem::take(&mut self.distributions);
+        let Family { name: own, help, mut metrics, distributions, .. } = self;
         // A summary needs a count, and there is none.
         if kind == FamilyType::Summary && distributions.iter().all(Distribution::is_of_quantiles) {
             kind = FamilyType::Gauge;
@@ -66,7 +64,7 @@ impl<'t> Family<'t> {
         if metrics.is_empty() {
             return None;
         }
-        let name = name.unwrap_or_else(|| self.name.into_owned());
-        Some(family(name, self.help.unwrap_or_default(), kind.metric_type(), metrics))
+        let name = name.unwrap_or_else(|| own.into_owned());
+        Some(family(name, help.unwrap_or_default(), kind.metric_type(), metrics))
     }
 }

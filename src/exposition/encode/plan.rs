@@ -77,7 +77,6 @@ pub(super) fn names(format: EscapedFormat, families: &[MetricFamily]) -> Vec<Res
 
 fn naming(format: EscapedFormat, family: &MetricFamily) -> Result<Naming, SkipReason> {
     ensure(!family.name().is_empty(), SkipReason::Nameless)?;
-    ensure(!family.get_metric().is_empty(), SkipReason::Empty)?;
     let (escaped, is_quoted) = if name::is_metric_name(family.name()) {
         (None, false)
     } else {

@@ -9,7 +9,6 @@ texts! {
     /// The reason why a family, a metric or a sum is skipped.
     pub enum SkipReason: fn text {
         Nameless = "family without a name",
-        Empty = "family without metrics",
         /// A family whose escaped name another family has. In OpenMetrics also the name of a sample that another family
         /// may have. A name that needs no escape has precedence, then the first family.
         NameTaken = "family name used twice",
@@ -20,9 +19,9 @@ texts! {
         Labels = "label name used twice or reserved",
         /// A metric with the same labels as one before it, so the same series. Also a histogram or a summary with two
         /// equal bounds.
+        Repeated = "series repeated",
         /// A metric with a timestamp before 1970 in a text format. OpenMetrics and protobuf allow it.
         Timestamp = "timestamp before 1970 not allowed in the text format",
-        Repeated = "series repeated",
         /// An untyped metric, whose value has no accessor with the feature `prometheus/protobuf`.
         Unreadable = "untyped value not accessible",
         /// A metric that OpenMetrics forbids:
@@ -88,15 +87,14 @@ mod tests {
     fn add_counts_by_reason_and_keeps_the_first_name() {
         let mut skipped = Skipped::default();
         assert!(skipped.is_empty());
-        for (reason, name) in [(SkipReason::Empty, "a"), (SkipReason::Labels, "b"), (SkipReason::Empty, "c")]
-        {
+        for (reason, name) in [(SkipReason::Sum, "a"), (SkipReason::Labels, "b"), (SkipReason::Sum, "c")] {
             skipped.add(reason, name);
         }
         let lines: Vec<String> = skipped.iter().map(SkipCount::to_string).collect();
         assert_eq!(
             lines,
             [
-                r#"family without metrics: 2 skipped, the first in "a""#,
+                r#"sum not allowed in OpenMetrics: 2 skipped, the first in "a""#,
                 r#"label name used twice or reserved: 1 skipped, the first in "b""#,
             ]
         );
