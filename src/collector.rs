@@ -30,5 +30,5 @@ pub use runtime::RuntimeCollector;
 pub use samples::Samples;
 
 pub(crate) use defaults::DefaultCollectors;
-pub(crate) use family::{registry_of, sort_series};
+pub(crate) use family::{by_series, registry_of};
 pub(crate) use skipped::{Logged, keep_skipped, take_first_skipped, take_skipped};

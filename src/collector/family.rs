@@ -8,11 +8,6 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::Metric;
 
-/// Sorts series by [`by_series`]. Equal ones keep their order.
-pub(crate) fn sort_series(metrics: &mut [Metric]) {
-    metrics.sort_by(by_series);
-}
-
 /// Returns the description of a family. `by` are its variable labels, `of` is its constant label, if there is one.
 #[expect(
     clippy::expect_used,
@@ -39,7 +34,7 @@ pub(super) fn unique_desc() -> Desc {
 ///
 /// The names are equal within a registry. Two metrics are equal if they are the same series. Their labels must be
 /// sorted by name.
-pub(super) fn by_series(a: &Metric, b: &Metric) -> Ordering {
+pub(crate) fn by_series(a: &Metric, b: &Metric) -> Ordering {
     let (labels_a, labels_b) = (a.get_label(), b.get_label());
     labels_a
         .len()

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-use super::family::{by_series, sort_series};
+use super::family::by_series;
 use super::skipped::{Logged, SampleSkipReason, SkippedSamples};
 use crate::exposition::metric;
 
@@ -229,7 +229,7 @@ impl Samples {
             // The registry sorts them, too, which is fast for sorted metrics. The sort is stable, so the first one is
             // kept.
             let mut metrics = std::mem::take(family.mut_metric());
-            sort_series(&mut metrics);
+            metrics.sort_by(by_series);
             metrics.dedup_by(|later, first| {
                 let is_repeated = by_series(later, first).is_eq();
                 if is_repeated {

@@ -113,9 +113,7 @@ impl Compress {
     pub fn finish(self) -> io::Result<(Vec<Bytes>, Coding)> {
         match self.state {
             CompressState::Plain(chunks) => Ok((chunks.into_inner(), Coding::Identity)),
-            CompressState::Begun { beginning: all, .. } if all.is_empty() => {
-                Ok((Vec::new(), Coding::Identity))
-            }
+            CompressState::Begun { beginning: all, .. } if all.is_empty() => Ok((vec![], Coding::Identity)),
             CompressState::Begun { beginning: all, .. } => Ok((vec![all.into()], Coding::Identity)),
             CompressState::Compressing(compressor) => Ok((compressor.finish()?.into_chunks(), self.coding)),
             CompressState::Failed(error) => Err(error),

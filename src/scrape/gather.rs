@@ -5,7 +5,7 @@ use std::panic::{self, AssertUnwindSafe};
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::collector::sort_series;
+use crate::collector::by_series;
 use crate::exposition::metric;
 use crate::util::error::beginning;
 use crate::util::unwind::panic_message;
@@ -95,7 +95,7 @@ impl Gathering {
             if merged {
                 family.mut_metric().iter_mut().for_each(sort_labels_of);
                 // Not by timestamp, because the first of equal series is served.
-                sort_series(family.mut_metric());
+                family.mut_metric().sort_by(by_series);
             }
             families.push(family);
         }
