@@ -52,7 +52,7 @@ impl Walk {
         let mut previous: Option<M> = None;
         // A registry sorts the metrics of a family by their values, so equal series have only metrics with the same
         // values between them. These differ in their names, if the names are not uniform. An escape that changes the
-        // order of the names is not considered.
+        // order of the names is not considered, nor is a collector that changes it.
         let (mut uniform, mut of_same_values) = (true, HashSet::new());
         for item in metrics {
             let metric = item.borrow();
