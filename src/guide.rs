@@ -89,7 +89,8 @@
 //! the histogram without sum and count.
 //!
 //! If a series has several points, one is served. For a histogram or a summary it is the first point. For other types it is
-//! the point with the earliest timestamp.
+//! the point with the earliest timestamp. The text format serves none from before 1970, because Prometheus would reject the
+//! whole scrape.
 //!
 //! A line that does not follow the grammar is skipped, and the rest is read. These are skipped, too:
 //!
@@ -256,7 +257,8 @@
 //! A value that clap can check is clap's error, which names the flag. What only `bind` finds begins with the flag, too:
 //! `--web.listen-address: cannot listen on 127.0.0.1:9184: …`.
 //!
-//! Flags override what was set on the builder before. Options that you set after `web_args` override the flags.
+//! Flags override what was set on the builder before. Options that you set after `web_args` override the flags, except that
+//! [`listen`](Builder::listen) adds a listener.
 //!
 //! * Addresses replace all listeners of the builder. `--web.systemd-socket` does, too, and overrides addresses, as upstream.
 //! * Without either flag the builder's listeners stay. If there are none, `bind` fails.
