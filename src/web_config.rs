@@ -21,6 +21,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use http::header::{HeaderName, HeaderValue};
+
 use crate::auth::credentials::{UnusableHash, check_hash};
 use crate::net::tls::ClientAuth;
 use crate::util::io_error;
@@ -39,7 +41,7 @@ use section::{Field, Section};
 pub(crate) struct WebConfig {
     /// `None`: plain HTTP.
     pub(crate) tls: Option<TlsSettings>,
-    /// Headers of every response. Names in lower case, values of visible ASCII, blanks and tabs.
+    /// Headers of every response. Values of visible ASCII, blanks and tabs.
     pub(crate) headers: Headers,
     /// Names and bcrypt hashes. Empty: requests need no credentials.
     pub(crate) users: Vec<(String, Secret)>,
@@ -49,7 +51,7 @@ pub(crate) struct WebConfig {
 }
 
 /// Names and values.
-pub(crate) type Headers = Vec<(&'static str, String)>;
+pub(crate) type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// A bucket that holds `burst` tokens and regains one per `interval`. A request takes one, or gets a 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +165,10 @@ fn http(field: Option<Field<'_>>) -> Result<Headers, Problem> {
             return Err(field.problem(format!("must be {}", values.join(" or "))));
         }
         // RFC 9110, section 5.5. Recipients cannot interpret other bytes.
-        if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        let Some(value) = HeaderValue::from_str(value).ok().filter(|value| value.to_str().is_ok()) else {
             return Err(field.problem("invalid header value (expected visible ASCII, blanks and tabs)"));
-        }
-        headers.push((*lower, value.to_owned()));
+        };
+        headers.push((HeaderName::from_static(lower), value));
     }
     Ok(headers)
 }

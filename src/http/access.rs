@@ -71,14 +71,9 @@ impl Policy {
     pub(crate) fn new(
         authenticator: Option<Arc<dyn Authenticate>>,
         rate_limit: Option<RateLimiter>,
-        headers: Vec<(&'static str, String)>,
+        headers: Vec<(HeaderName, HeaderValue)>,
         telemetry: &Telemetry,
     ) -> Self {
-        // Drops invalid values. The reader of the file has already rejected those.
-        let header = |(name, value): (&'static str, String)| {
-            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-        };
-        let headers = headers.into_iter().filter_map(header).collect();
         if rate_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::Rate]);
         }

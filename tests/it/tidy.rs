@@ -38,7 +38,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("bcrypt", &["auth"]),
     ("clap", &["builder"]),
     ("flate2", &["exposition"]),
-    ("http", &["handler", "http", "net"]),
+    ("http", &["handler", "http", "net", "web_config"]),
     ("http_body", &["http", "net"]),
     ("hyper", &["handler", "internals", "net"]),
     ("hyper_util", &["net"]),

@@ -29,8 +29,6 @@ pub(super) struct Verifier {
 pub(super) enum Chain {
     /// Any issuer: neither chain nor validity is verified.
     Any,
-    /// No issuer, because no CA is set.
-    Nobody,
     Of(Arc<dyn ClientCertVerifier>),
 }
 
@@ -41,7 +39,7 @@ impl ClientCertVerifier for Verifier {
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         match &self.chain {
-            Chain::Any | Chain::Nobody => &[],
+            Chain::Any => &[],
             Chain::Of(verifier) => verifier.root_hint_subjects(),
         }
     }
@@ -54,7 +52,6 @@ impl ClientCertVerifier for Verifier {
     ) -> Result<ClientCertVerified, Error> {
         match &self.chain {
             Chain::Any => {}
-            Chain::Nobody => return Err(CertificateError::UnknownIssuer.into()),
             Chain::Of(verifier) => {
                 verifier.verify_client_cert(end_entity, intermediates, now)?;
             }

@@ -210,8 +210,7 @@ fn verifier(
     }
     let (mandatory, verified) = (auth.is_mandatory(), auth.is_verified());
     if !mandatory && !allowed_sans.is_empty() {
-        let what = "allowed names are set, but client certificates are optional";
-        return Err(TlsPart::Options.fault(what));
+        return Err(TlsPart::Options.fault("allowed names are set, but client certificates are optional"));
     }
     if auth == ClientAuth::NoClientCert {
         return Ok(None);
@@ -220,12 +219,7 @@ fn verifier(
     let ca = ca.map(|ca| roots(&ca)).transpose()?;
     let chain = match ca {
         _ if !verified => Chain::Any,
-        None if mandatory => {
-            return Err(
-                TlsPart::Options.fault("client certificates must be verified, but no client CA is set")
-            );
-        }
-        None => Chain::Nobody,
+        None => return Err(TlsPart::Options.fault("no client CA is set to verify client certificates")),
         Some(roots) => {
             let verifier =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();

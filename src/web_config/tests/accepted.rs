@@ -112,7 +112,7 @@ rate_limit: {{interval: 1m30s, burst: 7}}
         ["CurveP384", "X25519"]
     );
     let headers: Vec<(&str, &str)> =
-        config.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        config.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(
         headers,
         [

@@ -21,7 +21,7 @@ async fn each_form_admits_only_the_clients_it_allows() {
     let (server_ca, client_ca, another) = (ca("server"), ca("client"), ca("another"));
     let server = issue(&server_ca, &["localhost"]);
     // The form, whether a CA is set, whether names are required, the admitted clients.
-    let table: [(ClientAuth, bool, bool, &[Shows]); 11] = [
+    let table: [(ClientAuth, bool, bool, &[Shows]); 10] = [
         (NoClientCert, false, false, &ALL),
         (RequestClientCert, false, false, &ALL),
         (RequestClientCert, true, false, &ALL),
@@ -29,7 +29,6 @@ async fn each_form_admits_only_the_clients_it_allows() {
         (RequireAnyClientCert, true, false, &ALL[1..]),
         (RequireAnyClientCert, false, true, &[OfTheCaWithTheName, OfAnotherWithTheName]),
         (VerifyClientCertIfGiven, true, false, &[Nothing, OfTheCa, OfTheCaWithTheName]),
-        (VerifyClientCertIfGiven, false, false, &[Nothing]),
         (RequireAndVerifyClientCert, true, false, &[OfTheCa, OfTheCaWithTheName]),
         (RequireAndVerifyClientCert, true, true, &[OfTheCaWithTheName]),
         (RequireAnyClientCert, true, true, &[OfTheCaWithTheName, OfAnotherWithTheName]),

@@ -38,9 +38,10 @@ fn errors_name_the_fault_and_quote_no_key() {
             Settings { key: text(encrypted), ..good() },
             "key: the key is encrypted (expected an unencrypted key)",
         ),
+        (Settings { client_auth: verify, ..good() }, "no client CA is set to verify client certificates"),
         (
-            Settings { client_auth: verify, ..good() },
-            "client certificates must be verified, but no client CA is set",
+            Settings { client_auth: ClientAuth::VerifyClientCertIfGiven, ..good() },
+            "no client CA is set to verify client certificates",
         ),
         (
             Settings { client_auth: verify, client_ca: Some(Vec::new()), ..good() },
