@@ -17,6 +17,10 @@ impl Builder {
     /// The server speaks HTTP/1.1, and a handshake may take 10 seconds. [`bind`](Self::bind) refuses `alpn_protocols` other than
     /// `http/1.1`, and early data, which can be replayed.
     ///
+    /// The server's own limit of four intermediate certificates does not apply to a client verifier of this configuration. rustls'
+    /// `WebPkiClientVerifier` accepts any number of them. Anybody who can connect can then keep the server busy for seconds with one
+    /// handshake.
+    ///
     /// Default: plain HTTP.
     pub fn tls_config(mut self, config: Arc<ServerConfig>) -> Self {
         let tls = Tls::given(config);
@@ -44,7 +48,8 @@ impl Builder {
 
     /// Admits only clients with a certificate of a CA in this file, in PEM; needs [`tls_files`](Self::tls_files).
     ///
-    /// When the file changes, the connections that were admitted before end: see [files that change](crate::guide#files-that-change).
+    /// The server reads the first four intermediate certificates that a client sends, and ignores others. When the file changes, the
+    /// connections that were admitted before end: see [files that change](crate::guide#files-that-change).
     ///
     /// Default: clients are not asked for certificates.
     pub fn tls_client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {

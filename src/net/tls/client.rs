@@ -14,6 +14,13 @@ use tokio_rustls::rustls::{
 
 use super::certificate;
 
+/// Maximum number of intermediate certificates that are verified. The others are ignored, because a TLS client sends
+/// them from its own certificate upwards (RFC 8446, section 4.4.2).
+///
+/// rustls tries all paths through certificates with equal names before it verifies a signature. Its own limits allow
+/// seconds of that, on the thread of all connections, and each further certificate multiplies the time.
+const MAX_INTERMEDIATES: usize = 4;
+
 /// Verifies clients' certificates. rustls itself verifies that the client has the certificate's key.
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -53,7 +60,8 @@ impl ClientCertVerifier for Verifier {
         match &self.chain {
             Chain::Any => {}
             Chain::Of(verifier) => {
-                verifier.verify_client_cert(end_entity, intermediates, now)?;
+                let first = intermediates.get(..MAX_INTERMEDIATES).unwrap_or(intermediates);
+                verifier.verify_client_cert(end_entity, first, now)?;
             }
         }
         if !self.allowed_sans.is_empty() {

@@ -24,7 +24,7 @@ use super::*;
 /// A CA, with its certificate in PEM.
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
-/// A certificate and its key, in PEM.
+/// A certificate and its key, in PEM. The chain may follow the certificate.
 #[derive(Clone, Debug)]
 struct Pair {
     certificate: String,
@@ -32,11 +32,15 @@ struct Pair {
 }
 
 fn ca(name: &str) -> Ca {
+    CertifiedIssuer::self_signed(of_ca(name), KeyPair::generate().unwrap()).unwrap()
+}
+
+fn of_ca(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    params
 }
 
 fn issue(ca: &Ca, names: &[&str]) -> Pair {
@@ -55,9 +59,9 @@ impl Pair {
         load(self.settings()).unwrap().config
     }
 
-    fn der(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
-        (certificate, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
+    fn der(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).map(Result::unwrap).collect();
+        (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
     }
 }
 
@@ -70,7 +74,7 @@ fn client(ca: &Ca, own: Option<&Pair>, versions: &[&'static SupportedProtocolVer
         .unwrap()
         .with_root_certificates(roots);
     match own.map(Pair::der) {
-        Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key).unwrap(),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
         None => builder.with_no_client_auth(),
     }
 }
@@ -305,12 +309,12 @@ async fn no_session_is_resumed() {
 #[tokio::test(start_paused = true)]
 async fn uses_the_given_configuration_unchanged() {
     let ca = ca("ca");
-    let (certificate, key) = issue(&ca, &["localhost"]).der();
+    let (chain, key) = issue(&ca, &["localhost"]).der();
     let given = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .unwrap();
     let tls = Tls::given(Arc::new(given.clone())).unwrap();
     let mut client = client(&ca, None, ALL_VERSIONS);

@@ -110,3 +110,32 @@ async fn compares_every_kind_of_name_exactly() {
         assert_eq!(result.is_ok(), let_in, "{name}");
     }
 }
+
+/// rustls searches a chain for paths by name, and only then verifies a signature. So anybody could make a chain of
+/// 64 KiB that blocked the server for seconds.
+#[tokio::test(start_paused = true)]
+async fn verifies_at_most_four_intermediates() {
+    let (server_ca, client_ca) = (ca("server"), ca("client"));
+    let config = load(Settings {
+        client_auth: RequireAndVerifyClientCert,
+        client_ca: Some(client_ca.pem().into_bytes()),
+        ..issue(&server_ca, &["localhost"]).settings()
+    });
+    let config = config.unwrap().config;
+    for intermediates in 0..=5 {
+        let mut chain: Vec<Ca> = Vec::new();
+        for n in 0..intermediates {
+            let issuer = chain.last().unwrap_or(&client_ca);
+            let key = KeyPair::generate().unwrap();
+            chain.push(CertifiedIssuer::signed_by(of_ca(&format!("{n}")), key, issuer).unwrap());
+        }
+        let mut own = issue(chain.last().unwrap_or(&client_ca), &[]);
+        // Certificates after the fourth are ignored.
+        let others: Vec<Ca> = (0..5).map(|_| ca("other")).collect();
+        for certificate in chain.iter().rev().chain(&others) {
+            own.certificate.push_str(&certificate.pem());
+        }
+        let (result, _client) = meet_with(&config, client(&server_ca, Some(&own), ALL_VERSIONS)).await;
+        assert_eq!(result.is_ok(), intermediates <= 4, "{intermediates}: {:?}", result.err());
+    }
+}

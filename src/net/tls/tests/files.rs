@@ -28,7 +28,7 @@ fn gauges(telemetry: &Telemetry) -> Vec<f64> {
 async fn shows(tls: &Tls, ca: &Ca, pair: &Pair) -> bool {
     tls.look();
     let (_server, client) = meet_tls(tls, client(ca, None, ALL_VERSIONS)).await;
-    client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0
+    client.unwrap().get_ref().1.peer_certificates().unwrap()[0] == pair.der().0[0]
 }
 
 /// Advances the clock by two checks, of which the first runs here. A change takes effect at the second.
