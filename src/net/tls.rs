@@ -23,6 +23,7 @@ use crate::auth::grants::Grants;
 use crate::net::lingering_close::{LINGER, Linger};
 use crate::net::stream::{Io, Secure, Securing, Stream};
 use crate::telemetry::Telemetry;
+use crate::util::error::cut;
 use crate::util::io_error;
 use crate::util::throttle::Throttle;
 
@@ -114,6 +115,7 @@ impl Secure for Tls {
             };
             let secured = handshake(stream, config).await.inspect_err(|error| {
                 if is_rejection(error) && self.rejections.allows() {
+                    let error = cut(&error.to_string());
                     tracing::warn!(%error, "TLS handshake refused; check the scraper's TLS configuration");
                 }
             });
@@ -152,7 +154,8 @@ async fn handshake<I: AsyncRead + AsyncWrite + Unpin>(
             (io_error::new(io::ErrorKind::TimedOut, sentence), None)
         }
     };
-    tracing::debug!(%error, "TLS handshake failed");
+    // rustls' reason may list what is in the client's certificate.
+    tracing::debug!(error = %cut(&error.to_string()), "TLS handshake failed");
     if let Some(io) = io {
         let _ = timeout(LINGER, close(io)).await;
     }
