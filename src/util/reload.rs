@@ -48,8 +48,8 @@ type Report<T, E> = dyn Fn(&T, Reloaded<'_, T, E>) + Send + Sync;
 /// Outcome of a new version.
 #[derive(Debug)]
 pub(crate) enum Reloaded<'a, T, E> {
-    /// The new version is in use.
-    Good(&'a T),
+    /// The new version is in use. It `repeats` if the last good one is the same, and no fault was reported since.
+    Good { value: &'a T, repeats: bool },
     /// The last good version stays in use. The error is missing if the same one was reported in the last minute.
     Bad(Option<&'a E>),
     /// `load` panicked. The last good version stays in use.
@@ -62,9 +62,9 @@ impl<T, E: fmt::Display> Reloaded<'_, T, E> {
     /// Catches a panic of the subscriber, so that the check ends.
     pub(crate) fn log(&self, what: &str) {
         caught(|| match self {
-            Reloaded::Good(_) => tracing::info!("{what} reloaded"),
+            Reloaded::Good { repeats: false, .. } => tracing::info!("{what} reloaded"),
             // Otherwise a fault of the system that comes and goes, such as EMFILE, would fill the log.
-            Reloaded::Bad(None) => {}
+            Reloaded::Good { repeats: true, .. } | Reloaded::Bad(None) => {}
             Reloaded::Bad(Some(error)) => {
                 tracing::warn!(%error, "failed to load the new {what}; keeping the last good one");
             }
@@ -80,6 +80,8 @@ struct Watch {
     files: Files,
     /// Another version, which only the last check has read.
     unsettled: Option<Vec<(PathBuf, Seen)>>,
+    /// The last good version, or nothing if a fault was reported since.
+    good: Vec<(PathBuf, Seen)>,
     /// The last fault, and the limit of its reports.
     fault: (String, Throttle),
 }
@@ -90,7 +92,11 @@ impl Watch {
         if self.fault.0 != fault {
             self.fault = (fault, Throttle::default());
         }
-        !self.fault.1.allows_at(now)
+        let repeats = !self.fault.1.allows_at(now);
+        if !repeats {
+            self.good.clear();
+        }
+        repeats
     }
 }
 
@@ -118,9 +124,10 @@ impl<T, E: fmt::Display> Reload<T, E> {
     ) -> Result<Reload<T, E>, E> {
         let mut files = Files::default();
         let first = load(&mut files, None)?;
+        let watch = Watch { looked: now, files, unsettled: None, good: vec![], fault: Default::default() };
         Ok(Reload {
             last: Mutex::new(Arc::new(first)),
-            watch: Mutex::new(Watch { looked: now, files, unsettled: None, fault: Default::default() }),
+            watch: Mutex::new(watch),
             load: Box::new(load),
             report: Box::new(report),
         })
@@ -157,7 +164,9 @@ impl<T, E: fmt::Display> Reload<T, E> {
             Some(Ok(value)) => {
                 let value = Arc::new(value);
                 *self.last.lock() = Arc::clone(&value);
-                (self.report)(&in_force, Reloaded::Good(&value));
+                let repeats = watch.good == watch.files.seen;
+                watch.good = watch.files.seen.clone();
+                (self.report)(&in_force, Reloaded::Good { value: &value, repeats });
             }
             Some(Err(error)) => {
                 let repeats = watch.repeats(now, error.to_string());
@@ -229,7 +238,8 @@ mod tests {
         };
         let report = move |before: &String, reloaded: Reloaded<'_, String, String>| {
             heard.lock().push(match reloaded {
-                Reloaded::Good(text) => format!("{text} after {before}"),
+                Reloaded::Good { value, repeats: false } => format!("{value} after {before}"),
+                Reloaded::Good { value, repeats: true } => format!("{value} again"),
                 Reloaded::Bad(Some(why)) => format!("bad {why}, not {before}"),
                 Reloaded::Bad(None) => format!("bad again, not {before}"),
                 Reloaded::Panicked => "panicked".to_owned(),
@@ -289,7 +299,8 @@ mod tests {
             (None, 95000, "15", &[]),
             (None, 151_999, "15", &["bad again, not 15"]),
             (Some("5"), 153_000, "15", &[]),
-            (Some("5"), 154_000, "15", &["15 after 15"]),
+            // The report that the files are good again is missing, too.
+            (Some("5"), 154_000, "15", &["15 again"]),
             (None, 155_000, "15", &[]),
             (None, 156_000, "15", &["bad entity not found, not 15"]),
             (Some("panic"), 157_000, "15", &[]),
@@ -299,6 +310,14 @@ mod tests {
             // The clock is monotonic, but a caller's time may be older than another's.
             (Some("6"), 159_000, "15", &[]),
             (Some("6"), 159_999, "15", &[]),
+            // After a fault that was not reported, another content is reported.
+            (Some("6"), 161_000, "15", &[]),
+            (Some("6"), 162_000, "16", &["16 after 15"]),
+            // After a fault that was reported, the same content is reported.
+            (None, 216_000, "16", &[]),
+            (None, 217_000, "16", &["bad entity not found, not 16"]),
+            (Some("6"), 218_000, "16", &[]),
+            (Some("6"), 219_000, "16", &["16 after 16"]),
         ];
         for (content, milliseconds, value, expected) in rows {
             match content {

@@ -43,7 +43,7 @@ pub(crate) fn open(
     };
     let report = move |before: &Version, reloaded: Reloaded<'_, Version, io::Error>| {
         match &reloaded {
-            Reloaded::Good(version) => {
+            Reloaded::Good { value: version, .. } => {
                 if before.protection.is_revoked_by(&version.protection) {
                     grants.revoke();
                 }
@@ -60,7 +60,7 @@ pub(crate) fn open(
         // Last, because a layer of the host may panic.
         reloaded.log("web-config file");
         match reloaded {
-            Reloaded::Good(version) if version.warnings != before.warnings => warn(version, option),
+            Reloaded::Good { value, .. } if value.warnings != before.warnings => warn(value, option),
             _ => {}
         }
     };

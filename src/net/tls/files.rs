@@ -36,7 +36,7 @@ pub(super) fn open(
     let (told, grants) = (Arc::clone(telemetry), grants.clone());
     let report = move |before: &FromFiles, version: Reloaded<'_, FromFiles, io::Error>| {
         match &version {
-            Reloaded::Good(version) => {
+            Reloaded::Good { value: version, .. } => {
                 if version.client_ca != before.client_ca {
                     grants.revoke();
                 }
