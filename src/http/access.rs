@@ -61,8 +61,8 @@ type Authentication<'a> = Pin<Box<dyn Future<Output = Result<(), Response<Body>>
 pub(crate) struct Policy {
     /// `None`: requests need no credentials.
     pub(crate) authenticator: Option<Arc<dyn Authenticate>>,
-    /// Shared by all clients.
-    pub(crate) rate_limit: Option<Mutex<RateLimiter>>,
+    /// Shared by all clients, and by versions of the policy with the same limit.
+    pub(crate) rate_limit: Option<Arc<Mutex<RateLimiter>>>,
     /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -77,7 +77,8 @@ impl Policy {
         if rate_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::Rate]);
         }
-        Policy { authenticator, rate_limit: rate_limit.map(Mutex::new), headers }
+        let rate_limit = rate_limit.map(|limit| Arc::new(Mutex::new(limit)));
+        Policy { authenticator, rate_limit, headers }
     }
 }
 

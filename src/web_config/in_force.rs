@@ -129,7 +129,11 @@ fn load(
         None => Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _),
     };
     let rate_limit = rate_limit.map(|limit| RateLimiter::new(limit.interval, limit.burst));
-    let policy = Policy::new(authenticator, rate_limit, headers, telemetry);
+    let mut policy = Policy::new(authenticator, rate_limit, headers, telemetry);
+    // The same for the rate limit, whose bucket would otherwise be full again.
+    if let Some(in_force) = in_force.filter(|in_force| in_force.protection.has_rate_limit_of(&protection)) {
+        policy.rate_limit.clone_from(&in_force.policy.rate_limit);
+    }
     Ok(Version { policy: Arc::new(policy), tls, protection, warnings })
 }
 

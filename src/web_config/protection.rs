@@ -4,7 +4,7 @@
 //! protections needs a restart, and so does one that admits no user. A version with other users or clients is a
 //! normal change.
 
-use super::{LoadedConfig, Secret};
+use super::{LoadedConfig, RateLimit, Secret};
 use crate::auth::credentials::Credentials;
 use crate::net::tls::ClientAuth;
 
@@ -14,7 +14,7 @@ pub(crate) struct Protection {
     users: Vec<(String, Secret)>,
     /// Whether there are users, but none of them can log in.
     admits_nobody: bool,
-    limits_rate: bool,
+    rate_limit: Option<RateLimit>,
 }
 
 /// The clients that a TLS handshake admits.
@@ -39,7 +39,7 @@ impl Protection {
             tls: clients,
             users: config.users.clone(),
             admits_nobody: credentials.admit_nobody(),
-            limits_rate: config.rate_limit.is_some(),
+            rate_limit: config.rate_limit,
         }
     }
 
@@ -67,7 +67,7 @@ impl Protection {
             ),
             (!self.users.is_empty() && new.users.is_empty(), "basic_auth_users: no longer has a user"),
             (!self.admits_nobody && new.admits_nobody, "basic_auth_users: none of the users can log in"),
-            (self.limits_rate && !new.limits_rate, "rate_limit: no longer limits requests"),
+            (self.rate_limit.is_some() && new.rate_limit.is_none(), "rate_limit: no longer limits requests"),
         ];
         table.into_iter().find_map(|(refused, why)| refused.then_some(why))
     }
@@ -78,8 +78,13 @@ impl Protection {
         self.tls != new.tls || self.users.iter().any(|user| !new.users.contains(user))
     }
 
-    /// Returns whether both have the same users with the same passwords.
+    /// Returns whether both have the same users with the same passwords, in any order. No user occurs twice.
     pub(crate) fn has_users_of(&self, other: &Protection) -> bool {
-        self.users == other.users
+        self.users.len() == other.users.len() && self.users.iter().all(|user| other.users.contains(user))
+    }
+
+    /// Returns whether both have the same rate limit.
+    pub(crate) fn has_rate_limit_of(&self, other: &Protection) -> bool {
+        self.rate_limit == other.rate_limit
     }
 }

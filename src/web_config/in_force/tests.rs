@@ -143,3 +143,39 @@ fn no_version_removes_a_protection() {
     let error = read(&[TLS, VERIFY, "  client_allowed_sans: []\n"], None).map(drop).unwrap_err();
     assert!(error.to_string().contains("6: tls_server_config.client_allowed_sans: an empty list"), "{error}");
 }
+
+/// A client could reload a rate limit and the limit of wrong guesses whenever a certificate was rotated.
+#[test]
+fn new_version_keeps_limits_that_it_does_not_change() {
+    let folder = Scratch::new("kept-limits");
+    let (one, two) = (users(&[("one", 1)]), users(&[("two", 2)]));
+    let both = format!("{one}{}", two.trim_start_matches("basic_auth_users:\n"));
+    let swapped = format!("{two}{}", one.trim_start_matches("basic_auth_users:\n"));
+    let (limit, same) = ("rate_limit: {interval: 1h, burst: 1}\n", "rate_limit: {burst: 1, interval: 60m}\n");
+    let (rarer, more) = (limit.replace("1h", "2h"), limit.replace("burst: 1", "burst: 2"));
+    // The new version, whether it keeps the rate limit, whether it keeps the users' failed logins.
+    let table = [
+        ([HEADER, limit, &both], true, true),
+        ([HEADER, same, &swapped], true, true),
+        ([HEADER, limit, &one], true, false),
+        ([HEADER, &rarer, &both], false, true),
+        ([HEADER, &more, &both], false, true),
+    ];
+    let telemetry = Arc::new(Telemetry::new());
+    let read = |texts: &[&str], in_force: Option<&super::Version>| {
+        let path = folder.write("web.yml", texts.concat());
+        load(&path, &mut Files::default(), in_force, &telemetry).unwrap()
+    };
+    for (texts, keeps_limit, keeps_logins) in &table {
+        let first = read(&[limit, &both], None);
+        let next = read(texts, Some(&first));
+        let take = |version: &super::Version| {
+            version.policy.rate_limit.as_ref().unwrap().lock().take(Instant::now())
+        };
+        // The version in force also counts requests while the next one is loaded.
+        take(&first).unwrap();
+        assert_eq!(take(&next).is_err(), *keeps_limit, "{texts:?}");
+        let [before, after] = [&first, &next].map(|version| version.policy.authenticator.as_ref().unwrap());
+        assert_eq!(Arc::ptr_eq(before, after), *keeps_logins, "{texts:?}");
+    }
+}
