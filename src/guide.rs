@@ -263,6 +263,7 @@
 //! * Addresses replace all listeners of the builder. `--web.systemd-socket` does, too, and overrides addresses, as upstream.
 //! * Without either flag the builder's listeners stay. If there are none, `bind` fails.
 //! * Without `--web.max-requests` and [`max_requests`](Builder::max_requests) the limit is 40, as in node_exporter.
+//! * An empty `--web.config.file` changes nothing. A file that the builder has stays in force.
 //! * `--web.config.file` together with `basic_auth` and the like is an error of `bind`.
 //!
 //! # A runtime that is stuck

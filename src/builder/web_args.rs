@@ -26,7 +26,7 @@ const MAX_REQUESTS: usize = 40;
 /// | `--web.listen-address` | `WEB_LISTEN_ADDRESS` | where to listen; repeatable, or several addresses separated by commas |
 /// | `--web.systemd-socket` | `WEB_SYSTEMD_SOCKET` | [`Builder::listen_systemd`], instead of addresses |
 /// | `--web.telemetry-path` | `WEB_TELEMETRY_PATH` | [`Builder::metrics_path`] |
-/// | `--web.config.file` | `WEB_CONFIG_FILE` | [`Builder::web_config`]; if it is empty, none |
+/// | `--web.config.file` | `WEB_CONFIG_FILE` | [`Builder::web_config`]; an empty value changes nothing |
 /// | `--web.disable-exporter-metrics` | `WEB_DISABLE_EXPORTER_METRICS` | neither [`Builder::self_metrics`] nor [`Builder::default_collectors`] |
 /// | `--web.max-requests` | `WEB_MAX_REQUESTS` | [`Builder::max_requests`]; 40 if neither sets it |
 ///

@@ -216,6 +216,10 @@ fn web_config_flag_requires_login() {
     // The default of exporter-toolkit.
     let (_guard, addr) = start(empty().listen("127.0.0.1:0").web_args(&parse(&["--web.config.file="])));
     assert_eq!(get(addr, "/metrics").status, 200);
+    // It does not remove the access control that the program sets.
+    let program = empty().web_config(file).listen("127.0.0.1:0");
+    let (_guard, addr) = start(program.web_args(&parse(&["--web.config.file="])));
+    assert_eq!(get(addr, "/metrics").status, 401);
 
     let flag = format!("--web.config.file={}", folder.path("absent.yml").display());
     let error = empty().listen("127.0.0.1:0").web_args(&parse(&[&flag])).bind().unwrap_err();
