@@ -87,9 +87,9 @@ impl Authenticator {
         }
     }
 
-    /// Returns the values of `WWW-Authenticate` for a 401, one per line.
-    pub(crate) fn challenges(&self) -> impl Iterator<Item = String> {
-        self.verifier.credentials.challenges()
+    /// Returns the values of `WWW-Authenticate` for a 401 to these `Authorization` lines, one per line.
+    pub(crate) fn challenges<'h>(&self, lines: impl Iterator<Item = &'h [u8]>) -> Vec<String> {
+        self.verifier.credentials.challenges(lines)
     }
 
     /// Checks the `Authorization` lines of a request from this peer. A peer on a Unix socket has no address.

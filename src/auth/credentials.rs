@@ -110,14 +110,18 @@ impl Credentials {
         self.users.len()
     }
 
-    /// Returns the values of `WWW-Authenticate`, one per line, because some clients cannot parse a list.
-    pub(super) fn challenges(&self) -> impl Iterator<Item = String> {
+    /// Returns the values of `WWW-Authenticate` for rejected `Authorization` lines, one per line, because some clients
+    /// cannot parse a list.
+    pub(super) fn challenges<'h>(&self, lines: impl Iterator<Item = &'h [u8]>) -> Vec<String> {
         // A 401 contains at least one challenge (RFC 9110, section 15.5.2).
         let basic = !self.users.is_empty();
         let bearer = !self.tokens.is_empty() || !basic;
         // RFC 6750, section 3, and RFC 7617, section 2.1.
-        let bearer = bearer.then(|| format!("Bearer realm=\"{REALM}\""));
-        bearer.into_iter().chain(basic.then(|| format!("Basic realm=\"{REALM}\", charset=\"UTF-8\"")))
+        let has_token = matches!(authorization::read(lines), Presented::Bearer(_));
+        let error = if has_token { ", error=\"invalid_token\"" } else { "" };
+        let bearer = bearer.then(|| format!("Bearer realm=\"{REALM}\"{error}"));
+        let basic = basic.then(|| format!("Basic realm=\"{REALM}\", charset=\"UTF-8\""));
+        bearer.into_iter().chain(basic).collect()
     }
 
     /// Evaluates the `Authorization` lines.

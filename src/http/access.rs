@@ -188,12 +188,13 @@ impl AccessControl {
 impl Authenticate for Authenticator {
     fn authenticate<'a>(&'a self, peer: Option<IpAddr>, head: &'a Parts) -> Authentication<'a> {
         Box::pin(async move {
-            let lines = head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-            match self.check(peer, lines).await {
+            let lines = || head.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+            match self.check(peer, lines()).await {
                 Decision::Granted => Ok(()),
                 Decision::Unauthorized => {
                     // The challenges are constants and valid.
-                    let challenges = self.challenges().filter_map(|challenge| challenge.try_into().ok());
+                    let challenges = self.challenges(lines()).into_iter();
+                    let challenges = challenges.filter_map(|challenge| challenge.try_into().ok());
                     let has_credentials = head.headers.contains_key(AUTHORIZATION);
                     Err(responses::unauthorized(challenges.collect(), has_credentials))
                 }

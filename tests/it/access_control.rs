@@ -274,7 +274,10 @@ mod credentials {
             if status == 401 {
                 let challenges: Vec<&str> =
                     answer.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: ")).collect();
-                let expected = ["Bearer realm=\"metrics\"", "Basic realm=\"metrics\", charset=\"UTF-8\""];
+                // RFC 6750, section 3.1.
+                let error = if headers == bearer("other-token") { ", error=\"invalid_token\"" } else { "" };
+                let bearer = format!("Bearer realm=\"metrics\"{error}");
+                let expected = [&bearer, "Basic realm=\"metrics\", charset=\"UTF-8\""];
                 assert_eq!(challenges, expected, "{headers:?}");
                 assert!(!answer.body.contains("prometheus"), "{headers:?}: {answer:?}");
             }

@@ -198,14 +198,19 @@ fn challenges_name_the_schemes_in_use() {
         credentials.add_token(b"token");
         credentials
     };
+    let wrong_token = "Bearer realm=\"metrics\", error=\"invalid_token\"";
+    // The challenges of a rejected request with no credentials, a token, a password.
     let table = [
-        (users(), vec![basic]),
-        (with_token(Credentials::default()), vec![bearer]),
-        (with_token(users()), vec![bearer, basic]),
-        (Credentials::default(), vec![bearer]),
+        (users(), vec![basic; 3]),
+        (with_token(Credentials::default()), vec![bearer, wrong_token, bearer]),
+        (with_token(users()), vec![bearer, basic, wrong_token, basic, bearer, basic]),
+        (Credentials::default(), vec![bearer, wrong_token, bearer]),
     ];
     for (credentials, expected) in table {
-        assert_eq!(credentials.challenges().collect::<Vec<_>>(), expected, "{credentials:?}");
+        let requests: [&[&[u8]]; 3] = [&[], &[b"Bearer abc"], &[b"Basic YTpi"]];
+        let challenges = |request: &[&'static [u8]]| credentials.challenges(request.iter().copied());
+        let challenges: Vec<String> = requests.into_iter().flat_map(challenges).collect();
+        assert_eq!(challenges, expected, "{credentials:?}");
     }
 }
 
