@@ -30,8 +30,8 @@
 //! * Hooks run on the runtime in which you call [`bind`](Builder::bind), because their sockets and timers belong there.
 //!   Without a runtime they run on the server's own, which a hook must not block.
 //! * The server cancels a hook after half of the time that the client which waits longest has left.
-//!   [`ScrapeContext::deadline`] is the latest such time: half of the default [`scrape_timeout`](Builder::scrape_timeout) less the
-//!   [margin](Builder::scrape_timeout_margin). Set `scrape_timeout` to that of your Prometheus.
+//!   [`ScrapeContext::deadline`] is the latest such time: half of the default [`scrape_timeout`](Builder::scrape_timeout), from which
+//!   the [margin](Builder::scrape_timeout_margin) is subtracted first. Set `scrape_timeout` to that of your Prometheus.
 //! * A hook that fails, panics or is late is cancelled, and a warning is logged. The scrape goes on: without the samples of
 //!   `collect`, with the last values of what `before_scrape` sets.
 //! * A late hook is logged at debug level if all clients waited for less than the default timeout.
@@ -155,7 +155,7 @@
 //! The server never evicts a connection between a complete request and the first byte of the response. If it can evict nothing,
 //! new connections wait in the backlog.
 //!
-//! The times of 2, 3 and 4 get shorter while new connections queue. With the default limit they shrink to at most a seventeenth. So
+//! The times of 2, 3 and 4 get shorter while new connections queue. With the default limit they never get below a seventeenth. So
 //! a thousand clients that read nothing cannot keep a scraper out. A scraper over a slow link may be evicted then.
 //!
 //! While new connections find the limit reached, responses carry `Connection: close`. Otherwise a client could keep its connection by
@@ -196,6 +196,7 @@
 //! * It is strict: an unknown key or an invalid value is an error that names file, line and key. A setting without effect is a
 //!   warning.
 //! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
+//! * The server reads the first four intermediate certificates that a client sends, and ignores others.
 //! * A hash with a cost above 16 causes a warning, because upstream accepts it. Its user cannot log in.
 //!
 //! A new version cannot be used if it removes a protection or turns TLS on. The server cannot tell an intended removal from a file
@@ -268,7 +269,7 @@
 //!
 //! # A runtime that is stuck
 //!
-//! With the default collectors the server watches the tokio runtime in which you call `bind` or `start`. It serves that runtime's
+//! With the default collectors the server watches the tokio runtime in which you call `bind`, or else the start. It serves that runtime's
 //! `RuntimeCollector`, and two more families:
 //!
 //! | name | type | |

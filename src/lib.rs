@@ -64,8 +64,8 @@
 //! [`Builder::bind`] uses the network. It reports all faults of the options at once. [`Builder::start`] binds and starts.
 //! The [`guide`] explains the options in detail.
 //!
-//! [`Server::run`] is the future of prometheus-hyper 0.1 and 0.2, and [`run`] does the same. Both start such threads, and
-//! wait:
+//! [`Server::run`] is the future of prometheus-hyper 0.1 and 0.2, and [`run`] does the same. Both start the server's own
+//! threads, and wait:
 //!
 //! ```no_run
 //! use prometheus_hyper::prometheus::Registry;

@@ -7,8 +7,8 @@ use super::Builder;
 impl Builder {
     /// Sets the timeout of scrapes without an `X-Prometheus-Scrape-Timeout-Seconds` header, which Prometheus sends.
     ///
-    /// A scrape that takes longer gets a 503. [Hooks](Self::before_scrape) have at most half of this time less the
-    /// [margin](Self::scrape_timeout_margin), whatever clients send. If a scrape times out, a warning names a registry that has been
+    /// A scrape that takes longer gets a 503. [Hooks](Self::before_scrape) have at most half of this time, from which the
+    /// [margin](Self::scrape_timeout_margin) is subtracted first, whatever clients send. If a scrape times out, a warning names a registry that has been
     /// gathered for nine tenths of this time less the margin. With `None`, only [`max_scrape_timeout`](Self::max_scrape_timeout) applies.
     ///
     /// Default: [`DEFAULT_SCRAPE_TIMEOUT`](Self::DEFAULT_SCRAPE_TIMEOUT), 10 seconds.

@@ -190,8 +190,8 @@ impl Builder {
 
     /// Sets whether the default collectors are served: `process_*` (feature `process`) and `tokio_*` (feature `runtime`).
     ///
-    /// The server watches the tokio runtime in which you call [`bind`](Self::bind) or [`start`](Self::start), and a handler that of
-    /// [`into_handler`](Self::into_handler). The collectors are in registries of their own, and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is served. See
+    /// The server watches the tokio runtime in which you call [`bind`](Self::bind), or else [`start`](crate::Server::start) or
+    /// [`serve`](crate::Server::serve), and a handler that of [`into_handler`](Self::into_handler). The collectors are in registries of their own, and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is served. See
     /// [`collector`](crate::collector).
     ///
     /// Default: `true` with the default registry, `false` with explicit ones.

@@ -22,7 +22,7 @@ const WORKER: &str = "worker";
 
 /// Collects the metrics of a tokio runtime.
 ///
-/// The server watches the tokio runtime in which you call [`bind`](crate::Builder::bind) or [`start`](crate::start), with
+/// The server watches the tokio runtime in which you call [`bind`](crate::Builder::bind), or else the start, with
 /// [two more families](crate::guide#a-runtime-that-is-stuck). Use this collector for other runtimes: register it into a
 /// served registry, with a unique [name](Self::named).
 ///

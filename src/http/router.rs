@@ -246,7 +246,7 @@ impl Router {
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);
                 let sentence = format!(
-                    "503: no metrics within {timeout:?}. A collector is slow or hangs. After scrape_timeout, the log names its registry.\n"
+                    "503: no metrics within {timeout:?}. A collector is slow or hangs. If it hangs for scrape_timeout, the log names its registry.\n"
                 );
                 unavailable(Bytes::from(sentence))
             }

@@ -18,9 +18,9 @@ texts! {
         Handshake = "handshake",
         /// A collector or a probe panicked, or the host program's subscriber in the accept loop.
         Panic = "panic",
-        /// A family, metric or sample was skipped: nameless, empty, duplicate, or not representable.
+        /// A family, metric or sample was skipped: nameless, duplicate, or not representable.
         Skipped = "skipped",
-        /// A scrape did not finish by its deadline.
+        /// A scrape or a login did not finish by its deadline.
         Timeout = "timeout",
         /// Two sources use one name with two types.
         TypeConflict = "type_conflict",

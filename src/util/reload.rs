@@ -57,7 +57,7 @@ pub(crate) enum Reloaded<'a, T, E> {
 }
 
 impl<T, E: fmt::Display> Reloaded<'_, T, E> {
-    /// Logs the outcome of a new version of `what`, once for each version, and the same error once a minute.
+    /// Logs the outcome of a new version of `what`, but no repeated version, and the same error once a minute.
     ///
     /// Catches a panic of the subscriber, so that the check ends.
     pub(crate) fn log(&self, what: &str) {
@@ -80,7 +80,7 @@ struct Watch {
     files: Files,
     /// Another version, which only the last check has read.
     unsettled: Option<Vec<(PathBuf, Seen)>>,
-    /// The last good version, or nothing if a fault was reported since.
+    /// The last good version that was reloaded, or nothing if a fault was reported since.
     good: Vec<(PathBuf, Seen)>,
     /// The last fault, and the limit of its reports.
     fault: (String, Throttle),

@@ -16,10 +16,11 @@ use prometheus_hyper::Page;
 use prometheus_hyper::prometheus::{IntCounter, Registry};
 use prometheus_hyper::{Body, Builder, Handler, Server};
 
-use crate::support::client::{Client, PATIENCE, get, wait_for};
+use crate::support::client::{Client, PATIENCE, get};
 use crate::support::collectors::Gated;
 use crate::support::runtime::current_thread;
-use crate::support::{CHILD, run_alone};
+#[cfg(all(target_os = "linux", feature = "runtime"))]
+use crate::support::{CHILD, client::wait_for, run_alone};
 
 fn registry() -> Registry {
     let registry = Registry::new();
@@ -310,7 +311,7 @@ fn abandoned_scrape_releases_its_permit() {
 
 /// Regression: the runtime was not watched any more after a failed start.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "runtime"))]
 fn handler_watches_the_runtime_after_a_failed_start() {
     // A thread's stack reserves 200 MB and touches none of it.
     run_alone("handler::child_without_memory", "", &["env", "RUST_MIN_STACK=200000000"]);
@@ -318,7 +319,7 @@ fn handler_watches_the_runtime_after_a_failed_start() {
 
 /// Runs in a child process of the test above, first without memory for a thread.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "runtime"))]
 #[ignore = "run by another test"]
 fn child_without_memory() {
     if std::env::var(CHILD).is_err() {

@@ -180,8 +180,8 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
             twice("/metrics"),
             (
                 503,
-                "503: no metrics within 200ms. A collector is slow or hangs. After scrape_timeout, \
-                 the log names its registry.\n",
+                "503: no metrics within 200ms. A collector is slow or hangs. If it hangs for \
+                 scrape_timeout, the log names its registry.\n",
             ),
             &[
                 "WARN collector has not returned; scrapes of its registry time out registry=\"default\" seconds=N",

@@ -86,7 +86,7 @@ fn debug_response_has_log_error_chain_and_metrics() {
     let answer = ask("debug=true", "60");
     assert_eq!(
         (answer.status, answer.body.as_str()),
-        (400, "400: parameter target is missing. Use ?target=NAME.\n")
+        (400, "parameter target is missing: use ?target=NAME\n")
     );
     let answer = ask("debug=1&target=x", "60");
     assert!(!answer.head.contains("charset=utf-8\r\n") || !answer.body.contains("looking for"), "{answer:?}");

@@ -118,7 +118,7 @@ fn each_probe_outcome_has_its_response() {
             assert!(answer.sample("probe_duration_seconds") >= Some(0.0), "{query}: {}", answer.body);
         }
     }
-    assert_eq!(get(addr, "/probe").body, "400: parameter target is missing. Use ?target=NAME.\n");
+    assert_eq!(get(addr, "/probe").body, "parameter target is missing: use ?target=NAME\n");
     let well = get(addr, "/probe?target=well&target=odd");
     assert_eq!(well.sample("found"), Some(7.0), "the first target counts");
     let count =

@@ -14,8 +14,8 @@ use tokio_rustls::rustls::{
 
 use super::certificate;
 
-/// Maximum number of intermediate certificates that are verified. The others are ignored, because a TLS client sends
-/// them from its own certificate upwards (RFC 8446, section 4.4.2).
+/// Maximum number of intermediate certificates that are verified. The others are ignored, because a TLS client
+/// should send them from its own certificate upwards (RFC 8446, section 4.4.2).
 ///
 /// rustls tries all paths through certificates with equal names before it verifies a signature. Its own limits allow
 /// seconds of that, on the thread of all connections, and each further certificate multiplies the time.

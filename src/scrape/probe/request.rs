@@ -31,7 +31,7 @@ impl ProbeRequest {
     pub fn target(&self) -> Result<&str, ProbeError> {
         self.param("target")
             .filter(|target| !target.is_empty())
-            .ok_or_else(|| ProbeError::bad_request("400: parameter target is missing. Use ?target=NAME."))
+            .ok_or_else(|| ProbeError::bad_request("parameter target is missing: use ?target=NAME"))
     }
 
     /// Returns the parameter of this name, decoded; the first, if there are several.
