@@ -24,6 +24,8 @@ pub struct Format {
     pub escapings: Escapings,
     /// Whether any text may follow a `#` at the start of a line.
     pub has_comments: bool,
+    /// Whether scrapers accept timestamps before 1970.
+    pub(super) has_negative_timestamps: bool,
     /// Whether the rules of OpenMetrics apply.
     pub(super) is_openmetrics: bool,
     pub(super) writer: fn() -> Box<dyn Writer>,

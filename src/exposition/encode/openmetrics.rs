@@ -22,6 +22,7 @@ pub static OPENMETRICS_100: Format = Format {
     content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
     escapings: announced!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
     has_comments: false,
+    has_negative_timestamps: true,
     is_openmetrics: true,
     writer: || Lines::boxed(&DIALECT),
 };

@@ -22,6 +22,7 @@ pub static PROTOBUF: Format = Format {
     content_type: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
     escapings: Escapings::Silent,
     has_comments: false,
+    has_negative_timestamps: true,
     is_openmetrics: false,
     writer: || Box::new(Messages),
 };

@@ -23,6 +23,8 @@ pub static TEXT_004: Format = Format {
     content_type: "text/plain; version=0.0.4; charset=utf-8",
     escapings: Escapings::Underscores,
     has_comments: true,
+    // The text lexer of Prometheus has `<sTimestamp>{D}+` (`promlex.l`), so a minus fails the whole scrape.
+    has_negative_timestamps: false,
     is_openmetrics: false,
     writer: || Lines::boxed(&DIALECT),
 };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use prometheus::proto::{Metric, MetricType};
 
-use super::format::EscapedFormat;
+use super::format::{EscapedFormat, Format};
 use super::label::{self, LabelNames, Lead, NameCheck};
 use super::openmetrics::{self, Validity};
 use super::reading;
@@ -16,23 +16,16 @@ use crate::exposition::metric::reserved_label;
 /// Iterates over the metrics of each family, once or twice as the format needs.
 pub(super) struct Walk {
     names: LabelNames,
-    openmetrics: bool,
-    /// The earliest timestamp that scrapers accept in this format.
-    earliest: i64,
+    format: &'static Format,
     /// The type by which the values are read, and the type in the exposition.
     kinds: (MetricType, MetricType),
 }
 
 impl Walk {
     pub(super) fn new(format: EscapedFormat) -> Self {
-        let openmetrics = format.format().is_openmetrics;
-        Self {
-            names: LabelNames::new(format.escaping(), openmetrics),
-            openmetrics,
-            // The text lexer of Prometheus has `<sTimestamp>{D}+` (`promlex.l`), so a minus fails the whole scrape.
-            earliest: if format.format().media_type == "text/plain" { 0 } else { i64::MIN },
-            kinds: Default::default(),
-        }
+        let (escaping, format) = (format.escaping(), format.format());
+        let names = LabelNames::new(escaping, format.is_openmetrics);
+        Self { names, format, kinds: Default::default() }
     }
 
     /// Starts a family with values of this type and label names written by `lead`.
@@ -57,7 +50,7 @@ impl Walk {
         for item in metrics {
             let metric = item.borrow();
             let (labels, timestamp) = (metric.get_label(), metric.timestamp_ms());
-            if timestamp < self.earliest {
+            if timestamp < 0 && !self.format.has_negative_timestamps {
                 skip(SkipReason::Timestamp);
                 continue;
             }
@@ -85,7 +78,7 @@ impl Walk {
                 continue;
             }
             let mut sum = true;
-            if self.openmetrics {
+            if self.format.is_openmetrics {
                 match openmetrics::validity(announced, &sample) {
                     Validity::Whole => {}
                     Validity::WithoutSum => {
