@@ -70,14 +70,13 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) fn new(
         authenticator: Option<Arc<dyn Authenticate>>,
-        rate_limit: Option<RateLimiter>,
+        rate_limit: Option<Arc<Mutex<RateLimiter>>>,
         headers: Vec<(HeaderName, HeaderValue)>,
         telemetry: &Telemetry,
     ) -> Self {
         if rate_limit.is_some() {
             telemetry.show_rejections(&[RejectReason::Rate]);
         }
-        let rate_limit = rate_limit.map(|limit| Arc::new(Mutex::new(limit)));
         Policy { authenticator, rate_limit, headers }
     }
 }

@@ -123,17 +123,16 @@ fn load(
         let sentence = format!("{}: {why}; this change needs a restart", path.display());
         return Err(io_error::new(io::ErrorKind::InvalidData, sentence));
     }
-    // If the users are unchanged, keep the authenticator with its cached and failed logins.
+    // Unchanged users keep their cached and failed logins, and an unchanged rate limit its bucket.
     let authenticator = match in_force.filter(|in_force| in_force.protection.has_users_of(&protection)) {
         Some(in_force) => in_force.policy.authenticator.clone(),
         None => Authenticator::of(credentials, telemetry).map(|authenticator| authenticator as _),
     };
-    let rate_limit = rate_limit.map(|limit| RateLimiter::new(limit.interval, limit.burst));
-    let mut policy = Policy::new(authenticator, rate_limit, headers, telemetry);
-    // The same for the rate limit, whose bucket would otherwise be full again.
-    if let Some(in_force) = in_force.filter(|in_force| in_force.protection.has_rate_limit_of(&protection)) {
-        policy.rate_limit.clone_from(&in_force.policy.rate_limit);
-    }
+    let rate_limit = match in_force.filter(|in_force| in_force.protection.has_rate_limit_of(&protection)) {
+        Some(in_force) => in_force.policy.rate_limit.clone(),
+        None => rate_limit.map(|limit| Arc::new(RateLimiter::new(limit.interval, limit.burst).into())),
+    };
+    let policy = Policy::new(authenticator, rate_limit, headers, telemetry);
     Ok(Version { policy: Arc::new(policy), tls, protection, warnings })
 }
 

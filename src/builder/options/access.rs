@@ -105,6 +105,7 @@ impl AccessOptions {
                 Some(open) => Some(open(tls_client_ca, telemetry, &grants)?),
                 None => tls,
             };
+            let rate_limit = rate_limit.map(|limit| Arc::new(limit.into()));
             let policy = Arc::new(Policy::new(authenticator, rate_limit, Vec::new(), telemetry));
             (Arc::new(Settled { policy, tls: tls.clone() }) as _, tls)
         };
