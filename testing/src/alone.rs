@@ -46,6 +46,19 @@ pub fn run_alone(test: &str, mode: &str, prefix: &[&str]) -> String {
     output
 }
 
+/// Limits the address space of this process to its current size and this many bytes more. `None` removes the limit.
+pub fn limit_memory(more: Option<u64>) {
+    let limit = more.map_or("unlimited".to_owned(), |more| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
+        (size + more).to_string()
+    });
+    // The soft limit only, so that it can be lifted.
+    let arguments = [format!("--pid={}", std::process::id()), format!("--as={limit}:")];
+    assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
+}
+
 fn reader(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut output = Vec::new();

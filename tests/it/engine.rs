@@ -268,14 +268,7 @@ fn child_without_memory() {
     let Ok(mode) = std::env::var(CHILD) else { return };
     let panics = mode.ends_with("panics") && crate::support::subscriber::set();
     crate::support::subscriber::ARMED.store(panics, std::sync::atomic::Ordering::SeqCst);
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
-    let limit = size + if mode == "none" { 150_000_000 } else { 350_000_000 };
-    let limited = std::process::Command::new("prlimit")
-        .args([format!("--pid={}", std::process::id()), format!("--as={limit}")])
-        .status();
-    assert!(limited.unwrap().success());
+    crate::support::limit_memory(Some(if mode == "none" { 150_000_000 } else { 350_000_000 }));
     let registry = crate::support::server::something();
     let server = Server::builder().registry(&registry).listen("127.0.0.1:0").bind().unwrap();
     let log = Log::default();

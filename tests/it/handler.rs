@@ -20,7 +20,7 @@ use crate::support::client::{Client, PATIENCE, get};
 use crate::support::collectors::Gated;
 use crate::support::runtime::current_thread;
 #[cfg(all(target_os = "linux", feature = "runtime"))]
-use crate::support::{CHILD, client::wait_for, run_alone};
+use crate::support::{CHILD, client::wait_for, limit_memory, run_alone};
 
 fn registry() -> Registry {
     let registry = Registry::new();
@@ -325,24 +325,15 @@ fn child_without_memory() {
     if std::env::var(CHILD).is_err() {
         return;
     }
-    let limit = |bytes: &str| {
-        let process = format!("--pid={}", std::process::id());
-        let limited =
-            std::process::Command::new("prlimit").args([process, format!("--as={bytes}:")]).status();
-        assert!(limited.unwrap().success());
-    };
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    let size = 1024 * size.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap();
     let runtime = current_thread();
     let handler = {
         let _context = runtime.enter();
         Server::builder().registry(&registry()).default_collectors(true).into_handler().unwrap()
     };
     let status = || runtime.block_on(call(&handler, Request::new(()))).0;
-    limit(&(size + 150_000_000).to_string());
+    limit_memory(Some(150_000_000));
     assert_eq!(status(), 500);
-    limit("unlimited");
+    limit_memory(None);
     assert_eq!(status(), 200);
     wait_for("the scheduling delay", || {
         let (_, _, body) = runtime.block_on(call(&handler, Request::new(())));

@@ -1,6 +1,7 @@
 //! The same where there is TLS: a rejection is one warning a minute, with its reason.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use prometheus_hyper::rustls::crypto::ring;
@@ -60,13 +61,18 @@ fn garbage(addr: SocketAddr) {
     client.closed();
 }
 
-#[test]
-fn a_rejected_handshake_is_one_warning_with_its_reason() {
-    let folder = Scratch::new("messages-tls");
+/// Writes a self-signed certificate of the server and its key. Returns both paths, and the certificate to trust.
+fn write_certificate(folder: &Scratch) -> (PathBuf, PathBuf, CertificateDer<'static>) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = folder.write("cert.pem", own.cert.pem());
     let key = folder.write("key.pem", own.signing_key.serialize_pem());
-    let trusted = own.cert.der().clone();
+    (certificate, key, own.cert.der().clone())
+}
+
+#[test]
+fn a_rejected_handshake_is_one_warning_with_its_reason() {
+    let folder = Scratch::new("messages-tls");
+    let (certificate, key, trusted) = write_certificate(&folder);
     type Options = fn(Builder, &Scratch) -> Builder;
     let without: Options = |builder, _| builder;
     let with_ca: Options = |builder, folder| builder.tls_client_ca(folder.path("cert.pem"));
@@ -113,9 +119,7 @@ fn a_rejected_handshake_is_one_warning_with_its_reason() {
 #[test]
 fn long_reasons_of_rejected_handshakes_are_cut() {
     let folder = Scratch::new("messages-long");
-    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = folder.write("cert.pem", own.cert.pem());
-    let key = folder.write("key.pem", own.signing_key.serialize_pem());
+    let (certificate, key, trusted) = write_certificate(&folder);
     let mut params = CertificateParams::default();
     let purpose: Vec<u64> = [1, 3].into_iter().chain([127; 10_000]).collect();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(purpose)];
@@ -124,7 +128,7 @@ fn long_reasons_of_rejected_handshakes_are_cut() {
     let log = Log::default();
     let builder = Server::builder().registry(something()).tls_files(&certificate, &key);
     logged_to(&log, builder.tls_client_ca(&certificate), |addr| {
-        shake_hands(addr, Some(own.cert.der()), Some(&long));
+        shake_hands(addr, Some(&trusted), Some(&long));
         wait_for("the warning", || !log.lines_with("TLS handshake refused").is_empty());
     });
     let lines = log.lines_with("TLS handshake");
