@@ -130,8 +130,8 @@ impl Guard {
     /// Stops the server and blocks until it has stopped: [`shutdown`](Self::shutdown) for synchronous code.
     ///
     /// On a runtime's thread it blocks that thread, but does not deadlock, because the server has its own threads. On
-    /// the server's own threads it returns at once: in a collector, and in a hook on the server's own runtime. A hook elsewhere, or a
-    /// probe, keeps its own scrape in flight while it waits, so the stop takes the whole
+    /// the server's own threads it returns at once: in a collector, and in a hook on the server's own runtime. A hook
+    /// elsewhere, or a probe, keeps its own scrape in flight while it waits, so the stop takes the whole
     /// [`drain_timeout`](crate::Builder::drain_timeout).
     pub fn shutdown_blocking(mut self) {
         self.stop();

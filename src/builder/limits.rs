@@ -8,8 +8,9 @@ impl Builder {
     /// Sets the timeout of scrapes without an `X-Prometheus-Scrape-Timeout-Seconds` header, which Prometheus sends.
     ///
     /// A scrape that takes longer gets a 503. [Hooks](Self::before_scrape) have at most half of this time, from which the
-    /// [margin](Self::scrape_timeout_margin) is subtracted first, whatever clients send. If a scrape times out, a warning names a registry that has been
-    /// gathered for nine tenths of this time less the margin. With `None`, only [`max_scrape_timeout`](Self::max_scrape_timeout) applies.
+    /// [margin](Self::scrape_timeout_margin) is subtracted first, whatever clients send. If a scrape times out, a warning names a
+    /// registry that has been gathered for nine tenths of this time less the margin. With `None`, only
+    /// [`max_scrape_timeout`](Self::max_scrape_timeout) applies.
     ///
     /// Default: [`DEFAULT_SCRAPE_TIMEOUT`](Self::DEFAULT_SCRAPE_TIMEOUT), 10 seconds.
     pub fn scrape_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {

@@ -75,7 +75,8 @@ impl Builder {
     ///
     /// Hooks run all at once, once per gather, on the runtime in which you call [`bind`](Self::bind), or else on the server's own.
     /// The server cancels them after half of the time of the scrape, and at [`ScrapeContext::deadline`] at the latest. A hook that
-    /// fails, panics or is late is logged, and the scrape goes on with the last values. The [guide](crate::guide#work-before-a-scrape) has the rules.
+    /// fails, panics or is late is logged, and the scrape goes on with the last values. The
+    /// [guide](crate::guide#work-before-a-scrape) has the rules.
     ///
     /// Default: none.
     ///
@@ -191,8 +192,9 @@ impl Builder {
     /// Sets whether the default collectors are served: `process_*` (feature `process`) and `tokio_*` (feature `runtime`).
     ///
     /// The server watches the tokio runtime in which you call [`bind`](Self::bind), or else [`start`](crate::Server::start) or
-    /// [`serve`](crate::Server::serve), and a handler that of [`into_handler`](Self::into_handler). The collectors are in registries of their own, and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is served. See
-    /// [`collector`](crate::collector).
+    /// [`serve`](crate::Server::serve), and a handler that of [`into_handler`](Self::into_handler). The collectors are in registries of
+    /// their own, and are served whatever `registry[]` selects. If a registry of yours has a series or a name of theirs, theirs is
+    /// served. See [`collector`](crate::collector).
     ///
     /// Default: `true` with the default registry, `false` with explicit ones.
     pub fn default_collectors(mut self, serve: bool) -> Self {
