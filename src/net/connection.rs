@@ -131,20 +131,20 @@ pub(crate) async fn http1<R: Respond>(
         drop(body);
         let ends_with_its_client = responder.ends_with_its_client(&head);
         // Reported here and not when the future is polled, because hyper reads on before that.
-        let admitted = activity.on(Event::HeadComplete { unread, ends_with_its_client }).is_answering();
+        let admitted = activity.on(Event::HeadComplete { ends_with_its_client }).is_answering();
         async move {
             if !admitted {
                 // The connection is evicted: its task is about to be aborted.
                 std::future::pending::<()>().await;
             }
             let mut response = responder.respond(&head, peer).await;
-            // Without this, a client that keeps sending requests could keep its connection from newcomers.
-            let limit_is_reached = activity.limit_is_reached();
-            // hyper does the same at a stop, but the response may be ready before hyper knows of the stop.
-            if unread || limit_is_reached || stop.is_cancelled() {
+            // At the limit, a client that keeps sending requests could keep its connection from newcomers.
+            // At a stop, the response may be ready before hyper knows of the stop.
+            if unread || activity.limit_is_reached() || stop.is_cancelled() {
+                activity.on(Event::ClosesUnasked);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            activity.response_begun(response.body_mut().delivery.take(), limit_is_reached);
+            activity.response_begun(response.body_mut().delivery.take());
             Ok::<_, Infallible>(response.map(|body| ReportedBody { body, activity }))
         }
     });
@@ -168,6 +168,7 @@ pub(crate) async fn http1<R: Respond>(
             if !activity.phase().is_busy() {
                 return;
             }
+            activity.on(Event::ClosesUnasked);
             connection.as_mut().graceful_shutdown();
             within_budget(&budget, connection).await
         }

@@ -64,10 +64,10 @@ impl Activity {
     }
 
     /// Reports that a response begins. Its delivery completes when the response is written.
-    pub(crate) fn response_begun(&self, delivery: Option<Delivery>, closes: bool) {
+    pub(crate) fn response_begun(&self, delivery: Option<Delivery>) {
         let before = replace(&mut self.inner.lock().delivery, delivery);
         drop(before);
-        self.on(Event::ResponseBegun { closes });
+        self.on(Event::ResponseBegun);
     }
 
     /// Returns whether this connection's response counts against the budget of unsent bytes.

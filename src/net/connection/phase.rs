@@ -75,15 +75,12 @@ pub(crate) enum Event {
     Received,
     /// A read found no input.
     InputAwaited,
-    /// `unread` if a body follows the head.
     HeadComplete {
-        unread: bool,
         ends_with_its_client: bool,
     },
-    /// `closes` if the server closes the connection after this response without a request of the client to do so.
-    ResponseBegun {
-        closes: bool,
-    },
+    ResponseBegun,
+    /// The server closes the connection after its response, and the client did not ask for that.
+    ClosesUnasked,
     /// The client took this many bytes of the response.
     Taken(usize),
     HandedOver,
@@ -173,13 +170,14 @@ impl Phases {
                 self.pace = Pace::default();
                 idle
             }
-            (_, Event::HeadComplete { unread, ends_with_its_client }) => {
-                self.lingers = unread;
+            (_, Event::HeadComplete { ends_with_its_client }) => {
+                self.lingers = false;
                 Answering { ends_with_its_client }
             }
-            (_, Event::ResponseBegun { closes }) => {
-                self.lingers |= closes;
-                Writing { at: now, handed_over: false }
+            (_, Event::ResponseBegun) => Writing { at: now, handed_over: false },
+            (phase, Event::ClosesUnasked) => {
+                self.lingers = true;
+                phase
             }
             (Writing { at, handed_over }, Event::Taken(bytes)) => {
                 self.pace = self.pace.after(now.saturating_duration_since(at), bytes);

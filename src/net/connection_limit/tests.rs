@@ -33,12 +33,12 @@ fn admit(connections: &mut Connections, activities: &mut Vec<Arc<Activity>>) {
 /// Starts writing a response.
 fn write(activity: &Activity) {
     assert!(request(activity));
-    activity.response_begun(None, false);
+    activity.response_begun(None);
 }
 
 /// Reports a request. Returns whether it is to be answered.
 fn request(activity: &Activity) -> bool {
-    activity.on(Event::HeadComplete { unread: false, ends_with_its_client: false }).is_answering()
+    activity.on(Event::HeadComplete { ends_with_its_client: false }).is_answering()
 }
 
 /// Completes the response.
@@ -101,7 +101,7 @@ fn admit_with_exposition(
     let mut open = Weak::new();
     connections.admit(|activity| {
         assert!(request(&activity));
-        activity.response_begun(Some(Delivery { unsent: unsent.count(bytes), receipt: None }), false);
+        activity.response_begun(Some(Delivery { unsent: unsent.count(bytes), receipt: None }));
         open = Arc::downgrade(&activity);
         pending()
     });
@@ -153,7 +153,7 @@ async fn evicts_slow_clients_while_newcomers_wait_at_the_limit() {
         }
         assert!(start.elapsed() < SECOND / 2, "{:?}", start.elapsed());
         assert!(holding.upgrade().is_none());
-        activities[0].response_begun(None, false);
+        activities[0].response_begun(None);
         end(&activities[0]);
         assert!(request(&activities[0]), "the other client keeps its connection");
     }

@@ -1,14 +1,14 @@
 //! Tables of events with the resulting phases and evictions.
 
 use super::Awaited::{Greeting, Handshake, Request};
-use super::Event::{Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken};
+use super::Event::{
+    ClosesUnasked, Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken,
+};
 use super::*;
 
-const HEAD: Event = Event::HeadComplete { unread: false, ends_with_its_client: false };
-const BODY_FOLLOWS: Event = Event::HeadComplete { unread: true, ends_with_its_client: false };
-const PROBE: Event = Event::HeadComplete { unread: false, ends_with_its_client: true };
-const BEGUN: Event = Event::ResponseBegun { closes: false };
-const BEGUN_CLOSES: Event = Event::ResponseBegun { closes: true };
+const HEAD: Event = Event::HeadComplete { ends_with_its_client: false };
+const PROBE: Event = Event::HeadComplete { ends_with_its_client: true };
+const BEGUN: Event = Event::ResponseBegun;
 const CLOSING: Event = Event::Closing { unread: false };
 const CLOSING_UNREAD: Event = Event::Closing { unread: true };
 const FLUSHED: Event = Flushed { head_begun: false };
@@ -79,9 +79,16 @@ fn events_change_the_phase() {
             lingering(4.0),
         ),
         (&[(1.0, Received), (2.0, CLOSING)], lingering(2.0)),
-        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, CLOSING)], lingering(3.0)),
+        (&[(1.0, HEAD), (2.0, ClosesUnasked), (2.0, BEGUN), (3.0, CLOSING)], lingering(3.0)),
         (
-            &[(1.0, HEAD), (2.0, BEGUN_CLOSES), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING)],
+            &[
+                (1.0, HEAD),
+                (2.0, ClosesUnasked),
+                (2.0, BEGUN),
+                (3.0, HandedOver),
+                (4.0, FLUSHED),
+                (4.0, CLOSING),
+            ],
             lingering(4.0),
         ),
     ];
@@ -111,7 +118,7 @@ fn phases_decide_when_a_connection_is_evictable() {
             1,
             &[(waits, 4.0)],
         ),
-        (&[(1.0, BODY_FOLLOWS), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(Reason::Lingers, 3.0)]),
+        (&[(1.0, HEAD), (2.0, ClosesUnasked), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(Reason::Lingers, 3.0)]),
     ];
     for (events, divisor, expected) in table {
         let mut phases = after(start, events);
