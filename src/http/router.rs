@@ -316,13 +316,12 @@ impl Router {
         named: Option<&'static Format>,
         names: Names,
     ) -> (Representation, HeaderValue) {
-        let (format, content_type) = match named.filter(|format| self.formats.contains(format)) {
+        let accepted = negotiate::accept(values(head, &ACCEPT), &self.formats);
+        let other = |format: &&Format| *format != accepted.format.format() && self.formats.contains(format);
+        let (format, content_type) = match named.filter(other) {
             // As plain text, so that a browser shows it and does not download it.
             Some(format) => (EscapedFormat::plain(format), TEXT),
-            None => {
-                let accepted = negotiate::accept(values(head, &ACCEPT), &self.formats);
-                (accepted.format, HeaderValue::from_static(accepted.content_type))
-            }
+            None => (accepted.format, HeaderValue::from_static(accepted.content_type)),
         };
         let coding = negotiate::accept_encoding(values(head, &ACCEPT_ENCODING), &self.codings);
         (Representation { format, coding, names }, content_type)

@@ -69,10 +69,17 @@ fn format_parameter_selects_enabled_formats() {
 fn browser_can_select_an_enabled_format() {
     let (_guard, addr) = start(|builder| builder.openmetrics(true));
     let shown = "text/plain; charset=utf-8";
-    let table = [("/metrics?format=text", shown, false), ("/metrics?format=openmetrics", shown, true)];
-    for (path, content_type, openmetrics) in table {
-        let (head, body) = scrape(addr, path, "");
-        assert_eq!(head.header("content-type"), Some(content_type), "{path}");
+    let prometheus = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
+    let table = [
+        ("/metrics?format=text", "", TEXT, false),
+        ("/metrics?format=openmetrics", "", shown, true),
+        ("/metrics?format=text", prometheus, shown, false),
+        // Prometheus reads no OpenMetrics as text/plain.
+        ("/metrics?format=openmetrics", prometheus, OPENMETRICS, true),
+    ];
+    for (path, accept, content_type, openmetrics) in table {
+        let (head, body) = scrape(addr, path, accept);
+        assert_eq!(head.header("content-type"), Some(content_type), "{path} {accept}");
         assert_eq!(String::from_utf8(body).unwrap().ends_with("# EOF\n"), openmetrics, "{path}");
     }
     for path in ["/metrics?format=protobuf", "/metrics?format=html"] {
