@@ -37,10 +37,9 @@ impl Builder {
     ///
     /// Default: plain HTTP.
     pub fn tls_files(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        let (certificates, key) = (certificates.into(), key.into());
+        let (certificates, key) = (absolute(certificates), absolute(key));
         self.access.tls_files = Some(Box::new(|client_ca, telemetry, grants| {
-            let tls = Tls::from_files(Paths { certificates, key, client_ca }, telemetry, grants)?;
-            Ok(Arc::new(tls))
+            Ok(Arc::new(Tls::from_files(Paths { certificates, key, client_ca }, telemetry, grants)?))
         }));
         self.faults.of_server("tls_files");
         self
@@ -53,7 +52,7 @@ impl Builder {
     ///
     /// Default: clients are not asked for certificates.
     pub fn tls_client_ca(mut self, certificates: impl Into<PathBuf>) -> Self {
-        self.access.tls_client_ca = Some(certificates.into());
+        self.access.tls_client_ca = Some(absolute(certificates));
         self.faults.of_server("tls_client_ca");
         self
     }
@@ -74,9 +73,15 @@ impl Builder {
     /// The file that this option or flag names.
     #[cfg(feature = "web-config")]
     pub(super) fn web_config_of(mut self, option: &'static str, path: PathBuf) -> Self {
-        let file = format!("{option}: {}", path.display());
+        let (file, path) = (format!("{option}: {}", path.display()), absolute(path));
         let open = move |telemetry: &_, grants: &_| web_config::open(path, option, telemetry, grants);
         self.access.web_config = Some((file, Box::new(open)));
         self
     }
+}
+
+/// Makes a path absolute, because the host program may change its working directory before a file changes.
+fn absolute(path: impl Into<PathBuf>) -> PathBuf {
+    let path = path.into();
+    std::path::absolute(&path).unwrap_or(path)
 }

@@ -8,6 +8,7 @@ use crate::support::client::{Client, Response, wait_for};
 use crate::support::log::{Log, logged_to};
 use crate::support::runtime::current_thread;
 use crate::support::server::start;
+use crate::support::{CHILD, run_alone};
 
 use super::tls::{Ca, TlsClient};
 use super::tls_keys::PLAIN_HTTP;
@@ -142,6 +143,30 @@ fn mounted_handler_follows_its_file() {
     folder.write("web.yml", users(&["two"]));
     wait_for("the new user", || status("two") == 200);
     assert_eq!(status("one"), 401);
+}
+
+#[test]
+fn relative_path_keeps_its_directory() {
+    run_alone("web_config::reload::child_that_changes_its_directory", "", &[]);
+}
+
+/// Runs in a child process of the test above, because the directory is that of the whole process. A daemon changes it
+/// to `/`.
+#[test]
+#[ignore = "run by another test"]
+fn child_that_changes_its_directory() {
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let (folder, other) = (Scratch::new("relative"), Scratch::new("relative-other"));
+    folder.write("web.yml", users(&["one"]));
+    other.write("web.yml", users(&["mallory"]));
+    std::env::set_current_dir(&folder.0).unwrap();
+    let (_guard, addr) = start(builder("web.yml"));
+    std::env::set_current_dir(&other.0).unwrap();
+    folder.write("web.yml", users(&["two"]));
+    wait_for("the new user", || scrape(addr, "two").status == 200);
+    assert_eq!(scrape(addr, "mallory").status, 401);
 }
 
 #[test]
