@@ -1,7 +1,7 @@
 //! Tests the flags of Prometheus' exporters, from the command line to the client.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -94,6 +94,18 @@ fn port_alone_is_all_interfaces_and_names_are_resolved() {
 
     let (_guard, addr) = start(empty().web_args(&parse(&["--web.listen-address=localhost:0"])));
     assert!(addr.ip().is_loopback(), "{addr}");
+}
+
+/// Listening on IPv4 alone would leave the clients of IPv6 to the other program.
+#[test]
+fn port_alone_fails_if_another_program_has_its_ipv6() {
+    let other = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+    other.set_only_v6(true).unwrap();
+    other.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
+    other.listen(1).unwrap();
+    let port = other.local_addr().unwrap().as_socket_ipv6().unwrap().port();
+    let error = empty().web_args(&parse(&[&format!("--web.listen-address=:{port}")])).bind().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
 }
 
 /// clap cannot check these values. Regression: errors said `listen: cannot resolve the address` and

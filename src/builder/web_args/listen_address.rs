@@ -1,7 +1,7 @@
 //! What `--web.listen-address` takes.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::builder::server::resolve;
@@ -22,11 +22,14 @@ impl ListenAddress {
     /// Opens it. A Unix socket's file gets this mode.
     pub(super) fn open(&self, mode: u32) -> io::Result<Socket> {
         match self {
-            // IPv6 takes IPv4 along; where there is no IPv6, the other works.
-            ListenAddress::Port(port) => listener::tcp::bind(vec![
-                (Ipv6Addr::UNSPECIFIED, *port).into(),
-                (Ipv4Addr::UNSPECIFIED, *port).into(),
-            ]),
+            // IPv6 takes IPv4 along. IPv4 alone is for systems without IPv6.
+            ListenAddress::Port(port) => {
+                let bind = |ip: IpAddr| listener::tcp::bind(vec![(ip, *port).into()]);
+                match bind(Ipv6Addr::UNSPECIFIED.into()) {
+                    Err(error) if error.kind() != ErrorKind::AddrInUse => bind(Ipv4Addr::UNSPECIFIED.into()),
+                    bound => bound,
+                }
+            }
             ListenAddress::Tcp(addr) => listener::tcp::bind(vec![*addr]),
             ListenAddress::Named(host, port) => listener::tcp::bind(resolve(&(host.as_str(), *port))?),
             ListenAddress::Unix(path) => listener::unix::bind(path, mode),
