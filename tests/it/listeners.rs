@@ -234,9 +234,14 @@ fn server_accepts_on_a_listener_set_back_to_blocking() {
         (TcpListener::bind("127.0.0.1:0").unwrap(), UnixListener::bind(folder.0.join("s")).unwrap());
     let clones = (tcp.try_clone().unwrap(), unix.try_clone().unwrap());
     let builder = Server::builder().registry(&Registry::new()).tcp_listener(tcp).unix_listener(unix);
-    let guard = builder.bind().unwrap().start().unwrap();
-    clones.0.set_nonblocking(false).unwrap();
-    clones.1.set_nonblocking(false).unwrap();
+    let block = || {
+        clones.0.set_nonblocking(false).unwrap();
+        clones.1.set_nonblocking(false).unwrap();
+    };
+    let server = builder.bind().unwrap();
+    block();
+    let guard = server.start().unwrap();
+    block();
     for _ in 0..3 {
         assert_eq!(get(guard.local_addr().unwrap(), "/metrics").status, 200);
         assert!(get_unix(&folder.0.join("s")).starts_with("HTTP/1.1 200 "));

@@ -44,9 +44,11 @@ fn listen(addr: SocketAddr) -> io::Result<Socket> {
 
 /// Listens on an existing socket.
 pub(crate) fn from_std(listener: TcpListener) -> io::Result<Socket> {
-    listener.set_nonblocking(true)?;
     let address = Address::Tcp(listener.local_addr()?);
-    let enter = || Ok(Box::new(tokio::net::TcpListener::from_std(listener)?) as _);
+    let enter = || {
+        listener.set_nonblocking(true)?;
+        Ok(Box::new(tokio::net::TcpListener::from_std(listener)?) as _)
+    };
     Ok(Socket { address, enter: Box::new(enter) })
 }
 

@@ -27,7 +27,6 @@ pub(crate) fn bind(path: &Path, mode: u32) -> io::Result<Socket> {
 
 /// Listens on an existing socket, and keeps its file.
 pub(crate) fn from_std(listener: UnixListener) -> io::Result<Socket> {
-    listener.set_nonblocking(true)?;
     let path = listener.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
     Ok(socket(path, Owned { _file: None, listener }))
 }
@@ -41,6 +40,7 @@ struct Owned<L> {
 fn socket(path: Option<PathBuf>, owned: Owned<UnixListener>) -> Socket {
     let enter = || {
         let Owned { _file, listener } = { owned };
+        listener.set_nonblocking(true)?;
         Ok(Box::new(Owned { _file, listener: tokio::net::UnixListener::from_std(listener)? }) as _)
     };
     Socket { address: Address::Unix(path), enter: Box::new(enter) }
@@ -94,7 +94,6 @@ fn make(path: &Path, mode: u32) -> io::Result<Socket> {
         }
     }
     let listener = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    listener.set_nonblocking(true)?;
     listener.bind(&address)?;
     let absolute = std::path::absolute(path)?;
     // `set_permissions` takes a path and follows links. A program that may write to the directory can still win the
