@@ -274,3 +274,48 @@ fn selects_registries_by_name() {
         assert_eq!(select(names), expected, "{names:?}");
     }
 }
+
+fn registry(series: usize) -> Registry {
+    let registry = Registry::new();
+    let counters = prometheus::IntCounterVec::new(prometheus::Opts::new("many", "help"), &["n"]).unwrap();
+    for n in 0..series {
+        counters.with_label_values(&[&n.to_string()]).inc();
+    }
+    registry.register(Box::new(counters)).unwrap();
+    registry
+}
+
+/// A waiter for the series of this query.
+fn waiter(query: &str) -> ((Selection, Recipient), oneshot::Receiver<ScrapeResult>) {
+    let names = crate::http::query::Query::parse(query).unwrap().names;
+    let representation = Representation { format: FALLBACK, coding: Coding::Identity, names };
+    let (reply, answer) = oneshot::channel();
+    ((Selection::All, Recipient { representation, reply }), answer)
+}
+
+/// Prometheus waited until the parts of a hundred other clients were encoded, too.
+#[test]
+fn only_the_last_representation_is_sent_on_the_runtime() {
+    let sources = vec![Source { name: "one".to_owned(), origin: SourceOrigin::Registry(registry(1)) }];
+    let work = Work::new(Contents { sources, ..Contents::default() }, Arc::new(Telemetry::new()));
+    let ((part, mut of_part), (whole, mut of_whole)) = (waiter("name[]=many"), waiter(""));
+    let gathered = work.gather(&Selection::All, Vec::new());
+    let replies = work.expose(gathered, vec![part, whole], &Deliveries::new().receipt(1));
+    assert!(of_whole.try_recv().is_ok());
+    assert!(of_part.try_recv().is_err());
+    replies.send();
+    assert!(of_part.try_recv().is_ok());
+}
+
+/// Each selection that the budget refused kept its families until all were encoded.
+#[test]
+fn refused_selections_keep_no_families() {
+    let sources = vec![Source { name: "one".to_owned(), origin: SourceOrigin::Registry(registry(2000)) }];
+    let contents = Contents { sources, max_unsent: Some(0), ..Contents::default() };
+    let work = Work::new(contents, Arc::new(Telemetry::new()));
+    let ((whole, _of_whole), (part, mut of_part)) = (waiter(""), waiter("name[]=many"));
+    let gathered = work.gather(&Selection::All, Vec::new());
+    let replies = work.expose(gathered, vec![whole, part], &Deliveries::new().receipt(1));
+    assert!(replies.send().is_empty());
+    assert_eq!(of_part.try_recv().unwrap().unwrap_err(), ScrapeError::Unsent);
+}

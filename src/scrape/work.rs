@@ -86,22 +86,18 @@ pub(crate) struct Work {
 /// The results of a flight for its waiters.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    outcomes: Vec<(Group, ScrapeResult)>,
+    /// The last result. On the engine's runtime, sending it needs no wake-up.
+    last: Option<(Group, ScrapeResult)>,
     /// Families that no encoding consumed.
     families: Vec<Families>,
+    /// The size of the largest whole exposition.
+    largest: Option<usize>,
 }
 
 impl Replies {
-    /// Returns the size of the largest whole exposition.
-    fn largest(&self) -> Option<usize> {
-        let whole = self.outcomes.iter().filter(|(group, _)| !group.is_of_a_part());
-        let expositions = whole.filter_map(|(_, outcome)| outcome.as_ref().ok());
-        expositions.map(|exposition| exposition.chunks.iter().map(Bytes::len).sum()).max()
-    }
-
-    /// Sends the results. Returns values that only need to be dropped.
+    /// Sends the last result. Returns values that only need to be dropped.
     pub(super) fn send(self) -> Vec<Families> {
-        for (group, outcome) in self.outcomes {
+        if let Some((group, outcome)) = self.last {
             group.reply(&outcome);
         }
         self.families
@@ -206,8 +202,8 @@ impl Work {
         gathered
     }
 
-    /// Encodes each representation that still has waiters, once. If there are many metrics, the last encoding of a
-    /// selection consumes the families.
+    /// Encodes each representation that still has waiters, once, and sends all but the last. If there are many metrics,
+    /// the last encoding of a selection consumes the families.
     pub(super) fn expose(
         &self,
         mut gathered: Gathered,
@@ -224,7 +220,7 @@ impl Work {
             let merged = gathered.merge(&selection, is_last);
             self.expose_selection(&selection, merged, &mut groups, receipt, &mut replies);
         }
-        if let Some(largest) = replies.largest() {
+        if let Some(largest) = replies.largest {
             self.unsent.flight_ended(largest);
         }
         replies
@@ -262,9 +258,17 @@ impl Work {
                 }
                 None => Err(ScrapeError::Collector),
             };
-            replies.outcomes.push((group, outcome));
+            if let (false, Ok(whole)) = (group.is_of_a_part(), &outcome) {
+                replies.largest = replies.largest.max(Some(whole.chunks.iter().map(Bytes::len).sum()));
+            }
+            if groups.is_empty() {
+                replies.last = Some((group, outcome));
+            } else {
+                group.reply(&outcome);
+            }
         }
-        replies.families.extend(families);
+        // Those that the budget kept from being consumed could fill the memory.
+        replies.families.extend(families.filter(|_| !many));
     }
 
     fn write(
