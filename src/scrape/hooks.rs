@@ -1,10 +1,8 @@
 //! Async work before a gather, because collectors are synchronous.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -13,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::collector::{Logged, Samples};
 use crate::scrape::gather::Families;
 use crate::util::error::{BoxError, chain};
+use crate::util::unwind::caught_in_polls;
 
 /// Describes the scrape before which a hook of [`Builder::before_scrape`](crate::Builder::before_scrape) runs.
 #[derive(Clone, Debug)]
@@ -153,9 +152,12 @@ pub(super) fn start(
     let reporting =
         Reporting { started: Instant::now(), result: Err(HookFailure::Cancelled), report: Some(report) };
     runtime.spawn(async move {
-        let result = (hooks[index].run)(ScrapeContext { deadline }).await;
-        // Within the task, because formatting and dropping the error is the host's code, which may panic.
-        reporting.end(result.map_err(|error| HookFailure::Error(chain(&*error))));
+        // Formatting and dropping the error is the host's code, and so is the drop of a panic's payload.
+        let run = async {
+            let result = (hooks[index].run)(ScrapeContext { deadline }).await;
+            result.map_err(|error| HookFailure::Error(chain(&*error)))
+        };
+        reporting.end(caught_in_polls(run).await.unwrap_or(Err(HookFailure::Panic)));
     })
 }
 
@@ -174,11 +176,7 @@ impl<R: FnOnce(Ended)> Reporting<R> {
 
 impl<R: FnOnce(Ended)> Drop for Reporting<R> {
     fn drop(&mut self) {
-        let result = if thread::panicking() {
-            Err(HookFailure::Panic)
-        } else {
-            std::mem::replace(&mut self.result, Ok(None))
-        };
+        let result = std::mem::replace(&mut self.result, Ok(None));
         if let Some(report) = self.report.take() {
             report(Ended { duration: self.started.elapsed(), result });
         }

@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus_hyper::prometheus::{Gauge, Registry};
@@ -305,4 +308,28 @@ fn late_hook_logs_a_warning_and_short_timeout_does_not() {
             log.lines_with(name).iter().any(|line| line.contains("WARN"))
         });
     });
+}
+
+/// The driver dropped the payload. If that blocks, nothing is served.
+#[test]
+fn payload_of_a_hooks_panic_is_dropped_on_its_runtime() {
+    struct Names(Sender<Option<String>>);
+    impl Drop for Names {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().name().map(str::to_owned));
+        }
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("host").build().unwrap();
+    let _context = runtime.enter();
+    let (tell, told) = mpsc::channel();
+    let (_guard, addr) =
+        start(Server::builder().registry(&Registry::new()).before_scrape("panics", move |_| {
+            let names = Names(tell.clone());
+            async move { panic_any(names) }
+        }));
+    for _ in 0..2 {
+        assert_eq!(success(&get(addr, "/metrics"), "panics"), Some(0.0));
+    }
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().as_deref(), Some("host"));
 }
