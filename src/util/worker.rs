@@ -41,27 +41,21 @@ struct Queue {
 
 impl Workers {
     pub(crate) fn new(name: &str, max_threads: usize, idle: Duration) -> Self {
-        let name = name.to_owned();
         let (queue, changed) = (Mutex::default(), Condvar::new());
-        Workers { pool: Arc::new(Pool { name, max_threads, idle, queue, changed }) }
+        Workers { pool: Arc::new(Pool { name: name.to_owned(), max_threads, idle, queue, changed }) }
     }
 
     /// Runs the job on an idle thread, on a new one, or on the next free one. A panic ends only the job.
     ///
     /// # Errors
     ///
-    /// Returns the system's error if there is no thread and none can be started. The job is dropped.
+    /// Returns the system's error if the job needs a new thread and none can be started. The job is dropped.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let mut queue = self.pool.queue.lock();
         if queue.idle <= queue.jobs.len() && queue.threads < self.pool.max_threads {
             let pool = Arc::clone(&self.pool);
-            let spawned = thread::Builder::new().name(self.pool.name.to_owned()).spawn(move || pool.work());
-            match spawned {
-                Ok(_) => queue.threads += 1,
-                // Another thread runs the job, once its own job returns.
-                Err(_) if queue.threads > 0 => {}
-                Err(error) => return Err(error),
-            }
+            thread::Builder::new().name(self.pool.name.to_owned()).spawn(move || pool.work())?;
+            queue.threads += 1;
         }
         queue.jobs.push_back(Box::new(job));
         drop(queue);
@@ -130,6 +124,37 @@ mod tests {
     thread_local! {
         /// Dropped when the thread ends.
         static KEPT: RefCell<Option<mpsc::Sender<()>>> = const { RefCell::new(None) };
+    }
+
+    /// The job waited for the hanging one, even once there were threads again. A probe kept its permit meanwhile.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn without_a_thread_a_job_is_refused() {
+        testing::alone::run_alone(
+            "util::worker::tests::child_without_memory",
+            "",
+            &["env", "RUST_MIN_STACK=200000000"],
+        );
+    }
+
+    /// Runs in a child process of the test above, whose threads need 200 MB.
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[ignore = "run by another test"]
+    fn child_without_memory() {
+        if std::env::var(testing::alone::CHILD).is_err() {
+            return;
+        }
+        let workers = workers(2, PATIENCE);
+        let (_end, until) = mpsc::channel::<()>();
+        workers.run(move || until.recv().unwrap_or_default()).unwrap();
+        testing::alone::limit_memory(Some(100_000_000));
+        let refused = workers.run(|| ());
+        testing::alone::limit_memory(None);
+        assert!(refused.is_err());
+        let (ran, has_run) = mpsc::channel();
+        workers.run(move || ran.send(()).unwrap()).unwrap();
+        has_run.recv_timeout(PATIENCE).unwrap();
     }
 
     /// Runs a job that leaves a sender in its thread. So the receiver is disconnected once that thread has ended.
