@@ -5,7 +5,6 @@ mod page;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use crate::http::document::Document;
 use crate::http::router::Router;
 use crate::util::task::Task;
 use crate::util::throttle::Throttle;
+use crate::util::unwind::caught;
 
 /// Serves the metrics inside an HTTP server that the program already has: [`Builder::into_handler`](crate::Builder::into_handler)
 /// returns it.
@@ -141,7 +141,7 @@ impl Mounted {
             Ok(runtime) => runtime,
             Err(error) => {
                 if self.no_engine.allows() {
-                    tracing::error!(%error, "failed to spawn the threads that serve the metrics");
+                    caught(|| tracing::error!(%error, "failed to spawn the threads that serve the metrics"));
                 }
                 return Router::without_engine(&head);
             }
