@@ -200,6 +200,8 @@ impl engine::Gather for Gatherer {
     }
 
     fn gather(&self, job: GatherJob) -> Replies {
+        // 0.2 gathered on that runtime, so collectors may ask for its handle.
+        let _context = self.work.host().hooks.get().map(Handle::enter);
         let gathered = self.work.gather(&job.registries, job.collected);
         let Landed { epoch, waiters } = self.state.lock().coalescer.land(Instant::now());
         self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch))

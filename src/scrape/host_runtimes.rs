@@ -10,7 +10,7 @@ use crate::collector::DefaultCollectors;
 /// The runtime of hooks and probes, and the runtime that the default collectors watch.
 #[derive(Debug, Default)]
 pub(crate) struct HostRuntimes {
-    hooks: OnceLock<Handle>,
+    pub(super) hooks: OnceLock<Handle>,
     /// The engine's own runtime, if the host program has none. A failed start leaves one that is gone.
     engine: Mutex<Option<Handle>>,
     watched: DefaultCollectors,

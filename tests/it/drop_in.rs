@@ -184,3 +184,22 @@ fn two_servers_share_a_registry() {
         assert_eq!(answer.sample("prometheus_exporter_requests_total"), Some(1.0));
     }
 }
+
+/// In 0.2.1 the host's runtime gathered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn collectors_find_the_runtime_of_their_host() {
+    let registry = Registry::new();
+    let workers = prometheus_hyper::collector::from_fn(|samples| {
+        let workers = tokio::runtime::Handle::current().metrics().num_workers();
+        samples.gauge("workers", "Workers of the runtime.", &[], workers as f64);
+    });
+    registry.register(Box::new(workers)).unwrap();
+    let shutdown = Arc::new(Notify::new());
+    let (addr, stop) = (reserved(), Arc::clone(&shutdown));
+    let serving = tokio::spawn(prometheus_hyper::run(&registry, addr, async move { stop.notified().await }));
+    drop(connect(addr).await);
+    let answer = tokio::task::spawn_blocking(move || get(addr, "/metrics")).await.unwrap();
+    assert_eq!(answer.sample("workers"), Some(3.0));
+    shutdown.notify_one();
+    serving.await.unwrap().unwrap();
+}
