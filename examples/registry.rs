@@ -1,4 +1,4 @@
-//! Serves an explicit registry until ctrl-c or SIGTERM: the API of prometheus-hyper 0.1 and 0.2. `Server::run` is a future;
+//! Serves an explicit registry until ctrl-c or SIGTERM: the API of prometheus-hyper 0.2. `Server::run` is a future;
 //! the server runs on threads of its own.
 //!
 //! Run `cargo run --example registry`, and `curl localhost:8080/metrics` in another terminal.

@@ -111,6 +111,9 @@
 //! A scrape joins the gather that is running if encoding has not started. Otherwise it waits for the next one. A gather itself
 //! has no deadline: a scrape that gives up cancels nobody's work, and no second gather starts while a collector hangs.
 //!
+//! A collector runs on a thread of the server. It finds the tokio runtime in which you call [`bind`](Builder::bind), as
+//! `Handle::current()`, and none if you call it outside.
+//!
 //! A collector that hangs keeps one of the server's two threads. The other thread answers everything else. The first time that a
 //! registry hangs, the other thread may need two seconds to take over, and a 503 is late by as much.
 //!
@@ -196,6 +199,7 @@
 //! * It is strict: an unknown key or an invalid value is an error that names file, line and key. A setting without effect is a
 //!   warning.
 //! * `http2` is accepted and has no effect, because the server speaks HTTP/1.1 only.
+//! * A `Content-Security-Policy` replaces that of the page at `/`, which needs its inline script and style.
 //! * The server reads the first four intermediate certificates that a client sends, and ignores others.
 //! * A hash with a cost above 16 causes a warning, because upstream accepts it. Its user cannot log in.
 //!
@@ -213,7 +217,7 @@
 //! # Unix sockets
 //!
 //! [`listen_unix`](Builder::listen_unix) makes the socket's file in [`bind`](Builder::bind), with the mode of
-//! [`unix_socket_mode`](Builder::unix_socket_mode), and removes it at the stop.
+//! [`unix_socket_mode`](Builder::unix_socket_mode), and removes it at the stop. Wait for the stop before `main` ends.
 //!
 //! * A socket that is there is replaced if nobody answers on it, because a process that was killed leaves its own behind. If
 //!   somebody answers, `bind` fails with [`AddrInUse`](std::io::ErrorKind::AddrInUse).

@@ -26,7 +26,7 @@
 //! | the metrics on their own port | [`start`] | [`hello.rs`] |
 //! | the metrics inside your axum or hyper server | [`Builder::into_handler`] | [`axum.rs`], [`hyper.rs`] |
 //! | a service in Kubernetes: second port, readiness, SIGTERM | [`Builder::ready`], [`Guard::readiness`], `shutdown_signal` | [`kubernetes.rs`] |
-//! | an explicit registry, or the API of 0.1 and 0.2 | [`Builder::registry`], [`Server::run`] | [`registry.rs`] |
+//! | an explicit registry, or the API of 0.2 | [`Builder::registry`], [`Server::run`] | [`registry.rs`] |
 //! | the last values of a job that ends | [`Guard::shutdown_after_scrape`] | [`cron.rs`], [`batch_job.rs`] |
 //! | an exporter with the `--web.*` flags of Prometheus' exporters | [`collector::from_fn`], `Builder::web_args` | [`disk_exporter.rs`] |
 //! | an exporter that awaits its target | [`Builder::collect`], [`Builder::before_scrape`] | [`async_exporter.rs`] |
@@ -64,7 +64,7 @@
 //! [`Builder::bind`] uses the network. It reports all faults of the options at once. [`Builder::start`] binds and starts.
 //! The [`guide`] explains the options in detail.
 //!
-//! [`Server::run`] is the future of prometheus-hyper 0.1 and 0.2, and [`run`] does the same. Both start the server's own
+//! [`Server::run`] is the future of prometheus-hyper 0.2, and [`run`] does the same. Both start the server's own
 //! threads, and wait:
 //!
 //! ```no_run
@@ -184,7 +184,6 @@ mod util;
 mod web_config;
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::Deref;

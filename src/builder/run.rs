@@ -1,7 +1,6 @@
 //! `Server::run`, and the future that it returns.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -53,6 +52,9 @@ impl Server {
 ///
 /// It binds when it is first polled. It is `Send` and `'static` if the shutdown future is. The registry may be borrowed for the
 /// call alone, because the server keeps a clone that shares its metrics.
+///
+/// Dropping it stops the server. The port is free a moment later, when a thread of the server has closed it. To bind the same port
+/// again, let `shutdown` complete and await this future.
 ///
 /// ```
 /// use prometheus_hyper::prometheus::Registry;
