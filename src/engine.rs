@@ -14,7 +14,6 @@
 mod expected;
 mod handle;
 
-use std::future::Future;
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;

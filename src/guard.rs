@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Weak;
 use std::time::{Duration, Instant};

@@ -20,7 +20,6 @@ mod tests;
 mod unsent;
 mod work;
 
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
 //! The signals that ask a program to end.
 
-use std::future::Future;
 use std::io;
 
 #[cfg(unix)]

@@ -1,7 +1,5 @@
 //! Options of samples that async work makes.
 
-use std::future::Future;
-
 use super::Builder;
 use crate::collector::Samples;
 use crate::exposition::encode;

@@ -1,6 +1,5 @@
 //! Options of what is served.
 
-use std::future::Future;
 use std::sync::{Arc, LazyLock};
 
 use prometheus::Registry;

@@ -1,7 +1,6 @@
 //! Access control of requests: host, credentials, rate limit.
 
 use std::fmt;
-use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;

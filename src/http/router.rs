@@ -1,6 +1,5 @@
 //! The router: a request's head in, a response out. No socket, no runtime.
 
-use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;

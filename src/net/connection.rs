@@ -10,7 +10,6 @@ mod head_end;
 mod phase;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;

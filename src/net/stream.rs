@@ -1,7 +1,6 @@
 //! Byte streams of connections.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 

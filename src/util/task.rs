@@ -1,6 +1,5 @@
 //! A spawned task that its owner's drop aborts.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

@@ -1,7 +1,6 @@
 //! The authenticator under load. No test asserts a speed: each blocks the thread for as long as it needs.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::iter;
 use std::pin::pin;
 use std::sync::mpsc;

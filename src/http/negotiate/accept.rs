@@ -8,7 +8,7 @@ use crate::exposition::encode::{EscapedFormat, Escaping, Escapings, FALLBACK, FO
 
 /// Chooses the format of an exposition from the values of `Accept`, one per line.
 ///
-/// `offered` are the enabled formats. Text 0.0.4 is always enabled. The highest weight wins, and among equal weights
+/// `offered` are the enabled formats, text 0.0.4 among them. The highest weight wins, and among equal weights
 /// the first of [`FORMATS`]. No header, only unknown formats, or everything excluded gives text 0.0.4 and no 406: "If
 /// no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
 pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static Format]) -> Accepted {
@@ -33,13 +33,12 @@ pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static
     candidates
         .into_iter()
         .flatten()
-        .filter(|candidate| {
-            candidate.weight > 0
-                && (offered.contains(&candidate.format) || candidate.format == FALLBACK.format())
-        })
+        .filter(|candidate| candidate.weight > 0 && offered.contains(&candidate.format))
         // `min_by_key` returns the first of equal items.
         .min_by_key(|candidate| Reverse(candidate.weight))
-        .map_or(Accepted::FALLBACK, |candidate| candidate.accept(of_text))
+        .map_or(Accepted { format: FALLBACK, content_type: FALLBACK.format().content_type }, |candidate| {
+            candidate.accept(of_text)
+        })
 }
 
 /// The result of a negotiation.
@@ -49,10 +48,6 @@ pub struct Accepted {
     pub format: EscapedFormat,
     /// The content type. It names the escaping if the client asked for one and the format has that parameter.
     pub content_type: &'static str,
-}
-
-impl Accepted {
-    const FALLBACK: Accepted = Accepted { format: FALLBACK, content_type: FALLBACK.format().content_type };
 }
 
 /// A clause that names one format.

@@ -1,7 +1,6 @@
 //! Requests of probes and their errors.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
