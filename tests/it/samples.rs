@@ -11,7 +11,7 @@ use prometheus_hyper::prometheus::{IntCounter, Registry};
 use crate::support::client::get;
 use crate::support::error::Caused;
 use crate::support::log::{Log, logged_to};
-use crate::support::server::start;
+use crate::support::server::{patient, start};
 
 const SKIPPED: &str = "prometheus_exporter_errors_total{cause=\"skipped\"}";
 
@@ -98,8 +98,9 @@ fn large_exposition_is_served() {
         s.gauge(&format!("not a name{large}"), "help", &[], 1.0);
     });
     registry.register(Box::new(IntCounter::new("beside_total", "help").unwrap())).unwrap();
-    let (_guard, addr) = start(Server::builder().registry(&registry));
+    let (_guard, addr) = start(patient(Server::builder().registry(&registry)));
     let answer = get(addr, "/metrics");
+    assert_eq!(answer.status, 200, "{}", answer.head);
     assert!(answer.body.len() > 20 << 20);
     assert_eq!(answer.sample("beside_total"), Some(0.0));
     assert_eq!(answer.sample(SKIPPED), Some(1.0));
