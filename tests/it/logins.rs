@@ -77,7 +77,10 @@ fn connect(from: Ipv4Addr, addr: SocketAddr) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(IpAddr::V4(from), 0).into()).unwrap();
     socket.connect_timeout(&addr.into(), PATIENCE).unwrap();
-    Client::from(TcpStream::from(socket))
+    let client = Client::from(TcpStream::from(socket));
+    // A slow hash takes long on a busy machine.
+    client.stream().set_read_timeout(Some(4 * PATIENCE)).unwrap();
+    client
 }
 
 fn encoded(user: &str, password: &str) -> String {
