@@ -11,7 +11,7 @@ use prometheus_hyper::{Builder, Server};
 
 #[cfg(feature = "auth")]
 use crate::support::client::ask;
-use crate::support::client::{Client, Response, ask_and_be_heard, get};
+use crate::support::client::{Client, Response, ask_and_be_heard, get, wait_for};
 use crate::support::collectors::{Gated, Hangs, Moody};
 use crate::support::log::logged;
 use crate::support::server::{patient, printed, something};
@@ -88,7 +88,7 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
     let serving = || Server::builder().registry(something());
     let two = || serving().registry_named("db", &Registry::new());
     let hangs = Registry::new();
-    let _asked = Hangs::register(&hangs);
+    let asked = Hangs::register(&hangs);
     let panics = Registry::new();
     let _mood = Moody::register(&panics, "moody_total");
     let slow = Registry::new();
@@ -177,7 +177,11 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
         situation(
             "hanging collector",
             Server::builder().registry(&hangs).scrape_timeout(Duration::from_millis(200)),
-            twice("/metrics"),
+            move |addr| {
+                // A client may give up before its gather starts.
+                wait_for("a gather", || get(addr, "/metrics").status == 503 && asked.try_recv().is_ok());
+                twice("/metrics")(addr)
+            },
             (
                 503,
                 "503: no metrics within 200ms. A collector is slow or hangs. If it hangs for \
@@ -189,7 +193,8 @@ fn client_and_log_say_what_is_wrong_and_what_to_do() {
         ),
         situation(
             "panicking collector",
-            Server::builder().registry(&panics),
+            // The first backtrace takes long on a busy machine.
+            patient(Server::builder().registry(&panics)),
             twice("/metrics"),
             (500, "500: a collector or a hook failed. See the program's log.\n"),
             &["ERROR collectors panicked; their registries are skipped in this scrape \
