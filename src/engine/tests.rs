@@ -275,13 +275,13 @@ fn does_not_wait_for_its_own_end() {
 
 #[test]
 fn ticks_once_a_second() {
-    let served = serve();
     let began = Instant::now();
+    let served = serve();
     while served.closures.ticks.load(Relaxed) < 2 {
         assert!(began.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(10));
     }
-    assert!(began.elapsed() >= 2 * TICK - Duration::from_millis(100));
+    assert!(began.elapsed() >= 2 * TICK);
 }
 
 #[test]
