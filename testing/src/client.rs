@@ -112,7 +112,13 @@ impl Client {
 
     fn read_some(&mut self) {
         let mut buffer = [0; 16 * 1024];
-        let read = self.stream.read(&mut buffer).unwrap();
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                // The process was stopped and continues: with a timeout, the system does not restart the call.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.unwrap(),
+            }
+        };
         assert_ne!(read, 0, "closed within a response: {:?}", String::from_utf8_lossy(&self.rest));
         self.rest.extend_from_slice(&buffer[..read]);
     }
