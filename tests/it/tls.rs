@@ -103,7 +103,7 @@ fn clients_that_send_one_byte_do_not_block_a_scrape() {
 /// Regression: the connections evicted one another, and no client was served.
 #[test]
 fn burst_of_handshakes_is_served() {
-    let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(2);
+    let options = |builder: Builder| builder.registry(&Registry::new()).max_connections(4);
     let secured = Arc::new(serve("tls-burst", options));
     run(async {
         let mut burst = tokio::task::JoinSet::new();
