@@ -111,8 +111,8 @@
 //! A scrape joins the gather that is running if encoding has not started. Otherwise it waits for the next one. A gather itself
 //! has no deadline: a scrape that gives up cancels nobody's work, and no second gather starts while a collector hangs.
 //!
-//! A collector runs on a thread of the server. It finds the tokio runtime in which you call [`bind`](Builder::bind), as
-//! `Handle::current()`, and none if you call it outside.
+//! A collector runs on a thread of the server. `Handle::current()` is your program's runtime, on which hooks run. Without one,
+//! and in the registry of a probe, there is none.
 //!
 //! A collector that hangs keeps one of the server's two threads. The other thread answers everything else. The first time that a
 //! registry hangs, the other thread may need two seconds to take over, and a 503 is late by as much.
@@ -177,7 +177,8 @@
 //!
 //! # Files that change
 //!
-//! Certificates, keys, client CAs and the web-config file are read again when they change. The server looks once a second; a
+//! Certificates, keys, client CAs and the web-config file are read again when they change. The directory of a relative path is
+//! the one in which you set the option. The server looks once a second; a
 //! mounted handler does so from its first request on.
 //!
 //! * A new version counts once two looks in a row have seen the same bytes, so a file that is being written does not count.
@@ -330,6 +331,7 @@
 //! | `logins` | the queue of logins is full |
 //! | `max_requests` | too many scrapes are in flight |
 //! | `no_credentials`, `wrong_credentials` | the credentials are missing or unreadable, or wrong |
+//! | `parts` | scrapes with `name[]` or `registry[]` take long together, and a scrape of the whole waits |
 //! | `rate` | the rate limit is exceeded |
 //! | `unsent` | the budget of unsent bytes is exceeded |
 //!
@@ -346,7 +348,8 @@
 //! A server stops when its [`Guard`] is dropped, its token is cancelled, or the shutdown future of [`run`](crate::run()) completes.
 //! It closes its listeners, closes idle connections, and finishes responses in flight within
 //! [`drain_timeout`](Builder::drain_timeout). Then it cuts what is left, and its threads end. It does not wait for a collector that
-//! hangs. The first time that a collector hangs, the stop may begin up to two seconds later.
+//! hangs. The first time that a collector hangs, the stop may begin up to two seconds later. A client that keeps its connection
+//! open after its last response delays the stop by a second.
 //!
 //! # The last scrape
 //!

@@ -140,7 +140,6 @@ pub(crate) async fn http1<R: Respond>(
             // At the limit, a client that keeps sending requests could keep its connection from newcomers.
             // At a stop, the response may be ready before hyper knows of the stop.
             if unread || activity.limit_is_reached() || stop.is_cancelled() {
-                activity.on(Event::ClosesUnasked);
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             activity.response_begun(response.body_mut().delivery.take());
@@ -167,7 +166,6 @@ pub(crate) async fn http1<R: Respond>(
             if !activity.phase().is_busy() {
                 return;
             }
-            activity.on(Event::ClosesUnasked);
             connection.as_mut().graceful_shutdown();
             within_budget(&budget, connection).await
         }

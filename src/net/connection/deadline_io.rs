@@ -102,14 +102,6 @@ impl<I: Io> DeadlineIo<I> {
         Poll::Pending
     }
 
-    /// Returns whether input waits, and discards its first byte.
-    fn takes_unread_input(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [0];
-        let mut buffer = ReadBuf::new(&mut byte);
-        let _ = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
-        !buffer.filled().is_empty()
-    }
-
     /// Does what [`poll_written`](Self::poll_written) does, and counts the bytes.
     fn poll_counted(
         &mut self,
@@ -230,11 +222,8 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
         if self.linger.is_none() {
             let shut = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.poll_written(cx, shut))?;
-            if self.input_is_over {
-                return Poll::Ready(Ok(()));
-            }
-            let unread = self.takes_unread_input(cx);
-            if !matches!(self.activity.on(Event::Closing { unread }), Phase::Lingering { .. }) {
+            let lingers = |io: &Self| matches!(io.activity.on(Event::Closing), Phase::Lingering { .. });
+            if self.input_is_over || !lingers(&self) {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -35,8 +35,6 @@ pub(crate) struct Deadlines {
 pub(super) struct Phases {
     pub(super) phase: Phase,
     pace: Pace,
-    /// Whether the client may still be sending input after the response is written.
-    lingers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +77,6 @@ pub(crate) enum Event {
         ends_with_its_client: bool,
     },
     ResponseBegun,
-    /// The server closes the connection after its response, and the client did not ask for that.
-    ClosesUnasked,
     /// The client took this many bytes of the response.
     Taken(usize),
     HandedOver,
@@ -88,10 +84,8 @@ pub(crate) enum Event {
     Flushed {
         head_begun: bool,
     },
-    /// The server closes its side. `unread` if input waits.
-    Closing {
-        unread: bool,
-    },
+    /// The server has closed its side, and the client has not.
+    Closing,
 }
 
 /// How fast a client takes its responses.
@@ -148,7 +142,7 @@ impl Phases {
     /// Creates the phases of a connection that has just been accepted.
     pub(super) fn new(now: Instant) -> Self {
         let phase = Phase::Waiting { since: now, head_since: Some(now), awaited: Awaited::Greeting };
-        Phases { phase, pace: Pace::default(), lingers: false }
+        Phases { phase, pace: Pace::default() }
     }
 
     /// Applies an event. Returns the resulting phase.
@@ -170,15 +164,8 @@ impl Phases {
                 self.pace = Pace::default();
                 idle
             }
-            (_, Event::HeadComplete { ends_with_its_client }) => {
-                self.lingers = false;
-                Answering { ends_with_its_client }
-            }
+            (_, Event::HeadComplete { ends_with_its_client }) => Answering { ends_with_its_client },
             (_, Event::ResponseBegun) => Writing { at: now, handed_over: false },
-            (phase, Event::ClosesUnasked) => {
-                self.lingers = true;
-                phase
-            }
             (Writing { at, handed_over }, Event::Taken(bytes)) => {
                 self.pace = self.pace.after(now.saturating_duration_since(at), bytes);
                 Writing { at: now, handed_over }
@@ -188,10 +175,7 @@ impl Phases {
                 self.pace = self.pace.after(now.saturating_duration_since(at), 0);
                 Waiting { since: now, head_since: head_begun.then_some(now), awaited: Awaited::Request }
             }
-            (phase, Event::Closing { unread }) => {
-                let head_begun = matches!(phase, Waiting { head_since: Some(_), .. });
-                if self.lingers || head_begun || unread { Lingering { since: now } } else { phase }
-            }
+            (_, Event::Closing) => Lingering { since: now },
             (phase, _) => phase,
         };
         self.phase

@@ -2,15 +2,13 @@
 
 use super::Awaited::{Greeting, Handshake, Request};
 use super::Event::{
-    ClosesUnasked, Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken,
+    Closing, Flushed, HandedOver, HandshakeComplete, HelloComplete, InputAwaited, Received, Taken,
 };
 use super::*;
 
 const HEAD: Event = Event::HeadComplete { ends_with_its_client: false };
 const PROBE: Event = Event::HeadComplete { ends_with_its_client: true };
 const BEGUN: Event = Event::ResponseBegun;
-const CLOSING: Event = Event::Closing { unread: false };
-const CLOSING_UNREAD: Event = Event::Closing { unread: true };
 const FLUSHED: Event = Flushed { head_begun: false };
 const FLUSHED_AMID_A_HEAD: Event = Flushed { head_begun: true };
 
@@ -71,26 +69,9 @@ fn events_change_the_phase() {
             waiting(4.0, Some(4.0), Request),
         ),
         // The server closes its side.
-        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING)], {
-            waiting(4.0, None, Request)
-        }),
-        (
-            &[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, CLOSING_UNREAD)],
-            lingering(4.0),
-        ),
-        (&[(1.0, Received), (2.0, CLOSING)], lingering(2.0)),
-        (&[(1.0, HEAD), (2.0, ClosesUnasked), (2.0, BEGUN), (3.0, CLOSING)], lingering(3.0)),
-        (
-            &[
-                (1.0, HEAD),
-                (2.0, ClosesUnasked),
-                (2.0, BEGUN),
-                (3.0, HandedOver),
-                (4.0, FLUSHED),
-                (4.0, CLOSING),
-            ],
-            lingering(4.0),
-        ),
+        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (4.0, Closing)], lingering(4.0)),
+        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, Closing)], lingering(3.0)),
+        (&[(1.0, Received), (2.0, Closing)], lingering(2.0)),
     ];
     for (events, phase) in table {
         assert_eq!(after(start, events).phase, *phase, "{events:?}");
@@ -112,13 +93,12 @@ fn phases_decide_when_a_connection_is_evictable() {
         (&[(1.0, HEAD)], 1, &[]),
         (&[(1.0, HEAD), (2.0, BEGUN)], 1, &[(slow, 4.0), (long, 12.0)]),
         (&[(1.0, HEAD), (2.0, BEGUN)], 10, &[(slow, 2.2), (long, 12.0)]),
-        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(slow, 4.0), (long, 12.0)]),
         (
             &[(1.0, HEAD), (2.0, BEGUN), (3.0, HandedOver), (4.0, FLUSHED), (5.0, InputAwaited)],
             1,
             &[(waits, 4.0)],
         ),
-        (&[(1.0, HEAD), (2.0, ClosesUnasked), (2.0, BEGUN), (3.0, CLOSING)], 1, &[(Reason::Lingers, 3.0)]),
+        (&[(1.0, HEAD), (2.0, BEGUN), (3.0, Closing)], 1, &[(Reason::Lingers, 3.0)]),
     ];
     for (events, divisor, expected) in table {
         let mut phases = after(start, events);
