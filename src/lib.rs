@@ -105,7 +105,7 @@
 //! | GET, HEAD `/metrics` | the registries, in the format and coding that the client prefers: text; OpenMetrics and protobuf if enabled; gzip, zstd |
 //! | `/metrics?name[]=…` | only families with these names, or with samples of these names; repeatable |
 //! | `/metrics?registry[]=…` | only these registries; the others are not gathered; repeatable |
-//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`, as text for a browser; for a disabled format `Accept` decides; 400 for unknown formats |
+//! | `/metrics?format=…` | `text` or, if enabled, `openmetrics`; as plain text if `Accept` does not name it; for a disabled format `Accept` decides; 400 for unknown formats |
 //! | GET, HEAD a path of [`Builder::probe`] | the metrics of the target that the request names; with `debug=true` also its log: [`Builder::probe_debug`] |
 //! | GET, HEAD `/` | a page that shows the metrics live: `Builder::landing_page` |
 //! | GET, HEAD `/-/healthy` | 200 |

@@ -7,7 +7,7 @@ use prometheus_hyper::internals::{
     EscapedFormat, FORMATS, Format, OPENMETRICS_001, OPENMETRICS_100, PROTOBUF, TEXT_004, TEXT_100, accept,
 };
 
-/// Formats that a server may enable in addition to text 0.0.4.
+/// Formats that a server may enable. Text 0.0.4 is the fallback, enabled or not.
 const OFFERED: [&[&Format]; 4] =
     [&[], &[&TEXT_100], &[&TEXT_100, &OPENMETRICS_100, &OPENMETRICS_001], FORMATS];
 

@@ -14,8 +14,8 @@ pub struct Query {
     pub names: Names,
     /// `registry[]`: the registries to gather, sorted and without duplicates. Empty: all of them.
     pub registries: Vec<String>,
-    /// `format`: the format of the response, which overrides `Accept` for people with a browser. An error if the
-    /// format is unknown. A probe may have a parameter of this name with other values.
+    /// `format`: the format of the response. It is meant for people with a browser. Its media type is plain text if `Accept` does
+    /// not name it. An error if the format is unknown. A probe may have a parameter of this name with other values.
     pub format: Result<Option<&'static Format>, UnknownFormat>,
 }
 

@@ -315,9 +315,10 @@ impl Router {
         named: Option<&'static Format>,
         names: Names,
     ) -> (Representation, HeaderValue) {
-        let accepted = negotiate::accept(values(head, &ACCEPT), &self.formats);
-        let other = |format: &&Format| *format != accepted.format.format() && self.formats.contains(format);
-        let (format, content_type) = match named.filter(other) {
+        let named = named.filter(|format| self.formats.contains(format));
+        let offered = named.as_ref().map_or(&self.formats[..], std::slice::from_ref);
+        let accepted = negotiate::accept(values(head, &ACCEPT), offered);
+        let (format, content_type) = match named.filter(|format| *format != accepted.format.format()) {
             // As plain text, so that a browser shows it and does not download it.
             Some(format) => (EscapedFormat::plain(format), TEXT),
             None => (accepted.format, HeaderValue::from_static(accepted.content_type)),

@@ -66,15 +66,15 @@ fn format_parameter_selects_enabled_formats() {
 }
 
 #[test]
-fn browser_can_select_an_enabled_format() {
+fn query_selects_an_enabled_format() {
     let (_guard, addr) = start(|builder| builder.openmetrics(true));
     let shown = "text/plain; charset=utf-8";
-    let prometheus = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n";
+    let prometheus = "Accept: text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5\r\n";
     let table = [
         ("/metrics?format=text", "", TEXT, false),
         ("/metrics?format=openmetrics", "", shown, true),
-        ("/metrics?format=text", prometheus, shown, false),
-        // Prometheus reads no OpenMetrics as text/plain.
+        ("/metrics?format=text", prometheus, TEXT, false),
+        // Prometheus reads no OpenMetrics as text/plain. A browser would download the other type.
         ("/metrics?format=openmetrics", prometheus, OPENMETRICS, true),
     ];
     for (path, accept, content_type, openmetrics) in table {

@@ -8,7 +8,7 @@ use crate::exposition::encode::{EscapedFormat, Escaping, Escapings, FALLBACK, FO
 
 /// Chooses the format of an exposition from the values of `Accept`, one per line.
 ///
-/// `offered` are the enabled formats, text 0.0.4 among them. The highest weight wins, and among equal weights
+/// `offered` are the enabled formats. Text 0.0.4 is the fallback, offered or not. The highest weight wins, and among equal weights
 /// the first of [`FORMATS`]. No header, only unknown formats, or everything excluded gives text 0.0.4 and no 406: "If
 /// no fallback is specified, the target MUST use PrometheusText0.0.4 as a last resort."
 pub fn accept<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[&'static Format]) -> Accepted {
