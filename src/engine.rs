@@ -52,10 +52,10 @@ pub(crate) trait Gather: Send + Sync + 'static {
     /// Returns the parts that a job gathers. The engine predicts the time of each part separately.
     fn parts(&self, job: &Self::Job) -> Vec<usize>;
 
-    /// Gathers outside any runtime. May hang forever.
+    /// Gathers outside the engine's runtime. May hang forever.
     fn gather(&self, job: Self::Job) -> Self::Done;
 
-    /// Delivers the result to its waiters, on any thread. Returns values that only need to be dropped.
+    /// Delivers the result to the remaining waiters, on any thread. Returns values that only need to be dropped.
     fn deliver(&self, done: Self::Done) -> impl Send + 'static;
 
     /// Cancels the running gather after a panic of another method.

@@ -241,6 +241,12 @@ impl Router {
                 internal_error("500: a collector or a hook failed. See the program's log.\n")
             }
             Err(ScrapeError::Gatherer) => internal_error("500: the scrape failed. See the program's log.\n"),
+            Err(ScrapeError::Parts) => {
+                self.telemetry.count_rejection(RejectReason::Parts);
+                unavailable(
+                    "503: a scrape of all metrics waits. Scrape without name[] and registry[], or try again.\n",
+                )
+            }
             Err(ScrapeError::Unsent) => self.unsent(),
             Err(ScrapeError::Timeout) => {
                 self.telemetry.count_error(Cause::Timeout);

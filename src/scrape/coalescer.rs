@@ -178,6 +178,11 @@ impl<W> Coalescer<W> {
         Landed { epoch, waiters: served.collect() }
     }
 
+    /// Returns whether such a scrape waits for the next flight.
+    pub(super) fn next_has(&self, is_such: impl Fn(&Selection, &W) -> bool) -> bool {
+        self.next.iter().any(|waiter| is_such(&waiter.request.registries, &waiter.waiter))
+    }
+
     /// Ends the current flight without a result. Returns its waiters.
     pub(super) fn fail(&mut self) -> Vec<W> {
         let waiters = self.current.take().map(|flight| flight.waiters).unwrap_or_default();

@@ -47,6 +47,8 @@ pub(crate) enum ScrapeError {
     Gatherer,
     /// The deadline has passed.
     Timeout,
+    /// A part of the metrics was requested, the parts take long, and a scrape of the whole waits.
+    Parts,
     /// A part of the metrics was requested, and the budget of unsent bytes is exceeded.
     Unsent,
 }

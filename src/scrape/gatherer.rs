@@ -204,7 +204,10 @@ impl engine::Gather for Gatherer {
         let _context = self.work.host().hooks.get().map(Handle::enter);
         let gathered = self.work.gather(&job.registries, job.collected);
         let Landed { epoch, waiters } = self.state.lock().coalescer.land(Instant::now());
-        self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch))
+        let is_whole =
+            |registries: &_, recipient: &Recipient| !recipient.representation.is_of_a_part(registries);
+        let whole_waits = || self.state.lock().coalescer.next_has(is_whole);
+        self.work.expose(gathered, waiters, &self.deliveries.receipt(epoch), &whole_waits)
     }
 
     fn deliver(&self, replies: Replies) -> impl Send + 'static {

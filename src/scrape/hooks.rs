@@ -152,7 +152,8 @@ pub(super) fn start(
     let reporting =
         Reporting { started: Instant::now(), result: Err(HookFailure::Cancelled), report: Some(report) };
     runtime.spawn(async move {
-        // Formatting and dropping the error is the host's code, and so is the drop of a panic's payload.
+        // Formatting and dropping the error is the host's code, and so is the drop of a panic's payload. Only the
+        // payload of a panic in the drop of an aborted hook is dropped with the handle.
         let run = async {
             let result = (hooks[index].run)(ScrapeContext { deadline }).await;
             result.map_err(|error| HookFailure::Error(chain(&*error)))

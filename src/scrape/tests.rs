@@ -304,7 +304,7 @@ fn only_the_last_representation_is_sent_on_the_runtime() {
     let work = Work::new(Contents { sources, ..Contents::default() }, Arc::new(Telemetry::new()));
     let ((part, mut of_part), (whole, mut of_whole)) = (waiter("name[]=many"), waiter(""));
     let gathered = work.gather(&Selection::All, Vec::new());
-    let replies = work.expose(gathered, vec![part, whole], &Deliveries::new().receipt(1));
+    let replies = work.expose(gathered, vec![part, whole], &Deliveries::new().receipt(1), &|| false);
     assert!(of_whole.try_recv().is_ok());
     assert!(of_part.try_recv().is_err());
     replies.send();
@@ -319,7 +319,33 @@ fn refused_selections_keep_no_families() {
     let work = Work::new(contents, Arc::new(Telemetry::new()));
     let ((whole, _of_whole), (part, mut of_part)) = (waiter(""), waiter("name[]=many"));
     let gathered = work.gather(&Selection::All, Vec::new());
-    let replies = work.expose(gathered, vec![whole, part], &Deliveries::new().receipt(1));
+    let replies = work.expose(gathered, vec![whole, part], &Deliveries::new().receipt(1), &|| false);
     assert!(replies.send().is_empty());
     assert_eq!(of_part.try_recv().unwrap().unwrap_err(), ScrapeError::Unsent);
+}
+
+/// Parts of many clients delayed the scrapes of Prometheus by as long as all of them took.
+#[test]
+fn parts_that_take_long_are_refused_while_the_whole_waits() {
+    let sources = vec![Source { name: "one".to_owned(), origin: SourceOrigin::Registry(registry(1)) }];
+    let mut work = Work::new(Contents { sources, ..Contents::default() }, Arc::new(Telemetry::new()));
+    work.time_of_parts = Duration::ZERO;
+    // The answers to the question whether the whole waits, which comes before each part but the first.
+    for (answers, served) in [(&[false, false], 4), (&[true, true], 2), (&[true, false], 3)] {
+        let queries = ["", "name[]=many", "name[]=many&name[]=a", "name[]=many&name[]=b"];
+        let (recipients, replies): (Vec<_>, Vec<_>) = queries.into_iter().map(waiter).unzip();
+        let gathered = work.gather(&Selection::All, Vec::new());
+        let asked = AtomicUsize::new(0);
+        let whole_waits = || answers[asked.fetch_add(1, Ordering::Relaxed)];
+        work.expose(gathered, recipients, &Deliveries::new().receipt(1), &whole_waits).send();
+        let outcomes = replies.into_iter().map(|mut reply| reply.try_recv().unwrap());
+        let (ok, refused): (Vec<_>, Vec<_>) = outcomes.partition(|outcome| outcome.is_ok());
+        assert_eq!(ok.len(), served);
+        for outcome in ok {
+            assert!(text(outcome).contains("many{"));
+        }
+        for outcome in refused {
+            assert_eq!(outcome.unwrap_err(), ScrapeError::Parts);
+        }
+    }
 }

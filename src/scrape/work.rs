@@ -74,6 +74,8 @@ pub(crate) struct Work {
     telemetry: Arc<Telemetry>,
     writer: BodyWriter,
     unsent: UnsentBudget,
+    /// How long parts are encoded while a scrape of the whole waits. At least one is.
+    pub(super) time_of_parts: Duration,
     progress: Progress,
     scrape_panics: Reporter,
     collector_panics: Reporter,
@@ -133,6 +135,7 @@ impl Work {
             hooks: hooks.into(),
             writer: BodyWriter::new(&telemetry, ""),
             unsent: UnsentBudget::new(contents.max_unsent),
+            time_of_parts: Duration::from_secs(1),
             contents,
             telemetry,
             progress: Progress::default(),
@@ -209,16 +212,33 @@ impl Work {
         mut gathered: Gathered,
         recipients: Vec<(Selection, Recipient)>,
         receipt: &Receipt,
+        whole_waits: &dyn Fn() -> bool,
     ) -> Replies {
         let mut groups = group(recipients);
-        let mut replies = Replies::default();
+        let (mut replies, mut parts_began) = (Replies::default(), None);
+        // Never refuses the whole.
+        let mut refusal = |group: &Group| {
+            if !group.is_of_a_part() {
+                return None;
+            }
+            if self.unsent.is_exceeded() {
+                return Some(ScrapeError::Unsent);
+            }
+            let time = parts_began.map(|began: Instant| began.elapsed());
+            parts_began.get_or_insert_with(Instant::now);
+            (time > Some(self.time_of_parts) && whole_waits()).then_some(ScrapeError::Parts)
+        };
         loop {
             groups.retain(Group::is_waited_for);
-            let Some(next) = groups.front() else { break };
-            let selection = next.registries.clone();
-            let is_last = groups.iter().all(|group| group.registries == selection);
-            let merged = gathered.merge(&selection, is_last);
-            self.expose_selection(&selection, merged, &mut groups, receipt, &mut replies);
+            let Some(next) = groups.pop_front() else { break };
+            // Before the merge, which clones the families.
+            if let Some(error) = refusal(&next) {
+                next.reply(&Err(error));
+                continue;
+            }
+            let is_last = groups.iter().all(|group| group.registries == next.registries);
+            let merged = gathered.merge(&next.registries, is_last);
+            self.expose_selection(next, merged, &mut groups, receipt, &mut refusal, &mut replies);
         }
         if let Some(largest) = replies.largest {
             self.unsent.flight_ended(largest);
@@ -226,25 +246,27 @@ impl Work {
         replies
     }
 
-    /// Encodes the leading groups, which have this selection. There are no families if all its registries failed.
+    /// Encodes this group and the leading ones with the same selection. There are no families if all its registries
+    /// failed.
     fn expose_selection(
         &self,
-        selection: &Selection,
+        first: Group,
         merged: Option<Merged>,
         groups: &mut VecDeque<Group>,
         receipt: &Receipt,
+        refusal: &mut dyn FnMut(&Group) -> Option<ScrapeError>,
         replies: &mut Replies,
     ) {
-        let is_of_it = |group: &Group| group.registries == *selection;
+        let selection = first.registries.clone();
+        let is_of_it = |group: &Group| group.registries == selection;
         let comment = merged.as_ref().and_then(|merged| self.report_merged(merged));
         let mut families = merged.map(|merged| merged.families);
         let many = families.as_deref().is_some_and(encode::are_many);
-        while groups.front().is_some_and(is_of_it) {
-            let Some(group) = groups.pop_front() else { break };
+        let mut next = Some(first);
+        while let Some(group) = next {
             groups.retain(Group::is_waited_for);
             let is_last = !groups.front().is_some_and(is_of_it);
             let outcome = match &mut families {
-                Some(_) if self.unsent.is_exceeded() && group.is_of_a_part() => Err(ScrapeError::Unsent),
                 Some(families) if many && is_last => {
                     let families = std::mem::take(families);
                     self.write(&group.representation, comment, receipt, |format, names, body| {
@@ -265,6 +287,15 @@ impl Work {
                 replies.last = Some((group, outcome));
             } else {
                 group.reply(&outcome);
+            }
+            // Decided once: without its families, a group that is refused now must not be served later.
+            next = None;
+            while next.is_none() && groups.front().is_some_and(is_of_it) {
+                let Some(group) = groups.pop_front() else { break };
+                match refusal(&group) {
+                    Some(error) => group.reply(&Err(error)),
+                    None => next = Some(group),
+                }
             }
         }
         // Those that the budget kept from being consumed could fill the memory.

@@ -42,6 +42,8 @@ texts! {
         MaxRequests = "max_requests",
         /// No credentials, or unreadable ones.
         NoCredentials = "no_credentials",
+        /// Parts of the metrics take long, and a scrape of the whole waits.
+        Parts = "parts",
         /// The rate limit is exceeded.
         Rate = "rate",
         /// The budget of unsent bytes is exceeded.

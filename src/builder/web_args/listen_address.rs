@@ -22,7 +22,7 @@ impl ListenAddress {
     /// Opens it. A Unix socket's file gets this mode.
     pub(super) fn open(&self, mode: u32) -> io::Result<Socket> {
         match self {
-            // IPv6 takes IPv4 along. IPv4 alone is for systems without IPv6.
+            // IPv6 takes IPv4 along. IPv4 alone is for systems without IPv6, and not for a port that is in use.
             ListenAddress::Port(port) => {
                 let bind = |ip: IpAddr| listener::tcp::bind(vec![(ip, *port).into()]);
                 match bind(Ipv6Addr::UNSPECIFIED.into()) {
