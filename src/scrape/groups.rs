@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use super::exposition::{Recipient, Representation, ScrapeResult};
+use super::exposition::{Recipient, Representation, ScrapeError, ScrapeResult};
 use super::selection::Selection;
 
 /// The waiters for one representation of one selection.
@@ -59,6 +59,22 @@ pub(super) fn group(recipients: Vec<(Selection, Recipient)>) -> VecDeque<Group> 
             .then_with(|| rank(a).cmp(&rank(b)))
     });
     groups.into()
+}
+
+/// Takes the next group that is waited for, if it `belongs`. A group with a rejection gets that, and the one after it is
+/// next.
+pub(super) fn take_next(
+    groups: &mut VecDeque<Group>,
+    belongs: impl Fn(&Group) -> bool,
+    rejection: &mut dyn FnMut(&Group) -> Option<ScrapeError>,
+) -> Option<Group> {
+    groups.retain(Group::is_waited_for);
+    while groups.front().is_some_and(&belongs) {
+        let group = groups.pop_front()?;
+        let Some(error) = rejection(&group) else { return Some(group) };
+        group.reply(&Err(error));
+    }
+    None
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::body_writer::{BodyWriter, Unwritten};
 use super::delivery::Receipt;
 use super::exposition::{Exposition, Recipient, Representation, ScrapeError, ScrapeResult};
 use super::gathered::{Gathered, Merged};
-use super::groups::{Group, group};
+use super::groups::{Group, group, take_next};
 use super::hooks::{Ended, Hook, HookFailure};
 use super::host_runtimes::HostRuntimes;
 use super::progress::{Progress, Stuck};
@@ -217,7 +217,7 @@ impl Work {
         let mut groups = group(recipients);
         let (mut replies, mut parts_began) = (Replies::default(), None);
         // Never refuses the whole.
-        let mut refusal = |group: &Group| {
+        let mut rejection = |group: &Group| {
             if !group.is_of_a_part() {
                 return None;
             }
@@ -228,17 +228,11 @@ impl Work {
             parts_began.get_or_insert_with(Instant::now);
             (time > Some(self.time_of_parts) && whole_waits()).then_some(ScrapeError::Parts)
         };
-        loop {
-            groups.retain(Group::is_waited_for);
-            let Some(next) = groups.pop_front() else { break };
-            // Before the merge, which clones the families.
-            if let Some(error) = refusal(&next) {
-                next.reply(&Err(error));
-                continue;
-            }
-            let is_last = groups.iter().all(|group| group.registries == next.registries);
-            let merged = gathered.merge(&next.registries, is_last);
-            self.expose_selection(next, merged, &mut groups, receipt, &mut refusal, &mut replies);
+        // Refused before the merge, which clones the families.
+        while let Some(first) = take_next(&mut groups, |_| true, &mut rejection) {
+            let is_last = groups.iter().all(|group| group.registries == first.registries);
+            let merged = gathered.merge(&first.registries, is_last);
+            self.expose_selection(first, merged, &mut groups, receipt, &mut rejection, &mut replies);
         }
         if let Some(largest) = replies.largest {
             self.unsent.flight_ended(largest);
@@ -254,7 +248,7 @@ impl Work {
         merged: Option<Merged>,
         groups: &mut VecDeque<Group>,
         receipt: &Receipt,
-        refusal: &mut dyn FnMut(&Group) -> Option<ScrapeError>,
+        rejection: &mut dyn FnMut(&Group) -> Option<ScrapeError>,
         replies: &mut Replies,
     ) {
         let selection = first.registries.clone();
@@ -288,15 +282,8 @@ impl Work {
             } else {
                 group.reply(&outcome);
             }
-            // Decided once: without its families, a group that is refused now must not be served later.
-            next = None;
-            while next.is_none() && groups.front().is_some_and(is_of_it) {
-                let Some(group) = groups.pop_front() else { break };
-                match refusal(&group) {
-                    Some(error) => group.reply(&Err(error)),
-                    None => next = Some(group),
-                }
-            }
+            // All groups of the selection, because the merge may have consumed the gathered families.
+            next = take_next(groups, is_of_it, rejection);
         }
         // Those that the budget kept from being consumed could fill the memory.
         replies.families.extend(families.filter(|_| !many));
