@@ -113,6 +113,9 @@ mod tests {
     use std::sync::mpsc::{self, RecvTimeoutError};
     use std::time::Instant;
 
+    #[cfg(target_os = "linux")]
+    use testing::alone::{CHILD, LARGE_STACKS, limit_memory, run_alone};
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -130,27 +133,23 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn without_a_thread_a_job_is_refused() {
-        testing::alone::run_alone(
-            "util::worker::tests::child_without_memory",
-            "",
-            &["env", "RUST_MIN_STACK=200000000"],
-        );
+        run_alone("util::worker::tests::child_without_memory", "", &LARGE_STACKS);
     }
 
-    /// Runs in a child process of the test above, whose threads need 200 MB.
+    /// Runs in a child process of the test above.
     #[test]
     #[cfg(target_os = "linux")]
     #[ignore = "run by another test"]
     fn child_without_memory() {
-        if std::env::var(testing::alone::CHILD).is_err() {
+        if std::env::var(CHILD).is_err() {
             return;
         }
         let workers = workers(2, PATIENCE);
         let (_end, until) = mpsc::channel::<()>();
         workers.run(move || until.recv().unwrap_or_default()).unwrap();
-        testing::alone::limit_memory(Some(100_000_000));
+        limit_memory(Some(100_000_000));
         let refused = workers.run(|| ());
-        testing::alone::limit_memory(None);
+        limit_memory(None);
         assert!(refused.is_err());
         let (ran, has_run) = mpsc::channel();
         workers.run(move || ran.send(()).unwrap()).unwrap();

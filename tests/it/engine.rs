@@ -3,7 +3,7 @@
 //! The thread of a gather decides whether I/O continues during it. The server has no runtime, so the hook
 //! runs on the I/O thread.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::support::client::{Client, PATIENCE, ask, get, wait_for};
 use crate::support::collectors::Gated;
 use crate::support::runtime::current_thread;
 use crate::support::server::start;
-use crate::support::{CHILD, run_alone};
+use crate::support::{CHILD, LARGE_STACKS, run_alone};
 
 /// The time within which I/O continues. It takes two seconds; the rest is slack for a busy machine.
 const BACK: Duration = Duration::from_secs(10);
@@ -250,11 +250,9 @@ fn child_that_ends() {
 #[test]
 #[cfg(target_os = "linux")]
 fn server_without_standby_thread_serves_and_logs_it() {
-    // A thread's stack reserves 200 MB and touches none of it. So the memory limit can allow one more thread
-    // and not two. A limit on threads does not apply to root.
-    let large_stacks = ["env", "RUST_MIN_STACK=200000000"];
+    // The memory limit can allow one more thread and not two.
     for mode in ["none", "one", "one and a subscriber that panics"] {
-        run_alone("engine::child_without_memory", mode, &large_stacks);
+        run_alone("engine::child_without_memory", mode, &LARGE_STACKS);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tests the handler, mounted in a server of the host program.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
@@ -20,7 +19,7 @@ use crate::support::client::{Client, PATIENCE, get};
 use crate::support::collectors::Gated;
 use crate::support::runtime::current_thread;
 #[cfg(all(target_os = "linux", feature = "runtime"))]
-use crate::support::{CHILD, client::wait_for, limit_memory, run_alone};
+use crate::support::{CHILD, LARGE_STACKS, client::wait_for, limit_memory, run_alone};
 
 fn registry() -> Registry {
     let registry = Registry::new();
@@ -313,8 +312,7 @@ fn abandoned_scrape_releases_its_permit() {
 #[test]
 #[cfg(all(target_os = "linux", feature = "runtime"))]
 fn handler_watches_the_runtime_after_a_failed_start() {
-    // A thread's stack reserves 200 MB and touches none of it.
-    run_alone("handler::child_without_memory", "", &["env", "RUST_MIN_STACK=200000000"]);
+    run_alone("handler::child_without_memory", "", &LARGE_STACKS);
 }
 
 /// Runs in a child process of the test above, first without memory for a thread.

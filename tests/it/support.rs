@@ -8,7 +8,7 @@ pub(crate) mod server;
 pub(crate) mod subscriber;
 pub(crate) mod watched;
 
-pub(crate) use testing::alone::{CHILD, limit_memory, run_alone};
+pub(crate) use testing::alone::{CHILD, LARGE_STACKS, limit_memory, run_alone};
 pub(crate) use testing::collectors;
 pub(crate) use testing::port::reserved;
 pub(crate) use testing::scratch::Scratch;
