@@ -1,7 +1,7 @@
 //! A bound server: accepting, admitting and draining connections.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;

@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! Catches panics of foreign code: the host program's subscriber, its layers, and the values that it prints.
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
 use std::task::Poll;

@@ -1,6 +1,5 @@
 //! Tests that the server does not harm its host program.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! Tests the end of a job, which waits until its final values are scraped.
 
-use std::future::Future;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! Tests the signals that end a program. A signal affects the whole process, so each test runs in its own.
 
-use std::future::Future;
 use std::pin::pin;
 use std::process::Command;
 use std::task::{Context, Poll, Waker};

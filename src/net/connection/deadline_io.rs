@@ -222,8 +222,7 @@ impl<I: Io> AsyncWrite for DeadlineIo<I> {
         if self.linger.is_none() {
             let shut = Pin::new(&mut self.io).poll_shutdown(cx);
             ready!(self.poll_written(cx, shut))?;
-            let lingers = |io: &Self| matches!(io.activity.on(Event::Closing), Phase::Lingering { .. });
-            if self.input_is_over || !lingers(&self) {
+            if self.input_is_over || !matches!(self.activity.on(Event::Closing), Phase::Lingering { .. }) {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -249,7 +248,6 @@ fn timed_out(sentence: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::pin::pin;
     use std::time::Duration;
 
